@@ -1,0 +1,212 @@
+"""Compare what a run costs with pydoit-sc, with its peers, and with a floor written in C, interleaved.
+
+The command is `true`, so all that is measured is what the worker itself does. Machines drift within minutes, and
+their disks more so; therefore every round measures each contestant once, in an order of its own, and what counts is
+the median of each round's ratio to the floor of the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from contestants import (
+    CONTESTANTS,
+    FLOOR,
+    Contestant,
+    Job,
+    MissingOutputError,
+    compile_floor,
+    is_installed,
+    select,
+)
+from measure import CommandError, Cost, file_system, machine, measure
+
+SLOW_SHARE = 4  # slow contestants execute a quarter of the runs
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement: milliseconds per run."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass
+class Record:
+    """What is known of one contestant in one place."""
+
+    contestant: Contestant
+    samples: list[Sample] = field(default_factory=list)  # one a round
+    failure: str | None = None  # why it takes no further part
+
+
+@dataclass(frozen=True)
+class Place:
+    """All records of one folder."""
+
+    where: Path
+    records: list[Record]
+
+
+def execute(contestant: Contestant, runs: int, where: Path, args: argparse.Namespace, floor: Path) -> Cost:
+    """Execute so many runs in a fresh folder, check that their outputs exist, and return the cost."""
+    with tempfile.TemporaryDirectory(prefix="cost-per-run-", dir=where) as folder:
+        job = Job(runs, args.nprocs, Path(folder), floor)
+        cost = measure(contestant.prepare(job), args.timeout)
+        contestant.verify(job)
+    if file_system(where) != "tmpfs":
+        os.sync()  # so that nobody pays for what this one has left to be written
+    return cost
+
+
+def take_sample(contestant: Contestant, where: Path, args: argparse.Namespace, floor: Path) -> Sample:
+    """Measure one contestant once. A slow one's cost of all runs is reckoned from one run and a part of them."""
+    runs: int = args.runs
+    part = runs // SLOW_SHARE
+    if contestant.slow and part > 1:
+        one = execute(contestant, 1, where, args, floor)
+        some = execute(contestant, part, where, args, floor)
+        scale = (runs - 1) / (part - 1)
+        wall = one.wall + (some.wall - one.wall) * scale
+        cpu = one.cpu + (some.cpu - one.cpu) * scale
+    else:
+        cost = execute(contestant, runs, where, args, floor)
+        wall, cpu = cost.wall, cost.cpu
+    return Sample(1000 * wall / runs, 1000 * cpu / runs)
+
+
+def compare(where: Path, args: argparse.Namespace, floor: Path) -> Place:
+    """Measure every contestant once a round. One that fails is out, with its reason."""
+    where.mkdir(parents=True, exist_ok=True)
+    records = [Record(each) for each in select(args.only)]
+    for record in records:
+        if not is_installed(record.contestant):
+            record.failure = "not installed"
+    rng = random.Random(0)
+    for number in range(1, args.rounds + 1):
+        for record in rng.sample(records, len(records)):
+            if record.failure:
+                continue
+            print(f"{where}: round {number} of {args.rounds}, {record.contestant.name}", file=sys.stderr)
+            try:
+                record.samples.append(take_sample(record.contestant, where, args, floor))
+            except (CommandError, MissingOutputError) as error:
+                record.failure = f"failed: {error}"
+    return Place(where, records)
+
+
+def ratio(values: Sequence[float], floors: Sequence[float]) -> float:
+    """Return the median of each round's ratio to the floor."""
+    return median(value / floor for value, floor in zip(values, floors, strict=True))
+
+
+def make_row(record: Record, floor: Record) -> str:
+    """Return a line of the table."""
+    name = record.contestant.name + ("*" if record.contestant.slow else "")
+    if record.failure or floor.failure:
+        return f"{name:16}  {record.failure or 'nothing to compare with'}"
+    wall, cpu = [sample.wall for sample in record.samples], [sample.cpu for sample in record.samples]
+    wall_ratio = ratio(wall, [sample.wall for sample in floor.samples])
+    cpu_ratio = ratio(cpu, [sample.cpu for sample in floor.samples])
+    return f"{name:16} {median(wall):9.3f} {wall_ratio:9.2f} {median(cpu):9.3f} {cpu_ratio:9.2f}"
+
+
+def make_table(place: Place) -> str:
+    """Return the results of one folder."""
+    floor = next(record for record in place.records if record.contestant is FLOOR)
+    return "\n".join(
+        [
+            f"{place.where} ({file_system(place.where)})",
+            f"{'contestant':16} {'wall ms':>9} {'x floor':>9} {'CPU ms':>9} {'x floor':>9}",
+            *(make_row(record, floor) for record in place.records),
+        ]
+    )
+
+
+def make_legend(places: Sequence[Place], args: argparse.Namespace) -> str:
+    """Return what the names of the table mean."""
+    contestants = [record.contestant for record in places[0].records]
+    lines = [f"{each.name:16} {each.prepare.__doc__}" for each in contestants]
+    if any(each.slow for each in contestants):
+        part = max(args.runs // SLOW_SHARE, 1)
+        lines.append(f"*                executed {part} runs and 1 run; {args.runs} are reckoned from both")
+    return "\n".join(lines)
+
+
+def make_json(places: Sequence[Place], args: argparse.Namespace) -> str:
+    """Return every sample, in milliseconds per run."""
+    found = {
+        "machine": machine(),
+        "runs": args.runs,
+        "nprocs": args.nprocs,
+        "places": [
+            {
+                "where": str(place.where),
+                "file_system": file_system(place.where),
+                "contestants": [
+                    {
+                        "name": record.contestant.name,
+                        "failure": record.failure,
+                        "wall_ms": [round(sample.wall, 4) for sample in record.samples],
+                        "cpu_ms": [round(sample.cpu, 4) for sample in record.samples],
+                    }
+                    for record in place.records
+                ],
+            }
+            for place in places
+        ],
+    }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=3000, help="runs per measurement (3000)")
+    parser.add_argument("--nprocs", type=int, default=2, help="runs at once (2)")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each contestant (5)")
+    parser.add_argument(
+        "--where",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder to write in, several times for several (/dev/shm, and the one for temporary files)",
+    )
+    parser.add_argument("--only", nargs="+", choices=[each.name for each in CONTESTANTS], metavar="NAME")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds for one measurement (300)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Return 0 when every contestant that is installed has done its work."""
+    args = parse_args()
+    wheres: list[Path] = args.where or [Path("/dev/shm"), Path(tempfile.gettempdir())]
+    with tempfile.TemporaryDirectory(prefix="floor-") as folder:
+        floor = compile_floor(Path(__file__).with_name("floor.c"), Path(folder))
+        places = [compare(where.resolve(), args, floor) for where in wheres]
+    print(f"{args.runs} runs of `true`, {args.nprocs} at once, per run; medians of {args.rounds} rounds")
+    print(machine(), end="\n\n")
+    for place in places:
+        print(make_table(place), end="\n\n")
+    print(make_legend(places, args))
+    if args.json:
+        args.json.write_text(make_json(places, args), encoding="utf-8")
+    failures = [record.failure for place in places for record in place.records]
+    return 1 if any(failure and failure != "not installed" for failure in failures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

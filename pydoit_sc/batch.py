@@ -1,0 +1,103 @@
+"""The model: batch, stage, run, and the words for a run's status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+#: The task group of a plain list of runs (`[[runs]]`, `runs_from`, a run list of the seed).
+PLAIN = "runs"
+
+#: Where our own files lie below `remote_output_path`; no output may take this name.
+OURS = ".pydoit_sc"
+
+
+class Status(str, Enum):
+    """What the store says of a run, and what it means for the batch as it stands now."""
+
+    COMPLETED = "completed"  # status code 0, and current
+    ERROR = "error"  # another status code
+    INCOMPLETE = "incomplete"  # no status code
+    STALE = "stale"  # completed, but its command or what it depends on has changed
+    RUNNING = "running"  # a live worker says so
+    ORPHANED = "orphaned"  # an output whose run is no longer in the batch
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How runs of one shape are executed, and what they depend on; shared by many runs."""
+
+    env: Mapping[str, str] = field(default_factory=dict)  # the batch's, the stage's and the run's
+    file_dep: tuple[str, ...] = ()  # paths and glob patterns as written, from the batchfile's folder
+    timeout: float | None = None  # seconds, for one attempt
+    grace: float = 10.0  # seconds between SIGTERM and SIGKILL
+    retries: int = 0  # further attempts after a failure
+    retry_on: frozenset[int] | None = None  # only after these codes; None: after every failure
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One shell command with a name and a place for its output."""
+
+    name: str  # unique in its stage
+    cmd: str
+    key: str  # the path of its output below `remote_output_path`
+    settings: Settings
+    local_results_dir: str | None = None  # only from a chunk that `sc` wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A named group of runs of one shape."""
+
+    name: str  # the doit task group
+    runs: Sequence[Run]
+    after: tuple[str, ...] = ()  # stages whose runs must all be completed first
+    single: bool = False  # no matrix: its one run is the task `name` itself
+    named: bool = True  # False: at least one run is known only by its position
+
+    def task_name(self, run: Run) -> str:
+        """Return the doit task name of one of this stage's runs, `month:2012-01` or `plot`."""
+        return self.name if self.single else f"{self.name}:{run.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the batch's runs, from 0 to 1 (`max_failures = "5 %"`)."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one batchfile, run list or chunk describes."""
+
+    name: str
+    path: Path  # the file it was read from
+    remote_output_path: str  # a URL or absolute path, without a slash at its end
+    stages: tuple[Stage, ...]
+    nprocs: int | Literal["cores", "gpus"] = "cores"
+    scale: int | None = None
+    batch_size: int | None = None  # runs per chunk; 3 × nprocs if None
+    max_failures: int | Share | None = None
+    scratch: str | None = None
+    durable: bool = True
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # [saturn], [slurm], [dask]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths of the file count from."""
+        return self.path.parent
+
+    def runs(self) -> Iterator[tuple[Stage, Run]]:
+        """Yield every run with its stage, in the order of the file."""
+        for stage in self.stages:
+            for run in stage.runs:
+                yield stage, run

@@ -1,0 +1,1 @@
+"""One command a file: options in, a call to what lies below, text out."""

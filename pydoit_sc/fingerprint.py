@@ -1,0 +1,89 @@
+"""What a run's outcome depends on, as one short string: command, environment, file contents, earlier stages.
+
+The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which
+part has changed. `0` stands for a part that is empty.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+PARTS = ("cmd", "env", "file_dep", "after")
+NOTHING = "0"
+
+
+class MissingFileDepError(Exception):
+    """A `file_dep` matches no file; the text names it."""
+
+
+def digest_text(text: str) -> str:
+    """Return the digest of a command."""
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def digest_env(env: Mapping[str, str]) -> str:
+    """Return the digest of the environment that a batchfile sets."""
+    return digest_text(json.dumps(sorted(env.items()))) if env else NOTHING
+
+
+def digest_runs(attempts: Iterable[tuple[str, str]]) -> str:
+    """Return a digest of (key, attempt) pairs that does not depend on their order."""
+    total = sum(
+        int.from_bytes(blake2b(f"{key}\0{attempt}".encode(), digest_size=8).digest(), "big")
+        for key, attempt in attempts
+    )
+    return f"{total % (1 << 64):016x}"
+
+
+class FileDigests:
+    """Digests of `file_dep` contents; each file is read once in the life of this object."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, str] = {}
+        self._patterns: dict[tuple[str, ...], str] = {}
+
+    def digest(self, patterns: tuple[str, ...]) -> str:
+        """Return the digest of the names and contents of all files that match; raises MissingFileDepError."""
+        if not patterns:
+            return NOTHING
+        if patterns not in self._patterns:
+            paths = sorted({path for pattern in patterns for path in self._expand(pattern)})
+            lines = [f"{path}\0{self._file(path)}" for path in paths]
+            self._patterns[patterns] = digest_text("\n".join(lines))
+        return self._patterns[patterns]
+
+    def _expand(self, pattern: str) -> list[str]:
+        full = os.path.join(self._folder, pattern)
+        if os.path.isfile(full):
+            return [pattern]
+        found = glob.glob(pattern, root_dir=self._folder, recursive=True) if glob.has_magic(pattern) else []
+        files = [path for path in found if os.path.isfile(os.path.join(self._folder, path))]
+        if not files:
+            raise MissingFileDepError(f"file_dep `{pattern}` matches no file in {self._folder}")
+        return files
+
+    def _file(self, path: str) -> str:
+        if path not in self._files:
+            hasher = blake2b(digest_size=16)
+            try:
+                with open(os.path.join(self._folder, path), "rb") as file:
+                    while block := file.read(1 << 20):
+                        hasher.update(block)
+            except OSError as error:
+                raise MissingFileDepError(f"file_dep `{path}`: {error.strerror}") from error
+            self._files[path] = hasher.hexdigest()
+        return self._files[path]
+
+
+def changed_parts(old: str, new: str) -> list[str]:
+    """Name the parts in which two fingerprints differ; all of them if one has another shape."""
+    a, b = old.split("-"), new.split("-")
+    if len(a) != len(b):
+        return list(PARTS)
+    return [name for name, x, y in zip(PARTS, a, b, strict=True) if x != y]

@@ -1,0 +1,90 @@
+"""What every store can do, and the values that pass in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import BinaryIO, Protocol
+
+from pydoit_sc.store.layout import Record
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; the text says which file, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt that has ended: a local folder that holds the whole output, `status_code` included."""
+
+    key: str
+    attempt: str
+    folder: str
+    results: str | None  # a folder outside it whose files are its results too
+    supersedes: str | None  # the attempt whose outcome it is to replace; None: there was none
+
+
+class Outcome(Enum):
+    """What became of an attempt."""
+
+    PUBLISHED = "published"
+    LOST = "lost"  # another worker's attempt had completed the run first; ours was dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An attempt whose data is in the store, durably."""
+
+    attempt: Finished
+    folder: str = ""  # where it waits for its commit
+    outcome: Outcome | None = None  # known already, in a store where nothing is left to commit
+
+
+class Store(Protocol):
+    """The outputs below one `remote_output_path`.
+
+    A key is the path of a run's output below it. An attempt is published in two steps: `stage`, which may take long,
+    and `commit`, which is quick and makes it the run's outcome, all at once. Every method raises `StoreError` where the store fails; only
+    an answer that a thing does not exist is taken for its absence.
+    """
+
+    url: str  # without a slash at its end
+    stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
+
+    def scan(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Return the record of each of these runs that has a `status_code`: one bulk read."""
+
+    def peek(self, key: str) -> Record | None:
+        """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None."""
+
+    def workspace(self, worker: str, scratch: str | None) -> AbstractContextManager[str]:
+        """Give a worker a local folder for its attempts, removed at the end; clear those of dead workers."""
+
+    def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
+        """Bring the attempts' data to the store and wait until it is durable.
+
+        An attempt that cannot be staged is answered by its error, and does not hinder the others.
+        """
+
+    def commit(self, staged: Staged) -> Outcome:
+        """Make a staged attempt its run's outcome."""
+
+    def settle(self) -> None:
+        """Return when everything committed so far survives what the store promises to survive."""
+
+    def files(self, key: str) -> Mapping[str, int]:
+        """Return a run's files, by path below its output, with their sizes in bytes."""
+
+    def open(self, key: str, file: str) -> BinaryIO:
+        """Open one of a run's files to read; raises FileNotFoundError where there is none."""
+
+    def forget(self, key: str) -> bool:
+        """Make a run incomplete again: its output goes to the history. False: there was no output."""
+
+    def remove(self, key: str) -> bool:
+        """Delete a run's output and its history. False: there was no output."""
+
+    def orphans(self, keys: set[str]) -> Iterator[str]:
+        """Yield the keys of outputs in the store whose run is not among these."""

@@ -1,0 +1,284 @@
+"""The store on a POSIX file system (local, NFS): a run is published by one rename of its whole folder.
+
+An attempt is written below `.pydoit_sc/attempts/`, on the same file system, and is complete, `status_code`
+included, before one rename makes it the run's folder. So a run's folder is always whole and of one attempt.
+
+If the run's folder exists already, the rename fails, and the two are compared:
+
+- a completed outcome that the plan did not know of wins, and the new attempt is dropped;
+- anything else (a failed run, the stale outcome that the plan set out to replace, a folder that lost its
+  `status_code`) is swapped with the new attempt by `RENAME_EXCHANGE`, so that there is no moment without an
+  outcome, and then kept below `.pydoit_sc/history/`. What was swapped out is looked at once more: if another
+  worker completed the run in between, the swap is undone. Where the file system cannot exchange, the old
+  folder is moved away first.
+
+Durable: a group of attempts waits for one `syncfs` before its renames, so data is on the disk before the name.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from pydoit_sc.batch import OURS
+from pydoit_sc.linux import exchange, syncfs
+from pydoit_sc.store.base import Finished, Outcome, Staged, StoreError
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
+
+_EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+_BEING_MADE = 3600  # seconds in which a worker's folder without its final name may still be in the making
+
+
+class PosixStore:
+    """Outputs below a folder of a POSIX file system."""
+
+    stagers = 1
+
+    def __init__(self, root: str, *, durable: bool = True) -> None:
+        self.root = root.rstrip("/") or "/"
+        self.url = f"file://{self.root}"
+        self.durable = durable
+
+    def scan(self, keys: Iterable[str]) -> dict[str, Record]:
+        by_parent: dict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            parent, _, name = key.rpartition("/")
+            by_parent[parent].append(name)
+        records: dict[str, Record] = {}
+        with _answers(self.root):
+            for parent, names in by_parent.items():
+                prefix = f"{parent}/" if parent else ""
+                records.update((prefix + name, record) for name, record in self._scan(parent, names))
+        return records
+
+    def _scan(self, parent: str, names: Sequence[str]) -> Iterator[tuple[str, Record]]:
+        try:
+            folder = os.open(os.path.join(self.root, parent), os.O_RDONLY | os.O_DIRECTORY)
+        except _ABSENT:
+            return
+        try:
+            for name in sorted(set(os.listdir(folder)).intersection(names)):  # sorted: kinder to the disk
+                record = _read_record(name, folder)
+                if record:
+                    yield name, record
+        finally:
+            os.close(folder)
+
+    def peek(self, key: str) -> Record | None:
+        with _answers(self.root):
+            return _read_record(self._path(key))
+
+    @contextmanager
+    def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
+        attempts = os.path.join(self.root, OURS, "attempts")
+        with _answers(self.root):
+            os.makedirs(attempts, exist_ok=True)
+            _remove_dead(attempts)
+        with _locked_folder(attempts, worker) as own:
+            if scratch is None:
+                yield own
+            else:
+                os.makedirs(scratch, exist_ok=True)
+                with tempfile.TemporaryDirectory(prefix="pydoit-sc-", dir=scratch) as folder:
+                    yield folder
+
+    def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
+        staged = [self._bring(attempt) for attempt in attempts]
+        self.settle()
+        return staged
+
+    def settle(self) -> None:
+        if self.durable:
+            with _answers(self.root):
+                folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    syncfs(folder)
+                finally:
+                    os.close(folder)
+
+    def _bring(self, attempt: Finished) -> Staged | StoreError:
+        """Have the attempt on the store's own file system: copy it there from a scratch disk."""
+        if attempt.folder.startswith(f"{self.root}/{OURS}/"):
+            return Staged(attempt, attempt.folder)
+        folder = f"{self.root}/{OURS}/attempts/{attempt.attempt.partition('-')[0]}/{attempt.attempt}"
+        try:
+            with _answers(folder):
+                shutil.copytree(attempt.folder, folder, symlinks=True)
+        except StoreError as error:
+            return error
+        shutil.rmtree(attempt.folder, ignore_errors=True)
+        return Staged(attempt, folder)
+
+    def commit(self, staged: Staged) -> Outcome:
+        with _answers(self.root):
+            return self._commit(staged.attempt, staged.folder)
+
+    def _commit(self, attempt: Finished, folder: str) -> Outcome:
+        target = self._path(attempt.key)
+        while True:
+            try:
+                os.rename(folder, target)
+                return Outcome.PUBLISHED
+            except FileNotFoundError:
+                if os.path.isdir(os.path.dirname(target)):
+                    raise  # the attempt itself has vanished
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+            except OSError as error:
+                if error.errno not in _EXISTS:
+                    raise
+                outcome = self._replace(attempt, folder, target)
+                if outcome:
+                    return outcome
+
+    def _replace(self, attempt: Finished, folder: str, target: str) -> Outcome | None:
+        """Publish over an existing folder, or yield to it; None: things have changed, look again."""
+        if _wins(_read_record(target), attempt):
+            shutil.rmtree(folder, ignore_errors=True)
+            return Outcome.LOST
+        try:
+            if not exchange(folder, target):
+                self._to_history(attempt.key, target)
+                return None
+            if _wins(_read_record(folder), attempt):
+                exchange(folder, target)
+                shutil.rmtree(folder, ignore_errors=True)
+                return Outcome.LOST
+            self._to_history(attempt.key, folder)
+        except FileNotFoundError:
+            return None
+        return Outcome.PUBLISHED
+
+    def _to_history(self, key: str, folder: str) -> None:
+        record = _read_record(folder)
+        home = os.path.join(self.root, OURS, "history", key)
+        os.makedirs(home, exist_ok=True)
+        name = (record and record.attempt) or "unknown"
+        place, n = os.path.join(home, name), 0
+        while os.path.lexists(place):
+            n += 1
+            place = os.path.join(home, f"{name}.{n}")
+        os.rename(folder, place)
+
+    def files(self, key: str) -> Mapping[str, int]:
+        root = self._path(key)
+        with _answers(root):
+            paths = [os.path.join(folder, file) for folder, _, files in os.walk(root) for file in files]
+            return {os.path.relpath(path, root): os.lstat(path).st_size for path in sorted(paths)}
+
+    def open(self, key: str, file: str) -> BinaryIO:
+        return open(os.path.join(self._path(key), file), "rb")
+
+    def forget(self, key: str) -> bool:
+        with _answers(self.root):
+            try:
+                self._to_history(key, self._path(key))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def remove(self, key: str) -> bool:
+        """Delete a run's output; first out of sight in one step, so that no reader sees half of it."""
+        with _answers(self.root):
+            there = self.forget(key)
+            shutil.rmtree(os.path.join(self.root, OURS, "history", key), ignore_errors=True)
+            if "/" in key:
+                with suppress(OSError):  # the parents that are now empty; the root holds our own folder
+                    os.removedirs(os.path.dirname(self._path(key)))
+        return there
+
+    def orphans(self, keys: set[str]) -> Iterator[str]:
+        with _answers(self.root):
+            for folder, folders, files in os.walk(self.root):
+                if folder == self.root and OURS in folders:
+                    folders.remove(OURS)
+                key = os.path.relpath(folder, self.root)
+                if key in keys or STATUS_CODE in files:
+                    folders.clear()
+                    if key not in keys:
+                        yield key
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/{key}"
+
+
+def _wins(existing: Record | None, attempt: Finished) -> bool:
+    """Say whether what is there stays: completed, and not what the plan set out to replace."""
+    return existing is not None and existing.code == 0 and existing.attempt != attempt.supersedes
+
+
+def _read_record(folder: str, dir_fd: int | None = None) -> Record | None:
+    status_code = _read(f"{folder}/{STATUS_CODE}", dir_fd)
+    if status_code is None:
+        return None
+    return parse_record(status_code, _read(f"{folder}/{RUN_JSON}", dir_fd))
+
+
+def _read(path: str, dir_fd: int | None) -> bytes | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+    except _ABSENT:
+        return None
+    try:
+        data = os.read(fd, 1 << 16)
+        while len(data) >= 1 << 16 and (more := os.read(fd, 1 << 20)):
+            data += more
+        return data
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _answers(root: str) -> Iterator[None]:
+    """Turn an error of the file system into a `StoreError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{error.filename or root}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _locked_folder(parent: str, name: str) -> Iterator[str]:
+    """Make a folder that shows, by a lock that ends with this process, that its worker is alive.
+
+    It is made under another name and renamed once the lock is held, so no other worker sees it without.
+    """
+    new, own = os.path.join(parent, f".{name}"), os.path.join(parent, name)
+    with _answers(parent):
+        os.mkdir(new)
+        lock = os.open(os.path.join(new, "lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with suppress(OSError):  # a file system without locks: dead workers' attempts stay
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(new, own)
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_dead(attempts: str) -> None:
+    """Remove the attempts of workers that are no more: those whose lock can be had."""
+    for name in os.listdir(attempts):
+        folder = os.path.join(attempts, name)
+        try:
+            if name.startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
+                continue
+            lock = os.open(os.path.join(folder, "lock"), os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)

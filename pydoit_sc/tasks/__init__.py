@@ -1,0 +1,1 @@
+"""All that knows doit: loader, runner, dependency check, reporter."""

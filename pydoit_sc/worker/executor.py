@@ -1,0 +1,341 @@
+"""The worker's event loop: runs start as ranks come free, and end as published outcomes.
+
+The loop is one thread. When a run's shell ends, what it left behind is killed, its rank goes to the next run, and
+only then are its last files written and the attempt staged and committed. A retry is a further attempt on the
+same rank; only the last one is published. After a stop signal nothing more starts, the runs get SIGTERM, then
+SIGKILL when their grace is over, and nothing that was still executing is published.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import secrets
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, TypeVar
+
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError
+from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Provenance
+from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit, Processes
+from pydoit_sc.worker.stager import Stager
+
+TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
+COMMITS = 8  # in a row, before the loop looks for runs that have ended
+TAIL = 2000  # bytes of a failed run's stderr that are shown
+
+T = TypeVar("T")
+
+
+class _End(Enum):
+    """The type of the mark that ends an iterator of jobs."""
+
+    END = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T]):
+    """A run to execute, and what the caller wants to have back with its result."""
+
+    run: Run
+    output: str  # the URL that the run is told, SATURN_RUN_REMOTE_OUTPUT_PATH
+    fingerprint: str
+    known: Record | None  # what the store said when the plan was made
+    tag: T
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[T]):
+    """How a job ended: with a record in the store, ours or another worker's, or else with an error."""
+
+    job: Job[T]
+    record: Record | None
+    executed: bool = True  # False: another worker had completed it before it was started
+    seconds: float = 0.0
+    stderr_tail: bytes = b""  # of a failed run
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a worker."""
+
+    nprocs: int
+    max_failures: int | None = None  # stop starting runs after so many
+    gpus: Sequence[str] | None = None  # rank r sees gpus[r] alone
+    scratch: str | None = None
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[T]):
+    job: Job[T]
+    id: str
+    rank: int
+    folder: str
+    started: float  # seconds since the epoch
+    clock: float  # the monotonic clock at that moment
+    retry_codes: tuple[int, ...]
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class Executor(Generic[T]):
+    """Executes jobs, `limits.nprocs` at once, and publishes their outcomes in `store`."""
+
+    store: Store
+    limits: Limits
+    submission: str = ""
+    worker: str = field(default_factory=lambda: secrets.token_hex(5))
+    failures: int = 0
+    stopped_by: int = 0  # the stop signal that ended it, 0 if none did
+    error: str = ""  # why the worker gave up, if it did
+
+    _stopping: bool = False
+    _folder: str = ""
+    _count: int = 0
+    _host: str = field(default_factory=socket.gethostname)
+    _ranks: list[int] = field(default_factory=list)  # a heap of those that are free
+    _live: dict[int, _Attempt[T]] = field(default_factory=dict)  # by pid
+    _deadlines: list[tuple[float, int, str, int]] = field(default_factory=list)  # when, pid, attempt, signal
+    _environments: dict[int, tuple[Settings, dict[str, str]]] = field(default_factory=dict)
+    _processes: Processes = field(init=False)
+    _stager: Stager[Result[T]] = field(init=False)
+
+    @property
+    def running(self) -> int:
+        """How many runs are executing now."""
+        return len(self._live)
+
+    def run(self, jobs: Iterator[Job[T] | None]) -> Iterator[Result[T]]:
+        """Yield a result for every job, as they end; None from `jobs` means that none is ready before one has.
+
+        Raises StoreError where the store cannot be written at all. After the end, `stopped_by` and `error` say
+        whether it ended early; jobs that were executing then have no result.
+        """
+        self._ranks = list(range(self.limits.nprocs))
+        self._processes = Processes(self.worker)
+        self._stager = Stager(self.store, self._processes.wake)
+        with self.store.workspace(self.worker, self.limits.scratch) as folder, self._processes.session():
+            self._folder = folder
+            try:
+                yield from self._loop(jobs)
+                self.store.settle()
+            finally:
+                self._processes.signal_sessions(self._live, signal.SIGKILL)
+                self._stager.close()
+                self._processes.kill_leftovers({})
+
+    def stop(self, error: str = "") -> None:
+        """Start nothing more; what is executing goes on to its end."""
+        self.error = self.error or error
+        self._stopping = True
+
+    def _loop(self, jobs: Iterator[Job[T] | None]) -> Iterator[Result[T]]:
+        ended: list[tuple[_Attempt[T], Exit]] = []
+        while True:
+            held = False
+            while self._ranks and not self._stopping and not held:
+                job = next(jobs, _End.END)
+                if job is None or job is _End.END:
+                    held = job is None
+                    break
+                result = self._begin(job)
+                if result:
+                    yield result
+            for attempt, exit_ in ended:  # only now: the ranks they held are already executing the next runs
+                self._finish(attempt, exit_)
+            published = self._stager.take(COMMITS)
+            for staged, result in published:
+                yield self._commit(staged, result)
+            ended = self._reap()
+            if published or ended:
+                continue
+            if not self._live and not self._stager.pending:
+                return
+            self._stager.hurry(held or not self._live)
+            ended = self._wait()
+
+    def _begin(self, job: Job[T]) -> Result[T] | None:
+        """Start a job on the lowest free rank; a result at once if it cannot or need not be started."""
+        try:
+            now = self.store.peek(job.run.key)
+            if now and now.code == 0 and now.attempt != (job.known and job.known.attempt):
+                return Result(job, now, executed=False)
+            self._start(job, heapq.heappop(self._ranks), ())
+        except (OSError, StoreError) as error:
+            self.stop(f"cannot start a run: {error}")
+            return Result(job, None, executed=False, error=str(error))
+        return None
+
+    def _start(self, job: Job[T], rank: int, retry_codes: tuple[int, ...]) -> None:
+        self._count += 1
+        attempt = f"{self.worker}-{self._count}"
+        folder = f"{self._folder}/{attempt}"
+        os.mkdir(folder)
+        results = job.run.local_results_dir or f"{folder}/{RESULTS}"
+        os.mkdir(f"{folder}/{RESULTS}")
+        if job.run.local_results_dir:
+            _make_empty(results, attempt)
+        env = self._environment(job.run.settings).copy()
+        env["SATURN_RUN_LOCAL_RANK"] = str(rank)
+        env["SATURN_RUN_LOCAL_RESULTS_DIR"] = results
+        env["SATURN_RUN_REMOTE_OUTPUT_PATH"] = job.output
+        env[ATTEMPT_VARIABLE] = attempt
+        if self.limits.gpus is not None:
+            env["CUDA_VISIBLE_DEVICES"] = self.limits.gpus[rank]
+        started, clock = time.time(), time.monotonic()
+        pid = self._processes.spawn(job.run.cmd, env, f"{folder}/{STDOUT}", f"{folder}/{STDERR}")
+        self._live[pid] = _Attempt(job, attempt, rank, folder, started, clock, retry_codes)
+        if job.run.settings.timeout is not None:
+            self._at(clock + job.run.settings.timeout, pid, signal.SIGTERM)
+
+    def _environment(self, settings: Settings) -> dict[str, str]:
+        """Return the environment that runs of these settings share, made once."""
+        known = self._environments.get(id(settings))
+        if known is None:
+            env = {**os.environ, WORKER_VARIABLE: self.worker, **settings.env}
+            known = self._environments[id(settings)] = (settings, env)
+        return known[1]
+
+    def _at(self, when: float, pid: int, number: int) -> None:
+        heapq.heappush(self._deadlines, (when, pid, self._live[pid].id, number))
+
+    def _wait(self) -> list[tuple[_Attempt[T], Exit]]:
+        """Wait until something happens; return the attempts that are over and are to be published."""
+        timeout = self._deadlines[0][0] - time.monotonic() if self._deadlines else None
+        signals = self._processes.wait(timeout)
+        ended = self._reap()  # first: what ended before the signal came is finished
+        for number in signals:
+            self._interrupt(number)
+        self._expire()
+        return ended
+
+    def _reap(self) -> list[tuple[_Attempt[T], Exit]]:
+        ended = []
+        for exit_ in self._processes.reap():
+            attempt = self._live.pop(exit_.pid, None)
+            if attempt is None:
+                continue  # adopted: a process that some run left behind
+            self._processes.kill_leftovers({pid: other.id for pid, other in self._live.items()})
+            if not self._retried(attempt, exit_):
+                heapq.heappush(self._ranks, attempt.rank)
+                if not self.stopped_by:
+                    ended.append((attempt, exit_))
+        return ended
+
+    def _retried(self, attempt: _Attempt[T], exit_: Exit) -> bool:
+        code, settings = _code(attempt, exit_), attempt.job.run.settings
+        wanted = settings.retry_on is None or code in settings.retry_on
+        if code == 0 or self._stopping or not wanted or len(attempt.retry_codes) >= settings.retries:
+            return False
+        shutil.rmtree(attempt.folder, ignore_errors=True)
+        try:
+            self._start(attempt.job, attempt.rank, (*attempt.retry_codes, code))
+        except OSError as error:
+            self.stop(f"cannot start a run: {error}")
+        return True
+
+    def _interrupt(self, number: int) -> None:
+        """Stop for a signal: SIGTERM to all runs, SIGKILL after their grace, or at once if asked again."""
+        again = bool(self.stopped_by)
+        self.stopped_by = self.stopped_by or number
+        self.stop()
+        self._processes.signal_sessions(self._live, signal.SIGKILL if again else signal.SIGTERM)
+        for pid, attempt in self._live.items():
+            self._at(time.monotonic() + attempt.job.run.settings.grace, pid, signal.SIGKILL)
+
+    def _expire(self) -> None:
+        """Signal the runs whose time, or whose grace, is over."""
+        while self._deadlines and self._deadlines[0][0] <= time.monotonic():
+            _, pid, attempt_id, number = heapq.heappop(self._deadlines)
+            attempt = self._live.get(pid)
+            if attempt is None or attempt.id != attempt_id:
+                continue
+            self._processes.signal_sessions([pid], number)
+            if number == signal.SIGTERM:
+                attempt.timed_out = True
+                self._at(time.monotonic() + attempt.job.run.settings.grace, pid, signal.SIGKILL)
+
+    def _finish(self, attempt: _Attempt[T], exit_: Exit) -> None:
+        """Write the attempt's last files and have it published."""
+        job, code = attempt.job, _code(attempt, exit_)
+        seconds = exit_.clock - attempt.clock
+        provenance = Provenance(
+            cmd=job.run.cmd,
+            fingerprint=job.fingerprint,
+            attempt=attempt.id,
+            status_code=code,
+            host=self._host,
+            rank=attempt.rank,
+            started=attempt.started,
+            finished=attempt.started + seconds,
+            cpu_seconds=exit_.cpu_seconds,
+            peak_memory=exit_.peak_memory,
+            retry_codes=attempt.retry_codes,
+            timed_out=attempt.timed_out,
+            submission=self.submission,
+        )
+        tail = b""
+        if code:
+            self.failures += 1
+            if self.limits.max_failures is not None and self.failures >= self.limits.max_failures:
+                self.stop()
+            tail = _tail(f"{attempt.folder}/{STDERR}")
+        record = Record(code, attempt.id, job.fingerprint, self.submission)
+        result = Result(job, record, seconds=seconds, stderr_tail=tail)
+        try:
+            _write(f"{attempt.folder}/{RUN_JSON}", provenance.to_json())
+            _write(f"{attempt.folder}/{STATUS_CODE}", b"%d" % code)
+        except OSError as error:
+            self.stop(f"cannot write a run's output: {error}")
+            return
+        supersedes = job.known.attempt if job.known else None
+        finished = Finished(job.run.key, attempt.id, attempt.folder, job.run.local_results_dir, supersedes)
+        self._stager.put(finished, result)
+
+    def _commit(self, staged: Staged | StoreError, result: Result[T]) -> Result[T]:
+        """Publish a staged attempt; return its result, or what came of it instead."""
+        job = result.job
+        try:
+            if isinstance(staged, StoreError):
+                raise staged
+            if self.store.commit(staged) is Outcome.PUBLISHED:
+                return result
+            return Result(job, self.store.scan([job.run.key]).get(job.run.key), executed=False)
+        except StoreError as error:
+            self.stop(f"cannot publish a run: {error}")
+            return Result(job, None, error=str(error))
+
+
+def _code(attempt: _Attempt[T], exit_: Exit) -> int:
+    """Return the run's status code; a run that had to be told to stop has not succeeded."""
+    return TIMED_OUT if attempt.timed_out and exit_.code == 0 else exit_.code
+
+
+def _write(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _tail(path: str) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+        return file.read()
+
+
+def _make_empty(folder: str, attempt: str) -> None:
+    """Make the results folder that a chunk of `sc` names; what an earlier attempt left there is moved aside."""
+    with suppress(FileNotFoundError):
+        if os.listdir(folder):
+            os.rename(folder, f"{folder.rstrip('/')}.before-{attempt}")
+    os.makedirs(folder, exist_ok=True)

@@ -1,0 +1,234 @@
+"""The one module that spawns, waits for and kills processes.
+
+Each command is a session of its own, so that all it starts can be signalled together, and this process is their
+subreaper: what a command leaves behind, a daemon in another session included, becomes our child when its parent
+ends, and is found among our children.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+from pydoit_sc.linux import adopt_orphans, wake_quickly
+from pydoit_sc.worker import guardian
+
+#: Names the worker in the environment of its runs, and the attempt a process belongs to.
+WORKER_VARIABLE = "PYDOIT_SC_WORKER"
+ATTEMPT_VARIABLE = "PYDOIT_SC_ATTEMPT"
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Python ignores SIGPIPE, and a shell may start us with others ignored; commands expect the defaults.
+_DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A process that has ended."""
+
+    pid: int
+    code: int  # 0 … 255; 128+n for death by signal n
+    cpu_seconds: float
+    peak_memory: int  # bytes, of its largest process
+    clock: float  # the monotonic clock when it was reaped
+
+
+class Processes:
+    """The processes of one worker; used from the main thread, within `session()`."""
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._wake_r, self._wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wake_r, select.POLLIN)
+        self._guardian = 0
+        self._children = _open_children()
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Take over signals and orphans, and start the guardian; give all of it back at the end."""
+        adopt_orphans(True)
+        wake_quickly()
+        for name in os.listdir("/proc/self/fd"):  # what we were given is not for our runs
+            if int(name) > 2:
+                with suppress(OSError):
+                    os.set_inheritable(int(name), False)
+        handlers = {number: signal.signal(number, _noted) for number in (signal.SIGCHLD, *STOP_SIGNALS)}
+        wakeup = signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
+        pipe_r, pipe_w = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._guardian = _spawn_guardian(f"{WORKER_VARIABLE}={self._worker}", pipe_r)
+            yield
+        finally:
+            if self._guardian:
+                os.kill(self._guardian, signal.SIGKILL)
+                os.waitpid(self._guardian, 0)
+            for fd in (pipe_r, pipe_w):
+                os.close(fd)
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            adopt_orphans(False)
+            os.close(self._wake_r)
+            os.close(self._wake_w)
+            if self._children is not None:
+                os.close(self._children)
+
+    def wake(self) -> None:
+        """Make `wait` return; may be called from any thread."""
+        with suppress(BlockingIOError):  # full: it will wake anyway
+            os.write(self._wake_w, b"\0")
+
+    def spawn(self, cmd: str, env: Mapping[str, str], stdout: str, stderr: str) -> int:
+        """Start a shell command in a session of its own and return its pid; raises OSError."""
+        return os.posix_spawn(
+            "/bin/sh",
+            ("sh", "-c", "--", cmd),
+            env,
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, stdout, _APPEND, 0o644),
+                (os.POSIX_SPAWN_OPEN, 2, stderr, _APPEND, 0o644),
+            ),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULTS,
+        )
+
+    def wait(self, timeout: float | None) -> list[int]:
+        """Wait for a process to end, a signal or `wake`, at most `timeout` seconds; return the stop signals."""
+        if not self._poll.poll(None if timeout is None else max(0, timeout) * 1000 + 1):
+            return []
+        with suppress(BlockingIOError):
+            return [number for number in os.read(self._wake_r, 4096) if number in STOP_SIGNALS]
+        return []
+
+    def reap(self) -> Iterator[Exit]:
+        """Yield every child that has ended, ours or adopted."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            yield Exit(
+                pid,
+                code if code >= 0 else 128 - code,
+                usage.ru_utime + usage.ru_stime,
+                usage.ru_maxrss * 1024,
+                time.monotonic(),
+            )
+
+    def kill_leftovers(self, live: Mapping[int, str]) -> None:
+        """Kill our children that belong to no live run; `live` gives each live run's pid and attempt.
+
+        Called when a run's shell has ended: what it left has become our child. A process of a run that is still
+        alive may be among our children too; it is known by its session or its environment, and left alone.
+        """
+        until = time.monotonic() + _UNKILLABLE
+        while len(children := self._list_children()) > len(live) + 1:  # 1: the guardian
+            known = {*live, self._guardian}
+            left = [pid for pid in children if pid not in known and not _belongs(pid, live)]
+            if not left or time.monotonic() > until:
+                return
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                _reap_one(pid, until)
+
+    def signal_sessions(self, pids: Collection[int], number: int) -> None:
+        """Send a signal to each of these runs, whole: its session and all that descends from it."""
+        for pid in _members(pids):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+                if number != signal.SIGKILL:
+                    os.kill(pid, signal.SIGCONT)  # a stopped process would not hear it
+
+    def _list_children(self) -> list[int]:
+        if self._children is not None:
+            size = 1 << 12
+            while len(pids := os.pread(self._children, size, 0)) == size:
+                size *= 16
+            return [int(pid) for pid in pids.split()]
+        me = os.getpid()
+        return [pid for pid, (parent, _) in _processes().items() if parent == me]
+
+
+def _noted(number: int, frame: FrameType | None) -> None:
+    """Do nothing: that a signal came is read from the wake-up pipe."""
+
+
+def _spawn_guardian(mark: str, pipe: int) -> int:
+    return os.posix_spawn(
+        sys.executable,
+        (sys.executable, "-I", "-S", guardian.__file__, mark),
+        {},
+        file_actions=((os.POSIX_SPAWN_DUP2, pipe, 0),),
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_DEFAULTS,
+    )
+
+
+def _open_children() -> int | None:
+    """Open the kernel's list of our children; None where the kernel has none (CONFIG_PROC_CHILDREN)."""
+    try:
+        return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _reap_one(pid: int, until: float) -> None:
+    while time.monotonic() < until:
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+        except ChildProcessError:
+            return
+        time.sleep(0.0005)
+
+
+def _belongs(pid: int, live: Mapping[int, str]) -> bool:
+    try:
+        if os.getsid(pid) in live:
+            return True
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            variables = file.read().split(b"\0")
+    except OSError:
+        return False
+    return any(os.fsencode(f"{ATTEMPT_VARIABLE}={attempt}") in variables for attempt in live.values())
+
+
+def _processes() -> dict[int, tuple[int, int]]:
+    """Return every process's parent and session."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            found[int(name)] = (int(fields[1]), int(fields[3]))
+    return found
+
+
+def _members(leaders: Collection[int]) -> set[int]:
+    """Return all processes of these sessions, with their descendants in whatever session."""
+    processes = _processes()
+    members = {pid for pid, (_, session) in processes.items() if session in leaders}
+    while grown := {pid for pid, (parent, _) in processes.items() if parent in members} - members:
+        members |= grown
+    return members
