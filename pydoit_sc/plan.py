@@ -1,0 +1,184 @@
+"""Which runs will execute, and why: decisions from what the batch says and what the store has.
+
+A run is up to date if the store has status code 0 for it, published with the same fingerprint: the command, the
+environment that the batchfile sets, the contents of `file_dep`, and which attempts of the stages it comes `after`
+had been published. The last part is a digest of attempts, not a comparison of times, so no clock matters.
+An outcome without a fingerprint, as `sc batch` writes it, is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from pydoit_sc.batch import Batch, Run, Settings, Share, Stage, Status
+from pydoit_sc.fingerprint import (
+    NOTHING,
+    FileDigests,
+    MissingFileDepError,
+    changed_parts,
+    digest_env,
+    digest_runs,
+    digest_text,
+)
+from pydoit_sc.store import Record, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run stands, and the reason in a few words."""
+
+    status: Status
+    reason: str
+
+    @property
+    def execute(self) -> bool:
+        """Whether the run is to be executed."""
+        return self.status is not Status.COMPLETED
+
+
+UP_TO_DATE = Verdict(Status.COMPLETED, "up to date")
+NEW = Verdict(Status.INCOMPLETE, "no status_code")
+NO_CODE = Verdict(Status.INCOMPLETE, "status_code holds no status code")
+FORCED = Verdict(Status.STALE, "forced")
+
+_CHANGED = {
+    "cmd": "the command has changed",
+    "env": "env has changed",
+    "file_dep": "a file_dep has changed",
+    "after": "an earlier stage has been published since",
+}
+
+
+def judge(fingerprint: str, record: Record | None) -> Verdict:
+    """Decide how a run stands from its fingerprint now and what the store has of it."""
+    if record is None:
+        return NEW
+    if record.code is None:
+        return NO_CODE
+    if record.code:
+        return Verdict(Status.ERROR, f"status code {record.code}")
+    if record.fingerprint in ("", fingerprint):
+        return UP_TO_DATE
+    parts = changed_parts(record.fingerprint, fingerprint)
+    return Verdict(Status.STALE, ", ".join(_CHANGED[part] for part in parts))
+
+
+class Ledger:
+    """A batch beside what the store has of it; kept up to date as runs are published."""
+
+    def __init__(self, batch: Batch, records: dict[str, Record]) -> None:
+        self.batch = batch
+        self.records = records
+        self._stages = {stage.name: stage for stage in batch.stages}
+        self._files = FileDigests(batch.folder)
+        self._settings: dict[int, str] = {}
+        self._after: dict[str, str] = {}
+
+    def fingerprint(self, stage: Stage, run: Run) -> str:
+        """Return what the run depends on now; raises MissingFileDepError."""
+        parts = self._settings.get(id(run.settings)) or self._digest(run.settings)
+        return f"{digest_text(run.cmd)}-{parts}-{self._digest_after(stage) if stage.after else NOTHING}"
+
+    def verdict(self, stage: Stage, run: Run) -> Verdict:
+        """Decide how a run stands now."""
+        try:
+            return judge(self.fingerprint(stage, run), self.records.get(run.key))
+        except MissingFileDepError as error:
+            return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
+
+    def publish(self, run: Run, record: Record) -> None:
+        """Take note of a run's new outcome."""
+        self.records[run.key] = record
+        self._after.clear()
+
+    def _digest(self, settings: Settings) -> str:
+        # The batch keeps every Settings alive, so an id is never used again.
+        parts = f"{digest_env(settings.env)}-{self._files.digest(settings.file_dep)}"
+        self._settings[id(settings)] = parts
+        return parts
+
+    def _digest_after(self, stage: Stage) -> str:
+        if stage.name not in self._after:
+            attempts = (
+                (run.key, record.attempt)
+                for name in stage.after
+                for run in self._stages[name].runs
+                if (record := self.records.get(run.key))
+            )
+            self._after[stage.name] = digest_runs(attempts)
+        return self._after[stage.name]
+
+
+def open_ledger(batch: Batch, store: Store) -> Ledger:
+    """Read what the store has of a batch, in one bulk scan; raises StoreError."""
+    return Ledger(batch, store.scan(run.key for _, run in batch.runs()))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run, its stage, and how it stands."""
+
+    stage: Stage
+    run: Run
+    verdict: Verdict
+
+
+def in_order(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the stages so that each comes behind those that it comes `after`."""
+    by_name = {stage.name: stage for stage in stages}
+    graph = {stage.name: [name for name in stage.after if name in by_name] for stage in stages}
+    return [by_name[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:
+    """Yield every run with its verdict, stage by stage, as an execution now would come to it.
+
+    A completed run of a stage is stale too if a run of a stage before it is going to be executed.
+    """
+    busy: set[str] = set()
+    for stage in in_order(list(stages)):
+        before = [name for name in stage.after if name in busy]
+        for run in stage.runs:
+            verdict = ledger.verdict(stage, run)
+            if not verdict.execute and before:
+                verdict = Verdict(Status.STALE, f"comes after `{before[0]}`, which has runs to execute")
+            if not verdict.execute and always:
+                verdict = FORCED
+            if verdict.execute:
+                busy.add(stage.name)
+            yield Planned(stage, run, verdict)
+
+
+def moved(ledger: Ledger) -> list[str]:
+    """Return the unnamed runs whose place in the store holds the outcome of another run's command.
+
+    They are known by their position, so a line put in or taken out makes all that follow it stale.
+    """
+    found = []
+    for stage in ledger.batch.stages:
+        if not stage.named:
+            digests = {digest_text(run.cmd) for run in stage.runs}
+            for run in stage.runs:
+                record = ledger.records.get(run.key)
+                was = record.fingerprint.partition("-")[0] if record else ""
+                if was in digests and was != digest_text(run.cmd):
+                    found.append(run.name)
+    return found
+
+
+def failure_budget(batch: Batch) -> int | None:
+    """Return after how many failures no further run is started; None if there is no such bound."""
+    if isinstance(batch.max_failures, Share):
+        total = sum(len(stage.runs) for stage in batch.stages)
+        return max(1, round(batch.max_failures.value * total))
+    return batch.max_failures
+
+
+def count(planned: Iterable[Planned]) -> Mapping[Verdict, int]:
+    """Count runs by verdict, the most frequent first."""
+    counts: dict[Verdict, int] = {}
+    for item in planned:
+        counts[item.verdict] = counts.get(item.verdict, 0) + 1
+    return dict(sorted(counts.items(), key=lambda pair: -pair[1]))

@@ -1,0 +1,139 @@
+"""A batchfile that is being worked on: its batch and, read when first asked for, what its store has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+
+from doit.exceptions import InvalidDodoFile
+
+from pydoit_sc.batch import Batch, Run, Stage
+from pydoit_sc.batchfile import BatchfileError, load, nearest
+from pydoit_sc.fingerprint import MissingFileDepError
+from pydoit_sc.plan import Ledger, in_order, open_ledger
+from pydoit_sc.store import Store, StoreError, open_store
+from pydoit_sc.store.layout import STATUS_CODE
+from pydoit_sc.worker.gpus import NoGpuError
+
+#: What is looked for when no file is named.
+BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn errors that a user can correct into the one that doit shows without a traceback, with exit code 3."""
+    try:
+        yield
+    except (BatchfileError, StoreError, MissingFileDepError, NoGpuError) as error:
+        raise InvalidDodoFile(str(error)) from error
+
+
+def find_batchfile(name: str | None) -> str:
+    """Return the batchfile that is meant; one that does not exist is for its reader to complain of."""
+    if name:
+        return name
+    return next((found for found in BATCHFILES if os.path.exists(found)), BATCHFILES[0])
+
+
+class Project:
+    """A batch, its store and its ledger."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self._store: Store | None = None
+        self._ledger: Ledger | None = None
+
+    @classmethod
+    def load(cls, path: str | None = None, *, remote_output_path: str | None = None) -> Project:
+        """Read a batchfile; raises InvalidDodoFile with all that is wrong with it."""
+        with user_errors():
+            return cls(load(find_batchfile(path), remote_output_path=remote_output_path))
+
+    @property
+    def store(self) -> Store:
+        """The batch's store."""
+        if self._store is None:
+            with user_errors():
+                batch = self.batch
+                self._store = open_store(
+                    batch.remote_output_path, batch.storage_options, durable=batch.durable
+                )
+        return self._store
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the store has of the batch: read once."""
+        if self._ledger is None:
+            with user_errors():
+                self._ledger = open_ledger(self.batch, self.store)
+        return self._ledger
+
+    def narrow(self, chosen: Iterable[tuple[Stage, Run]]) -> None:
+        """Read from the store only what these runs, and the stages they come after, have there."""
+        keys: set[str] = set()
+        before: set[str] = set()
+        for stage, run in chosen:
+            keys.add(run.key)
+            before.update(stage.after)
+        for stage in reversed(in_order(self.batch.stages)):
+            if stage.name in before:
+                before.update(stage.after)
+                keys.update(run.key for run in stage.runs)
+        with user_errors():
+            self._ledger = Ledger(self.batch, self.store.scan(keys))
+
+    def output(self, run: Run) -> str:
+        """Return the URL of a run's output."""
+        return f"{self.batch.remote_output_path}/{run.key}"
+
+    def target(self, run: Run) -> str:
+        """Return the URL of a run's `status_code`, which is its task's target."""
+        return f"{self.output(run)}/{STATUS_CODE}"
+
+    def select(self, words: Iterable[str]) -> list[tuple[Stage, Run]]:
+        """Return the runs that are meant: task names, patterns, targets, or names of stages for all their runs.
+
+        Raises InvalidDodoFile for a word that means none.
+        """
+        chosen: dict[str, tuple[Stage, Run]] = {}
+        for word in words:
+            found = list(self.matching(word))
+            if not found:
+                raise InvalidDodoFile(self.unknown(word))
+            chosen.update((run.key, (stage, run)) for stage, run in found)
+        return list(chosen.values())
+
+    def matching(self, word: str) -> Iterator[tuple[Stage, Run]]:
+        """Yield the runs that a word means, in the order of the batch."""
+        for stage in self.batch.stages:
+            if word == stage.name:
+                yield from ((stage, run) for run in stage.runs)
+            elif not stage.single and word.startswith(f"{stage.name}:") and not _is_pattern(word):
+                name = word[len(stage.name) + 1 :]
+                yield from ((stage, run) for run in stage.runs if run.name == name)
+            elif _is_pattern(word):
+                yield from ((stage, run) for run in stage.runs if fnmatchcase(stage.task_name(run), word))
+            elif word.startswith(self.batch.remote_output_path):
+                key = word[len(self.batch.remote_output_path) + 1 :].removesuffix(f"/{STATUS_CODE}")
+                yield from ((stage, run) for run in stage.runs if run.key == key)
+
+    def unknown(self, word: str) -> str:
+        """Say that a word names no run, and which one was perhaps meant."""
+        names = [stage.name for stage in self.batch.stages]
+        stage_name = word.partition(":")[0]
+        if stage_name in names:
+            names = [stage.task_name(run) for stage, run in self.batch.runs() if stage.name == stage_name]
+        near = nearest(word, names[:10_000])
+        hint = f"did you mean `{near}`?" if near else f"the batch has {_some(names)}"
+        return f"{self.batch.path}: no run or stage is named `{word}`; {hint}"
+
+
+def _is_pattern(word: str) -> bool:
+    return "*" in word
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"

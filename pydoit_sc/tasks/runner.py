@@ -1,0 +1,285 @@
+"""doit's runner with an event loop: runs execute many at once, each with a rank, and stages are streamed.
+
+doit's dispatcher says what comes next. A stage comes as one task; its runs are made into tasks only as they start,
+and dropped when they have ended, so a batch of a million runs never is a million tasks. Tasks that are no runs, from
+a hand-written dodo.py, are executed by doit itself, when no run is executing.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from doit.control import ExecNode, TaskDispatcher
+from doit.exceptions import BaseFail, DependencyError, InvalidDodoFile, TaskError, TaskFailed
+from doit.runner import ERROR, FAILURE, Runner
+from doit.task import Task
+
+from pydoit_sc.batch import Run, Stage
+from pydoit_sc.fingerprint import MissingFileDepError
+from pydoit_sc.plan import Verdict, failure_budget, in_order, judge, plan
+from pydoit_sc.store import StoreError
+from pydoit_sc.tasks.project import Project
+from pydoit_sc.tasks.reporter import BatchReporter
+from pydoit_sc.tasks.tasks import RunTask, StageTask
+from pydoit_sc.worker.executor import Executor, Job, Limits, Result
+from pydoit_sc.worker.gpus import slots
+
+
+@dataclass(slots=True)
+class _Open:
+    """A stage whose runs are executing."""
+
+    node: ExecNode
+    left: int = 1  # runs without a result, and one for the stage itself while it still starts runs
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Tag:
+    """What a job's result comes back with."""
+
+    node: ExecNode
+    stage: _Open | None
+
+
+class BatchRunner(Runner):  # type: ignore[misc]
+    """Executes the runs of one batch among doit's tasks; `nprocs` None takes the batch's."""
+
+    def __init__(self, *args: object, nprocs: int | None = None) -> None:
+        super().__init__(*args)
+        self.final_result: int
+        self._nprocs = nprocs
+        self._executor: Executor[_Tag]
+        self._project: Project
+        self._todo: dict[str, list[Run]] = {}
+        self._processed: deque[ExecNode] = deque()
+        self._alone: set[str] = set()  # keys of runs that were selected by their own names
+
+    def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
+        """Execute what the dispatcher gives, runs in parallel."""
+        projects = {t.project for t in task_dispatcher.tasks.values() if isinstance(t, (RunTask, StageTask))}
+        if not projects:
+            super().run_tasks(task_dispatcher)
+            return
+        if len(projects) > 1:
+            raise InvalidDodoFile(
+                "a dodo.py may have the tasks of one batchfile, and this has those of several"
+            )
+        self._project = projects.pop()
+        self._prepare(task_dispatcher)
+        jobs = self._jobs(task_dispatcher)
+        first = next(jobs, None)
+        if first is None:  # nothing to execute
+            return
+        try:
+            for result in self._executor.run(chain([first], jobs)):
+                self._conclude(result)
+        except StoreError as error:
+            self._executor.error = str(error)
+        self._tell_why_it_ended()
+
+    def _prepare(self, dispatcher: TaskDispatcher) -> None:
+        """Plan what is selected, and report it."""
+        batch = self._project.batch
+        nprocs, gpus = slots(self._nprocs or batch.nprocs)
+        limits = Limits(nprocs, failure_budget(batch), gpus, batch.scratch)
+        self._executor = Executor(self._project.store, limits)
+        tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
+        stages = [task.stage for task in tasks if isinstance(task, StageTask)]
+        self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
+        singles: dict[str, list[Run]] = {}
+        for task in tasks:
+            if isinstance(task, RunTask) and task.stage not in stages:
+                singles.setdefault(task.stage.name, []).append(task.run)
+        chosen = [
+            _part(stage, singles[stage.name]) if stage.name in singles else stage
+            for stage in batch.stages
+            if stage in stages or stage.name in singles
+        ]
+        counts: dict[Verdict, int] = {}
+        for item in plan(self._project.ledger, in_order(chosen), always=self.always_execute):
+            counts[item.verdict] = counts.get(item.verdict, 0) + 1
+            if item.verdict.execute:
+                self._todo.setdefault(item.stage.name, []).append(item.run)
+        if isinstance(self.reporter, BatchReporter):
+            self.reporter.planned(counts)
+
+    def _jobs(self, dispatcher: TaskDispatcher) -> Iterator[Job[_Tag] | None]:
+        """Yield what is to be executed, as the dispatcher comes to it; None while all that is left must wait."""
+        while not self._stop_running:
+            processed = self._processed.popleft() if self._processed else None
+            try:
+                node = dispatcher.generator.send(processed)
+            except StopIteration:
+                return
+            if node == "hold on":
+                if not self._processed:
+                    yield None
+            elif isinstance(node.task, StageTask):
+                yield from self._stage_jobs(node)
+            elif isinstance(node.task, RunTask):
+                yield from self._run_job(node)
+            else:
+                while self._executor.running:
+                    yield None
+                if self.select_task(node, dispatcher.tasks):
+                    self.process_task_result(node, self.execute_task(node.task))
+                self._processed.append(node)
+
+    def _stage_jobs(self, node: ExecNode) -> Iterator[Job[_Tag]]:
+        """Yield the jobs of a stage's runs that are not up to date."""
+        task: StageTask = node.task
+        stage = task.stage
+        if self._blocked(node) or self._ignored(node):
+            return
+        opened = _Open(node)
+        runs = stage.runs if stage.after or self._wants_every_task() else self._todo.pop(stage.name, [])
+        pattern = RunTask(self._project, stage, stage.runs[0]) if stage.runs else None
+        for run in runs:
+            if self._stop_running or pattern is None:
+                break
+            if run.key in self._alone:
+                continue  # it has a task of its own
+            fingerprint, verdict = self._verdict(stage, run)
+            sibling = pattern.sibling(run, up_to_date=not verdict.execute)
+            run_node = ExecNode(sibling, None)
+            if fingerprint is None:
+                self._handle_task_error(run_node, DependencyError(_failure(sibling, verdict.reason)))
+                opened.failed = True
+            elif self._concerns(verdict) and self.select_task(run_node, {}):
+                opened.left += 1
+                yield self._job(run_node, fingerprint, opened)
+        self._close(opened)
+
+    def _run_job(self, node: ExecNode) -> Iterator[Job[_Tag]]:
+        """Yield the job of a run that has a task of its own, if it is not up to date."""
+        task: RunTask = node.task
+        if self._blocked(node):
+            return
+        fingerprint, verdict = self._verdict(task.stage, task.run)
+        if fingerprint is None:
+            self._handle_task_error(node, DependencyError(_failure(task, verdict.reason)))
+        elif self.select_task(node, {}):
+            yield self._job(node, fingerprint, None)
+            return
+        self._processed.append(node)
+
+    def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
+        """Return a run's fingerprint, None if it has none, and its verdict."""
+        ledger = self._project.ledger
+        try:
+            fingerprint = ledger.fingerprint(stage, run)
+        except MissingFileDepError:
+            return None, ledger.verdict(stage, run)
+        return fingerprint, judge(fingerprint, ledger.records.get(run.key))
+
+    def _job(self, node: ExecNode, fingerprint: str, opened: _Open | None) -> Job[_Tag]:
+        run: Run = node.task.run
+        if isinstance(self.reporter, BatchReporter):
+            self.reporter.beginning(self._executor.running + 1)
+        else:
+            self.reporter.execute_task(node.task)
+        known = self._project.ledger.records.get(run.key)
+        return Job(run, self._project.output(run), fingerprint, known, _Tag(node, opened))
+
+    def _conclude(self, result: Result[_Tag]) -> None:
+        """Take note of how a run ended."""
+        node, opened, record = result.job.tag.node, result.job.tag.stage, result.record
+        if record is not None:
+            self._project.ledger.publish(result.job.run, record)
+        if record is None:
+            self.process_task_result(node, TaskError(_failure(node.task, result.error)))
+        elif record.code:
+            text = result.stderr_tail.decode(errors="replace").strip()
+            message = _failure(node.task, f"status code {record.code}", text)
+            self.process_task_result(node, TaskFailed(message))
+        else:
+            self.process_task_result(node, None)
+        if isinstance(self.reporter, BatchReporter):
+            self.reporter.progress.running = self._executor.running
+        if opened is None:
+            self._processed.append(node)
+        else:
+            opened.failed = opened.failed or record is None or bool(record.code)
+            self._close(opened)
+        if self._stop_running:
+            self._executor.stop()
+
+    def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
+        """Take note of a result; a run's success is remembered by the store, not by doit's database."""
+        if base_fail is None and isinstance(node.task, RunTask):
+            node.run_status = "successful"
+            self.reporter.add_success(node.task)
+        else:
+            super().process_task_result(node, base_fail)
+
+    def _close(self, opened: _Open) -> None:
+        opened.left -= 1
+        if opened.left == 0:
+            opened.node.run_status = "failure" if opened.failed else "successful"
+            self._processed.append(opened.node)
+
+    def _blocked(self, node: ExecNode) -> bool:
+        """Say whether a stage that this one comes after has failed; its runs then stay as they are."""
+        if not node.bad_deps:
+            return False
+        node.run_status = "failure"
+        names = ", ".join(f"`{bad.task.name}`" for bad in node.bad_deps)
+        self.reporter.runtime_error(f"`{node.task.name}` was not started: not all of {names} is completed")
+        self.final_result = self.final_result or FAILURE
+        self._processed.append(node)
+        return True
+
+    def _ignored(self, node: ExecNode) -> bool:
+        """Say whether doit's `ignore` was told to leave this stage alone."""
+        if not self.dep_manager.status_is_ignore(node.task):
+            return False
+        node.run_status = "ignore"
+        self.reporter.skip_ignore(node.task)
+        self._processed.append(node)
+        return True
+
+    def _concerns(self, verdict: Verdict) -> bool:
+        """Say whether doit is to see a run at all."""
+        return verdict.execute or self.always_execute or self._wants_every_task()
+
+    def _wants_every_task(self) -> bool:
+        """Say whether the reporter is one of doit's, which show each task that is up to date."""
+        return not isinstance(self.reporter, BatchReporter)
+
+    def _tell_why_it_ended(self) -> None:
+        executor = self._executor
+        if executor.stopped_by:
+            name = signal.Signals(executor.stopped_by).name
+            self.reporter.runtime_error(f"stopped by {name}: what was executing is incomplete")
+            self.final_result = 128 + executor.stopped_by
+        elif executor.error:
+            self.reporter.runtime_error(executor.error)
+            self.final_result = ERROR
+        elif executor.limits.max_failures and executor.failures >= executor.limits.max_failures:
+            self.reporter.runtime_error(f"stopped after {executor.failures:,} failures (`max_failures`)")
+
+
+def _closure(dispatcher: TaskDispatcher) -> list[str]:
+    """Return the names of the selected tasks and of all that they depend on."""
+    names: dict[str, None] = {}
+    new: list[str] = list(dispatcher.selected_tasks)
+    while new:
+        name = new.pop()
+        if name not in names:
+            names[name] = None
+            new.extend(dispatcher.tasks[name].task_dep)
+    return list(names)
+
+
+def _part(stage: Stage, runs: list[Run]) -> Stage:
+    """Return a stage with only some of its runs."""
+    return Stage(stage.name, runs, stage.after, stage.single, stage.named)
+
+
+def _failure(task: Task, reason: str, text: str = "") -> str:
+    return f"failed {task.name}: {reason}" + ("".join(f"\n    {line}" for line in text.splitlines()))

@@ -1,0 +1,36 @@
+"""doit's database as a batch needs it: a small file that is never locked, never half written and may be deleted.
+
+It remembers what `ignore` says and what a user's own tasks save. Of runs it knows nothing: the store does.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from doit.dependency import DatabaseException, JsonDB
+
+
+class StateDB(JsonDB):  # type: ignore[misc]
+    """A JSON file, written only when something has changed, and in one step."""
+
+    desc = "JSON file, replaced in one step"
+
+    def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
+        super().__init__(name, codec, module_name=module_name)
+        self._before = self.codec.encode(self._db)
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            return dict(super()._load())
+        except (DatabaseException, OSError):
+            return {}
+
+    def dump(self) -> None:
+        """Write the file, if there is anything new to remember."""
+        text = self.codec.encode(self._db)
+        if text != self._before:
+            temporary = f"{self.name}.{os.getpid()}"
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, self.name)

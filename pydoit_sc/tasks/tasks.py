@@ -1,0 +1,141 @@
+"""Runs and stages as doit tasks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from doit.dependency import MD5Checker
+from doit.task import Task
+
+from pydoit_sc.batch import Run, Stage
+from pydoit_sc.plan import Verdict
+from pydoit_sc.tasks.project import Project, user_errors
+
+_projects: list[Project] = []
+
+
+class RunChecker(MD5Checker):  # type: ignore[misc]
+    """doit's check of files, which knows from the bulk scan which remote targets there are."""
+
+    def exists(self, file_path: str) -> bool:
+        """Say whether a target exists: a `status_code` by what the store has, anything else by its path."""
+        for project in _projects:
+            root = project.batch.remote_output_path
+            if file_path.startswith(f"{root}/"):
+                return file_path[len(root) + 1 :].rpartition("/")[0] in project.ledger.records
+        return bool(super().exists(file_path))
+
+
+class Standing:
+    """A run's up-to-date check, in the form that doit calls; its text is the reason that `doit info` shows."""
+
+    def __init__(self, project: Project, stage: Stage, run: Run) -> None:
+        self._project, self._stage, self._run = project, stage, run
+
+    def verdict(self) -> Verdict:
+        """Return how the run stands."""
+        return self._project.ledger.verdict(self._stage, self._run)
+
+    def __call__(self) -> bool:
+        return not self.verdict().execute
+
+    def __repr__(self) -> str:
+        verdict = self.verdict()
+        return f"{verdict.status}: {verdict.reason}"
+
+
+class RunTask(Task):  # type: ignore[misc]
+    """A run as a doit task: its target is the remote `status_code`.
+
+    doit's own runners execute it by a program of its own; ours never look at the action.
+    """
+
+    def __init__(self, project: Project, stage: Stage, run: Run) -> None:
+        name = stage.task_name(run)
+        alone = [sys.executable, "-m", "pydoit_sc", "run", "--quiet", "--file", str(project.batch.path), name]
+        super().__init__(
+            name,
+            [alone],
+            targets=[project.target(run)],
+            uptodate=[Standing(project, stage, run)],
+            task_dep=list(stage.after),
+            subtask_of=None if stage.single else stage.name,
+            doc=run.cmd,
+        )
+        self.project, self.stage, self.run = project, stage, run
+        self.options: dict[str, Any] = {}
+
+    def sibling(self, run: Run, *, up_to_date: bool) -> RunTask:
+        """Return the task of another run of the stage, already judged; much quicker than making it anew."""
+        task = object.__new__(RunTask)
+        task.__dict__ = {
+            **self.__dict__,
+            "name": self.stage.task_name(run),
+            "run": run,
+            "targets": [self.project.target(run)],
+            "uptodate": [(up_to_date, None, None)],
+            "values": {},
+            "doc": run.cmd,
+        }
+        return task
+
+    def clean(self, outstream: TextIO, dryrun: bool) -> None:
+        """Remove the run's output and its history from the store."""
+        outstream.write(f"{self.name} - removing {self.project.output(self.run)}\n")
+        if not dryrun:
+            with user_errors():
+                self.project.store.remove(self.run.key)
+
+
+class StageTask(Task):  # type: ignore[misc]
+    """A stage as a doit task group."""
+
+    def __init__(self, project: Project, stage: Stage) -> None:
+        count = len(stage.runs)
+        after = f" after {', '.join(stage.after)}" if stage.after else ""
+        super().__init__(
+            stage.name,
+            None,
+            task_dep=list(stage.after),
+            has_subtask=True,
+            doc=f"{count:,} run{'s' * (count != 1)}{after}",
+        )
+        self.project, self.stage = project, stage
+
+
+def stage_tasks(project: Project) -> list[Task]:
+    """Return a task for each stage: the group, or the one run of a stage without a matrix."""
+    if project not in _projects:
+        _projects.append(project)
+    return [
+        RunTask(project, stage, stage.runs[0]) if stage.single else StageTask(project, stage)
+        for stage in project.batch.stages
+    ]
+
+
+def run_tasks(project: Project, chosen: Iterable[tuple[Stage, Run]]) -> Iterator[Task]:
+    """Yield a task for each of these runs that `stage_tasks` has none for."""
+    return (RunTask(project, stage, run) for stage, run in chosen if not stage.single)
+
+
+def all_tasks(project: Project, stages: Iterable[Stage]) -> list[Task]:
+    """Return the tasks of all stages, and of every run of these."""
+    tasks = stage_tasks(project)
+    groups = {task.name: task for task in tasks}
+    for stage in stages:
+        runs = list(run_tasks(project, ((stage, run) for run in stage.runs)))
+        groups[stage.name].task_dep.extend(task.name for task in runs)
+        tasks.extend(runs)
+    return tasks
+
+
+def batch_tasks(path: str = "batchfile.toml") -> Iterator[Task]:
+    """Yield the tasks of a batchfile, for a hand-written dodo.py: `def task_batch(): yield from batch_tasks()`.
+
+    Set `DOIT_CONFIG = {"check_file_uptodate": RunChecker}` beside it, so that doit finds the remote targets. Raises
+    InvalidDodoFile with all that is wrong with the file.
+    """
+    project = Project.load(path)
+    yield from all_tasks(project, project.batch.stages)
