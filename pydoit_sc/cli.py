@@ -15,7 +15,12 @@ from doit.cmd_list import List
 from doit.doit_cmd import DoitMain
 
 from pydoit_sc import __version__
+from pydoit_sc.commands.batch import Batch
+from pydoit_sc.commands.init import Init
+from pydoit_sc.commands.logs import Logs
+from pydoit_sc.commands.plan import Plan
 from pydoit_sc.commands.run import Run
+from pydoit_sc.commands.summarize import SummarizeBatch
 from pydoit_sc.tasks.loader import BatchfileLoader
 
 
@@ -23,7 +28,10 @@ class Main(DoitMain):  # type: ignore[misc]
     """The commands of `pydoit-sc`."""
 
     BIN_NAME = "pydoit-sc"
-    DOIT_CMDS = (Run, List, Info, Clean, Forget, Ignore, TabCompletion, Help)
+    DOIT_CMDS = (
+        *(Run, Plan, Batch, SummarizeBatch, Logs, Init),
+        *(List, Info, Clean, Forget, Ignore, TabCompletion, Help),
+    )
 
     @staticmethod
     def print_version() -> None:

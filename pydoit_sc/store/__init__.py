@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydoit_sc.store.base import Finished, Outcome, Staged, Store, StoreError
+from pydoit_sc.store.base import Finished, Live, Outcome, Staged, Store, StoreError
 from pydoit_sc.store.layout import Record
 
-__all__ = ["Finished", "Outcome", "Record", "Staged", "Store", "StoreError", "open_store"]
+__all__ = ["Finished", "Live", "Outcome", "Record", "Staged", "Store", "StoreError", "open_store"]
 
 
 def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) -> Store:

@@ -34,6 +34,15 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """An attempt that a worker is executing."""
+
+    host: str
+    folder: str  # on that host
+    since: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """An attempt whose data is in the store, durably."""
 
@@ -73,6 +82,12 @@ class Store(Protocol):
 
     def settle(self) -> None:
         """Return when everything committed so far survives what the store promises to survive."""
+
+    def announce(self, worker: str, live: Mapping[str, Live]) -> None:
+        """Let others know what a worker is executing, by key; for people to see, no decision rests on it."""
+
+    def running(self) -> Mapping[str, Live]:
+        """Return what live workers say they are executing, by key."""
 
     def files(self, key: str) -> Mapping[str, int]:
         """Return a run's files, by path below its output, with their sizes in bytes."""

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.store.base import Finished, Outcome, Staged, StoreError
+from pydoit_sc.store.base import Finished, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
 
 
@@ -111,6 +111,12 @@ class ObjectStore:
 
     def settle(self) -> None:
         """Nothing is pending: `stage` returns when the store has answered."""
+
+    def announce(self, worker: str, live: Mapping[str, Live]) -> None:
+        """Say nothing: a request for every change is too much to ask of a store."""
+
+    def running(self) -> Mapping[str, Live]:
+        return {}
 
     def files(self, key: str) -> Mapping[str, int]:
         root = self._path(key)

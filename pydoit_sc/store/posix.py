@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -26,15 +27,17 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.linux import exchange, syncfs
-from pydoit_sc.store.base import Finished, Outcome, Staged, StoreError
+from pydoit_sc.store.base import Finished, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
+_RUNNING = "running.json"  # in a worker's folder: what it is executing
 _BEING_MADE = 3600  # seconds in which a worker's folder without its final name may still be in the making
 
 
@@ -168,6 +171,22 @@ class PosixStore:
             place = os.path.join(home, f"{name}.{n}")
         os.rename(folder, place)
 
+    def announce(self, worker: str, live: Mapping[str, Live]) -> None:
+        file = f"{self.root}/{OURS}/attempts/{worker}/{_RUNNING}"
+        with _answers(file):
+            with open(f"{file}.new", "w", encoding="utf-8") as new:
+                json.dump({key: asdict(attempt) for key, attempt in live.items()}, new)
+            os.replace(f"{file}.new", file)
+
+    def running(self) -> Mapping[str, Live]:
+        attempts, live = f"{self.root}/{OURS}/attempts", {}
+        with _answers(attempts), suppress(*_ABSENT):
+            for worker in os.listdir(attempts):
+                if _is_alive(f"{attempts}/{worker}"):
+                    said = _read(f"{attempts}/{worker}/{_RUNNING}", None)
+                    live.update({key: Live(**item) for key, item in json.loads(said or b"{}").items()})
+        return live
+
     def files(self, key: str) -> Mapping[str, int]:
         root = self._path(key)
         with _answers(root):
@@ -262,6 +281,21 @@ def _locked_folder(parent: str, name: str) -> Iterator[str]:
         yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
+        os.close(lock)
+
+
+def _is_alive(folder: str) -> bool:
+    """Say whether the worker that made this folder still holds its lock."""
+    try:
+        lock = os.open(os.path.join(folder, "lock"), os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
         os.close(lock)
 
 

@@ -15,6 +15,7 @@ from doit.task import Task
 
 from pydoit_sc.batch import Status
 from pydoit_sc.plan import Verdict
+from pydoit_sc.worker.executor import Result
 
 EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -126,12 +127,28 @@ def is_run(task: Task) -> bool:
     return hasattr(task, "run")
 
 
+def failure_line(name: str, result: Result[Any]) -> str:
+    """Say that a run has failed: its name, its code and the end of its stderr."""
+    if result.record is None:
+        return f"failed {name}: {result.error}"
+    text = result.stderr_tail.decode(errors="replace").strip()
+    return f"failed {name}: status code {result.record.code}" + "".join(
+        f"\n    {x}" for x in text.splitlines()
+    )
+
+
 def summary(counts: Mapping[Verdict, int]) -> str:
     """Say in a line what a plan comes to: `3 of 48 runs to execute: 2 no status_code, 1 the command has changed`."""
     total = sum(counts.values())
     execute = {verdict: count for verdict, count in counts.items() if verdict.execute}
     if not execute:
-        return f"all {total:,} runs are up to date"
+        return (
+            "no runs"
+            if not total
+            else f"all {total:,} runs are up to date"
+            if total > 1
+            else "the run is up to date"
+        )
     reasons: dict[str, int] = {}
     for verdict, count in execute.items():
         reason = "failed before" if verdict.status is Status.ERROR else verdict.reason

@@ -23,7 +23,7 @@ from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Verdict, failure_budget, in_order, judge, plan
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.project import Project
-from pydoit_sc.tasks.reporter import BatchReporter
+from pydoit_sc.tasks.reporter import BatchReporter, failure_line
 from pydoit_sc.tasks.tasks import RunTask, StageTask
 from pydoit_sc.worker.executor import Executor, Job, Limits, Result
 from pydoit_sc.worker.gpus import slots
@@ -148,7 +148,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             sibling = pattern.sibling(run, up_to_date=not verdict.execute)
             run_node = ExecNode(sibling, None)
             if fingerprint is None:
-                self._handle_task_error(run_node, DependencyError(_failure(sibling, verdict.reason)))
+                self._handle_task_error(run_node, _not_started(sibling, verdict.reason))
                 opened.failed = True
             elif self._concerns(verdict) and self.select_task(run_node, {}):
                 opened.left += 1
@@ -162,7 +162,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             return
         fingerprint, verdict = self._verdict(task.stage, task.run)
         if fingerprint is None:
-            self._handle_task_error(node, DependencyError(_failure(task, verdict.reason)))
+            self._handle_task_error(node, _not_started(task, verdict.reason))
         elif self.select_task(node, {}):
             yield self._job(node, fingerprint, None)
             return
@@ -191,14 +191,11 @@ class BatchRunner(Runner):  # type: ignore[misc]
         node, opened, record = result.job.tag.node, result.job.tag.stage, result.record
         if record is not None:
             self._project.ledger.publish(result.job.run, record)
-        if record is None:
-            self.process_task_result(node, TaskError(_failure(node.task, result.error)))
-        elif record.code:
-            text = result.stderr_tail.decode(errors="replace").strip()
-            message = _failure(node.task, f"status code {record.code}", text)
-            self.process_task_result(node, TaskFailed(message))
-        else:
-            self.process_task_result(node, None)
+        fail: BaseFail | None = None
+        if record is None or record.code != 0:
+            kind = TaskFailed if record else TaskError
+            fail = kind(failure_line(node.task.name, result))
+        self.process_task_result(node, fail)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.progress.running = self._executor.running
         if opened is None:
@@ -281,5 +278,5 @@ def _part(stage: Stage, runs: list[Run]) -> Stage:
     return Stage(stage.name, runs, stage.after, stage.single, stage.named)
 
 
-def _failure(task: Task, reason: str, text: str = "") -> str:
-    return f"failed {task.name}: {reason}" + ("".join(f"\n    {line}" for line in text.splitlines()))
+def _not_started(task: Task, reason: str) -> DependencyError:
+    return DependencyError(f"failed {task.name}: {reason}")

@@ -89,6 +89,20 @@ class RunTask(Task):  # type: ignore[misc]
                 self.project.store.remove(self.run.key)
 
 
+class StageStanding:
+    """A stage's up-to-date check, for `list --status` and `info`: that of all its runs."""
+
+    def __init__(self, project: Project, stage: Stage) -> None:
+        self._project, self._stage = project, stage
+
+    def __call__(self) -> bool:
+        return not any(self._project.ledger.verdict(self._stage, run).execute for run in self._stage.runs)
+
+    def __repr__(self) -> str:
+        waiting = sum(self._project.ledger.verdict(self._stage, run).execute for run in self._stage.runs)
+        return f"{waiting:,} of {len(self._stage.runs):,} runs to execute"
+
+
 class StageTask(Task):  # type: ignore[misc]
     """A stage as a doit task group."""
 
@@ -99,6 +113,7 @@ class StageTask(Task):  # type: ignore[misc]
             stage.name,
             None,
             task_dep=list(stage.after),
+            uptodate=[StageStanding(project, stage)],
             has_subtask=True,
             doc=f"{count:,} run{'s' * (count != 1)}{after}",
         )

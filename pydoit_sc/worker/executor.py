@@ -22,13 +22,14 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from pydoit_sc.batch import Run, Settings
-from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError
+from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, Store, StoreError
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Provenance
 from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit, Processes
 from pydoit_sc.worker.stager import Stager
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
 COMMITS = 8  # in a row, before the loop looks for runs that have ended
+ANNOUNCE_EVERY = 1.0  # seconds
 TAIL = 2000  # bytes of a failed run's stderr that are shown
 
 T = TypeVar("T")
@@ -104,6 +105,8 @@ class Executor(Generic[T]):
     _ranks: list[int] = field(default_factory=list)  # a heap of those that are free
     _live: dict[int, _Attempt[T]] = field(default_factory=dict)  # by pid
     _deadlines: list[tuple[float, int, str, int]] = field(default_factory=list)  # when, pid, attempt, signal
+    _announced: tuple[int, ...] = ()  # the pids of the runs that others were told of
+    _announce_at: float = 0.0
     _environments: dict[int, tuple[Settings, dict[str, str]]] = field(default_factory=dict)
     _processes: Processes = field(init=False)
     _stager: Stager[Result[T]] = field(init=False)
@@ -120,6 +123,7 @@ class Executor(Generic[T]):
         whether it ended early; jobs that were executing then have no result.
         """
         self._ranks = list(range(self.limits.nprocs))
+        self._announce_at = time.monotonic() + ANNOUNCE_EVERY  # what ends within it need not be told
         self._processes = Processes(self.worker)
         self._stager = Stager(self.store, self._processes.wake)
         with self.store.workspace(self.worker, self.limits.scratch) as folder, self._processes.session():
@@ -209,13 +213,29 @@ class Executor(Generic[T]):
 
     def _wait(self) -> list[tuple[_Attempt[T], Exit]]:
         """Wait until something happens; return the attempts that are over and are to be published."""
-        timeout = self._deadlines[0][0] - time.monotonic() if self._deadlines else None
-        signals = self._processes.wait(timeout)
+        signals = self._processes.wait(self._until_next())
         ended = self._reap()  # first: what ended before the signal came is finished
         for number in signals:
             self._interrupt(number)
         self._expire()
+        self._announce()
         return ended
+
+    def _until_next(self) -> float | None:
+        """Return the seconds until the loop has something to do by itself, None if never."""
+        times = [self._deadlines[0][0]] if self._deadlines else []
+        if self._announced != tuple(self._live):
+            times.append(self._announce_at)
+        return min(times) - time.monotonic() if times else None
+
+    def _announce(self) -> None:
+        """Let others know what is executing, if that has changed, once a second at most."""
+        now, pids = time.monotonic(), tuple(self._live)
+        if pids != self._announced and now >= self._announce_at:
+            self._announced, self._announce_at = pids, now + ANNOUNCE_EVERY
+            live = {a.job.run.key: Live(self._host, a.folder, a.started) for a in self._live.values()}
+            with suppress(StoreError):  # nothing rests on it
+                self.store.announce(self.worker, live)
 
     def _reap(self) -> list[tuple[_Attempt[T], Exit]]:
         ended = []

@@ -1,0 +1,27 @@
+"""Text to model: batchfiles, run lists and chunks become `Batch` values, or errors with their place."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pydoit_sc.batchfile.durations import parse_duration
+from pydoit_sc.batchfile.errors import BatchfileError, Problem, nearest
+from pydoit_sc.batchfile.names import check_name
+
+if TYPE_CHECKING:
+    from pydoit_sc.batch import Batch
+
+__all__ = ["BatchfileError", "Problem", "check_name", "load", "nearest", "parse_duration"]
+
+
+def load(path: str | os.PathLike[str], *, remote_output_path: str | None = None) -> Batch:
+    """Read a batchfile (.toml) or a run list of the seed into a `Batch`.
+
+    A run list is .json, .jsonl, .ndjson, .yaml, .yml or .csv; a file of another name is told by its content.
+    `remote_output_path` takes the place of the file's; a relative one counts from the current folder, as
+    paths on a command line do. Raises `BatchfileError` with every problem of the file.
+    """
+    from pydoit_sc.batchfile.build import build  # noqa: PLC0415 - commands that read no file stay quick
+
+    return build(path, remote_output_path)

@@ -1,0 +1,55 @@
+"""What is wrong with a file, and where: the error that `load` raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: So many problems are told; the rest is counted.
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to correct."""
+
+    file: str
+    line: int | None  # from 1; None if unknown
+    column: int | None  # from 1, in characters; None if unknown
+    message: str
+
+    def __str__(self) -> str:
+        place = (self.file, self.line, self.column)
+        return f"{':'.join(str(part) for part in place if part is not None)}: {self.message}"
+
+
+class BatchfileError(Exception):
+    """A batchfile, run list or chunk cannot be read; `problems` holds the first 20, `more` counts the rest."""
+
+    def __init__(self, problems: Sequence[Problem], more: int = 0) -> None:
+        super().__init__(problems, more)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        self.more = more
+
+    def __str__(self) -> str:
+        lines = [str(problem) for problem in self.problems]
+        if self.more:
+            lines.append(f"and {self.more:,} more")
+        return "\n".join(lines)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that `word` was probably meant to be, or None."""
+    import difflib  # noqa: PLC0415 - needed only when something is wrong
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return close[0] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown word: the nearest known one, or all of them."""
+    choices = list(known)
+    near = nearest(word, choices)
+    if near is not None:
+        return f"; did you mean `{near}`?"
+    return f"; known are {', '.join(f'`{choice}`' for choice in choices)}" if choices else ""

@@ -1,0 +1,95 @@
+"""Which names runs and stages may have: they become folders, object keys and doit tasks."""
+
+from __future__ import annotations
+
+import re
+
+from pydoit_sc.batch import OURS, PLAIN
+
+#: doit's commands, ours, and the tasks that the tool itself defines: no stage may hide one.
+# fmt: off
+RESERVED = frozenset((
+    "help", "run", "list", "info", "clean", "forget", "ignore", "dumpdb", "strace", "tabcompletion",
+    "reset-dep", "auto", "plan", "batch", "summarize-batch", "logs", "fetch", "results", "report",
+    "clone", "get", "apply", "options", "split", "submit", "init", "start", "stop", "job-logs",
+    "verify", "cancel", "submissions", "reproduce", "sync", "recipe", PLAIN,
+))
+# fmt: on
+
+_SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
+_ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,200}")  # most names: nothing more to check
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff=*?\[]|::")
+_NAMED = {
+    "=": "`=`, which doit reads as a variable",
+    "::": "`::`, which chains URLs",
+    "*": "`*`, which is a pattern to file systems",
+    "?": "`?`, which is a pattern to file systems",
+    "[": "`[`, which is a pattern to file systems",
+}
+
+
+def check_name(name: object) -> str | None:
+    """Return why `name` cannot be the name of a run, or None if it can."""
+    if not isinstance(name, str):
+        return "a name is a string"
+    if _ORDINARY.fullmatch(name):
+        return None
+    if not name:
+        return "a name is not empty"
+    found = _FORBIDDEN.search(name)
+    if found is not None:
+        char = found.group()
+        return f"a name has no {_NAMED.get(char) or f'control character or surrogate (it has {char!a})'}"
+    if name.startswith("/"):
+        return "a name has no `/` at its start"
+    return _check_segments(name.split("/"))
+
+
+def _check_segments(segments: list[str]) -> str | None:
+    for segment in segments:
+        if not segment:
+            return "a name has no empty segment (`//`, or `/` at its end)"
+        if segment in (".", ".."):
+            return f"a name has no segment `{segment}`"
+        if len(segment.encode()) > _SEGMENT_BYTES:
+            return f"a segment of a name has at most {_SEGMENT_BYTES} bytes, this one {len(segment.encode())}"
+    if segments[0] == OURS:
+        return f"`{OURS}` is where pydoit-sc keeps its own files"
+    return None
+
+
+def check_stage_name(name: str) -> str | None:
+    """Return why `name` cannot be the name of a stage, or None if it can."""
+    if name in RESERVED:
+        return f"`{name}` is the name of a command or a task of pydoit-sc; give the stage another one"
+    if "/" in name or ":" in name:
+        return "the name of a stage has no `/` and no `:`"
+    if name.startswith(("-", "_")):
+        return "the name of a stage does not start with `-` or `_`"
+    reason = check_name(name)
+    return reason and f"not the name of a stage: {reason}"
+
+
+def nested(names: list[str]) -> list[tuple[int, int]]:
+    """Return the pairs (inner, outer) of positions whose outputs would lie in one another, `a/b` in `a`."""
+    if not any("/" in name for name in names):
+        return []
+    position = {name: i for i, name in enumerate(names)}
+    pairs = []
+    for i, name in enumerate(names):
+        end = name.find("/")
+        while end >= 0:
+            if (outer := position.get(name[:end])) is not None:
+                pairs.append((i, outer))
+            end = name.find("/", end + 1)
+    return pairs
+
+
+def repeated(names: list[str]) -> dict[str, list[int]]:
+    """Return the names that occur more than once, each with its positions."""
+    if len(set(names)) == len(names):
+        return {}
+    positions: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        positions.setdefault(name, []).append(i)
+    return {name: at for name, at in positions.items() if len(at) > 1}

@@ -1,0 +1,31 @@
+"""Where outputs go: `remote_output_path` as an absolute URL."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def absolute_url(path: str, folder: str) -> str:
+    """Return `path` as a URL without a slash at its end; relative paths count from `folder`.
+
+    Local paths become `file:///…`; URLs of other schemes are left as they are. Raises ValueError.
+    """
+    if "::" in path:
+        raise ValueError("expected one URL, found a chain with `::`")
+    local, url = _LOCAL.match(path), _URL.match(path)
+    if url and not local:
+        place = path[url.end() :].rstrip("/")
+        if not place:
+            raise ValueError(f"`{path}` names no place to write to")
+        return url.group() + place
+    rest = path[local.end() :] if local else path
+    if not rest:
+        raise ValueError(f"`{path}` names no place to write to")
+    full = "/" + os.path.abspath(os.path.join(folder, os.path.expanduser(rest))).lstrip("/")
+    if full == "/":
+        raise ValueError("the root of the file system is no place for outputs; name a folder")
+    return f"file://{full}"

@@ -1,0 +1,155 @@
+"""One stage of a batchfile: its table to its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydoit_sc.batch import Run, Settings, Stage
+from pydoit_sc.batchfile.axes import Source
+from pydoit_sc.batchfile.errors import nearest
+from pydoit_sc.batchfile.matrix import Combinations, expand
+from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
+from pydoit_sc.batchfile.places import Where
+from pydoit_sc.batchfile.report import Notes
+from pydoit_sc.batchfile.schema import SETTINGS, STAGE, check_table, command_fault, show
+from pydoit_sc.batchfile.template import parse, render
+
+
+def merged(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Return `settings` with what a narrower table gives; its environment adds to the wider one's."""
+    changes = {key: given[key] for key in (*SETTINGS, "file_dep") if key in given}
+    if "env" in changes:
+        changes["env"] = {**settings.env, **changes["env"]}
+    return replace(settings, **changes) if changes else settings
+
+
+def read_stages(table: Mapping[str, Any], batch: Settings, source: Source, notes: Notes) -> tuple[Stage, ...]:
+    """Return the stages of `[runs.*]`; what is wrong is noted."""
+    stages = []
+    if not table:
+        notes.add(("runs",), "no stage; write [runs.NAME] with `cmd`")
+    for name, content in table.items():
+        where: Where = ("runs", name)
+        reason = check_stage_name(name)
+        if reason is not None:
+            notes.add(where, reason)
+        if not isinstance(content, dict):
+            hint = "; a plain list of runs is written [[runs]]" if name in STAGE else ""
+            notes.add(where, f"expected a stage (a table), found {show(content)}{hint}")
+            continue
+        stage = _read_stage(name, content, batch, source, notes)
+        if stage is not None:
+            stages.append(stage)
+    _check_after({name: content for name, content in table.items() if isinstance(content, dict)}, notes)
+    return tuple(stages)
+
+
+def _read_stage(
+    name: str, content: Mapping[str, Any], batch: Settings, source: Source, notes: Notes
+) -> Stage | None:
+    where: Where = ("runs", name)
+    given = check_table(content, STAGE, notes, where)
+    if "cmd" not in content:
+        notes.add(where, "no `cmd`")
+    settings = merged(batch, given)
+    after = given.get("after", ())
+    if "matrix" not in content:
+        if "name" in content:
+            notes.add((*where, "name"), "only a stage with a matrix names its runs; this one is its own run")
+        if "cmd" not in given:
+            return None
+        return Stage(name, (Run(name, given["cmd"], name, settings),), after, single=True)
+    if "matrix" not in given:
+        return None
+    combinations = expand(given["matrix"], source, notes, (*where, "matrix"))
+    if combinations is None:
+        return None
+    cmds = _commands(given.get("cmd"), combinations, notes, where)
+    names = _names(given.get("name"), combinations, notes, where)
+    if cmds is None or names is None:
+        return None
+    runs = [Run(run, cmd, f"{name}/{run}", settings) for run, cmd in zip(names, cmds, strict=True)]
+    return Stage(name, runs, after)
+
+
+def _rendered(
+    template: str, combinations: Combinations, notes: Notes, where: Where, *, quote: bool
+) -> list[str] | None:
+    try:
+        return render(parse(template), combinations, quote=quote)
+    except ValueError as error:
+        notes.add(where, str(error))
+        return None
+
+
+def _commands(cmd: str | None, combinations: Combinations, notes: Notes, where: Where) -> list[str] | None:
+    where = (*where, "cmd")
+    cmds = _rendered(cmd, combinations, notes, where, quote=True) if cmd is not None else None
+    for row, written in enumerate(cmds or ()):
+        if (fault := command_fault(written)) is not None:
+            notes.add(where, f"{fault} (in the combination {combinations.describe(row)})")
+            return None
+    return cmds
+
+
+def _names(name: str | None, combinations: Combinations, notes: Notes, where: Where) -> list[str] | None:
+    if name is None:
+        names, hint = combinations.names(), "; give the stage a `name`"
+    else:
+        rendered = _rendered(name, combinations, notes, (*where, "name"), quote=False)
+        if rendered is None:
+            return None
+        names, hint = rendered, ""
+    where = (*where, "name") if name is not None else where
+    for row, written in enumerate(names):
+        if (reason := check_name(written)) is not None:
+            combination = combinations.describe(row)
+            notes.add(where, f"{reason}: {show(written)} in the combination {combination}{hint}")
+            return None
+    return names if _are_distinct(names, combinations, notes, where, hint) else None
+
+
+def _are_distinct(
+    names: list[str], combinations: Combinations, notes: Notes, where: Where, hint: str
+) -> bool:
+    twice = repeated(names)
+    if twice:
+        name, rows = next(iter(twice.items()))
+        first, second = combinations.describe(rows[0]), combinations.describe(rows[1])
+        more = f"; {len(twice):,} names are not unique" if len(twice) > 1 else ""
+        notes.add(
+            where,
+            f"{len(rows):,} runs have the name `{name}`, for example those of {first}, and of {second}{more}"
+            + (hint or "; put every axis into it"),
+        )
+    inside = nested(names)
+    if inside:
+        inner, outer = (names[i] for i in inside[0])
+        notes.add(where, f"the output of `{inner}` would lie inside that of `{outer}`{hint}")
+    return not twice and not inside
+
+
+def _check_after(stages: Mapping[str, Mapping[str, Any]], notes: Notes) -> None:
+    import graphlib  # noqa: PLC0415 - few batches have an order
+
+    graph: dict[str, Sequence[str]] = {}
+    for name, content in stages.items():
+        after = content.get("after")
+        graph[name] = []
+        for i, other in enumerate(after if isinstance(after, list) else ()):
+            where: Where = ("runs", name, "after", i)
+            if other == name:
+                notes.add(where, f"`{name}` cannot come after itself")
+            elif isinstance(other, str) and other in stages:
+                graph[name] = [*graph[name], other]
+            elif isinstance(other, str):
+                near = nearest(other, stages)
+                notes.add(where, f"no stage `{other}`" + (f"; did you mean `{near}`?" if near else ""))
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        cycle = [str(name) for name in reversed(error.args[1])]
+        order = " after ".join(f"`{name}`" for name in cycle)
+        notes.add(("runs", cycle[0], "after"), f"the stages wait for each other: {order}")

@@ -1,0 +1,161 @@
+"""Placeholders: `cmd` and `name` of a stage with a matrix, written out for every combination."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import string
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+
+from pydoit_sc.batchfile.errors import did_you_mean, nearest
+from pydoit_sc.batchfile.matrix import NONE, Combinations
+from pydoit_sc.batchfile.values import attribute, attributes, text
+
+_BRACES = "write `{{` and `}}` for braces"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One placeholder, `{axis.attribute:spec}` or `{axis!s}`."""
+
+    axis: str
+    attribute: str
+    spec: str
+    raw: bool  # `!s`: not quoted for the shell
+
+    def __str__(self) -> str:
+        return f"{self.axis}.{self.attribute}" if self.attribute else self.axis
+
+
+Piece = str | Field
+
+
+def parse(template: str) -> list[Piece]:
+    """Return a template's literal texts and placeholders in order; raise ValueError."""
+    pieces: list[Piece] = []
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"{str(error).lower()}; {_BRACES}") from None
+    for literal, name, spec, conversion in parsed:
+        if literal:
+            pieces.append(literal)
+        if name is not None:
+            pieces.append(_field(name, spec or "", conversion))
+    return pieces
+
+
+def _field(name: str, spec: str, conversion: str | None) -> Field:
+    if not name:
+        raise ValueError(f"`{{}}` names no axis; {_BRACES}")
+    if conversion not in (None, "s"):
+        raise ValueError(
+            f"`{{{name}!{conversion}}}`: the only conversion is `!s`, which leaves out the quoting"
+        )
+    if "{" in spec:
+        raise ValueError(f"`{{{name}:{spec}}}`: a format has no placeholders in it")
+    axis, _, attr = name.partition(".")
+    return Field(axis, attr, spec, raw=conversion == "s")
+
+
+def render(pieces: list[Piece], combinations: Combinations, *, quote: bool) -> list[str]:
+    """Return the text of every combination, values quoted for the shell if `quote`; raise ValueError."""
+    inside = list(_inside_quotes(pieces)) if quote else [False] * len(pieces)
+    columns: list[Iterable[str]] = []
+    for piece, in_quotes in zip(pieces, inside, strict=True):
+        if isinstance(piece, str):
+            columns.append(repeat(piece, combinations.count))
+            continue
+        texts = _texts(piece, combinations)
+        if quote and not piece.raw:
+            quoted = [shlex.quote(words) for words in texts]
+            if in_quotes and quoted != texts:
+                _refuse_quotes(piece, texts, quoted)
+            texts = quoted
+        columns.append(map(texts.__getitem__, combinations.columns[piece.axis]))
+    return list(map("".join, zip(*columns, strict=True)))
+
+
+def _texts(field: Field, combinations: Combinations) -> list[str]:
+    """Return a placeholder's text for each value of its axis."""
+    known = {
+        _join(key, attr) for key, values in combinations.values.items() for attr in attributes(values[0])
+    }
+    if field.axis not in combinations.values:
+        raise ValueError(_unknown(str(field), known))
+    column = combinations.columns[field.axis]
+    if NONE in column:
+        lacking = combinations.describe(column.index(NONE))
+        raise ValueError(f"`{{{field}}}` has no value in the combination {lacking}")
+    texts = []
+    for value in combinations.values[field.axis]:
+        try:
+            found = attribute(value, field.attribute)
+        except LookupError:
+            raise ValueError(
+                _unknown(str(field), {_join(field.axis, a) for a in attributes(value)})
+            ) from None
+        try:
+            texts.append(text(found, field.spec))
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+            spec = field.spec[:40]
+            raise ValueError(f"`{{{field}:{spec}}}` cannot write {text(found)!r}: {error}") from None
+    return texts
+
+
+def _join(key: str, attr: str) -> str:
+    return f"{key}.{attr}" if attr else key
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    choices = sorted(known)
+    hint = did_you_mean(f"{{{name}}}", [f"{{{choice}}}" for choice in choices])
+    braces = "" if nearest(name, choices) else f"; {_BRACES}"
+    return f"unknown placeholder `{{{name[:60]}}}`{hint}{braces}"
+
+
+def _refuse_quotes(field: Field, texts: list[str], quoted: list[str]) -> None:
+    words = next(words for words, safe in zip(texts, quoted, strict=True) if words != safe)
+    raise ValueError(
+        f"`{{{field}}}` stands inside quotes, but values are quoted already, here {words[:40]!r};"
+        f" take the quotes away, or write `{{{field}!s}}`"
+    )
+
+
+_IN_SINGLE = re.compile("'")
+_IN_DOUBLE = re.compile(r"""\\.|\$\(|["`]""", re.DOTALL)
+_OUTSIDE = re.compile(r"""\\.|\$\(|(?:^|(?<=[\s;&|(]))\#[^\n]*|['"()`]""", re.DOTALL)
+
+
+def _inside_quotes(pieces: list[Piece]) -> Iterator[bool]:
+    """Tell for each piece whether the shell would find it inside quotes, where quoting a value breaks them.
+
+    `waiting` is the stack of what closes the quotes and parentheses that are open; `$(…)` inside double
+    quotes starts afresh, so a placeholder in it is outside.
+    """
+    waiting: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, Field):
+            yield bool(waiting) and waiting[-1] in "'\""
+        else:
+            _follow(piece, waiting)
+            yield False
+
+
+def _follow(shell: str, waiting: list[str]) -> None:
+    at = 0
+    while True:
+        inside = waiting[-1] if waiting else ""
+        pattern = {"'": _IN_SINGLE, '"': _IN_DOUBLE}.get(inside, _OUTSIDE)
+        match = pattern.search(shell, at)
+        if match is None:
+            return
+        token, at = match.group(), match.end()
+        if token == inside:
+            waiting.pop()
+        elif token in ("(", "$("):
+            waiting.append(")")
+        elif token in ("'", '"', "`"):
+            waiting.append(token)

@@ -1,0 +1,99 @@
+"""The values of an axis: what `{axis}` and `{axis.attribute}` stand for, and how values are written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Union
+
+from pydoit_sc.batchfile.windows import Window
+
+Scalar = Union[str, int, float, bool, date, datetime, time]  # noqa: UP007 - evaluated at run time, Python 3.10
+SCALARS = (str, int, float, bool, date, datetime, time)
+
+_UNSAFE = re.compile(r"[^\w.,+-]")
+_HUGE = re.compile(r"[0-9]{5}")  # a width of 99999 and more would fill the memory
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a CSV file."""
+
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """A file that a glob found, from the batchfile's folder."""
+
+    path: str
+
+
+Value = Union[Scalar, Window, Row, FilePath]  # noqa: UP007
+
+
+def attributes(value: Value) -> list[str]:
+    """Return what a placeholder may name of a value: "" for the value itself, or attributes."""
+    if isinstance(value, Window):
+        return ["start", "end"] if isinstance(value.start, datetime) else ["start", "end", "last"]
+    if isinstance(value, Row):
+        return list(value.cells)
+    return ["", "stem", "name"] if isinstance(value, FilePath) else [""]
+
+
+def attribute(value: Value, name: str) -> Scalar:
+    """Return one of `attributes(value)`; raise LookupError if it is none of them."""
+    if name not in attributes(value):
+        raise LookupError(name)
+    if isinstance(value, Window):
+        return {"start": value.start, "end": value.end}.get(name) or value.last
+    if isinstance(value, Row):
+        return value.cells[name]
+    if isinstance(value, FilePath):
+        base = os.path.basename(value.path)
+        return {"": value.path, "name": base, "stem": os.path.splitext(base)[0]}[name]
+    return value
+
+
+def text(value: Scalar, spec: str = "") -> str:
+    """Write a value, by a Python format spec if there is one; raise ValueError where that cannot be."""
+    if spec:
+        if _HUGE.search(spec):
+            raise ValueError("a width of five digits")
+        return format(value, spec)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (date, time)):  # a datetime is a date
+        return value.isoformat()
+    return str(value)
+
+
+def label(value: Value) -> str:
+    """Return how a value stands in a run's default name: one segment, without characters that names refuse."""
+    if isinstance(value, Row):
+        return "_".join(label(cell) for cell in value.cells.values())
+    if isinstance(value, Window):
+        value = value.start
+    if isinstance(value, FilePath):
+        value = attribute(value, "stem")
+    words = text(value)
+    if isinstance(value, (datetime, time)):
+        words = words.replace(":", "").replace("+0000", "Z")
+    return _UNSAFE.sub("-", words)
+
+
+def same(value: Value, wanted: object) -> bool:
+    """Return whether an entry of `include` or `exclude` means this value.
+
+    A window is meant by its start, a file by its path, a row by a table of some of its columns.
+    """
+    if isinstance(value, Row):
+        return isinstance(wanted, dict) and all(value.cells.get(key) == cell for key, cell in wanted.items())
+    if isinstance(value, Window):
+        value = value.start
+    if isinstance(value, FilePath):
+        value = value.path
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

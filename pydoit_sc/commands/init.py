@@ -1,0 +1,46 @@
+"""`init`: begin a project in a folder, from a template."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from typing import Any
+
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.commands.common import Command
+
+FILES = ("batchfile.toml", "work.py", "doit.cfg")
+
+
+class Init(Command):
+    """Write a first batchfile, a script and doit.cfg."""
+
+    name = "init"
+    doc_purpose = "begin a project: batchfile.toml, work.py, doit.cfg"
+    doc_usage = "[FOLDER]"
+    doc_description = (
+        "Nothing that exists is overwritten.\n\nExample:\n  pydoit-sc init backfill && cd backfill && doit"
+    )
+
+    def call(self, _options: dict[str, Any], words: list[str]) -> int:
+        """Write the files; exit code 3 if one of them exists already."""
+        folder = self.one(words or ["."], "one FOLDER at most")
+        there = [name for name in FILES if os.path.lexists(os.path.join(folder, name))]
+        if there:
+            raise InvalidCommand(f"init: {folder} has {', '.join(there)} already; nothing was written")
+        name = "".join(
+            c if c.isalnum() or c in "-_" else "-" for c in os.path.basename(os.path.abspath(folder))
+        )
+        try:
+            os.makedirs(folder, exist_ok=True)
+            for file in FILES:
+                text = files("pydoit_sc.templates").joinpath("init", file).read_text(encoding="utf-8")
+                if file == "batchfile.toml":
+                    text = text.format(name=name)
+                with open(os.path.join(folder, file), "x", encoding="utf-8") as new:
+                    new.write(text)
+        except OSError as error:
+            raise InvalidCommand(f"init: {error.filename}: {error.strerror}") from error
+        print(f"wrote {', '.join(FILES)} in {folder}; next: cd {folder} && pydoit-sc plan")
+        return 0

@@ -1,0 +1,100 @@
+"""`logs`: show what a run has written, or follow it while it executes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from typing import Any, BinaryIO
+
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.batch import Run
+from pydoit_sc.commands.common import Command
+from pydoit_sc.store.layout import STDERR, STDOUT
+from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.project import Project
+
+PAUSE = 0.2  # seconds between two looks at a file that is being written
+
+
+class Logs(Command):
+    """Show a run's stdout and stderr."""
+
+    name = "logs"
+    doc_purpose = "show or follow what a run writes"
+    doc_usage = "RUN"
+    doc_description = (
+        "The run's stdout goes to standard output, its stderr to standard error, byte for byte.\n"
+        "\n"
+        "Examples:\n"
+        "  pydoit-sc logs month:2012-01\n"
+        "  pydoit-sc logs --stderr --follow month:2012-01"
+    )
+    cmd_options = (
+        OPT_FILE,
+        {"name": "stdout", "long": "stdout", "type": bool, "default": False, "help": "its stdout only"},
+        {"name": "stderr", "long": "stderr", "type": bool, "default": False, "help": "its stderr only"},
+        {
+            "name": "follow",
+            "long": "follow",
+            "type": bool,
+            "default": False,
+            "help": "of a run that is executing: show what it writes, until it ends",
+        },
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Copy the files; the exit code is 0, or 3 where the run has written nothing yet."""
+        project = Project.load(options["batchfile"])
+        chosen = project.select([self.one(words, "the name of a run")])
+        if len(chosen) != 1:
+            raise InvalidCommand(f"logs: `{words[0]}` is {len(chosen):,} runs; expected one")
+        run = chosen[0][1]
+        both = options["stdout"] == options["stderr"]
+        files = [
+            (name, stream)
+            for name, stream, wanted in (
+                (STDOUT, sys.stdout.buffer, options["stdout"]),
+                (STDERR, sys.stderr.buffer, options["stderr"]),
+            )
+            if both or wanted
+        ]
+        if options["follow"] and _follow(project, run, files):
+            return 0
+        shown = [_copy(project, run, name, stream) for name, stream in files]
+        if not any(shown):
+            raise InvalidCommand(f"logs: `{words[0]}` has no output in {project.output(run)}")
+        return 0
+
+
+def _copy(project: Project, run: Run, name: str, stream: BinaryIO) -> bool:
+    try:
+        with project.store.open(run.key, name) as file:
+            while block := file.read(1 << 20):
+                stream.write(block)
+    except FileNotFoundError:
+        return False
+    stream.flush()
+    return True
+
+
+def _follow(project: Project, run: Run, files: list[tuple[str, BinaryIO]]) -> bool:
+    """Show the files of the attempt that is executing, until it ends; False if none is."""
+    live = project.store.running().get(run.key)
+    if live is None:
+        return False
+    with ExitStack() as opened:
+        sources = [
+            (opened.enter_context(open(f"{live.folder}/{name}", "rb")), stream) for name, stream in files
+        ]
+        going = True
+        while going:
+            now = project.store.running().get(run.key)
+            going = now is not None and now.folder == live.folder
+            for source, stream in sources:
+                stream.write(source.read())
+                stream.flush()
+            if going:
+                time.sleep(PAUSE)
+    return True

@@ -1,0 +1,72 @@
+"""`plan`: what would execute, and why, without executing it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from pydoit_sc.commands.common import Command
+from pydoit_sc.plan import count, failure_budget, moved, plan
+from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.project import Project
+from pydoit_sc.tasks.reporter import summary
+
+SHOWN = 20
+
+
+class Plan(Command):
+    """Show what `run` would execute."""
+
+    name = "plan"
+    doc_purpose = "show what would execute, and why"
+    doc_usage = "[STAGE | RUN | PATTERN ...]"
+    doc_description = (
+        "Counts by reason, then the runs; nothing is executed.\n"
+        "\n"
+        "Examples:\n"
+        "  pydoit-sc plan\n"
+        "  pydoit-sc plan --all 'month:2012-*'"
+    )
+    cmd_options = (
+        OPT_FILE,
+        {
+            "name": "everything",
+            "long": "all",
+            "type": bool,
+            "default": False,
+            "help": f"list every run that would execute, not the first {SHOWN}",
+        },
+        {
+            "name": "always",
+            "short": "a",
+            "long": "always-execute",
+            "type": bool,
+            "default": False,
+            "help": "as `run -a`: up-to-date runs too",
+        },
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Print the plan; the exit code is 0."""
+        project = Project.load(options["batchfile"])
+        ledger, batch = project.ledger, project.batch
+        planned = list(plan(ledger, batch.stages, always=options["always"]))
+        if words:
+            keys = {run.key for _, run in project.select(words)}
+            planned = [item for item in planned if item.run.key in keys]
+        print(summary(count(planned)))
+        positions = moved(ledger)
+        if positions:
+            print(
+                f"warning: {len(positions):,} runs without a name now stand where another command stood "
+                f"(first `{positions[0]}`): they are known by their position; give runs a `name` to keep outputs"
+            )
+        execute = [item for item in planned if item.verdict.execute]
+        for item in itertools.islice(execute, None if options["everything"] else SHOWN):
+            print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.reason}")
+        if len(execute) > SHOWN and not options["everything"]:
+            print(f"  and {len(execute) - SHOWN:,} more; --all lists them")
+        budget = failure_budget(batch)
+        if budget is not None and execute:
+            print(f"stops after {budget:,} failures (`max_failures`)")
+        return 0

@@ -1,0 +1,63 @@
+"""What `clone` makes of a resource's template: pure, from recipe to recipe."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydoit_sc.saturn.models import Recipe
+
+_VISIBLE = ("owner", "org")  # what a route of the clone of a workspace may keep
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the new resource is to be; None leaves it to Saturn Cloud."""
+
+    type: str
+    name: str
+    command: str | None = None
+    ide: str | None = None
+    disk_space: str | None = None
+    owner: str | None = None
+
+
+def cloned(template: Recipe, wishes: Wishes) -> Recipe:
+    """Return the recipe of the new resource, as the reference client makes it; `template` is left as it is."""
+    recipe = copy.deepcopy(template)
+    spec, source = recipe["spec"], recipe["type"]
+    _drop_default_route(spec, source)
+    spec["name"] = wishes.name
+    recipe["type"] = wishes.type
+    if wishes.type in ("deployment", "job"):
+        spec["command"] = wishes.command
+    if wishes.type == "job":
+        spec["start_dind"] = False
+    if wishes.type == "workspace" and source != "workspace":
+        for repository in spec.get("git_repositories") or []:
+            repository["on_restart"] = "preserve changes"
+    if source == "workspace":
+        spec["ide"] = wishes.ide
+        spec["disk_space"] = wishes.disk_space
+    if wishes.owner:
+        spec["owner"] = wishes.owner
+    return recipe
+
+
+def _drop_default_route(spec: dict[str, Any], source: str) -> None:
+    """Drop the route that every resource of a type gets anyway, and who may see it."""
+    port = 8000 if source == "deployment" else 8888
+    if spec.get("routes"):
+        spec["routes"] = [route for route in spec["routes"] if route.get("container_port") != port]
+        if source == "workspace":
+            for route in spec["routes"]:
+                if route.get("visibility") not in _VISIBLE:
+                    route["visibility"] = "org"
+    if spec.get("viewers"):
+        spec["viewers"] = [viewer for viewer in spec["viewers"] if _port(viewer) != port]
+
+
+def _port(viewer: Mapping[str, Any]) -> Any:
+    return (viewer.get("route") or {}).get("container_port")
