@@ -1,54 +1,56 @@
-"""The program: doit with our loader and our commands, as a visible list."""
+"""The program: its help, and doit with our loader and our commands for everything else."""
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-
-from doit.cmd_clean import Clean
-from doit.cmd_completion import TabCompletion
-from doit.cmd_forget import Forget
-from doit.cmd_help import Help
-from doit.cmd_ignore import Ignore
-from doit.cmd_info import Info
-from doit.cmd_list import List
-from doit.doit_cmd import DoitMain
+from typing import Any
 
 from pydoit_sc import __version__
-from pydoit_sc.commands.batch import Batch
-from pydoit_sc.commands.init import Init
-from pydoit_sc.commands.logs import Logs
-from pydoit_sc.commands.plan import Plan
-from pydoit_sc.commands.run import Run
-from pydoit_sc.commands.summarize import SummarizeBatch
-from pydoit_sc.tasks.loader import BatchfileLoader
+from pydoit_sc.commands import COMMANDS, EXECUTING
 
+USAGE = f"""\
+pydoit-sc {__version__}: run thousands of shell commands, keep every output, skip what is done
 
-class Main(DoitMain):  # type: ignore[misc]
-    """The commands of `pydoit-sc`."""
+Commands
+{{commands}}
 
-    BIN_NAME = "pydoit-sc"
-    DOIT_CMDS = (
-        *(Run, Plan, Batch, SummarizeBatch, Logs, Init),
-        *(List, Info, Clean, Forget, Ignore, TabCompletion, Help),
-    )
-
-    @staticmethod
-    def print_version() -> None:
-        """Print our version; doit's is its own affair."""
-        print(f"pydoit-sc {__version__}")
+Examples
+  pydoit-sc init backfill && cd backfill    a first project
+  pydoit-sc                                 execute what is not up to date
+  pydoit-sc -n 8 month                      one stage, eight runs at once
+  pydoit-sc plan                            what would execute, and why
+  pydoit-sc COMMAND --help                  how a command is used
+"""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
+    """Run the program with these arguments and return its exit code."""
+    words = sys.argv[1:] if args is None else args
+    if words in (["help"], ["--help"], ["-h"]):
+        width = max(map(len, COMMANDS))
+        print(USAGE.format(commands="\n".join(f"  {n:{width}}  {e.purpose}" for n, e in COMMANDS.items())))
+        return 0
+    if words == ["--version"]:
+        print(f"pydoit-sc {__version__}")
+        return 0
+    from pydoit_sc.tasks.program import run_program  # noqa: PLC0415 - help needs no doit
+
+    command = words[0] if words and words[0] in COMMANDS else "run"
+    if {"--help", "-h"} & set(words):
+        words, command = ["help", command], "help"
+    if command not in EXECUTING:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `pydoit-sc list | head` ends quietly
     try:
-        return int(Main(BatchfileLoader()).run(sys.argv[1:] if args is None else args) or 0)
+        return run_program(words)
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output is gone: `pydoit-sc list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 128 + signal.SIGINT
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def __getattr__(name: str) -> Any:
+    """Give doit the `Run` that doit.cfg names, without loading it for anything else."""
+    if name == "Run":
+        from pydoit_sc.commands.run import Run  # noqa: PLC0415
+
+        return Run
+    raise AttributeError(name)

@@ -89,8 +89,8 @@ def _decode(raw: bytes, file: str) -> str:
         return raw[skipped:].decode()
     except UnicodeDecodeError as error:
         start = error.start + skipped
-        line, column = place(raw[skipped : skipped + error.start].decode(), error.start)
-        column = len(raw[raw.rfind(b"\n", 0, start) + 1 : start].removeprefix(_BOM).decode()) + 1
+        before = raw[skipped:start].decode()
+        line, column = place(before, len(before))
         raise failure(file, f"not UTF-8 at byte {start:,} (0x{raw[start]:02x})", line, column) from None
 
 

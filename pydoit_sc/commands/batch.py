@@ -10,6 +10,7 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile.chunk import Chunk, ChunkRun, read_chunk
+from pydoit_sc.commands import COMMANDS
 from pydoit_sc.commands.common import OPT_QUIET, Command
 from pydoit_sc.store import Record, StoreError, open_store
 from pydoit_sc.tasks.reporter import Progress, failure_line, make_bar
@@ -21,17 +22,14 @@ class Batch(Command):
     """Execute a chunk."""
 
     name = "batch"
-    doc_purpose = "execute a chunk: the worker"
+    doc_purpose = COMMANDS["batch"].purpose
     doc_usage = "CHUNK"
     doc_description = (
         "Takes a chunk of `split`, ours or of the published `sc`, or a run list. What the chunk's submission has "
         "completed already is not executed again.\n"
         "\n"
-        "Example:\n"
-        "  pydoit-sc batch /tmp/commands/0.json\n"
-        "\n"
-        "Exit code: 0 when every run has been published, whatever its code (--strict: 1 if one failed), 1 if "
-        "max_failures stopped it, 2 if something could not be executed, 3 bad input, 128+n stopped by signal n."
+        "Exit code: 0 when every run has been published, whatever its code (--strict: 1 if one failed), "
+        "2 if something could not be executed, 3 bad input, 128+n stopped by signal n."
     )
     cmd_options = (
         {

@@ -8,6 +8,7 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.commands import COMMANDS
 from pydoit_sc.commands.common import Command
 
 FILES = ("batchfile.toml", "work.py", "doit.cfg")
@@ -17,11 +18,9 @@ class Init(Command):
     """Write a first batchfile, a script and doit.cfg."""
 
     name = "init"
-    doc_purpose = "begin a project: batchfile.toml, work.py, doit.cfg"
+    doc_purpose = COMMANDS["init"].purpose
     doc_usage = "[FOLDER]"
-    doc_description = (
-        "Nothing that exists is overwritten.\n\nExample:\n  pydoit-sc init backfill && cd backfill && doit"
-    )
+    doc_description = "Nothing that exists is overwritten."
 
     def call(self, _options: dict[str, Any], words: list[str]) -> int:
         """Write the files; exit code 3 if one of them exists already."""

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Run
+from pydoit_sc.commands import COMMANDS
 from pydoit_sc.commands.common import Command
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import OPT_FILE
@@ -22,15 +23,9 @@ class Logs(Command):
     """Show a run's stdout and stderr."""
 
     name = "logs"
-    doc_purpose = "show or follow what a run writes"
+    doc_purpose = COMMANDS["logs"].purpose
     doc_usage = "RUN"
-    doc_description = (
-        "The run's stdout goes to standard output, its stderr to standard error, byte for byte.\n"
-        "\n"
-        "Examples:\n"
-        "  pydoit-sc logs month:2012-01\n"
-        "  pydoit-sc logs --stderr --follow month:2012-01"
-    )
+    doc_description = "The run's stdout goes to standard output, its stderr to standard error, byte for byte."
     cmd_options = (
         OPT_FILE,
         {"name": "stdout", "long": "stdout", "type": bool, "default": False, "help": "its stdout only"},

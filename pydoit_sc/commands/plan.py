@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from pydoit_sc.commands import COMMANDS
 from pydoit_sc.commands.common import Command
 from pydoit_sc.plan import count, failure_budget, moved, plan
 from pydoit_sc.tasks.loader import OPT_FILE
@@ -18,15 +19,9 @@ class Plan(Command):
     """Show what `run` would execute."""
 
     name = "plan"
-    doc_purpose = "show what would execute, and why"
+    doc_purpose = COMMANDS["plan"].purpose
     doc_usage = "[STAGE | RUN | PATTERN ...]"
-    doc_description = (
-        "Counts by reason, then the runs; nothing is executed.\n"
-        "\n"
-        "Examples:\n"
-        "  pydoit-sc plan\n"
-        "  pydoit-sc plan --all 'month:2012-*'"
-    )
+    doc_description = "Counts by reason, then the runs; nothing is executed."
     cmd_options = (
         OPT_FILE,
         {

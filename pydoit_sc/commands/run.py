@@ -11,6 +11,7 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
+from pydoit_sc.commands import COMMANDS
 from pydoit_sc.tasks.project import user_errors
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.runner import BatchRunner
@@ -53,16 +54,10 @@ class Run(DoitRun):  # type: ignore[misc]
     """doit's `run` with our runner and our reporter."""
 
     name = "run"
-    doc_purpose = "execute what is not up to date"
+    doc_purpose = COMMANDS["run"].purpose
     doc_usage = "[STAGE | RUN | PATTERN | TARGET ...]"
     doc_description = (
         "Without a name: the whole batch. A failed run is executed again; a completed one only if it is stale.\n"
-        "\n"
-        "Examples:\n"
-        "  pydoit-sc run                    all of batchfile.toml, nprocs runs at once\n"
-        "  pydoit-sc run -n 4 month         one stage\n"
-        "  pydoit-sc run month:2012-01      one run\n"
-        "  pydoit-sc run -a 'month:2012-*'  again, though up to date\n"
         "\n"
         "Exit code: 0 done, 1 a run failed, 2 something could not be executed, 3 nothing was started, "
         "128+n stopped by signal n."

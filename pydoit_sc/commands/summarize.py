@@ -14,6 +14,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
+from pydoit_sc.commands import COMMANDS
 from pydoit_sc.commands.common import OPT_REMOTE, Command, parse_choice
 from pydoit_sc.tasks.loader import OPT_FILE
 from pydoit_sc.tasks.project import Project
@@ -40,15 +41,11 @@ class SummarizeBatch(Command):
     """Show how every run stands."""
 
     name = "summarize-batch"
-    doc_purpose = "show how every run of a batch stands"
+    doc_purpose = COMMANDS["summarize-batch"].purpose
     doc_usage = "[BATCH]"
     doc_description = (
         "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts go to standard "
-        "error, the rows to standard output.\n"
-        "\n"
-        "Examples:\n"
-        "  pydoit-sc summarize-batch jobs.yaml\n"
-        "  pydoit-sc summarize-batch --status error,incomplete --format json"
+        "error, the rows to standard output."
     )
     cmd_options = (
         OPT_FILE,

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+from pydoit_sc.batchfile.errors import did_you_mean, nearest
 from pydoit_sc.saturn import answers
 from pydoit_sc.saturn.clone import Wishes, cloned
 from pydoit_sc.saturn.errors import (
@@ -20,7 +21,7 @@ from pydoit_sc.saturn.errors import (
     SaturnError,
     UnknownInstanceTypeError,
 )
-from pydoit_sc.saturn.models import Org, Pod, Recipe, Size, did_you_mean, resource_type
+from pydoit_sc.saturn.models import Org, Pod, Recipe, Size, resource_type
 from pydoit_sc.saturn.settings import Settings
 from pydoit_sc.saturn.transport import Policy, Transport
 
@@ -92,7 +93,9 @@ class SaturnClient:
         found = answers.field(self._call("GET", "api/info/servers"), kind, list, "api/info/servers")
         return [str(one) for one in found if glob is None or fnmatchcase(str(one), glob)]
 
-    def get_recipe(self, type: str, name: str, owner: str | None = None, *, as_template: bool = False) -> Recipe:  # noqa: A002 - the API's word
+    def get_recipe(
+        self, type: str, name: str, owner: str | None = None, *, as_template: bool = False
+    ) -> Recipe:  # noqa: A002 - the API's word
         """Return a resource's recipe; raise NotFoundError with the nearest name."""
         type_ = resource_type(type)
         query = _query(owner_name=owner, as_template=as_template)
@@ -135,7 +138,10 @@ class SaturnClient:
         new = resource_type(wishes.type)
         template = self.get_recipe(type, name, wishes.owner, as_template=True)
         return self.create(
-            cloned(template, Wishes(new, wishes.name, wishes.command, wishes.ide, wishes.disk_space, wishes.owner))
+            cloned(
+                template,
+                Wishes(new, wishes.name, wishes.command, wishes.ide, wishes.disk_space, wishes.owner),
+            )
         )
 
     def start(self, type: str, id: str, *, debug: bool = False) -> None:  # noqa: A002 - the API's words
@@ -190,11 +196,18 @@ class SaturnClient:
         if labels.get("saturncloud.io/resource-id") != resource_id:
             raise SaturnError(f"the pod `{name}` belongs to another resource")
         containers = answers.main_containers(summary)
-        if summary.get("status") not in ("stopping", "stopped") and any(one.get("logs") for one in containers):
+        if summary.get("status") not in ("stopping", "stopped") and any(
+            one.get("logs") for one in containers
+        ):
             return "\n\n".join(str(one.get("logs") or "") for one in containers)
-        query = {"page_size": _LOG_PAGE, **({"container_name": str(containers[0]["name"])} if containers else {})}
+        query = {
+            "page_size": _LOG_PAGE,
+            **({"container_name": str(containers[0]["name"])} if containers else {}),
+        }
         try:
-            return answers.field(self._call("GET", f"api/active/pods/{pod}/logs", query), "logs", str, "a log")
+            return answers.field(
+                self._call("GET", f"api/active/pods/{pod}/logs", query), "logs", str, "a log"
+            )
         except NotFoundError:
             return None
 
@@ -209,7 +222,8 @@ class SaturnClient:
             names = [str(recipe["spec"].get("name")) for recipe in found]
         except SaturnError:
             names = []
-        return f"there is no {type_} `{name}`{whose}{did_you_mean(name, names)}"
+        near = nearest(name, names)
+        return f"there is no {type_} `{name}`{whose}" + (f"; did you mean `{near}`?" if near else "")
 
     def _call(
         self,

@@ -172,7 +172,9 @@ class Transport:
             target = urljoin(here.url, outcome.headers.get("Location", ""))
             if _origin(target) != _origin(self.base_url):
                 host = urlsplit(target).netloc.rpartition("@")[2]
-                return errors.RedirectError(f"{call}: redirected to another host, `{host}`; is `SATURN_BASE_URL` right?")
+                return errors.RedirectError(
+                    f"{call}: redirected to another host, `{host}`; is `SATURN_BASE_URL` right?"
+                )
             if call.method != "GET" and outcome.status_code not in _SAME_METHOD:
                 return errors.RedirectError(f"{call}: redirected in a way that loses what was sent")
             here = Call(call.method, target, {}, call.body, call.idempotent)

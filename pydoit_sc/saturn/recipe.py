@@ -1,0 +1,196 @@
+"""Recipes as files: every key kept, in its order, and block text kept as block text.
+
+Recipes are YAML 1.2, where `yes`, `010` and `2024-01-01` are not what PyYAML's YAML 1.1 makes of them; so they are
+read by the rules of 1.2, and what either version would misread is written in quotes. Comments are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from contextlib import suppress
+from typing import Any
+
+import yaml
+
+from pydoit_sc.saturn.errors import RecipeError
+from pydoit_sc.saturn.models import Recipe
+
+_TAG = "tag:yaml.org,2002:"
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_NULL = re.compile(r"|~|null|Null|NULL")
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_FLOAT = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|[0-9][0-9_]*(?=[eE])|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+_BLOCK_TEXT = re.compile(
+    "[\t\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*"
+)
+
+#: Tag, pattern, and the characters that such a value begins with; as YAML 1.2's core schema has them.
+_RULES = (
+    ("bool", _BOOL, list("tTfF")),
+    ("null", _NULL, ["~", "n", "N", ""]),
+    ("int", _INT, list("-+0123456789")),
+    ("float", _FLOAT, list("-+0123456789.")),
+    ("merge", re.compile("<<"), ["<"]),
+)
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is known only at run time
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's way: a table of the class
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1 and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"`{key}` is given twice", node.start_mark
+                )
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+    def analyze_scalar(self, scalar: str) -> Any:
+        """Allow tabs and spaces at line ends in blocks: YAML does, PyYAML does not."""
+        analysis = super().analyze_scalar(scalar)
+        if analysis.multiline and _BLOCK_TEXT.fullmatch(scalar):
+            analysis.allow_block = True
+        return analysis
+
+
+class _PlainDumper(_Dumper):
+    """Without blocks, for text that does not come back from one as it was."""
+
+
+def _int(loader: Any, node: yaml.ScalarNode) -> int:
+    digits = loader.construct_scalar(node).replace("_", "")
+    return int(digits, 0 if re.match(r"[-+]?0[box]", digits) else 10)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text and not isinstance(dumper, _PlainDumper) else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+for _tag, _pattern, _first in _RULES:
+    _anchored = re.compile(rf"^(?:{_pattern.pattern})$")
+    _Loader.add_implicit_resolver(f"{_TAG}{_tag}", _anchored, _first)
+    # in addition to those of 1.1, so that text which either version would misread is quoted
+    _Dumper.add_implicit_resolver(f"{_TAG}{_tag}", _anchored, _first)
+    _PlainDumper.add_implicit_resolver(f"{_TAG}{_tag}", _anchored, _first)
+_Loader.add_constructor(f"{_TAG}int", _int)
+for _dumper in (_Dumper, _PlainDumper):
+    _dumper.add_representer(str, _text)
+    _dumper.add_representer(type(None), lambda dumper, _none: dumper.represent_scalar(f"{_TAG}null", ""))
+
+
+def loads(text: str, file: str = "the recipe") -> Recipe:
+    """Return the recipe of a YAML or JSON text; `file` is named in the RecipeError."""
+    try:
+        recipe = json.loads(text) if text.lstrip()[:1] == "{" else None
+    except (ValueError, RecursionError):
+        recipe = None  # YAML may begin with a brace too
+    if recipe is None:
+        recipe = _parsed(text, file)
+    if not isinstance(recipe, dict):
+        raise RecipeError(
+            f"{file}: expected a recipe, found {'nothing' if recipe is None else type(recipe).__name__}"
+        )
+    if not isinstance(recipe.get("spec"), dict):
+        raise RecipeError(
+            f"{file}: a recipe needs `spec`; `pydoit-sc get job NAME > {file}` writes a whole one"
+        )
+    return recipe
+
+
+def read(path: str | os.PathLike[str]) -> Recipe:
+    """Return the recipe of a file; raise RecipeError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return loads(file.read(), os.fspath(path))
+    except UnicodeDecodeError:
+        raise RecipeError(f"{os.fspath(path)}: not UTF-8 text") from None
+    except OSError as error:
+        raise RecipeError(f"{os.fspath(path)}: {error.strerror}") from None
+
+
+def dumps(recipe: Recipe) -> str:
+    """Return the recipe as YAML that reads back equal."""
+    text = _dumped(recipe, _Dumper)
+    return text if _reads_back(text, recipe) else _dumped(recipe, _PlainDumper)
+
+
+def write(recipe: Recipe, path: str | os.PathLike[str]) -> bool:
+    """Write a recipe as YAML, or as JSON if the name ends in .json; return False if the file says so already.
+
+    The file is replaced at once, or not at all.
+    """
+    name = os.fspath(path)
+    text = (
+        json.dumps(recipe, indent=2, ensure_ascii=False) + "\n" if name.endswith(".json") else dumps(recipe)
+    )
+    data = text.encode()
+    try:
+        with suppress(FileNotFoundError), open(name, "rb") as file:
+            if file.read() == data:
+                return False
+        _replace(name, data)
+    except OSError as error:
+        raise RecipeError(f"{name}: {error.strerror}") from None
+    return True
+
+
+def _replace(name: str, data: bytes) -> None:
+    aside = f"{name}.{secrets.token_hex(4)}.tmp"
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with open(descriptor, "wb") as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, os.stat(name).st_mode & 0o777)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(aside, name)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+def _parsed(text: str, file: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader's child
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise RecipeError(f"{file}{place}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise RecipeError(f"{file}: not YAML: {error}") from None
+
+
+def _dumped(recipe: Recipe, dumper: type[_Dumper]) -> str:
+    text: str = yaml.dump(
+        recipe,
+        Dumper=dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+        default_flow_style=False,
+    )
+    return text
+
+
+def _reads_back(text: str, recipe: Recipe) -> bool:
+    try:
+        return bool(yaml.load(text, _Loader) == recipe)  # noqa: S506 - a safe loader's child
+    except yaml.YAMLError:
+        return False

@@ -1,0 +1,96 @@
+"""The generated block of a start script: pure functions from staged archives to shell lines.
+
+The block runs in a subshell, so that neither its variables nor its trap reach the user's lines; each line says
+`|| exit 1` itself, because a shell ignores `set -e` inside of `( … ) || exit 1`.
+
+Archives are extracted by `tar`, which every image has, where our worker may not be installed yet; the archives are
+our own (sync/archive.py). `-m` gives files the time of extraction: ours carry one fixed time, by which Python would
+take the compiled form of an older file for current.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from pydoit_sc.saturn.errors import RecipeError
+from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.sync.upload import Staged
+
+BEGIN = "### BEGIN SATURN_CLIENT GENERATED CODE"
+END = "### END SATURN_CLIENT GENERATED CODE"
+
+_OLDER = re.compile(rf"^{BEGIN}\r?\n(?:(?!{BEGIN}\r?$|{END}\r?$).*\n)*{END}\r?(?:\n|\Z)", re.MULTILINE)
+_SHEBANG = re.compile(r"#!.*\n")
+_ARCHIVE = '"$pydoit_sc_tmp/data.tar.gz"'
+_GLOB = frozenset("*?[")
+
+
+def with_block(start_script: str | None, block: str) -> str:
+    """Return the script with `block` at its head (after a `#!` line) in the place of older ones."""
+    rest = _OLDER.sub("", start_script or "")
+    shebang = _SHEBANG.match(rest)
+    head = shebang[0] if shebang else ""
+    return head + block + rest[len(head) :]
+
+
+def set_block(recipe: Recipe, staged: Sequence[Staged], worker_install: str = "") -> None:
+    """Put the block into a recipe's start script."""
+    recipe["spec"]["start_script"] = with_block(
+        recipe["spec"].get("start_script"), generated_block(staged, worker_install)
+    )
+
+
+def generated_block(staged: Sequence[Staged], worker_install: str = "") -> str:
+    """Return the block that downloads and extracts each archive and installs the worker.
+
+    The worker is installed as soon as it can be: after the downloads that do without it, since it may come with
+    them, and before those that need it.
+    """
+    plain = [one for one in staged if not _needs_worker(one.url)]
+    others = [one for one in staged if _needs_worker(one.url)]
+    lines = [line for one in plain for line in _sync_lines(one)]
+    if worker_install.strip():
+        lines.append(f"sh -ec {shlex.quote(worker_install)} || exit 1")
+    lines += [line for one in others for line in _sync_lines(one)]
+    if staged:
+        lines = ["pydoit_sc_tmp=$(mktemp -d) || exit 1", """trap 'rm -rf -- "$pydoit_sc_tmp"' EXIT""", *lines]
+    body = ["(", *lines, ") || exit 1"] if lines else []
+    text = "\n".join([BEGIN, *body, END]) + "\n"
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise RecipeError("a path or `worker_install` holds the marker of the generated code")
+    return text
+
+
+def _sync_lines(staged: Staged) -> list[str]:
+    destination = shlex.quote(f"{staged.dest.rstrip('/')}/")
+    return [
+        f"{download_command(staged.url)} || exit 1",
+        f"mkdir -p -- {destination} || exit 1",
+        f"tar -xzmf {_ARCHIVE} -C {destination} || exit 1",
+    ]
+
+
+def download_command(url: str) -> str:
+    """Return the shell command that puts the archive at `url` into the private folder."""
+    scheme, quoted = _scheme(url), shlex.quote(url)
+    if _needs_worker(url):
+        return f"python3 -m pydoit_sc.sync.download {quoted} {_ARCHIVE}"
+    if scheme == "file":
+        return f"cp -- {shlex.quote(url.removeprefix('file://'))} {_ARCHIVE}"
+    if scheme == "s3":
+        return f"aws s3 cp {quoted} {_ARCHIVE}"
+    if scheme == "gs":
+        return f"gcloud storage cp {quoted} {_ARCHIVE}"
+    return f"saturnfs cp {quoted} {_ARCHIVE}"
+
+
+def _needs_worker(url: str) -> bool:
+    """Return whether no common tool fetches this: gcloud also takes `*?[` for patterns, and cannot be told not to."""
+    scheme = _scheme(url)
+    return scheme not in ("file", "s3", "gs", "sfs") or (scheme == "gs" and not _GLOB.isdisjoint(url))
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()

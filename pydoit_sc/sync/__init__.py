@@ -1,0 +1,1 @@
+"""Local code to workers: archives, where they are staged, safe extraction; for every engine."""

@@ -1,0 +1,80 @@
+"""Single files to and from any fsspec URL; nothing in a name is taken for a pattern."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pydoit_sc.sync.errors import SyncError
+
+
+@contextmanager
+def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Give the file system and the path of a URL; what goes wrong with either becomes a SyncError."""
+    import fsspec  # noqa: PLC0415 - only where something is sent or fetched
+
+    scheme = url.partition("://")[0]
+    if "::" in url:
+        raise SyncError(f"{url}: expected one URL, found a chain with `::`")
+    try:
+        yield fsspec.core.url_to_fs(url, **options)
+    except ImportError as error:
+        extra = {"s3": "s3", "sfs": "saturn"}.get(scheme)
+        raise SyncError(
+            f"{url}: {error}" + (f": pip install 'pydoit-sc[{extra}]'" if extra else "")
+        ) from error
+    except KeyError as error:  # saturnfs: a variable that it wants
+        raise SyncError(f"{url}: {error} is missing") from error
+    except FileNotFoundError as error:
+        raise SyncError(f"{url}: no such file") from error
+    except SyncError:
+        raise
+    except Exception as error:  # each file system has its own
+        raise SyncError(f"{url}: {error}") from error
+
+
+def exists(url: str, options: Mapping[str, Any]) -> bool:
+    """Return whether there is something at `url`."""
+    with _filesystem(url, options) as (fs, path):
+        return bool(fs.exists(path))
+
+
+def put(path: str, url: str, options: Mapping[str, Any]) -> None:
+    """Put a local file at `url`, whole or not at all."""
+    with _filesystem(url, options) as (fs, remote):
+        if _is_local(url):
+            os.makedirs(os.path.dirname(remote), exist_ok=True)
+            _copy_over(path, remote)
+            return
+        fs.makedirs(remote.rpartition("/")[0], exist_ok=True)
+        fs.put_file(path, remote)
+
+
+def fetch(url: str, path: str, options: Mapping[str, Any]) -> None:
+    """Fetch the file at `url` into a local one, which appears when it is whole."""
+    aside = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        with _filesystem(url, options) as (fs, remote):
+            fs.get_file(remote, aside)
+            os.replace(aside, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(aside)
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("file://", "local://"))
+
+
+def _copy_over(path: str, target: str) -> None:
+    aside = f"{target}.{secrets.token_hex(4)}.part"
+    try:
+        shutil.copyfile(path, aside)
+        os.replace(aside, target)
+    finally:
+        with suppress(OSError):
+            os.unlink(aside)

@@ -1,0 +1,86 @@
+"""Folders to where workers fetch them: `SRC[:DEST]`, the place of its archive, and what is not sent again."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.sync import remote
+from pydoit_sc.sync.archive import tree_digest, write_archive
+from pydoit_sc.sync.errors import SyncError
+
+#: Where a resource works if its recipe does not say.
+WORKING_DIRECTORY = "/home/jovyan/workspace"
+
+_ATTEMPTS = 3  # at a folder that changes while it is archived
+
+
+@dataclass(frozen=True, slots=True)
+class FileSync:
+    """A local folder, and the absolute path that it gets on each worker."""
+
+    source: str
+    dest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An archive at a URL, and the absolute path that it is extracted to."""
+
+    url: str
+    dest: str
+    uploaded: bool = True  # False: it was there already
+
+
+def parse_sync(text: str, working_directory: str | None = None, folder: str = "") -> FileSync:
+    """Read `SRC[:DEST]`; SRC counts from `folder`, DEST (SRC as written, if left out) from the working directory."""
+    source, colon, dest = text.partition(":")
+    if not source or (colon and not dest) or ":" in dest:
+        raise SyncError(f"`{text}`: expected SRC or SRC:DEST, with no other colon")
+    if not text.isprintable():
+        raise SyncError(f"{text!r}: a path with control characters")
+    base = working_directory or WORKING_DIRECTORY
+    full = posixpath.normpath(posixpath.join("/", base, dest or source))
+    return FileSync(os.path.abspath(os.path.join(folder, source)), "/" + full.lstrip("/"))
+
+
+def staging_url(base_url: str, dest: str, digest: str | None = None) -> str:
+    """Return the URL of the archive for `dest`: `BASE/DEST/data.tar.gz` as `sc` has it, or named by its content."""
+    try:
+        base = absolute_url(base_url, os.getcwd())
+    except ValueError as error:
+        raise SyncError(f"`{base_url}`: {error}") from error
+    folder = "/".join(part for part in (base, dest.strip("/")) if part)
+    return f"{folder}/data-{digest}.tar.gz" if digest else f"{folder}/data.tar.gz"
+
+
+def stage(
+    sync: FileSync,
+    base_url: str,
+    patterns: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Staged:
+    """Archive a folder and put it below `base_url` under a name made from its content, unless it is there already.
+
+    So a job under way keeps the files that it was given. `patterns` are those of a .gitignore; `options` are
+    fsspec's. Raises SyncError.
+    """
+    patterns, options = list(patterns), options or {}
+    digest = tree_digest(sync.source, patterns)
+    url = staging_url(base_url, sync.dest, digest)
+    if remote.exists(url, options):
+        return Staged(url, sync.dest, uploaded=False)
+    with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
+        archive = os.path.join(folder, "data.tar.gz")
+        for _ in range(_ATTEMPTS):
+            before, digest = digest, write_archive(sync.source, archive, patterns)
+            if digest == before:
+                url = staging_url(base_url, sync.dest, digest)
+                remote.put(archive, url, options)
+                return Staged(url, sync.dest)
+    raise SyncError(f"{sync.source}: its files change while they are archived")
