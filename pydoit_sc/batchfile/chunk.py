@@ -55,7 +55,12 @@ class Chunk:
 
 
 def chunk_text(
-    batch: Batch, items: Sequence[tuple[Stage, Run, str]], *, nprocs: int, submission: str, always: bool = False
+    batch: Batch,
+    items: Sequence[tuple[Stage, Run, str]],
+    *,
+    nprocs: int,
+    submission: str,
+    always: bool = False,
 ) -> str:
     """Return the text of a chunk of these runs, each with its stage and its fingerprint."""
     table: dict[int, int] = {}
@@ -98,7 +103,9 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
     """
     batch = load(path)
     if len(batch.stages) != 1 or batch.stages[0].single:
-        raise _error(path, "expected a chunk or a run list, found a batchfile with stages; `pydoit-sc run` executes it")
+        raise _error(
+            path, "expected a chunk or a run list, found a batchfile with stages; `pydoit-sc run` executes it"
+        )
     stage = batch.stages[0]
     data = _json(path)
     if data is None or "runs" not in data:  # a run list in another format
@@ -141,7 +148,9 @@ def _ours(path: str | os.PathLike[str], batch: Batch, stage: Stage, outputs: lis
         )
         return Chunk(ours, runs, str(extra["submission"]), bool(extra["always"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        wrong = f"`{OURS}` is not what `pydoit-sc split` writes ({type(error).__name__}: {error}); split again"
+        wrong = (
+            f"`{OURS}` is not what `pydoit-sc split` writes ({type(error).__name__}: {error}); split again"
+        )
         raise _error(path, wrong) from error
 
 
