@@ -77,8 +77,10 @@ class PosixStore:
             os.close(folder)
 
     def peek(self, key: str) -> Record | None:
-        with _answers(self.root):
+        try:
             return _read_record(self._path(key))
+        except OSError as error:
+            raise _store_error(error, self.root) from error
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
@@ -122,8 +124,10 @@ class PosixStore:
         return Staged(attempt, folder)
 
     def commit(self, staged: Staged) -> Outcome:
-        with _answers(self.root):
+        try:
             return self._commit(staged.attempt, staged.folder)
+        except OSError as error:
+            raise _store_error(error, self.root) from error
 
     def _commit(self, attempt: Finished, folder: str) -> Outcome:
         target = self._path(attempt.key)
@@ -261,7 +265,11 @@ def _answers(root: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{error.filename or root}: {error.strerror or error}") from error
+        raise _store_error(error, root) from error
+
+
+def _store_error(error: OSError, root: str) -> StoreError:
+    return StoreError(f"{error.filename or root}: {error.strerror or error}")
 
 
 @contextmanager

@@ -132,9 +132,9 @@ class Executor(Generic[T]):
                 yield from self._loop(jobs)
                 self.store.settle()
             finally:
-                self._processes.signal_sessions(self._live, signal.SIGKILL)
+                self._processes.signal(signal.SIGKILL)
                 self._stager.close()
-                self._processes.kill_leftovers({})
+                self._processes.kill_leftovers()
 
     def stop(self, error: str = "") -> None:
         """Start nothing more; what is executing goes on to its end."""
@@ -240,10 +240,7 @@ class Executor(Generic[T]):
     def _reap(self) -> list[tuple[_Attempt[T], Exit]]:
         ended = []
         for exit_ in self._processes.reap():
-            attempt = self._live.pop(exit_.pid, None)
-            if attempt is None:
-                continue  # adopted: a process that some run left behind
-            self._processes.kill_leftovers({pid: other.id for pid, other in self._live.items()})
+            attempt = self._live.pop(exit_.pid)
             if not self._retried(attempt, exit_):
                 heapq.heappush(self._ranks, attempt.rank)
                 if not self.stopped_by:
@@ -267,7 +264,7 @@ class Executor(Generic[T]):
         again = bool(self.stopped_by)
         self.stopped_by = self.stopped_by or number
         self.stop()
-        self._processes.signal_sessions(self._live, signal.SIGKILL if again else signal.SIGTERM)
+        self._processes.signal(signal.SIGKILL if again else signal.SIGTERM)
         for pid, attempt in self._live.items():
             self._at(time.monotonic() + attempt.job.run.settings.grace, pid, signal.SIGKILL)
 
@@ -278,7 +275,7 @@ class Executor(Generic[T]):
             attempt = self._live.get(pid)
             if attempt is None or attempt.id != attempt_id:
                 continue
-            self._processes.signal_sessions([pid], number)
+            self._processes.signal(number, [pid])
             if number == signal.SIGTERM:
                 attempt.timed_out = True
                 self._at(time.monotonic() + attempt.job.run.settings.grace, pid, signal.SIGKILL)

@@ -51,6 +51,7 @@ class Processes:
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
         self._guardian = 0
+        self._live: dict[int, str] = {}  # the attempt of each run that was spawned and not yet reaped
         self._children = _open_children()
 
     @contextmanager
@@ -89,8 +90,11 @@ class Processes:
             os.write(self._wake_w, b"\0")
 
     def spawn(self, cmd: str, env: Mapping[str, str], stdout: str, stderr: str) -> int:
-        """Start a shell command in a session of its own and return its pid; raises OSError."""
-        return os.posix_spawn(
+        """Start a shell command in a session of its own and return its pid; raises OSError.
+
+        `env` names the attempt by ATTEMPT_VARIABLE.
+        """
+        pid = os.posix_spawn(
             "/bin/sh",
             ("sh", "-c", "--", cmd),
             env,
@@ -103,6 +107,8 @@ class Processes:
             setsigmask=(),
             setsigdef=_DEFAULTS,
         )
+        self._live[pid] = env[ATTEMPT_VARIABLE]
+        return pid
 
     def wait(self, timeout: float | None) -> list[int]:
         """Wait for a process to end, a signal or `wake`, at most `timeout` seconds; return the stop signals."""
@@ -113,7 +119,7 @@ class Processes:
         return []
 
     def reap(self) -> Iterator[Exit]:
-        """Yield every child that has ended, ours or adopted."""
+        """Yield every run that has ended; what it left behind is killed first."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -121,6 +127,9 @@ class Processes:
                 return
             if pid == 0:
                 return
+            if self._live.pop(pid, None) is None:
+                continue  # adopted: a process that some run left behind
+            self.kill_leftovers()
             code = os.waitstatus_to_exitcode(status)
             yield Exit(
                 pid,
@@ -130,16 +139,16 @@ class Processes:
                 time.monotonic(),
             )
 
-    def kill_leftovers(self, live: Mapping[int, str]) -> None:
-        """Kill our children that belong to no live run; `live` gives each live run's pid and attempt.
+    def kill_leftovers(self) -> None:
+        """Kill our children that belong to no live run.
 
         Called when a run's shell has ended: what it left has become our child. A process of a run that is still
         alive may be among our children too; it is known by its session or its environment, and left alone.
         """
         until = time.monotonic() + _UNKILLABLE
-        while len(children := self._list_children()) > len(live) + 1:  # 1: the guardian
-            known = {*live, self._guardian}
-            left = [pid for pid in children if pid not in known and not _belongs(pid, live)]
+        while len(children := self._list_children()) > len(self._live) + 1:  # 1: the guardian
+            known = {*self._live, self._guardian}
+            left = [pid for pid in children if pid not in known and not _belongs(pid, self._live)]
             if not left or time.monotonic() > until:
                 return
             for pid in left:
@@ -148,9 +157,9 @@ class Processes:
             for pid in left:
                 _reap_one(pid, until)
 
-    def signal_sessions(self, pids: Collection[int], number: int) -> None:
-        """Send a signal to each of these runs, whole: its session and all that descends from it."""
-        for pid in _members(pids):
+    def signal(self, number: int, pids: Collection[int] | None = None) -> None:
+        """Send a signal to each of these runs, or to all, whole: its session and all that descends from it."""
+        for pid in _members(self._live if pids is None else pids):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
                 if number != signal.SIGKILL:

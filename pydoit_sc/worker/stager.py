@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -66,6 +67,8 @@ class Stager(Generic[T]):
             thread.join()
 
     def _work(self) -> None:
+        # Signals are the event loop's: one that this thread takes would only wake both.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (first := self._in.get()) is not None:
             group = [first]
             if self._store.stagers == 1:
