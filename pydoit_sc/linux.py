@@ -49,7 +49,7 @@ def wake_quickly() -> None:
     before 6.12 do not know the request and ignore it.
     """
     call = _SCHED_SETATTR.get(platform.machine())
-    if call is not None:
+    if call is not None and os.sched_getscheduler(0) == os.SCHED_OTHER:
         nice = os.getpriority(os.PRIO_PROCESS, 0)
         slice_ns = 100_000
         attributes = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, _RESET_ON_FORK, nice, 0, slice_ns, 0, 0)

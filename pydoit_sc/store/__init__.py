@@ -30,5 +30,5 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
     except ImportError as error:
         extra = f": pip install 'pydoit-sc[{scheme}]'" if scheme == "s3" else ""
         raise StoreError(f"{url}: {error}{extra}") from error
-    except ValueError as error:  # fsspec: unknown protocol, wrong options
+    except Exception as error:  # fsspec: unknown protocol, wrong options, and whatever its libraries raise
         raise StoreError(f"{url}: {error}") from error

@@ -13,6 +13,7 @@ STATUS_CODE = "status_code"
 RESULTS = "results"
 RUN_JSON = "run.json"
 
+_ATTEMPT = re.compile(r"[\w-]{0,64}")  # it becomes the name of a folder in the history
 _DIGITS = re.compile(rb"\s*(\d{1,3})\s*")
 
 
@@ -39,9 +40,11 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
         return Record(code)
     try:
         data = json.loads(run_json)
-        return Record(code, data["attempt"], data["fingerprint"], data.get("submission") or "")
-    except (ValueError, KeyError, TypeError):
+        words = data["attempt"], data["fingerprint"], data.get("submission") or ""
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Record(code)
+    sound = all(isinstance(word, str) for word in words) and _ATTEMPT.fullmatch(words[0])
+    return Record(code, *words) if sound else Record(code)
 
 
 @dataclass(frozen=True, slots=True)

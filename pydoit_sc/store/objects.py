@@ -9,15 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 import fsspec
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.store.base import Finished, Live, Outcome, Staged, StoreError
+from pydoit_sc.store.index import digest, pack, status_code_of, unpack
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
+
+INDEX_EVERY = 1000  # outcomes in one object of the index
 
 
 class ObjectStore:
@@ -31,25 +36,56 @@ class ObjectStore:
         quiet = {"use_listings_cache": False, "skip_instance_cache": True, **options}
         self.fs, root = fsspec.core.url_to_fs(self.url, **quiet)
         self.root: str = root.rstrip("/")
+        self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Answer from one listing and the index; what these do not tell is read, many files at once."""
         with _answers(self.url):
-            present = self._find(self.root)
+            present = self._list(self.root)
             found = [key for key in keys if self._path(key, STATUS_CODE) in present]
-            codes = self._read_all([self._path(key, STATUS_CODE) for key in found])
-            runs = self._read_all([path for key in found if (path := self._path(key, RUN_JSON)) in present])
+            known = self._read_index(present) if found else {}
+            contents: dict[str, bytes] = {}
+            unknown: list[str] = []
+            for path in (self._path(key, file) for key in found for file in (STATUS_CODE, RUN_JSON)):
+                info = present.get(path, {})
+                content = status_code_of(info) or known.get(digest(info) or "")
+                if content is not None:
+                    contents[path] = content
+                elif info:
+                    unknown.append(path)
+            contents.update(self._read_all(unknown))
         return {
-            key: parse_record(codes[path], runs.get(self._path(key, RUN_JSON)))
+            key: parse_record(contents[path], contents.get(self._path(key, RUN_JSON)))
             for key in found
-            if (path := self._path(key, STATUS_CODE)) in codes
+            if (path := self._path(key, STATUS_CODE)) in contents
         }
 
-    def _find(self, path: str) -> dict[str, int]:
+    def _list(self, path: str) -> dict[str, dict[str, Any]]:
         try:
-            found = self.fs.find(path, detail=True)
+            found: dict[str, dict[str, Any]] = self.fs.find(path, detail=True)
         except FileNotFoundError:
             return {}
-        return {name: info["size"] or 0 for name, info in found.items()}
+        return found
+
+    def _read_index(self, present: Iterable[str]) -> dict[str, bytes]:
+        """Return the contents that the index has, by their MD5."""
+        folder = f"{self.root}/{OURS}/index/"
+        known: dict[str, bytes] = {}
+        for data in self._read_all([path for path in present if path.startswith(folder)]).values():
+            known.update(unpack(data))
+        return known
+
+    def _write_index(self, at_least: int) -> None:
+        """Add the outcomes published since the last time to the index, if there are so many."""
+        if len(self._published) < at_least:
+            return
+        contents = []
+        with suppress(IndexError):  # empty: other threads take from it too
+            while True:
+                contents.append(self._published.popleft())
+        path = f"{self.root}/{OURS}/index/{uuid.uuid4().hex}"
+        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self.fs.pipe_file(path, pack(contents))
 
     def _read_all(self, paths: list[str]) -> dict[str, bytes]:
         """Read many small objects, at once where the file system can; those that are gone are left out."""
@@ -63,12 +99,23 @@ class ObjectStore:
                 raise OSError(f"{answer}") from answer
         return {path: data for path, data in answers.items() if isinstance(data, bytes)}
 
+    def _record(self, key: str) -> Record | None:
+        """Read one run's record."""
+        paths = self._path(key, STATUS_CODE), self._path(key, RUN_JSON)
+        contents = self._read_all(list(paths))
+        return parse_record(contents[paths[0]], contents.get(paths[1])) if paths[0] in contents else None
+
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
         return None  # a request for each attempt is not cheap
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
-        with tempfile.TemporaryDirectory(prefix=f"pydoit-sc-{worker}-", dir=scratch) as folder:
+        with _answers(scratch or "the folder for temporary files"):
+            if scratch is not None:
+                os.makedirs(scratch, exist_ok=True)
+            prefix = f"pydoit-sc-{worker}-"
+            temporary = tempfile.TemporaryDirectory(prefix=prefix, dir=scratch, ignore_cleanup_errors=True)
+        with temporary as folder:
             yield folder
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
@@ -88,29 +135,36 @@ class ObjectStore:
 
     def _publish(self, attempt: Finished) -> Outcome:
         root = self._path(attempt.key)
-        old = self._find(root)
-        if self._path(attempt.key, STATUS_CODE) in old:
-            there = self.scan([attempt.key]).get(attempt.key)
-            if there and there.code == 0 and there.attempt != attempt.supersedes:
-                shutil.rmtree(attempt.folder, ignore_errors=True)
-                return Outcome.LOST
-        self._remove_files(list(old))
+        old = self._list(root)
+        there = self._record(attempt.key) if self._path(attempt.key, STATUS_CODE) in old else None
+        if there and there.code == 0 and there.attempt != attempt.supersedes:
+            shutil.rmtree(attempt.folder, ignore_errors=True)
+            return Outcome.LOST
+        self._to_history(attempt.key, list(old), there)
         for folder, _, files in os.walk(attempt.folder):
             for file in files:
                 path = os.path.join(folder, file)
                 name = os.path.relpath(path, attempt.folder)
-                if name != STATUS_CODE:
+                if name != STATUS_CODE and os.path.isfile(path):  # a pipe or a socket is no result
                     self._upload(path, f"{root}/{name}")
         self._upload(os.path.join(attempt.folder, STATUS_CODE), f"{root}/{STATUS_CODE}")
+        with open(os.path.join(attempt.folder, RUN_JSON), "rb") as run_json:
+            self._published.append(run_json.read())
+        self._write_index(INDEX_EVERY)
         shutil.rmtree(attempt.folder, ignore_errors=True)
         return Outcome.PUBLISHED
 
     def _upload(self, path: str, name: str) -> None:
-        self.fs.makedirs(name.rpartition("/")[0], exist_ok=True)  # nothing on a store without folders
-        self.fs.put_file(path, name)
+        try:
+            self.fs.put_file(path, name)
+        except FileNotFoundError:  # on a store that has folders
+            self.fs.makedirs(name.rpartition("/")[0], exist_ok=True)
+            self.fs.put_file(path, name)
 
     def settle(self) -> None:
-        """Nothing is pending: `stage` returns when the store has answered."""
+        """Complete the index; nothing else is pending, since `stage` returns when the store has answered."""
+        with _answers(self.url):
+            self._write_index(1)
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         """Say nothing: a request for every change is too much to ask of a store."""
@@ -121,27 +175,41 @@ class ObjectStore:
     def files(self, key: str) -> Mapping[str, int]:
         root = self._path(key)
         with _answers(self.url):
-            return {path[len(root) + 1 :]: size for path, size in sorted(self._find(root).items())}
+            found = sorted(self._list(root).items())
+            return {path[len(root) + 1 :]: info["size"] or 0 for path, info in found}
 
     def open(self, key: str, file: str) -> BinaryIO:
-        return cast(BinaryIO, self.fs.open(self._path(key, file), "rb"))
+        try:
+            with _answers(self.url):
+                return cast(BinaryIO, self.fs.open(self._path(key, file), "rb"))
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise error.__cause__ from error
+            raise
 
     def forget(self, key: str) -> bool:
-        root = self._path(key)
         with _answers(self.url):
-            there = list(self._find(root))
-            record = self.scan([key]).get(key)
-            name = (record and record.attempt) or "unknown"
-            for path in there:
-                self.fs.copy(path, f"{self.root}/{OURS}/history/{key}/{name}/{path[len(root) + 1 :]}")
-            self._remove_files(there)
+            there = list(self._list(self._path(key)))
+            if there:
+                self._to_history(key, there, self._record(key))
         return bool(there)
+
+    def _to_history(self, key: str, files: list[str], record: Record | None) -> None:
+        """Move a run's files there, into a folder named after their attempt."""
+        name = (record and record.attempt) or "unknown"
+        place, n = f"{self.root}/{OURS}/history/{key}/{name}", 0
+        while files and self._list(place):
+            n += 1
+            place = f"{self.root}/{OURS}/history/{key}/{name}.{n}"
+        for path in files:
+            self.fs.cp_file(path, place + path[len(self._path(key)) :])
+        self._remove_files(files)
 
     def remove(self, key: str) -> bool:
         with _answers(self.url):
-            there = list(self._find(self._path(key)))
+            there = list(self._list(self._path(key)))
             self._remove_files(there)
-            self._remove_files(list(self._find(f"{self.root}/{OURS}/history/{key}")))
+            self._remove_files(list(self._list(f"{self.root}/{OURS}/history/{key}")))
         return bool(there)
 
     def _remove_files(self, paths: list[str]) -> None:
@@ -151,10 +219,13 @@ class ObjectStore:
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with _answers(self.url):
-            for path in self._find(self.root):
-                key, _, file = path[len(self.root) + 1 :].rpartition("/")
-                if file == STATUS_CODE and key not in keys and not key.startswith(f"{OURS}/"):
-                    yield key
+            files = (path[len(self.root) + 1 :].rpartition("/") for path in self._list(self.root))
+            outputs = {key for key, _, file in files if file == STATUS_CODE and not key.startswith(f"{OURS}/")}
+        for key in sorted(outputs - keys):
+            parents = key.split("/")[:-1]  # a file of this name among a run's results makes no output
+            above = {"/".join(parents[: n + 1]) for n in range(len(parents))}
+            if not above & (outputs | keys):
+                yield key
 
     def _path(self, key: str, file: str = "") -> str:
         return f"{self.root}/{key}/{file}" if file else f"{self.root}/{key}"

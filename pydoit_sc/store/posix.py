@@ -33,6 +33,7 @@ from typing import BinaryIO
 from pydoit_sc.batch import OURS
 from pydoit_sc.linux import exchange, syncfs
 from pydoit_sc.store.base import Finished, Live, Outcome, Staged, StoreError
+from pydoit_sc.store.copying import copy_tree
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
@@ -92,8 +93,12 @@ class PosixStore:
             if scratch is None:
                 yield own
             else:
-                os.makedirs(scratch, exist_ok=True)
-                with tempfile.TemporaryDirectory(prefix="pydoit-sc-", dir=scratch) as folder:
+                with _answers(scratch):
+                    os.makedirs(scratch, exist_ok=True)
+                    temporary = tempfile.TemporaryDirectory(
+                        prefix="pydoit-sc-", dir=scratch, ignore_cleanup_errors=True
+                    )
+                with temporary as folder:
                     yield folder
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
@@ -117,7 +122,7 @@ class PosixStore:
         folder = f"{self.root}/{OURS}/attempts/{attempt.attempt.partition('-')[0]}/{attempt.attempt}"
         try:
             with _answers(folder):
-                shutil.copytree(attempt.folder, folder, symlinks=True)
+                copy_tree(attempt.folder, folder)
         except StoreError as error:
             return error
         shutil.rmtree(attempt.folder, ignore_errors=True)
@@ -153,7 +158,10 @@ class PosixStore:
             return Outcome.LOST
         try:
             if not exchange(folder, target):
-                self._to_history(attempt.key, target)
+                place = self._to_history(attempt.key, target)
+                if _wins(_read_record(place), attempt):  # published since we looked
+                    with suppress(OSError):  # or replaced again: then look again
+                        os.rename(place, target)
                 return None
             if _wins(_read_record(folder), attempt):
                 exchange(folder, target)
@@ -164,7 +172,9 @@ class PosixStore:
             return None
         return Outcome.PUBLISHED
 
-    def _to_history(self, key: str, folder: str) -> None:
+    def _to_history(self, key: str, folder: str) -> str:
+        """Move an output there and return where it is now; raises FileNotFoundError where there is none."""
+        os.lstat(folder)
         record = _read_record(folder)
         home = os.path.join(self.root, OURS, "history", key)
         os.makedirs(home, exist_ok=True)
@@ -174,6 +184,7 @@ class PosixStore:
             n += 1
             place = os.path.join(home, f"{name}.{n}")
         os.rename(folder, place)
+        return place
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         file = f"{self.root}/{OURS}/attempts/{worker}/{_RUNNING}"
@@ -194,11 +205,18 @@ class PosixStore:
     def files(self, key: str) -> Mapping[str, int]:
         root = self._path(key)
         with _answers(root):
-            paths = [os.path.join(folder, file) for folder, _, files in os.walk(root) for file in files]
+            paths = [os.path.join(folder, file) for folder, _, files in _walk(root) for file in files]
             return {os.path.relpath(path, root): os.lstat(path).st_size for path in sorted(paths)}
 
     def open(self, key: str, file: str) -> BinaryIO:
-        return open(os.path.join(self._path(key), file), "rb")
+        path = os.path.join(self._path(key), file)
+        try:
+            with _answers(path):
+                return open(path, "rb")
+        except StoreError as error:
+            if isinstance(error.__cause__, _ABSENT):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+            raise
 
     def forget(self, key: str) -> bool:
         with _answers(self.root):
@@ -220,7 +238,7 @@ class PosixStore:
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with _answers(self.root):
-            for folder, folders, files in os.walk(self.root):
+            for folder, folders, files in _walk(self.root):
                 if folder == self.root and OURS in folders:
                     folders.remove(OURS)
                 key = os.path.relpath(folder, self.root)
@@ -255,8 +273,21 @@ def _read(path: str, dir_fd: int | None) -> bytes | None:
         while len(data) >= 1 << 16 and (more := os.read(fd, 1 << 20)):
             data += more
         return data
+    except OSError as error:
+        error.filename = path
+        raise
     finally:
         os.close(fd)
+
+
+def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a tree that may not exist, or lose folders meanwhile; raises every other OSError."""
+
+    def wrong(error: OSError) -> None:
+        if not isinstance(error, _ABSENT):
+            raise error
+
+    return os.walk(root, onerror=wrong)
 
 
 @contextmanager
@@ -269,7 +300,8 @@ def _answers(root: str) -> Iterator[None]:
 
 
 def _store_error(error: OSError, root: str) -> StoreError:
-    return StoreError(f"{error.filename or root}: {error.strerror or error}")
+    path = " -> ".join(str(name) for name in (error.filename, error.filename2) if name) or root
+    return StoreError(f"{path}: {error.strerror or error}")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit, Pr
 from pydoit_sc.worker.stager import Stager
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
+FORGET_DEADLINES = 1000
 COMMITS = 8  # in a row, before the loop looks for runs that have ended
 ANNOUNCE_EVERY = 1.0  # seconds
 TAIL = 2000  # bytes of a failed run's stderr that are shown
@@ -158,13 +159,14 @@ class Executor(Generic[T]):
             published = self._stager.take(COMMITS)
             for staged, result in published:
                 yield self._commit(staged, result)
-            ended = self._reap()
+            ended = self._attend()
             if published or ended:
                 continue
             if not self._live and not self._stager.pending:
                 return
             self._stager.hurry(held or not self._live)
-            ended = self._wait()
+            self._processes.wait(self._until_next())
+            ended = self._attend()
 
     def _begin(self, job: Job[T]) -> Result[T] | None:
         """Start a job on the lowest free rank; a result at once if it cannot or need not be started."""
@@ -209,11 +211,15 @@ class Executor(Generic[T]):
         return known[1]
 
     def _at(self, when: float, pid: int, number: int) -> None:
+        if len(self._deadlines) > 4 * len(self._live) + FORGET_DEADLINES:  # most are of runs that have ended
+            ids = {attempt.id for attempt in self._live.values()}
+            self._deadlines = [deadline for deadline in self._deadlines if deadline[2] in ids]
+            heapq.heapify(self._deadlines)
         heapq.heappush(self._deadlines, (when, pid, self._live[pid].id, number))
 
-    def _wait(self) -> list[tuple[_Attempt[T], Exit]]:
-        """Wait until something happens; return the attempts that are over and are to be published."""
-        signals = self._processes.wait(self._until_next())
+    def _attend(self) -> list[tuple[_Attempt[T], Exit]]:
+        """Heed what has happened; return the attempts that are over and are to be published."""
+        signals = self._processes.signals()
         ended = self._reap()  # first: what ended before the signal came is finished
         for number in signals:
             self._interrupt(number)
@@ -304,15 +310,16 @@ class Executor(Generic[T]):
             self.failures += 1
             if self.limits.max_failures is not None and self.failures >= self.limits.max_failures:
                 self.stop()
-            tail = _tail(f"{attempt.folder}/{STDERR}")
-        record = Record(code, attempt.id, job.fingerprint, self.submission)
-        result = Result(job, record, seconds=seconds, stderr_tail=tail)
         try:
+            if code:
+                tail = _tail(f"{attempt.folder}/{STDERR}")
             _write(f"{attempt.folder}/{RUN_JSON}", provenance.to_json())
             _write(f"{attempt.folder}/{STATUS_CODE}", b"%d" % code)
         except OSError as error:
             self.stop(f"cannot write a run's output: {error}")
             return
+        record = Record(code, attempt.id, job.fingerprint, self.submission)
+        result = Result(job, record, seconds=seconds, stderr_tail=tail)
         supersedes = job.known.attempt if job.known else None
         finished = Finished(job.run.key, attempt.id, attempt.folder, job.run.local_results_dir, supersedes)
         self._stager.put(finished, result)
@@ -339,7 +346,8 @@ def _code(attempt: _Attempt[T], exit_: Exit) -> int:
 def _write(path: str, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        os.write(fd, data)
+        while data:  # a disk that is nearly full takes a part
+            data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
 

@@ -31,9 +31,11 @@ def main() -> None:
     """Wait for the end of standard input, then kill every process that bears the mark."""
     while os.read(0, 1):
         pass
+    quiet = 0  # looks in a row that found nothing: a process between its fork and its exec bears no mark yet
     for _ in range(TRIES):
         pids = marked(os.fsencode(sys.argv[1]))
-        if not pids:
+        quiet = 0 if pids else quiet + 1
+        if quiet == 3:
             return
         for pid in pids:
             try:

@@ -28,6 +28,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Python ignores SIGPIPE, and a shell may start us with others ignored; commands expect the defaults.
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
 
 
@@ -50,7 +51,10 @@ class Processes:
         self._wake_r, self._wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
+        self._signals: list[int] = []  # stop signals that came and were not asked for yet
         self._guardian = 0
+        self._guardian_pipe = -1
+        self._others: list[int] = []  # children that this process had before
         self._live: dict[int, str] = {}  # the attempt of each run that was spawned and not yet reaped
         self._children = _open_children()
 
@@ -63,17 +67,21 @@ class Processes:
             if int(name) > 2:
                 with suppress(OSError):
                     os.set_inheritable(int(name), False)
-        handlers = {number: signal.signal(number, _noted) for number in (signal.SIGCHLD, *STOP_SIGNALS)}
+        heeded = [signal.SIGCHLD, *STOP_SIGNALS]
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+            heeded.remove(signal.SIGHUP)
+        handlers = {number: signal.signal(number, self._note) for number in heeded}
         wakeup = signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
-        pipe_r, pipe_w = os.pipe2(os.O_CLOEXEC)
+        self._others = self._list_children()
+        self._guardian_pipe, pipe_w = os.pipe2(os.O_CLOEXEC)
         try:
-            self._guardian = _spawn_guardian(f"{WORKER_VARIABLE}={self._worker}", pipe_r)
+            self._spawn_guardian()
             yield
         finally:
             if self._guardian:
                 os.kill(self._guardian, signal.SIGKILL)
                 os.waitpid(self._guardian, 0)
-            for fd in (pipe_r, pipe_w):
+            for fd in (self._guardian_pipe, pipe_w):
                 os.close(fd)
             signal.set_wakeup_fd(wakeup)
             for number, handler in handlers.items():
@@ -110,13 +118,21 @@ class Processes:
         self._live[pid] = env[ATTEMPT_VARIABLE]
         return pid
 
-    def wait(self, timeout: float | None) -> list[int]:
-        """Wait for a process to end, a signal or `wake`, at most `timeout` seconds; return the stop signals."""
-        if not self._poll.poll(None if timeout is None else max(0, timeout) * 1000 + 1):
-            return []
-        with suppress(BlockingIOError):
-            return [number for number in os.read(self._wake_r, 4096) if number in STOP_SIGNALS]
-        return []
+    def wait(self, timeout: float | None) -> None:
+        """Wait for a process to end, a signal or `wake`, at most `timeout` seconds (a day)."""
+        if self._poll.poll(None if timeout is None else min(max(0, timeout), _LONGEST_WAIT) * 1000 + 1):
+            with suppress(BlockingIOError):
+                os.read(self._wake_r, 1 << 16)
+
+    def signals(self) -> list[int]:
+        """Return the stop signals that have come since the last call."""
+        came, self._signals = self._signals, []
+        return came
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        """Remember a stop signal; not read from the wake-up pipe, which may be full when it comes."""
+        if number != signal.SIGCHLD:
+            self._signals.append(number)
 
     def reap(self) -> Iterator[Exit]:
         """Yield every run that has ended; what it left behind is killed first."""
@@ -127,6 +143,8 @@ class Processes:
                 return
             if pid == 0:
                 return
+            if pid == self._guardian:
+                self._replace_guardian(status)
             if self._live.pop(pid, None) is None:
                 continue  # adopted: a process that some run left behind
             self.kill_leftovers()
@@ -146,8 +164,8 @@ class Processes:
         alive may be among our children too; it is known by its session or its environment, and left alone.
         """
         until = time.monotonic() + _UNKILLABLE
-        while len(children := self._list_children()) > len(self._live) + 1:  # 1: the guardian
-            known = {*self._live, self._guardian}
+        while len(children := self._list_children()) > len(self._live) + bool(self._guardian):
+            known = {*self._live, self._guardian, *self._others}
             left = [pid for pid in children if pid not in known and not _belongs(pid, self._live)]
             if not left or time.monotonic() > until:
                 return
@@ -165,6 +183,24 @@ class Processes:
                 if number != signal.SIGKILL:
                     os.kill(pid, signal.SIGCONT)  # a stopped process would not hear it
 
+    def _spawn_guardian(self) -> None:
+        mark = f"{WORKER_VARIABLE}={self._worker}"
+        self._guardian = os.posix_spawn(
+            sys.executable,
+            (sys.executable, "-I", "-S", guardian.__file__, mark),
+            {},
+            file_actions=((os.POSIX_SPAWN_DUP2, self._guardian_pipe, 0),),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULTS,
+        )
+
+    def _replace_guardian(self, status: int) -> None:
+        """Start another one where somebody has killed it; one that ended by itself would do so again."""
+        self._guardian = 0
+        if os.WIFSIGNALED(status):
+            self._spawn_guardian()
+
     def _list_children(self) -> list[int]:
         if self._children is not None:
             size = 1 << 12
@@ -173,22 +209,6 @@ class Processes:
             return [int(pid) for pid in pids.split()]
         me = os.getpid()
         return [pid for pid, (parent, _) in _processes().items() if parent == me]
-
-
-def _noted(number: int, frame: FrameType | None) -> None:
-    """Do nothing: that a signal came is read from the wake-up pipe."""
-
-
-def _spawn_guardian(mark: str, pipe: int) -> int:
-    return os.posix_spawn(
-        sys.executable,
-        (sys.executable, "-I", "-S", guardian.__file__, mark),
-        {},
-        file_actions=((os.POSIX_SPAWN_DUP2, pipe, 0),),
-        setsid=True,
-        setsigmask=(),
-        setsigdef=_DEFAULTS,
-    )
 
 
 def _open_children() -> int | None:

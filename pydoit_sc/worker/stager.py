@@ -7,14 +7,15 @@ caller's: they are quick, and threads that take turns at many quick calls cost m
 
 from __future__ import annotations
 
+import os
 import queue
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from pydoit_sc.store import Finished, Staged, Store, StoreError
+from pydoit_sc.store.copying import copy_tree
 from pydoit_sc.store.layout import RESULTS
 
 GROUP_WINDOW = 0.05  # seconds that the first attempt of a group waits for others
@@ -86,9 +87,8 @@ class Stager(Generic[T]):
     def _stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         try:
             for attempt in attempts:
-                if attempt.results:
-                    inside = f"{attempt.folder}/{RESULTS}"
-                    shutil.copytree(attempt.results, inside, symlinks=True, dirs_exist_ok=True)
+                if attempt.results and os.path.isdir(attempt.results):  # the run may have removed it
+                    copy_tree(attempt.results, f"{attempt.folder}/{RESULTS}")
             return self._store.stage(attempts)
         except (StoreError, OSError) as error:  # shutil.Error is an OSError
             return [StoreError(str(error))] * len(attempts)

@@ -1,0 +1,42 @@
+"""The index of an object store: the contents of many small `run.json`, so that a scan need not ask for each.
+
+It is a cache and never the truth: an entry counts only if its MD5 is the ETag that the listing has for the object
+itself now. So an index that is stale, torn, missing or wrong costs requests and changes no answer.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Mapping
+from hashlib import md5
+from typing import Any
+
+_CODES = {
+    md5(str(code).encode(), usedforsecurity=False).hexdigest(): str(code).encode() for code in range(256)
+}
+
+
+def digest(info: Mapping[str, Any]) -> str | None:
+    """Return the MD5 of an object's content from its listing; None where its ETag is no MD5."""
+    tag = str(info.get("ETag", "")).strip('"')
+    return tag if len(tag) == 32 else None
+
+
+def status_code_of(info: Mapping[str, Any]) -> bytes | None:
+    """Return the content of a `status_code` by its ETag alone, if that is known."""
+    return _CODES.get(digest(info) or "")
+
+
+def pack(contents: Iterable[bytes]) -> bytes:
+    """Return an index of these one-line texts."""
+    return gzip.compress(b"\n".join(contents), compresslevel=1)
+
+
+def unpack(data: bytes) -> dict[str, bytes]:
+    """Return the texts of an index by their MD5; nothing from an index that cannot be read."""
+    try:
+        lines = gzip.decompress(data).split(b"\n")
+    except (OSError, EOFError, zlib.error):
+        return {}
+    return {md5(line, usedforsecurity=False).hexdigest(): line for line in lines}
