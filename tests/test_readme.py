@@ -1,0 +1,80 @@
+"""The README's and the documents' examples, so that they cannot rot."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.batchfile import load
+from pydoit_sc.commands import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAM = [sys.executable, "-m", "pydoit_sc"]
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """Return a copy of the root example, where it has not been run."""
+    for name in ("batchfile.toml", "doit.cfg"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("data", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("output"))
+    return tmp_path
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_command_runs_the_example_and_the_second_time_nothing(example: Path) -> None:
+    assert "64 completed" in run(example, *PROGRAM)
+    assert "<svg" in (example / "output/plot/results/weather.svg").read_text()[:500]
+    began = time.monotonic()
+    assert "all 64 runs are up to date" in run(example, sys.executable, "-m", "doit")
+    assert time.monotonic() - began < 5  # 0.2 s on an idle machine
+
+
+def test_an_edit_reruns_what_it_touches(example: Path) -> None:
+    run(example, *PROGRAM)
+    script = example / "examples/weather/plot.py"
+    script.write_text(script.read_text() + "# edited\n")
+    assert "1 of 64 runs to execute: 1 a file_dep has changed" in run(example, *PROGRAM)
+    (example / "output/month/2013-05/status_code").unlink()
+    assert "2 of 64 runs to execute: 1 no status_code" in run(example, *PROGRAM)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_exists(document: Path) -> None:
+    for block in blocks(document, "console"):
+        for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE):
+            words = shlex.split(line, comments=True)
+            for i in (i for i, word in enumerate(words) if word.endswith("pydoit-sc")):
+                rest = [word for word in words[i + 1 :] if word != "."]
+                assert not rest or rest[0] in COMMANDS or ":" in rest[0], line
+
+
+def test_the_readme_batchfile_is_one(tmp_path: Path) -> None:
+    (text,) = blocks(ROOT / "README.md", "toml")
+    (tmp_path / "batchfile.toml").write_text(text)
+    batch = load(tmp_path / "batchfile.toml")
+    assert [len(stage.runs) for stage in batch.stages] == [24, 1]
+
+
+@pytest.mark.parametrize("name", ["sweep", "files", "jobs"])
+def test_the_small_examples_run(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("output"))
+    assert " 0 failed" in (said := run(folder, *PROGRAM)) or "failed" not in said
+    assert "up to date" in run(folder, *PROGRAM)
