@@ -85,19 +85,19 @@ class SaturnClient:
             raise UnknownInstanceTypeError(f"unknown instance type `{name}`{did_you_mean(name, sizes)}")
         return sizes[name]
 
-    def options(self, kind: str, glob: str | None = None) -> list[str]:
+    def options(self, option: str, glob: str | None = None) -> list[str]:
         """Return what may be chosen as `disk_space` or `auto_shutoff`."""
         known = ("disk_space", "auto_shutoff")
-        if kind not in known:
-            raise SaturnError(f"unknown option `{kind}`{did_you_mean(kind, ('sizes', *known))}")
-        found = answers.field(self._call("GET", "api/info/servers"), kind, list, "api/info/servers")
+        if option not in known:
+            raise SaturnError(f"unknown option `{option}`{did_you_mean(option, ('sizes', *known))}")
+        found = answers.field(self._call("GET", "api/info/servers"), option, list, "api/info/servers")
         return [str(one) for one in found if glob is None or fnmatchcase(str(one), glob)]
 
     def get_recipe(
-        self, type: str, name: str, owner: str | None = None, *, as_template: bool = False
-    ) -> Recipe:  # noqa: A002 - the API's word
+        self, kind: str, name: str, owner: str | None = None, *, as_template: bool = False
+    ) -> Recipe:
         """Return a resource's recipe; raise NotFoundError with the nearest name."""
-        type_ = resource_type(type)
+        type_ = resource_type(kind)
         query = _query(owner_name=owner, as_template=as_template)
         path = f"api/recipes/{type_}/{quote(name, safe='')}"
         try:
@@ -108,14 +108,14 @@ class SaturnClient:
 
     def list_recipes(
         self,
-        type: str | None = None,  # noqa: A002 - the API's word
+        kind: str | None = None,
         owner: str | None = None,
         name: str | None = None,
         *,
         as_template: bool = False,
     ) -> Iterator[Recipe]:
         """Yield recipes, page by page; `name` is the beginning of their names."""
-        type_ = None if type is None else resource_type(type)
+        type_ = None if kind is None else resource_type(kind)
         query = _query(type=type_, owner_name=owner, name=name, as_template=as_template)
         for item in self._pages("recipes", "api/recipes", query):
             yield answers.recipe(item, "api/recipes")
@@ -133,10 +133,10 @@ class SaturnClient:
         answer = self._call("POST", "api/recipes", query, _sendable(recipe))
         return answers.recipe(answer, "POST api/recipes")
 
-    def clone(self, type: str, name: str, wishes: Wishes) -> Recipe:  # noqa: A002 - the API's word
+    def clone(self, kind: str, name: str, wishes: Wishes) -> Recipe:
         """Create a resource like another one of the same owner, and return its recipe."""
         new = resource_type(wishes.type)
-        template = self.get_recipe(type, name, wishes.owner, as_template=True)
+        template = self.get_recipe(kind, name, wishes.owner, as_template=True)
         return self.create(
             cloned(
                 template,
@@ -144,39 +144,39 @@ class SaturnClient:
             )
         )
 
-    def start(self, type: str, id: str, *, debug: bool = False) -> None:  # noqa: A002 - the API's words
+    def start(self, kind: str, resource_id: str, *, debug: bool = False) -> None:
         """Start a resource; in debug mode its machines stay after their command has failed."""
-        self._call("POST", _path(type, id, "start"), body={"debug_mode": True} if debug else None)
+        self._call("POST", _path(kind, resource_id, "start"), body={"debug_mode": True} if debug else None)
 
-    def stop(self, type: str, id: str) -> None:  # noqa: A002 - the API's words
+    def stop(self, kind: str, resource_id: str) -> None:
         """Stop a resource; one that is stopped stays so."""
-        self._call("POST", _path(type, id, "stop"), idempotent=True)
+        self._call("POST", _path(kind, resource_id, "stop"), idempotent=True)
 
-    def pods(self, type: str, id: str) -> list[Pod]:  # noqa: A002 - the API's words
+    def pods(self, kind: str, resource_id: str) -> list[Pod]:
         """Return the machines of a resource: those alive, then those of the past, the latest first."""
-        live = self.live_pods(type, id)
-        past = answers.historical_pods(self._call("GET", _path(type, id, "history")))
+        live = self.live_pods(kind, resource_id)
+        past = answers.historical_pods(self._call("GET", _path(kind, resource_id, "history")))
         names = {pod.name for pod in live}
         return live + [pod for pod in past if pod.name not in names]
 
-    def live_pods(self, type: str, id: str) -> list[Pod]:  # noqa: A002 - the API's words
+    def live_pods(self, kind: str, resource_id: str) -> list[Pod]:
         """Return the machines that a resource holds now, the latest first."""
         if self._has_pod_api():
-            query = {"workload_type": resource_type(type), "workload_id": id}
+            query = {"workload_type": resource_type(kind), "workload_id": resource_id}
             return answers.live_pods(self._pages("pod_summaries", "api/active/pods", query))
-        summary = self._call("GET", _path(type, id, "runtimesummary"), {"details": "true"})
+        summary = self._call("GET", _path(kind, resource_id, "runtimesummary"), {"details": "true"})
         jobs = summary.get("job_summaries") if isinstance(summary, dict) else None
         parts = jobs if isinstance(jobs, list) else [summary]
         return answers.live_pods(pod for part in parts for pod in part.get("pod_summaries") or [])
 
-    def logs(self, type: str, id: str, pod: Pod) -> str:  # noqa: A002 - the API's words
+    def logs(self, kind: str, resource_id: str, pod: Pod) -> str:
         """Return what a machine's main container has written."""
         if pod.source == "live":
-            found = self._live_logs(id, pod.name)
+            found = self._live_logs(resource_id, pod.name)
             if found is not None:
                 return found
         query = {"pod_name": pod.name}
-        answer = self._call("GET", _path(type, id, "logs"), query)
+        answer = self._call("GET", _path(kind, resource_id, "logs"), query)
         logs = answer.get("logs") if isinstance(answer, dict) else None
         if isinstance(logs, list):
             return "\n".join(answers.field(part, "content", str, "a log") for part in logs)

@@ -68,7 +68,7 @@ def _sync_lines(staged: Staged) -> list[str]:
     return [
         f"{download_command(staged.url)} || exit 1",
         f"mkdir -p -- {destination} || exit 1",
-        f"tar -xzmf {_ARCHIVE} -C {destination} || exit 1",
+        f"(cd -- {destination} && tar -xzmf -) < {_ARCHIVE} || exit 1",
     ]
 
 

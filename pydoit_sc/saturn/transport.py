@@ -32,7 +32,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
 _MOST_REDIRECTS = 5
 _LONGEST_MESSAGE = 500
-_REASON = re.compile(r"\[Errno -?\d+\] ([A-Za-z][^')\]]*)")
+_REASON = re.compile(r"\[Errno -?\d+\] ([A-Za-z ]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Transport:
         return max(asked, self._delay(attempt)) if asked <= self._policy.longest_delay else None
 
     def _delay(self, attempt: int) -> float:
-        longest = min(self._policy.longest_delay, self._policy.first_delay * 2 ** (attempt - 1))
+        longest = min(self._policy.longest_delay, self._policy.first_delay * 2.0 ** (attempt - 1))
         return longest * random.uniform(0.5, 1)
 
     def _authorized(self, call: Call) -> requests.Response | errors.SaturnError:

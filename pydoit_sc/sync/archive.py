@@ -83,7 +83,7 @@ def write_archive(folder: str, path: str, patterns: Iterable[str] = ()) -> str:
         ):
             for entry in _entries(folder, patterns):
                 digest.add(entry, _add(tar, folder, entry))
-                tar.members.clear()  # which would hold them all
+                tar.members = []  # type: ignore[attr-defined] # would hold them all
     except BaseException as error:
         if os.path.exists(path):
             os.unlink(path)
@@ -171,24 +171,25 @@ def _listing(folder: str, name: str, spec: GitIgnoreSpec) -> list[Entry | Refuse
 def _entry(child: os.DirEntry[str], path: str) -> Entry | Refused:
     try:
         mode = child.stat(follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
-            target = os.readlink(child.path)
-            if leaves_tree(path, target):
-                return Refused(path, f"a symlink to `{target}`, which leads out of the folder or may do so")
-            return Entry(path, "link", 0o777, target)
+        target = os.readlink(child.path) if stat.S_ISLNK(mode) else ""
     except OSError as error:
         return Refused(path, f"cannot be read ({error.strerror})")
+    if stat.S_ISLNK(mode):
+        reason = f"a symlink to `{target}`, which leads out of the folder or may do so"
+        return Refused(path, reason) if leaves_tree(path, target) else Entry(path, "link", 0o777, target)
     if stat.S_ISDIR(mode):
-        return Entry(path, "folder", stat.S_IMODE(mode) & 0o777)
-    if not stat.S_ISREG(mode):
-        return Refused(path, _what(mode))
-    if not os.access(child.path, os.R_OK):
-        return Refused(path, "you may not read it")
-    return Entry(path, "file", stat.S_IMODE(mode) & 0o777)
+        return Entry(path, "folder", mode & 0o777)
+    if stat.S_ISREG(mode) and os.access(child.path, os.R_OK):
+        return Entry(path, "file", mode & 0o777)
+    return Refused(path, _what(mode))
 
 
 def _what(mode: int) -> str:
-    kinds = ((stat.S_ISSOCK, "a socket"), (stat.S_ISFIFO, "a named pipe"))
+    kinds = (
+        (stat.S_ISREG, "you may not read it"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISFIFO, "a named pipe"),
+    )
     return next((word for test, word in kinds if test(mode)), "a device")
 
 

@@ -14,7 +14,8 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python3 -m pydoit_sc.sync.download URL FILE", file=sys.stderr)
         return 3
     try:
-        fetch(*arguments, {})
+        url, path = arguments
+        fetch(url, path, {})
     except SyncError as error:
         print(error, file=sys.stderr)
         return 1

@@ -25,6 +25,9 @@ from pydoit_sc.sync.tarstream import Content, Member, members
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+#: Folders on the way to an entry; each takes a descriptor.
+_DEEPEST = 256
+
 
 def extract(archive: str, destination: str) -> int:
     """Extract an archive into a folder, which is made if need be; return how many entries it has.
@@ -68,6 +71,8 @@ def _parts(member: Member) -> tuple[str, ...]:
         raise SyncError(f"{name!r}: an absolute name")
     if ".." in parts:
         raise SyncError(f"{name!r}: a name with `..`")
+    if len(parts) > _DEEPEST:
+        raise SyncError(f"a name of more than {_DEEPEST} folders, {name[:60]!r}…")
     if member.kind != "folder" and (not parts or name.endswith("/")):
         raise SyncError(f"{name!r}: no name for a {member.kind}")
     if member.kind == "link" and leaves_tree(name, member.target):
@@ -168,7 +173,8 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python3 -m pydoit_sc.sync.extract ARCHIVE DEST", file=sys.stderr)
         return 3
     try:
-        extract(*arguments)
+        archive, destination = arguments
+        extract(archive, destination)
     except SyncError as error:
         print(error, file=sys.stderr)
         return 1

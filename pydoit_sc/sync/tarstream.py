@@ -152,8 +152,9 @@ def _extended(stream: BinaryIO, size: int) -> bytes:
 
 
 def _check(header: bytes) -> None:
+    found = header[148:156].strip(b" \0")
     expected = sum(header[:148]) + 8 * ord(" ") + sum(header[156:])
-    if _number(header[148:156]) != expected:
+    if found.lstrip(b"0") != b"%o" % expected:
         raise SyncError("not a tar archive, or a broken one: a header's checksum is wrong")
 
 
