@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -27,7 +28,14 @@ Examples
 def main(args: list[str] | None = None) -> int:
     """Run the program with these arguments and return its exit code."""
     words = sys.argv[1:] if args is None else args
-    if words in (["help"], ["--help"], ["-h"]):
+    _open_standard_streams()
+    if words in (["--help"], ["-h"]):
+        words = ["help"]
+    elif {"--help", "-h"} & set(words):
+        words = ["help", _command(words)]
+    if _command(words) not in EXECUTING:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `pydoit-sc list | head` ends quietly
+    if words == ["help"]:
         width = max(map(len, COMMANDS))
         print(USAGE.format(commands="\n".join(f"  {n:{width}}  {e.purpose}" for n, e in COMMANDS.items())))
         return 0
@@ -36,15 +44,23 @@ def main(args: list[str] | None = None) -> int:
         return 0
     from pydoit_sc.tasks.program import run_program  # noqa: PLC0415 - help needs no doit
 
-    command = words[0] if words and words[0] in COMMANDS else "run"
-    if {"--help", "-h"} & set(words):
-        words, command = ["help", command], "help"
-    if command not in EXECUTING:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `pydoit-sc list | head` ends quietly
     try:
         return run_program(words)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _command(words: list[str]) -> str:
+    return words[0] if words and words[0] in COMMANDS else "run"
+
+
+def _open_standard_streams() -> None:
+    """Have descriptors 0 to 2 open, so that no file of ours becomes one of them."""
+    while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(lowest)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def __getattr__(name: str) -> Any:

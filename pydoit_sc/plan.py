@@ -93,6 +93,11 @@ class Ledger:
         self.records[run.key] = record
         self._after.clear()
 
+    def reread_files(self) -> None:
+        """Look at the contents of `file_dep` anew: something else may have written them."""
+        self._files = FileDigests(self.batch.folder)
+        self._settings.clear()
+
     def _digest(self, settings: Settings) -> str:
         # The batch keeps every Settings alive, so an id is never used again.
         parts = f"{digest_env(settings.env)}-{self._files.digest(settings.file_dep)}"

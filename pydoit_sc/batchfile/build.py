@@ -16,7 +16,16 @@ from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.runlist import LISTED, RUN, RunReader, listed_items
-from pydoit_sc.batchfile.schema import BATCH, ENGINES, InvalidError, check_table, processes, show, string
+from pydoit_sc.batchfile.schema import (
+    BATCH,
+    ENGINES,
+    SATURN,
+    InvalidError,
+    check_table,
+    processes,
+    show,
+    string,
+)
 from pydoit_sc.batchfile.stages import merged, read_stages
 
 _TABLES = ("batch", "runs", *ENGINES)
@@ -66,9 +75,17 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
         "name": given.get("name"),
         "remote_output_path": remote,
         "stages": _stages(data, settings, remote, source, notes),
-        "engines": {key: data[key] for key in ENGINES if key in data},
+        "engines": _engines(data, notes),
         **{key: given[key] for key in _OF_BATCH if key in given},
     }
+
+
+def _engines(data: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """Return the engines' tables; each engine's own are checked where its keys are known."""
+    tables = {key: data[key] for key in ENGINES if isinstance(data.get(key), dict)}
+    if "saturn" in tables:
+        tables["saturn"] = check_table(tables["saturn"], SATURN, notes, ("saturn",))
+    return tables
 
 
 def _stages(

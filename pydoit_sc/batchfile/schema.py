@@ -212,6 +212,20 @@ def absolute_path(value: object) -> str:
     return path
 
 
+def script(value: object) -> str:
+    """Check lines of shell."""
+    if not isinstance(value, str) or "\0" in value or re.search(r"[\ud800-\udfff]", value):
+        raise invalid("lines of shell (a string)", value)
+    return value
+
+
+def worker(value: object) -> str:
+    """Check which program executes chunks."""
+    if value not in ("pydoit-sc", "sc"):
+        raise invalid('"pydoit-sc" or "sc"', value)
+    return str(value)
+
+
 def anything(value: object) -> object:
     """Accept a value that is not read."""
     return value
@@ -247,6 +261,19 @@ STAGE: dict[str, Checker] = {
     "matrix": mapping,
 }
 ENGINES = ("saturn", "slurm", "dask", "sync")
+SATURN: dict[str, Checker] = {
+    "recipe": string,
+    "name": string,
+    "owner": string,
+    "instance_type": string,
+    "sync": strings,
+    "exclude": strings,
+    "file_syncs_base_dir_url": string,
+    "commands_directory": string,
+    "worker": worker,
+    "worker_install": script,
+    "start": boolean,
+}
 
 
 def check_table(

@@ -25,11 +25,11 @@ COMMANDS = {
         ("plan", "plan --all 'month:2012-*'"),
     ),
     "list": Entry(
-        "doit.cmd_list:List",
+        "pydoit_sc.commands.stock:List",
         "list stages; --all runs too, --status whether they are up to date",
         ("list", "list --all --status month"),
     ),
-    "info": Entry("doit.cmd_info:Info", "show why a run would execute", ("info month:2012-01",)),
+    "info": Entry("pydoit_sc.commands.stock:Info", "show why a run would execute", ("info month:2012-01",)),
     "summarize-batch": Entry(
         "pydoit_sc.commands.summarize:SummarizeBatch",
         "show how every run stands",
@@ -40,19 +40,62 @@ COMMANDS = {
         "show or follow what a run writes",
         ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
     ),
-    "clean": Entry("doit.cmd_clean:Clean", "remove outputs", ("clean month:2012-01", "clean --dry-run")),
+    "clean": Entry(
+        "pydoit_sc.commands.stock:Clean", "remove outputs", ("clean month:2012-01", "clean --dry-run")
+    ),
     "forget": Entry(
-        "doit.cmd_forget:Forget",
+        "pydoit_sc.commands.stock:Forget",
         "make runs incomplete again; their outputs go to the history",
         ("forget month:2012-01",),
     ),
     "ignore": Entry(
-        "doit.cmd_ignore:Ignore",
+        "pydoit_sc.commands.stock:Ignore",
         "leave a run alone from now on; `forget` ends that",
         ("ignore month:2012-01",),
     ),
     "batch": Entry(
         "pydoit_sc.commands.batch:Batch", "execute a chunk: the worker", ("batch /tmp/commands/0.json",)
+    ),
+    "split": Entry(
+        "pydoit_sc.commands.split:Split",
+        "write chunks, and the recipe of a Saturn Cloud job that executes them",
+        (
+            "split recipe.yaml jobs.yaml --nprocs 8 --scale 2 --sync /home/jovyan/workspace/sctest/",
+            "split recipe.yaml jobs.yaml --skip-completed",
+            "split",
+        ),
+    ),
+    "apply": Entry(
+        "pydoit_sc.commands.apply:Apply",
+        "create or update a Saturn Cloud resource from its recipe",
+        ("apply /tmp/commands/recipe.yaml --start",),
+    ),
+    "submit": Entry(
+        "pydoit_sc.commands.submit:Submit",
+        "split, send the code, apply and start, all in one",
+        ("submit --wait", "submit --always"),
+    ),
+    "clone": Entry(
+        "pydoit_sc.commands.clone:Clone",
+        "make a Saturn Cloud job like a workspace",
+        ('clone workspace my-workspace job my-job --command "..." --owner ORG/USER',),
+    ),
+    "get": Entry(
+        "pydoit_sc.commands.get:Get",
+        "print the recipe of a Saturn Cloud resource",
+        ("get job my-job --owner ORG/USER > recipe.yaml", "get job my-job -o table"),
+    ),
+    "options": Entry(
+        "pydoit_sc.commands.server_options:ServerOptions",
+        "list Saturn Cloud's instance types",
+        ("options", "options --glob 'g4*'"),
+    ),
+    "start": Entry("pydoit_sc.commands.start:Start", "start a Saturn Cloud resource", ("start job my-job",)),
+    "stop": Entry("pydoit_sc.commands.stop:Stop", "stop a Saturn Cloud resource", ("stop job my-job",)),
+    "job-logs": Entry(
+        "pydoit_sc.commands.job_logs:JobLogs",
+        "show what the machines of a Saturn Cloud job have written",
+        ("job-logs my-job", "job-logs my-job --all"),
     ),
     "init": Entry(
         "pydoit_sc.commands.init:Init",
@@ -60,12 +103,17 @@ COMMANDS = {
         ("init backfill && cd backfill && pydoit-sc",),
     ),
     "tabcompletion": Entry(
-        "doit.cmd_completion:TabCompletion",
+        "pydoit_sc.commands.stock:TabCompletion",
         "write a script for a shell's completion",
         ("tabcompletion --hardcode-tasks > completion.sh",),
     ),
     "help": Entry("pydoit_sc.commands.help:Help", "show this, or how a command is used", ("help run",)),
 }
+
+#: Those without doit's tasks, in which `A=1 python work.py` is a word and no variable of doit.
+LITERAL = frozenset(
+    {"batch", "summarize-batch", "clone", "get", "split", "apply", "options", "start", "stop", "job-logs"}
+)
 
 #: Those that keep executing what they have begun when the reader of their output goes away.
 EXECUTING = frozenset({"run", "batch"})

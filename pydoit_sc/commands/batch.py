@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from doit.exceptions import InvalidCommand
-
 from pydoit_sc.batchfile.chunk import Chunk, ChunkRun, read_chunk
 from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_QUIET, Command
+from pydoit_sc.commands.common import Command
+from pydoit_sc.commands.options import OPT_QUIET, parse_nprocs
 from pydoit_sc.store import Record, StoreError, open_store
-from pydoit_sc.tasks.reporter import Progress, failure_line, make_bar
+from pydoit_sc.tasks.reporter import Lasting, Progress, failure_line, make_bar
 from pydoit_sc.worker.executor import Executor, Job, Limits
 from pydoit_sc.worker.gpus import slots
 
@@ -36,8 +35,8 @@ class Batch(Command):
             "name": "nprocs",
             "short": "n",
             "long": "nprocs",
-            "type": int,
-            "default": 0,
+            "type": str,
+            "default": None,
             "help": "runs at once [default: what the chunk says]",
         },
         {
@@ -52,12 +51,9 @@ class Batch(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Execute the chunk and return the exit code."""
-        if options["nprocs"] < 0:
-            raise InvalidCommand(f"-n/--nprocs: expected a number of runs at once, found {options['nprocs']}")
+        nprocs = parse_nprocs(options["nprocs"])
         chunk = read_chunk(self.one(words, "a chunk"))
-        return execute_chunk(
-            chunk, options["nprocs"] or None, strict=options["strict"], quiet=options["quiet"]
-        )
+        return execute_chunk(chunk, nprocs, strict=options["strict"], quiet=options["quiet"])
 
 
 def execute_chunk(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
@@ -66,7 +62,7 @@ def execute_chunk(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool
     store = open_store(batch.remote_output_path, batch.storage_options, durable=batch.durable)
     records = store.scan(item.run.key for item in chunk.runs)
     todo = [item for item in chunk.runs if not chunk.done(item, records.get(item.run.key))]
-    bar, progress = make_bar(sys.stdout, quiet=quiet), Progress()
+    bar, progress = make_bar(Lasting(sys.stdout), quiet=quiet), Progress()
     progress.to_execute, progress.skipped = len(todo), len(chunk.runs) - len(todo)
     if not quiet:
         bar.line(f"{len(todo):,} of {len(chunk.runs):,} runs to execute")

@@ -8,6 +8,7 @@ from typing import Any
 from doit.cmd_base import Command as DoitCommand
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.commands.options import OptionsAnywhere
 from pydoit_sc.tasks.project import user_errors
 
 OPT_REMOTE = {
@@ -17,17 +18,41 @@ OPT_REMOTE = {
     "default": "",
     "help": "where the outputs are, in place of what the file says",
 }
-OPT_QUIET = {
-    "name": "quiet",
-    "short": "q",
-    "long": "quiet",
+OPT_OWNER = {
+    "name": "owner",
+    "long": "owner",
+    "type": str,
+    "default": None,
+    "help": "whose it is, as ORG/USER [default: the user of the token]",
+}
+
+OPT_SYNC = {
+    "name": "sync",
+    "long": "sync",
+    "type": list,
+    "default": [],
+    "metavar": "SRC[:DEST]",
+    "help": "a folder that every machine gets, at DEST; a relative DEST counts from the recipe's "
+    "working_directory; may be given several times",
+}
+OPT_BASE_URL = {
+    "name": "file_syncs_base_dir_url",
+    "long": "file-syncs-base-dir-url",
+    "type": str,
+    "default": None,
+    "help": "where folders are staged [default: sfs://ORG/USER/NAME/]",
+}
+
+OPT_ALWAYS = {
+    "name": "always",
+    "long": "always",
     "type": bool,
     "default": False,
-    "help": "show failures only",
+    "help": "of a batchfile.toml: completed runs too, which are left out otherwise",
 }
 
 
-class Command(DoitCommand):  # type: ignore[misc]
+class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     """A command of ours: `call` gets the options and the words, and a user's mistakes become messages."""
 
     def __init__(
@@ -47,8 +72,29 @@ class Command(DoitCommand):  # type: ignore[misc]
     def one(self, words: Sequence[str], what: str) -> str:
         """Return the one word that the command takes."""
         if len(words) != 1:
-            raise InvalidCommand(f"{self.get_name()}: expected {what}, found {len(words)} words; see `help`")
+            found = " ".join(words) or "nothing"
+            command = self.get_name()
+            raise InvalidCommand(
+                f"{command}: expected {what}, found {found}; see `{self.bin_name} help {command}`"
+            )
         return words[0]
+
+    def each(self, words: Sequence[str], names: str) -> Sequence[str]:
+        """Return the words if there is one for each of these names, `TYPE NAME`."""
+        if len(words) != len(names.split()):
+            found = " ".join(words) or "nothing"
+            command = self.get_name()
+            raise InvalidCommand(
+                f"{command}: expected {names or 'no word'}, found {found}; see `{self.bin_name} help {command}`"
+            )
+        return words
+
+
+def parse_count(value: str | None, option: str) -> int | None:
+    """Return the number that an option gives, None if it is not given; raises InvalidCommand."""
+    if value is None or (value.isdecimal() and 0 < int(value) < 10**9):
+        return None if value is None else int(value)
+    raise InvalidCommand(f"{option}: expected a number of at least 1, found `{value}`")
 
 
 def parse_choice(value: str, choices: Sequence[str], option: str) -> str:

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from doit.cmd_base import DoitCmdBase
 from doit.cmd_help import Help as DoitHelp
+from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands import COMMANDS
 
 
 class Help(DoitHelp):  # type: ignore[misc]
     """doit's help with examples."""
 
+    doc_purpose = COMMANDS["help"].purpose
+    doc_usage = "[COMMAND | STAGE | RUN]"
+
+    def __init__(self, cmds: Any = None, **kwargs: Any) -> None:
+        DoitCmdBase.__init__(self, cmds=cmds, **kwargs)  # doit's would load every command
+        self._commands, self._kwargs = cmds, kwargs
+
     def execute(self, params: Any, args: list[str]) -> int:
         """Print the help on a command, or on a task."""
-        code = int(super().execute(params, args))
-        if len(args) == 1 and args[0] in COMMANDS:
-            print("\n\nEXAMPLES")
-            print("\n".join(f"    {self.bin_name} {example}" for example in COMMANDS[args[0]].examples))
-        return code
+        if len(args) > 1:
+            raise InvalidCommand(f"help: expected one command, found {' '.join(args)}")
+        word = args[0] if args else "help"
+        if word in COMMANDS:
+            command = self._commands.get_plugin(word)(cmds=self._commands, **self._kwargs)
+            print(f"{command.help()}\n\nEXAMPLES")
+            print("\n".join(f"    {self.bin_name} {example}" for example in COMMANDS[word].examples))
+            return 0
+        near = nearest(word, COMMANDS)
+        if near:
+            raise InvalidCommand(f"help: no command is named `{word}`; did you mean `{near}`?")
+        return int(not DoitCmdBase.execute(self, params, args))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from importlib.resources import files
 from typing import Any
 
@@ -41,5 +42,6 @@ class Init(Command):
                     new.write(text)
         except OSError as error:
             raise InvalidCommand(f"init: {error.filename}: {error.strerror}") from error
-        print(f"wrote {', '.join(FILES)} in {folder}; next: cd {folder} && pydoit-sc plan")
+        go = "" if folder == "." else f"cd {shlex.quote(folder)} && "
+        print(f"wrote {', '.join(FILES)} in {folder}; next: {go}pydoit-sc plan")
         return 0

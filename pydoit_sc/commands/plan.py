@@ -53,7 +53,7 @@ class Plan(Command):
         positions = moved(ledger)
         if positions:
             print(
-                f"warning: {len(positions):,} runs without a name now stand where another command stood "
+                f"warning: {len(positions):,} run{'s' * (len(positions) > 1)} without a name stand where another command stood "
                 f"(first `{positions[0]}`): they are known by their position; give runs a `name` to keep outputs"
             )
         execute = [item for item in planned if item.verdict.execute]
@@ -63,5 +63,5 @@ class Plan(Command):
             print(f"  and {len(execute) - SHOWN:,} more; --all lists them")
         budget = failure_budget(batch)
         if budget is not None and execute:
-            print(f"stops after {budget:,} failures (`max_failures`)")
+            print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")
         return 0

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import sys
+import os
+from contextlib import nullcontext
 from typing import Any
 
 from doit.cmd_run import Run as DoitRun
 from doit.cmd_run import opt_always, opt_outfile, opt_pdb, opt_reporter, opt_single, opt_verbosity
+from doit.cmdparse import CmdParse
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
 from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.options import OPT_QUIET, OptionsAnywhere, parse_nprocs
+from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.project import user_errors
-from pydoit_sc.tasks.reporter import BatchReporter
+from pydoit_sc.tasks.reporter import BatchReporter, Lasting
 from pydoit_sc.tasks.runner import BatchRunner
+from pydoit_sc.tasks.tasks import StageTask
 
 OPT_NPROCS = {
     "name": "num_process",
     "short": "n",
     "long": "process",
-    "type": int,
-    "default": 0,
+    "type": str,
+    "default": None,
     "help": "runs at once [default: nprocs of the batchfile]",
 }
 OPT_CONTINUE = {
@@ -33,14 +38,6 @@ OPT_CONTINUE = {
     "default": True,
     "help": "go on with other runs after a failure [default: %(default)s]",
 }
-OPT_QUIET = {
-    "name": "quiet",
-    "short": "q",
-    "long": "quiet",
-    "type": bool,
-    "default": False,
-    "help": "show failures only",
-}
 OPT_FAILURES = {
     "name": "failure_verbosity",
     "long": "failure-verbosity",
@@ -50,7 +47,7 @@ OPT_FAILURES = {
 }
 
 
-class Run(DoitRun):  # type: ignore[misc]
+class Run(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     """doit's `run` with our runner and our reporter."""
 
     name = "run"
@@ -76,6 +73,20 @@ class Run(DoitRun):  # type: ignore[misc]
         opt_pdb,
     )
 
+    def make_parser(self) -> CmdParse:
+        """Return the parser of options; a dodo.py's own tasks may have options behind their names, as in doit."""
+        return (
+            super().make_parser()
+            if isinstance(self.loader, BatchfileLoader)
+            else CmdParse(self.get_options())
+        )
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Run the command; a relative --output-file counts from here, not from the batchfile's folder."""
+        if isinstance(params["outfile"], str):
+            params["outfile"] = os.path.abspath(params["outfile"])
+        return super().execute(params, args)
+
     def get_reporters(self) -> dict[str, Any]:
         """Return doit's reporters and ours."""
         reporters: dict[str, Any] = super().get_reporters()
@@ -90,36 +101,48 @@ class Run(DoitRun):  # type: ignore[misc]
         always: bool,
         continue_: bool,
         reporter: Any,
-        num_process: int,
+        num_process: str | int | None,
         single: bool,
         quiet: bool,
         force_verbosity: bool,
         failure_verbosity: int,
     ) -> int:
-        if num_process < 0:
-            raise InvalidCommand(f"-n/--process: expected a number of runs at once, found {num_process}")
+        nprocs = parse_nprocs(num_process)
         self.control = TaskControl(self.task_list)
         self.control.process(self.sel_tasks)
         if single:
             for name in self.control.selected_tasks:
-                self.control.tasks[name].task_dep = []
+                _leave_dependencies(self.control.tasks, name)
         options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
         with _output(outfile) as outstream, user_errors():
             runner = BatchRunner(
                 self.dep_manager,
-                make(outstream, options),
+                make(Lasting(outstream), options),
                 continue_,
                 always,
                 Stream(verbosity, force_verbosity),
-                nprocs=num_process or None,
+                nprocs=nprocs,
             )
             return int(runner.run_all(self.control.task_dispatcher()))
 
 
-def _output(outfile: Any) -> Any:
-    from contextlib import nullcontext  # noqa: PLC0415
+def _leave_dependencies(tasks: dict[str, Any], name: str) -> None:
+    """Make a task depend on nothing; of a group that was written by hand, the tasks in it."""
+    task = tasks[name]
+    if task.has_subtask and not isinstance(task, StageTask):
+        for sub in task.task_dep:
+            tasks[sub].task_dep = []
+    else:
+        task.task_dep = []
 
-    if isinstance(outfile, str):
+
+def _output(outfile: Any) -> Any:
+    if outfile is None:  # standard output was closed when doit was imported
+        outfile = os.devnull
+    if not isinstance(outfile, str):
+        return nullcontext(outfile)
+    try:
         return open(outfile, "w", encoding="utf-8")
-    return nullcontext(sys.stdout if outfile is None else outfile)
+    except OSError as error:
+        raise InvalidCommand(f"-o/--output-file: {outfile}: {error.strerror}") from error

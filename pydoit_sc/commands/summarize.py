@@ -136,20 +136,21 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes."""
-    from tabulate import DataRow, Line, TableFormat, tabulate  # noqa: PLC0415 - only for a table
+    import tabulate  # noqa: PLC0415 - only for a table
 
-    form = TableFormat(
+    tabulate.MIN_PADDING = 0  # its way of letting a column be as narrow as its header
+    form = tabulate.TableFormat(
         lineabove=None,
-        linebelowheader=Line("", "-", "-" * 4, ""),
+        linebelowheader=tabulate.Line("", "-", "-" * 4, ""),
         linebetweenrows=None,
         linebelow=None,
-        headerrow=DataRow("", " " * 4, ""),
-        datarow=DataRow("", " " * 4, ""),
+        headerrow=tabulate.DataRow("", " " * 4, ""),
+        datarow=tabulate.DataRow("", " " * 4, ""),
         padding=0,
         with_header_hide=None,
     )
     cells = [[_visible(cell) for cell in row] for row in rows]
-    return tabulate(cells, headers, tablefmt=form, disable_numparse=True, stralign="left")
+    return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, stralign="left")
 
 
 def _visible(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydoit_sc.errors import UserError
 
-class SaturnError(Exception):
+
+class SaturnError(UserError):
     """Saturn Cloud, its address, or what was given to it is not as it should be; the message is for the user."""
 
 

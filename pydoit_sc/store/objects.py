@@ -220,7 +220,9 @@ class ObjectStore:
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with _answers(self.url):
             files = (path[len(self.root) + 1 :].rpartition("/") for path in self._list(self.root))
-            outputs = {key for key, _, file in files if file == STATUS_CODE and not key.startswith(f"{OURS}/")}
+            outputs = {
+                key for key, _, file in files if file == STATUS_CODE and not key.startswith(f"{OURS}/")
+            }
         for key in sorted(outputs - keys):
             parents = key.split("/")[:-1]  # a file of this name among a run's results makes no output
             above = {"/".join(parents[: n + 1]) for n in range(len(parents))}

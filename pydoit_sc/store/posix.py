@@ -8,9 +8,10 @@ If the run's folder exists already, the rename fails, and the two are compared:
 - a completed outcome that the plan did not know of wins, and the new attempt is dropped;
 - anything else (a failed run, the stale outcome that the plan set out to replace, a folder that lost its
   `status_code`) is swapped with the new attempt by `RENAME_EXCHANGE`, so that there is no moment without an
-  outcome, and then kept below `.pydoit_sc/history/`. What was swapped out is looked at once more: if another
-  worker completed the run in between, the swap is undone. Where the file system cannot exchange, the old
-  folder is moved away first.
+  outcome, and then kept below `.pydoit_sc/history/`. Where the file system cannot exchange, the old folder is
+  moved away first. One worker replaces at a time, by a lock that ends with its process. Where the lock cannot
+  be had (no locks there, a frozen worker holds it), what was taken away is looked at once more: if another
+  worker completed the run in between, it is put back.
 
 Durable: a group of attempts waits for one `syncfs` before its renames, so data is on the disk before the name.
 """
@@ -39,6 +40,7 @@ from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
+_REPLACING = 5.0  # seconds to wait for another worker that replaces a run
 _BEING_MADE = 3600  # seconds in which a worker's folder without its final name may still be in the making
 
 
@@ -74,6 +76,9 @@ class PosixStore:
                 record = _read_record(name, folder)
                 if record:
                     yield name, record
+        except OSError as error:
+            error.filename = os.path.join(self.root, parent, error.filename or "")
+            raise
         finally:
             os.close(folder)
 
@@ -141,21 +146,24 @@ class PosixStore:
                 os.rename(folder, target)
                 return Outcome.PUBLISHED
             except FileNotFoundError:
-                if os.path.isdir(os.path.dirname(target)):
-                    raise  # the attempt itself has vanished
+                if not os.path.lexists(folder):
+                    raise
                 os.makedirs(os.path.dirname(target), exist_ok=True)
             except OSError as error:
                 if error.errno not in _EXISTS:
                     raise
-                outcome = self._replace(attempt, folder, target)
+                if _wins(_read_record(target), attempt):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    return Outcome.LOST
+                with _lock(f"{self.root}/{OURS}/replacing"):
+                    outcome = self._replace(attempt, folder, target)
                 if outcome:
                     return outcome
 
     def _replace(self, attempt: Finished, folder: str, target: str) -> Outcome | None:
-        """Publish over an existing folder, or yield to it; None: things have changed, look again."""
+        """Publish over an existing folder; None: things have changed, look again."""
         if _wins(_read_record(target), attempt):
-            shutil.rmtree(folder, ignore_errors=True)
-            return Outcome.LOST
+            return None
         try:
             if not exchange(folder, target):
                 place = self._to_history(attempt.key, target)
@@ -280,6 +288,25 @@ def _read(path: str, dir_fd: int | None) -> bytes | None:
         os.close(fd)
 
 
+@contextmanager
+def _lock(path: str) -> Iterator[None]:
+    """Hold a lock on a file, if it can be had in time."""
+    until = time.monotonic() + _REPLACING
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.001)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(file)
+
+
 def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walk a tree that may not exist, or lose folders meanwhile; raises every other OSError."""
 
@@ -347,6 +374,9 @@ def _remove_dead(attempts: str) -> None:
             if name.startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
                 continue
             lock = os.open(os.path.join(folder, "lock"), os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # who removed it was killed meanwhile
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
         except OSError:
             continue
         try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Never worth sending; a later `!pattern` of the user takes one back.
 DEFAULT_EXCLUDES = (
     ".git", ".hg", ".svn", ".idea", "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache",
-    ".ruff_cache", ".hypothesis", ".tox", ".nox", ".venv", ".doit.db*", ".pydoit_sc",
+    ".ruff_cache", ".hypothesis", ".tox", ".nox", ".venv", ".doit.db*", ".pydoit_sc*",
 )  # fmt: skip
 
 _TIME = 315_619_200  # 1980-01-02 00:00 UTC

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydoit_sc.errors import UserError
 
-class SyncError(Exception):
+
+class SyncError(UserError):
     """A folder cannot be archived, staged, fetched or extracted."""

@@ -59,6 +59,25 @@ def staging_url(base_url: str, dest: str, digest: str | None = None) -> str:
     return f"{folder}/data-{digest}.tar.gz" if digest else f"{folder}/data.tar.gz"
 
 
+def find(
+    sync: FileSync,
+    base_url: str,
+    patterns: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Staged | None:
+    """Return where a folder is staged as it is now, or None if it is not; raise SyncError."""
+    return _find(sync, base_url, list(patterns), options or {})[0]
+
+
+def _find(
+    sync: FileSync, base_url: str, patterns: list[str], options: Mapping[str, Any]
+) -> tuple[Staged | None, str]:
+    digest = tree_digest(sync.source, patterns)
+    url = staging_url(base_url, sync.dest, digest)
+    there = remote.exists(url, options)
+    return (Staged(url, sync.dest, uploaded=False) if there else None), digest
+
+
 def stage(
     sync: FileSync,
     base_url: str,
@@ -71,10 +90,9 @@ def stage(
     fsspec's. Raises SyncError.
     """
     patterns, options = list(patterns), options or {}
-    digest = tree_digest(sync.source, patterns)
-    url = staging_url(base_url, sync.dest, digest)
-    if remote.exists(url, options):
-        return Staged(url, sync.dest, uploaded=False)
+    there, digest = _find(sync, base_url, patterns, options)
+    if there is not None:
+        return there
     with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
         archive = os.path.join(folder, "data.tar.gz")
         for _ in range(_ATTEMPTS):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
-from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands import COMMANDS, LITERAL
 from pydoit_sc.tasks.loader import BatchfileLoader
 
 
@@ -21,7 +24,22 @@ class Program(DoitMain):  # type: ignore[misc]
             commands[name] = PluginEntry("COMMAND", name, entry.location)
         return commands
 
+    def process_args(self, cmd_args: list[str]) -> list[str]:
+        """Take `name=value` from the words, as doit does; raises CmdParseError for a word that is empty."""
+        if "" in cmd_args:
+            raise CmdParseError("an empty word on the command line; is a variable of the shell unset?")
+        if cmd_args and cmd_args[0] in LITERAL:
+            return cmd_args
+        words: list[str] = super().process_args(cmd_args)
+        return words
+
 
 def run_program(words: list[str]) -> int:
     """Run the program and return its exit code."""
-    return int(Program(BatchfileLoader()).run(words) or 0)
+    try:
+        return int(Program(BatchfileLoader()).run(words) or 0)
+    except (
+        CmdParseError
+    ) as error:  # before doit looks for errors: in doit.cfg or pyproject.toml, an empty word
+        sys.stderr.write(f"ERROR: {error}\n")
+        return 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
@@ -11,11 +11,18 @@ from doit.exceptions import InvalidDodoFile
 
 from pydoit_sc.batch import Batch, Run, Stage
 from pydoit_sc.batchfile import BatchfileError, load, nearest
+from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, in_order, open_ledger
 from pydoit_sc.store import Store, StoreError, open_store
 from pydoit_sc.store.layout import STATUS_CODE
 from pydoit_sc.worker.gpus import NoGpuError
+
+#: What a user can correct.
+USER_ERRORS = (BatchfileError, StoreError, MissingFileDepError, NoGpuError, UserError)
+
+#: What an engine's tasks are called; `sync` and `split` are groups.
+ENGINE_TASKS = ("sync", "split", "recipe", "apply")
 
 #: What is looked for when no file is named.
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
@@ -26,15 +33,20 @@ def user_errors() -> Iterator[None]:
     """Turn errors that a user can correct into the one that doit shows without a traceback, with exit code 3."""
     try:
         yield
-    except (BatchfileError, StoreError, MissingFileDepError, NoGpuError) as error:
+    except USER_ERRORS as error:
         raise InvalidDodoFile(str(error)) from error
 
 
 def find_batchfile(name: str | None) -> str:
-    """Return the batchfile that is meant; one that does not exist is for its reader to complain of."""
+    """Return the batchfile that is meant; one that is named but does not exist is for its reader to complain of."""
     if name:
         return name
-    return next((found for found in BATCHFILES if os.path.exists(found)), BATCHFILES[0])
+    found = next((file for file in BATCHFILES if os.path.lexists(file)), None)
+    if found is None:
+        raise InvalidDodoFile(
+            f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `pydoit-sc init` begins one"
+        )
+    return found
 
 
 class Project:
@@ -92,42 +104,50 @@ class Project:
         """Return the URL of a run's `status_code`, which is its task's target."""
         return f"{self.output(run)}/{STATUS_CODE}"
 
-    def select(self, words: Iterable[str]) -> list[tuple[Stage, Run]]:
-        """Return the runs that are meant: task names, patterns, targets, or names of stages for all their runs.
+    def select(self, words: Iterable[str], commands: Collection[str] = ()) -> list[tuple[Stage, Run]]:
+        """Return the runs that are meant: task names, patterns, outputs, targets, or stages for all their runs.
 
-        Raises InvalidDodoFile for a word that means none.
+        Raises InvalidDodoFile for a word that means none; where it may have been a command, one of `commands`.
         """
         chosen: dict[str, tuple[Stage, Run]] = {}
         for word in words:
             found = list(self.matching(word))
             if not found:
-                raise InvalidDodoFile(self.unknown(word))
+                raise InvalidDodoFile(self.unknown(word, commands))
             chosen.update((run.key, (stage, run)) for stage, run in found)
         return list(chosen.values())
 
     def matching(self, word: str) -> Iterator[tuple[Stage, Run]]:
         """Yield the runs that a word means, in the order of the batch."""
+        root = f"{self.batch.remote_output_path}/"
         for stage in self.batch.stages:
             if word == stage.name:
                 yield from ((stage, run) for run in stage.runs)
             elif not stage.single and word.startswith(f"{stage.name}:") and not _is_pattern(word):
                 name = word[len(stage.name) + 1 :]
                 yield from ((stage, run) for run in stage.runs if run.name == name)
+            elif word.startswith(root):
+                key = word[len(root) :].removesuffix(f"/{STATUS_CODE}")
+                yield from ((stage, run) for run in stage.runs if run.key == key)
             elif _is_pattern(word):
                 yield from ((stage, run) for run in stage.runs if fnmatchcase(stage.task_name(run), word))
-            elif word.startswith(self.batch.remote_output_path):
-                key = word[len(self.batch.remote_output_path) + 1 :].removesuffix(f"/{STATUS_CODE}")
-                yield from ((stage, run) for run in stage.runs if run.key == key)
 
-    def unknown(self, word: str) -> str:
-        """Say that a word names no run, and which one was perhaps meant."""
+    def has_task(self, word: str) -> bool:
+        """Say whether a word means a task of Saturn Cloud's, tasks/saturn.py, rather than a run."""
+        return "saturn" in self.batch.engines and word.partition(":")[0] in ENGINE_TASKS
+
+    def unknown(self, word: str, commands: Collection[str] = ()) -> str:
+        """Say that a word names no run, and which one, or which of these commands, was perhaps meant."""
+        if word in commands:
+            return f"`{word}` is a command of `pydoit-sc`, not of `doit`: pydoit-sc {word}"
         names = [stage.name for stage in self.batch.stages]
         stage_name = word.partition(":")[0]
         if stage_name in names:
             names = [stage.task_name(run) for stage, run in self.batch.runs() if stage.name == stage_name]
-        near = nearest(word, names[:10_000])
+        near = nearest(word, [*names[:10_000], *commands])
         hint = f"did you mean `{near}`?" if near else f"the batch has {_some(names)}"
-        return f"{self.batch.path}: no run or stage is named `{word}`; {hint}"
+        what = "run, stage or command" if commands else "run or stage"
+        return f"{self.batch.path}: no {what} is named `{word}`; {hint}"
 
 
 def _is_pattern(word: str) -> bool:

@@ -5,9 +5,12 @@ doit's reporters see tasks; these see the batch as well: how many runs there are
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 from doit.exceptions import BaseFail
 from doit.reporter import ConsoleReporter
@@ -18,6 +21,38 @@ from pydoit_sc.plan import Verdict
 from pydoit_sc.worker.executor import Result
 
 EVERY = 10.0  # seconds between two lines of progress where there is no terminal
+
+
+class Lasting:
+    """A stream to write to that never fails: a batch goes on when the reader of its output goes away."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, unless nobody reads any more."""
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+
+    def flush(self) -> None:
+        """Pass on what has been written."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Have all that is still to come, also from Python's own buffers, go nowhere."""
+        if error.errno != errno.EPIPE:
+            print(f"the output cannot be written, the batch goes on: {error.strerror}", file=sys.stderr)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class Bar(Protocol):
@@ -63,13 +98,24 @@ class Progress:
             f"{self.running:,} running" + (f", {clock(left)} left" if left else "")
         )
 
+    def outcome(self) -> str:
+        """Return the last figures as one line."""
+        figures = {
+            "completed": self.done,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "not executed": self.to_execute - self.finished,
+        }
+        shown = ", ".join(f"{count:,} {word}" for word, count in figures.items() if count > 0)
+        return f"{shown}, in {clock(time.monotonic() - self.started)}"
+
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]
     """Reports a batch; tasks that are no runs are shown as doit shows them."""
 
     desc = "a bar on a terminal, plain lines elsewhere"
 
-    def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
+    def __init__(self, outstream: TextIO | Lasting, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
         self.progress = Progress()
         self._quiet: bool = options.get("quiet", False)
@@ -167,7 +213,7 @@ def clock(seconds: float) -> str:
 class NoBar:
     """Shows only the lines that stay: failures."""
 
-    def __init__(self, outstream: TextIO) -> None:
+    def __init__(self, outstream: TextIO | Lasting) -> None:
         self._outstream = outstream
 
     def update(self, progress: Progress) -> None:
@@ -185,7 +231,7 @@ class NoBar:
 class PlainBar(NoBar):
     """A line of figures from time to time, for logs."""
 
-    def __init__(self, outstream: TextIO) -> None:
+    def __init__(self, outstream: TextIO | Lasting) -> None:
         super().__init__(outstream)
         self._next = time.monotonic() + EVERY
 
@@ -199,13 +245,13 @@ class PlainBar(NoBar):
     def close(self, progress: Progress) -> None:
         """Write the last figures, if anything was executed."""
         if progress.finished:
-            self.line(f"{progress.text()}, in {clock(time.monotonic() - progress.started)}")
+            self.line(progress.outcome())
 
 
 class RichBar(NoBar):
     """A bar that moves, with the lines that stay above it."""
 
-    def __init__(self, outstream: TextIO) -> None:
+    def __init__(self, outstream: TextIO | Lasting) -> None:
         super().__init__(outstream)
         self._next = 0.0
         self._live: Any = None
@@ -231,7 +277,9 @@ class RichBar(NoBar):
         from rich.progress import Progress as Columns  # noqa: PLC0415
 
         columns = (BarColumn(bar_width=30), TextColumn("{task.fields[text]}", markup=False))
-        self._live = Columns(*columns, console=Console(file=self._outstream), auto_refresh=False)
+        self._live = Columns(
+            *columns, console=Console(file=cast(TextIO, self._outstream)), auto_refresh=False
+        )
         self._live.add_task("", total=progress.to_execute, text="")
         self._live.start()
 
@@ -248,10 +296,10 @@ class RichBar(NoBar):
             self._live.stop()
             self._live = None
         if progress.finished:
-            self.line(f"{progress.text()}, in {clock(time.monotonic() - progress.started)}")
+            self.line(progress.outcome())
 
 
-def make_bar(outstream: TextIO, *, quiet: bool) -> Bar:
+def make_bar(outstream: TextIO | Lasting, *, quiet: bool) -> Bar:
     """Return what fits where the output goes."""
     if quiet:
         return NoBar(outstream)

@@ -57,6 +57,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._project: Project
         self._todo: dict[str, list[Run]] = {}
         self._processed: deque[ExecNode] = deque()
+        self._planned = False
         self._alone: set[str] = set()  # keys of runs that were selected by their own names
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
@@ -83,21 +84,27 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._tell_why_it_ended()
 
     def _prepare(self, dispatcher: TaskDispatcher) -> None:
-        """Plan what is selected, and report it."""
+        """Have ready what executes runs, and know which of them have a task of their own."""
         batch = self._project.batch
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
-        limits = Limits(nprocs, failure_budget(batch), gpus, batch.scratch)
+        failures = failure_budget(batch) if self.continue_ else 1
+        limits = Limits(nprocs, failures, gpus, batch.scratch)
         self._executor = Executor(self._project.store, limits)
         tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
-        stages = [task.stage for task in tasks if isinstance(task, StageTask)]
         self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
+
+    def _plan(self, dispatcher: TaskDispatcher) -> None:
+        """Plan what is selected, and report it: when the first of it comes, behind the user's own tasks before it."""
+        self._planned = True
+        tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
+        stages = [task.stage for task in tasks if isinstance(task, StageTask)]
         singles: dict[str, list[Run]] = {}
         for task in tasks:
             if isinstance(task, RunTask) and task.stage not in stages:
                 singles.setdefault(task.stage.name, []).append(task.run)
         chosen = [
             _part(stage, singles[stage.name]) if stage.name in singles else stage
-            for stage in batch.stages
+            for stage in self._project.batch.stages
             if stage in stages or stage.name in singles
         ]
         counts: dict[Verdict, int] = {}
@@ -119,15 +126,18 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if node == "hold on":
                 if not self._processed:
                     yield None
-            elif isinstance(node.task, StageTask):
-                yield from self._stage_jobs(node)
-            elif isinstance(node.task, RunTask):
-                yield from self._run_job(node)
+            elif isinstance(node.task, (RunTask, StageTask)):
+                if not self._planned:
+                    self._plan(dispatcher)
+                yield from (
+                    self._stage_jobs(node) if isinstance(node.task, StageTask) else self._run_job(node)
+                )
             else:
                 while self._executor.running:
                     yield None
                 if self.select_task(node, dispatcher.tasks):
                     self.process_task_result(node, self.execute_task(node.task))
+                    self._project.ledger.reread_files()
                 self._processed.append(node)
 
     def _stage_jobs(self, node: ExecNode) -> Iterator[Job[_Tag]]:
@@ -225,8 +235,14 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if not node.bad_deps:
             return False
         node.run_status = "failure"
-        names = ", ".join(f"`{bad.task.name}`" for bad in node.bad_deps)
-        self.reporter.runtime_error(f"`{node.task.name}` was not started: not all of {names} is completed")
+        own = (
+            node.task.name if isinstance(node.task, StageTask) else None
+        )  # whose runs have told of themselves
+        names = ", ".join(
+            f"`{bad.task.name}`" for bad in node.bad_deps if bad.task.subtask_of != own or not own
+        )
+        if names:
+            self.reporter.runtime_error(f"`{node.task.name}` was not started: {names} has not been completed")
         self.final_result = self.final_result or FAILURE
         self._processed.append(node)
         return True
@@ -258,7 +274,10 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self.reporter.runtime_error(executor.error)
             self.final_result = ERROR
         elif executor.limits.max_failures and executor.failures >= executor.limits.max_failures:
-            self.reporter.runtime_error(f"stopped after {executor.failures:,} failures (`max_failures`)")
+            why = "`max_failures`" if self.continue_ else "--no-continue"
+            self.reporter.runtime_error(
+                f"stopped after {executor.failures:,} failure{'s' * (executor.failures > 1)} ({why})"
+            )
 
 
 def _closure(dispatcher: TaskDispatcher) -> list[str]:

@@ -6,9 +6,11 @@ It remembers what `ignore` says and what a user's own tasks save. Of runs it kno
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from doit.dependency import DatabaseException, JsonDB
+from doit.exceptions import InvalidDodoFile
 
 
 class StateDB(JsonDB):  # type: ignore[misc]
@@ -31,6 +33,11 @@ class StateDB(JsonDB):  # type: ignore[misc]
         text = self.codec.encode(self._db)
         if text != self._before:
             temporary = f"{self.name}.{os.getpid()}"
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, self.name)
+            try:
+                with open(temporary, "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.replace(temporary, self.name)
+            except OSError as error:
+                with suppress(OSError):
+                    os.unlink(temporary)
+                raise InvalidDodoFile(f"{self.name}: {error.strerror}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from doit.dependency import MD5Checker
@@ -64,8 +64,25 @@ class RunTask(Task):  # type: ignore[misc]
             subtask_of=None if stage.single else stage.name,
             doc=run.cmd,
         )
+        self.value_savers.append(self._look_again)
         self.project, self.stage, self.run = project, stage, run
         self.options: dict[str, Any] = {}
+
+    def _look_again(self) -> dict[str, Any]:
+        """Take note of the outcome when one of doit's own runners has executed the run; called by it."""
+        record = self.project.store.scan([self.run.key]).get(self.run.key)
+        if record:
+            self.project.ledger.publish(self.run, record)
+        return {}
+
+    def pickle_safe_dict(self) -> dict[str, Any]:
+        """Return what doit sends to its processes: all but the batch, which they have."""
+        ours = ("project", "stage", "run")
+        return {name: value for name, value in super().pickle_safe_dict().items() if name not in ours}
+
+    def init_options(self, args: Any = None) -> Any:
+        """Leave all words that stand behind the run's name on a command line: a run has no options."""
+        return args
 
     def sibling(self, run: Run, *, up_to_date: bool) -> RunTask:
         """Return the task of another run of the stage, already judged; much quicker than making it anew."""
@@ -146,11 +163,15 @@ def all_tasks(project: Project, stages: Iterable[Stage]) -> list[Task]:
     return tasks
 
 
-def batch_tasks(path: str = "batchfile.toml") -> Iterator[Task]:
+def batch_tasks(path: str = "batchfile.toml", task_dep: Sequence[str] = ()) -> Iterator[Task]:
     """Yield the tasks of a batchfile, for a hand-written dodo.py: `def task_batch(): yield from batch_tasks()`.
+
+    All of them wait for the tasks named in `task_dep`.
 
     Set `DOIT_CONFIG = {"check_file_uptodate": RunChecker}` beside it, so that doit finds the remote targets. Raises
     InvalidDodoFile with all that is wrong with the file.
     """
     project = Project.load(path)
-    yield from all_tasks(project, project.batch.stages)
+    for task in all_tasks(project, project.batch.stages):
+        task.task_dep.extend(task_dep)
+        yield task

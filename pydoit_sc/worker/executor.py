@@ -101,7 +101,7 @@ class Executor(Generic[T]):
 
     _stopping: bool = False
     _folder: str = ""
-    _count: int = 0
+    _attempts: int = 0
     _host: str = field(default_factory=socket.gethostname)
     _ranks: list[int] = field(default_factory=list)  # a heap of those that are free
     _live: dict[int, _Attempt[T]] = field(default_factory=dict)  # by pid
@@ -133,9 +133,8 @@ class Executor(Generic[T]):
                 yield from self._loop(jobs)
                 self.store.settle()
             finally:
-                self._processes.signal(signal.SIGKILL)
+                self._processes.kill_all()
                 self._stager.close()
-                self._processes.kill_leftovers()
 
     def stop(self, error: str = "") -> None:
         """Start nothing more; what is executing goes on to its end."""
@@ -156,7 +155,8 @@ class Executor(Generic[T]):
                     yield result
             for attempt, exit_ in ended:  # only now: the ranks they held are already executing the next runs
                 self._finish(attempt, exit_)
-            published = self._stager.take(COMMITS)
+            # More than have ended, or what waits for its commit would grow without end.
+            published = self._stager.take(COMMITS + len(ended))
             for staged, result in published:
                 yield self._commit(staged, result)
             ended = self._attend()
@@ -181,8 +181,8 @@ class Executor(Generic[T]):
         return None
 
     def _start(self, job: Job[T], rank: int, retry_codes: tuple[int, ...]) -> None:
-        self._count += 1
-        attempt = f"{self.worker}-{self._count}"
+        self._attempts += 1
+        attempt = f"{self.worker}-{self._attempts}"
         folder = f"{self._folder}/{attempt}"
         os.mkdir(folder)
         results = job.run.local_results_dir or f"{folder}/{RESULTS}"
@@ -250,8 +250,15 @@ class Executor(Generic[T]):
             if not self._retried(attempt, exit_):
                 heapq.heappush(self._ranks, attempt.rank)
                 if not self.stopped_by:
+                    self._count(_code(attempt, exit_))
                     ended.append((attempt, exit_))
         return ended
+
+    def _count(self, code: int) -> None:
+        """Count a failure before its rank goes to another run, and stop if it is one too many."""
+        self.failures += code != 0
+        if self.limits.max_failures is not None and self.failures >= self.limits.max_failures:
+            self.stop()
 
     def _retried(self, attempt: _Attempt[T], exit_: Exit) -> bool:
         code, settings = _code(attempt, exit_), attempt.job.run.settings
@@ -306,10 +313,6 @@ class Executor(Generic[T]):
             submission=self.submission,
         )
         tail = b""
-        if code:
-            self.failures += 1
-            if self.limits.max_failures is not None and self.failures >= self.limits.max_failures:
-                self.stop()
         try:
             if code:
                 tail = _tail(f"{attempt.folder}/{STDERR}")

@@ -48,9 +48,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def slots(nprocs: int | Literal["cores", "gpus"]) -> tuple[int, Sequence[str] | None]:
+def slots(nprocs: int | Literal["cores", "gpus"] | None) -> tuple[int, Sequence[str] | None]:
     """Return how many runs execute at once, and the GPU of each rank where there is one each."""
     if nprocs == "gpus":
         gpus = visible_gpus(os.environ)
         return len(gpus), gpus
-    return (cores() if nprocs == "cores" else nprocs), None
+    return (nprocs if isinstance(nprocs, int) else cores()), None

@@ -29,6 +29,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
+_LOADING = 5  # milliseconds in which a new process comes to have its environment
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
 
 
@@ -54,8 +55,10 @@ class Processes:
         self._signals: list[int] = []  # stop signals that came and were not asked for yet
         self._guardian = 0
         self._guardian_pipe = -1
-        self._others: list[int] = []  # children that this process had before
-        self._live: dict[int, str] = {}  # the attempt of each run that was spawned and not yet reaped
+        self._others: set[int] = set()  # children that this process had before
+        self._live: dict[int, str] = {}  # the attempt of each run that was spawned and has not ended
+        self._asked: set[int] = set()  # those that were asked to stop, and have their grace
+        self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest
         self._children = _open_children()
 
     @contextmanager
@@ -71,6 +74,7 @@ class Processes:
         if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
             heeded.remove(signal.SIGHUP)
         handlers = {number: signal.signal(number, self._note) for number in heeded}
+        mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, heeded)
         wakeup = signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
         self._others = self._list_children()
         self._guardian_pipe, pipe_w = os.pipe2(os.O_CLOEXEC)
@@ -84,6 +88,7 @@ class Processes:
             for fd in (self._guardian_pipe, pipe_w):
                 os.close(fd)
             signal.set_wakeup_fd(wakeup)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             adopt_orphans(False)
@@ -104,7 +109,7 @@ class Processes:
         """
         pid = os.posix_spawn(
             "/bin/sh",
-            ("sh", "-c", "--", cmd),
+            ("/bin/sh", "-c", "--", cmd),
             env,
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -129,33 +134,64 @@ class Processes:
         came, self._signals = self._signals, []
         return came
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         """Remember a stop signal; not read from the wake-up pipe, which may be full when it comes."""
         if number != signal.SIGCHLD:
             self._signals.append(number)
 
     def reap(self) -> Iterator[Exit]:
-        """Yield every run that has ended; what it left behind is killed first."""
+        """Yield every run that has ended; what it left behind is killed first.
+
+        A run ends with its shell; but where it was asked to stop, the shell may be the first to go, and what it
+        had started has the same grace.
+        """
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if pid == 0:
-                return
+                break
             if pid == self._guardian:
                 self._replace_guardian(status)
-            if self._live.pop(pid, None) is None:
+            if pid not in self._live:
                 continue  # adopted: a process that some run left behind
-            self.kill_leftovers()
             code = os.waitstatus_to_exitcode(status)
-            yield Exit(
+            exit_ = Exit(
                 pid,
                 code if code >= 0 else 128 - code,
                 usage.ru_utime + usage.ru_stime,
                 usage.ru_maxrss * 1024,
                 time.monotonic(),
             )
+            if pid in self._asked and self._has_more(pid):
+                self._lingering[pid] = exit_
+            else:
+                yield self._ended(exit_)
+        for pid in [pid for pid in self._lingering if pid not in self._asked or not self._has_more(pid)]:
+            yield self._ended(self._lingering.pop(pid))
+
+    def _has_more(self, pid: int) -> bool:
+        """Say whether processes of a run are left whose shell has ended."""
+        me, ours = os.getpid(), {*self._live, self._guardian, *self._others}
+        return any(
+            session == pid or _belongs(child, {pid: self._live[pid]})
+            for child, (parent, session) in _processes().items()
+            if parent == me and child not in ours
+        )
+
+    def _ended(self, exit_: Exit) -> Exit:
+        del self._live[exit_.pid]
+        self._asked.discard(exit_.pid)
+        self.kill_leftovers()
+        return exit_
+
+    def kill_all(self) -> None:
+        """Kill every run, whole."""
+        self.signal(signal.SIGKILL)
+        self._live.clear()
+        self._lingering.clear()
+        self.kill_leftovers()
 
     def kill_leftovers(self) -> None:
         """Kill our children that belong to no live run.
@@ -164,7 +200,8 @@ class Processes:
         alive may be among our children too; it is known by its session or its environment, and left alone.
         """
         until = time.monotonic() + _UNKILLABLE
-        while len(children := self._list_children()) > len(self._live) + bool(self._guardian):
+        expected = len(self._live) - len(self._lingering) + bool(self._guardian)
+        while len(children := self._list_children()) > expected:
             known = {*self._live, self._guardian, *self._others}
             left = [pid for pid in children if pid not in known and not _belongs(pid, self._live)]
             if not left or time.monotonic() > until:
@@ -177,7 +214,14 @@ class Processes:
 
     def signal(self, number: int, pids: Collection[int] | None = None) -> None:
         """Send a signal to each of these runs, or to all, whole: its session and all that descends from it."""
-        for pid in _members(self._live if pids is None else pids):
+        leaders = set(self._live if pids is None else pids)
+        if number == signal.SIGKILL:
+            self._asked -= leaders
+            self.wake()  # what else is to be killed may be in other sessions
+        else:
+            self._asked |= leaders
+        # Parents first: a shell whose child ended before would go on instead of heeding its own trap.
+        for pid in _members(leaders):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
                 if number != signal.SIGKILL:
@@ -201,14 +245,19 @@ class Processes:
         if os.WIFSIGNALED(status):
             self._spawn_guardian()
 
-    def _list_children(self) -> list[int]:
-        if self._children is not None:
-            size = 1 << 12
-            while len(pids := os.pread(self._children, size, 0)) == size:
-                size *= 16
-            return [int(pid) for pid in pids.split()]
-        me = os.getpid()
-        return [pid for pid, (parent, _) in _processes().items() if parent == me]
+    def _list_children(self) -> set[int]:
+        """Return our children. The kernel's list may leave one out while another ends, so it is read twice."""
+        if self._children is None:
+            me = os.getpid()
+            return {pid for pid, (parent, _) in _processes().items() if parent == me}
+        return {int(pid) for pid in (*_read_whole(self._children), *_read_whole(self._children))}
+
+
+def _read_whole(fd: int) -> list[bytes]:
+    size = 1 << 12
+    while len(words := os.pread(fd, size, 0)) == size:
+        size *= 16
+    return words.split()
 
 
 def _open_children() -> int | None:
@@ -233,11 +282,23 @@ def _belongs(pid: int, live: Mapping[int, str]) -> bool:
     try:
         if os.getsid(pid) in live:
             return True
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            variables = file.read().split(b"\0")
+        variables = _environment(pid)
     except OSError:
         return False
     return any(os.fsencode(f"{ATTEMPT_VARIABLE}={attempt}") in variables for attempt in live.values())
+
+
+def _environment(pid: int) -> list[bytes]:
+    """Return a process's environment; one that is just loading its program has none for a moment."""
+    for _ in range(_LOADING):
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            variables = file.read()
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            ended = file.read().rpartition(b")")[2].startswith(b" Z")
+        if variables or ended:
+            return variables.split(b"\0")
+        time.sleep(0.001)
+    return []
 
 
 def _processes() -> dict[int, tuple[int, int]]:
@@ -254,10 +315,18 @@ def _processes() -> dict[int, tuple[int, int]]:
     return found
 
 
-def _members(leaders: Collection[int]) -> set[int]:
-    """Return all processes of these sessions, with their descendants in whatever session."""
+def _members(leaders: Collection[int]) -> list[int]:
+    """Return all processes of these sessions, with their descendants in whatever session, parents first."""
     processes = _processes()
     members = {pid for pid, (_, session) in processes.items() if session in leaders}
     while grown := {pid for pid, (parent, _) in processes.items() if parent in members} - members:
         members |= grown
-    return members
+    return sorted(members, key=lambda pid: _depth(pid, members, processes))
+
+
+def _depth(pid: int, members: Collection[int], processes: Mapping[int, tuple[int, int]]) -> int:
+    """Return how many of a process's ancestors are among these."""
+    depth = 0
+    while (pid := processes[pid][0]) in members:
+        depth += 1
+    return depth

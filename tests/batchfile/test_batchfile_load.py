@@ -85,7 +85,7 @@ def test_every_key_of_a_batchfile(make: Make, tmp_path: Path) -> None:
 def test_defaults(make: Make, tmp_path: Path) -> None:
     batch = make('[batch]\nremote_output_path = "s3://bucket/x/"\n[runs.a]\ncmd = "true"\n')
     assert batch.name == tmp_path.name
-    assert (batch.remote_output_path, batch.nprocs, batch.durable) == ("s3://bucket/x", "cores", True)
+    assert (batch.remote_output_path, batch.nprocs, batch.durable) == ("s3://bucket/x", None, True)
     assert (batch.scale, batch.batch_size, batch.max_failures, batch.scratch) == (None, None, None, None)
 
 

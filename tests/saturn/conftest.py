@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,12 +34,65 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def standin() -> Iterator[Standin]:
     with Standin() as standin:
         yield standin
+    for recipe in standin.recipes.values():  # what its machines have left on this one
+        for folder in re.findall(r"/tmp/commands/[0-9]{8}-[0-9]{6}-[0-9a-f]{6}", json.dumps(recipe)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def client(standin: Standin) -> Iterator[SaturnClient]:
     with SaturnClient(Settings.from_env(standin.env()), QUICK) as client:
         yield client
+
+
+@dataclass
+class Cli:
+    """Our program in a folder, against the stand-in."""
+
+    standin: Standin
+    folder: Path
+
+    def start(self, *words: str, program: str = "pydoit-sc", **env: str | None) -> subprocess.Popen[str]:
+        """Start it; a variable that is None is left out."""
+        full = {**os.environ, **self.standin.env(), "PYTHONWARNINGS": "error", **env}
+        return subprocess.Popen(
+            [os.path.join(os.path.dirname(sys.executable), program), *words],
+            env={name: value for name, value in full.items() if value is not None},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(
+        self, *words: str, program: str = "pydoit-sc", code: int = 0, **env: str | None
+    ) -> tuple[str, str]:
+        """Run it to its end, and return what it has written to stdout and stderr."""
+        with self.start(*words, program=program, **env) as process:
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == code, f"{process.returncode}: {out}{err}"
+        assert "Traceback" not in err, err
+        return out, err
+
+    def refused(self, *words: str, **env: str | None) -> str:
+        """Run it, expecting one message and nothing else, and return that."""
+        out, err = self(*words, code=3, **env)
+        assert err.startswith("ERROR: "), err
+        assert "wrote" not in out
+        return err.removeprefix("ERROR: ").rstrip("\n")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def cli(standin: Standin, tmp_path: Path) -> Cli:
+    return Cli(standin, tmp_path)
 
 
 @pytest.fixture

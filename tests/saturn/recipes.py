@@ -57,6 +57,12 @@ def problems_of(recipe: Any, sizes: Mapping[str, Any], *, unknown_allowed: bool)
     return problems
 
 
+def without_unknown(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe without the keys that a resource of its type has not."""
+    fields = {**_SPEC, **_WORKSPACE} if recipe["type"] == "workspace" else _SPEC
+    return {**recipe, "spec": {key: value for key, value in recipe["spec"].items() if key in fields}}
+
+
 def _wrong(
     value: dict[str, Any], fields: Mapping[str, tuple[type, ...]], prefix: str, *, unknown_allowed: bool
 ) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from .jobs import Job
-from .recipes import problems_of
+from .recipes import problems_of, without_unknown
 
 SIZES: dict[str, dict[str, Any]] = {
     name: {"name": name, "cores": cores, "gpu": gpu, "memory": memory, "display_name": name}
@@ -233,7 +233,7 @@ class Standin:
         return self.add(stored)
 
     def _post(self, *, body: Any, query: Mapping[str, str], **_: Any) -> Any:
-        stored = self._checked(body, unknown=query.get("enforce_unknown") == "false")
+        stored = without_unknown(self._checked(body, unknown=query.get("enforce_unknown") == "false"))
         if (stored["type"], stored["spec"]["owner"], stored["spec"]["name"]) in self.recipes:
             raise RefusedError(409, "a resource of this name exists")
         return self.add(stored)

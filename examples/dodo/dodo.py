@@ -1,0 +1,40 @@
+"""A batch among tasks of one's own: `visits` makes what its runs read, `report` reads what they have put out.
+
+    doit                        all of it: visits, then the runs, two at once, then report
+    doit                        again: nothing executes
+    doit city:Oslo              one run, and the task before it
+    doit list --all --status
+
+doit.cfg names pydoit-sc's `run`, which executes runs side by side. Without it doit's own executes them one by one.
+"""
+
+from pathlib import Path
+
+from pydoit_sc.tasks.tasks import RunChecker, batch_tasks
+
+DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
+
+
+def task_visits():
+    """Make the batch's input."""
+    return {"actions": ["sort data.csv > visits.txt"], "file_dep": ["data.csv"], "targets": ["visits.txt"]}
+
+
+def task_batch():
+    """The runs of batchfile.toml: `doit city`, `doit city:Oslo`, `doit total`."""
+    yield from batch_tasks("batchfile.toml", task_dep=["visits"])
+
+
+def write_report():
+    total = Path("output/total/stdout").read_text()
+    Path("report.txt").write_text(f"{total.strip()} visits\n")
+
+
+def task_report():
+    """Write the batch's total into a sentence."""
+    return {
+        "actions": [write_report],
+        "file_dep": ["output/total/stdout"],
+        "task_dep": ["total"],
+        "targets": ["report.txt"],
+    }

@@ -1,0 +1,59 @@
+"""`apply`: create or update a Saturn Cloud resource from its recipe, and start it if asked."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.common import OPT_BASE_URL, OPT_SYNC, Command
+from pydoit_sc.saturn import recipe as recipes
+from pydoit_sc.saturn.job import apply, connect
+from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.saturn.script import set_block
+from pydoit_sc.sync.upload import parse_sync, stage
+
+
+class Apply(Command):
+    """Create or update a resource."""
+
+    name = "apply"
+    doc_purpose = COMMANDS["apply"].purpose
+    doc_usage = "RECIPE"
+    doc_description = (
+        "RECIPE is a file in YAML or JSON, such as `split` writes. With --sync the folders take the place of "
+        "those that the recipe fetches."
+    )
+    cmd_options = (
+        {
+            "name": "start",
+            "long": "start",
+            "type": bool,
+            "default": False,
+            "help": "start the resource then",
+        },
+        OPT_SYNC,
+        OPT_BASE_URL,
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Apply the recipe and say so."""
+        recipe = recipes.read(self.one(words, "a RECIPE"))
+        if options["sync"]:
+            _sync(recipe, options["sync"], options["file_syncs_base_dir_url"])
+        apply(recipe, print, start=options["start"])
+        return 0
+
+
+def _sync(recipe: Recipe, texts: list[str], base_url: str | None) -> None:
+    working = recipe["spec"].get("working_directory")
+    syncs = [parse_sync(text, working, os.getcwd()) for text in texts]
+    if base_url is None:
+        with connect() as client:
+            base_url = client.default_sync_url(str(recipe["spec"].get("name")))
+    staged = []
+    for sync in syncs:
+        print(f"syncing {sync.source}")
+        staged.append(stage(sync, base_url))
+        print(f"synced {sync.source} to {staged[-1].url}")
+    set_block(recipe, staged)

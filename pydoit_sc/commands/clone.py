@@ -1,0 +1,48 @@
+"""`clone`: make a Saturn Cloud resource like another one, a job like a workspace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.common import OPT_OWNER, Command
+from pydoit_sc.saturn.clone import Wishes
+from pydoit_sc.saturn.job import connect
+
+
+class Clone(Command):
+    """Make a resource like another one."""
+
+    name = "clone"
+    doc_purpose = COMMANDS["clone"].purpose
+    doc_usage = "TYPE NAME NEWTYPE NEWNAME"
+    doc_description = "TYPE and NEWTYPE are deployment, job or workspace."
+    cmd_options = (
+        {
+            "name": "command",
+            "long": "command",
+            "type": str,
+            "default": None,
+            "help": "what the new job or deployment executes; `split` replaces it",
+        },
+        {"name": "ide", "long": "ide", "type": str, "default": None, "help": "of the new workspace"},
+        {
+            "name": "disk_space",
+            "long": "disk-space",
+            "type": str,
+            "default": None,
+            "help": "of the new workspace; `options --option-type disk_space` lists them",
+        },
+        OPT_OWNER,
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Create the resource and say so."""
+        kind, name, new_kind, new_name = self.each(words, "TYPE NAME NEWTYPE NEWNAME")
+        wishes = Wishes(
+            new_kind, new_name, options["command"], options["ide"], options["disk_space"], options["owner"]
+        )
+        with connect() as client:
+            made = client.clone(kind, name, wishes)
+        print(f"Created {made['type']} {new_name} for {made['spec'].get('owner')} from {kind} {name}")
+        return 0

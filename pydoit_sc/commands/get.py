@@ -1,0 +1,70 @@
+"""`get`: print the recipe of a Saturn Cloud resource."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.common import OPT_OWNER, Command, parse_choice
+from pydoit_sc.commands.summarize import table
+from pydoit_sc.saturn import recipe as recipes
+from pydoit_sc.saturn.job import connect
+from pydoit_sc.saturn.models import Recipe
+
+FORMATS = ("yaml", "json", "table")
+HEADERS = ("owner", "name", "resource_type", "status", "instance_type", "scale", "id")
+
+
+class Get(Command):
+    """Print a recipe."""
+
+    name = "get"
+    doc_purpose = COMMANDS["get"].purpose
+    doc_usage = "TYPE NAME"
+    doc_description = "TYPE is deployment, job or workspace."
+    cmd_options = (
+        OPT_OWNER,
+        {
+            "name": "as_template",
+            "long": "as-template",
+            "type": bool,
+            "default": False,
+            "help": "without what belongs to this one resource, to make others of it",
+        },
+        {
+            "name": "output",
+            "short": "o",
+            "long": "output",
+            "type": str,
+            "default": "yaml",
+            "help": f"one of {', '.join(FORMATS)} [default: %(default)s]",
+        },
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Print the recipe."""
+        kind, name = self.each(words, "TYPE NAME")
+        form = parse_choice(options["output"].lower(), FORMATS, "-o/--output")
+        with connect() as client:
+            recipe = client.get_recipe(kind, name, options["owner"], as_template=options["as_template"])
+        if form == "yaml":
+            sys.stdout.write(recipes.dumps(recipe))
+        else:
+            print(json.dumps(recipe, indent=2) if form == "json" else table(HEADERS, [_row(recipe)]))
+        return 0
+
+
+def _row(recipe: Recipe) -> list[str]:
+    spec, state = recipe["spec"], recipe.get("state") or {}
+    cells = (
+        spec.get("owner"),
+        spec.get("name"),
+        recipe["type"],
+        state.get("status"),
+        spec.get("instance_type"),
+        spec.get("scale", 1),
+        state.get("id"),
+    )
+    return ["" if cell is None else str(cell) for cell in cells]

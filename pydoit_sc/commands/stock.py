@@ -1,0 +1,67 @@
+"""doit's own commands, over runs: `list`, `info`, `clean`, `forget`, `ignore`, `tabcompletion`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.cmd_clean import Clean as DoitClean
+from doit.cmd_completion import TabCompletion as DoitTabCompletion
+from doit.cmd_forget import Forget as DoitForget
+from doit.cmd_ignore import Ignore as DoitIgnore
+from doit.cmd_info import Info as DoitInfo
+from doit.cmd_list import List as DoitList
+
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.options import OptionsAnywhere
+
+_NAMES = "STAGE | RUN | PATTERN ..."
+
+
+class List(OptionsAnywhere, DoitList):  # type: ignore[misc]
+    """doit's `list`."""
+
+    doc_purpose = COMMANDS["list"].purpose
+    doc_usage = f"[{_NAMES}]"
+
+
+class Info(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
+    """doit's `info`, with the reason in plain words."""
+
+    doc_purpose = COMMANDS["info"].purpose
+    doc_usage = "RUN"
+    doc_description = "The exit code is 1 if it would execute."
+
+    @staticmethod
+    def get_reasons(reasons: Any) -> str:
+        """Return why a task is not up to date: what the plan says of it, or else doit's own words."""
+        said = [f" * {check!r}" for check, _, _ in reasons["uptodate_false"] or ()]
+        return "\n".join(said) or str(DoitInfo.get_reasons(reasons))
+
+
+class Clean(OptionsAnywhere, DoitClean):  # type: ignore[misc]
+    """doit's `clean`."""
+
+    doc_purpose = COMMANDS["clean"].purpose
+    doc_usage = f"[{_NAMES}]"
+    doc_description = "Without a name: the outputs of the whole batch, and their history."
+
+
+class Forget(OptionsAnywhere, DoitForget):  # type: ignore[misc]
+    """doit's `forget`."""
+
+    doc_purpose = COMMANDS["forget"].purpose
+    doc_usage = f"{_NAMES}"
+    doc_description = "--all for the whole batch."
+
+
+class Ignore(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
+    """doit's `ignore`."""
+
+    doc_purpose = COMMANDS["ignore"].purpose
+    doc_usage = f"{_NAMES}"
+
+
+class TabCompletion(OptionsAnywhere, DoitTabCompletion):  # type: ignore[misc]
+    """doit's `tabcompletion`."""
+
+    doc_purpose = COMMANDS["tabcompletion"].purpose

@@ -1,0 +1,185 @@
+"""A project in a folder of its own, and the programs run in it as a user does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+PROGRAMS = Path(sys.executable).parent
+
+DOIT_CFG = "[GLOBAL]\nloader = batchfile\n[COMMAND]\nrun = pydoit_sc.cli:Run\n"
+
+HEAD = """\
+[batch]
+remote_output_path = "file://out"
+nprocs = 2
+durable = false
+"""
+
+#: Three runs that depend on a file, and one that comes after them; each writes its name into `log`.
+STAGES = (
+    HEAD
+    + """
+[runs.a]
+cmd = "echo a:{x} >> log; cat in"
+file_dep = ["in"]
+matrix = { x = [1, 2, 3] }
+
+[runs.b]
+cmd = "echo b >> log"
+after = ["a"]
+"""
+)
+
+#: Three runs of which the second fails, once told to.
+FAILING = (
+    HEAD
+    + """
+[runs.a]
+cmd = "echo a:{x} >> log; echo oops >&2; test {x} != 2 || exit $(cat code)"
+matrix = { x = [1, 2, 3] }
+"""
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def refused(self) -> str:
+        """Return the message of a command that told the user what is wrong, and started nothing."""
+        assert self.code == 3, self
+        assert "Traceback" not in self.err, self.err
+        return self.err
+
+
+class Program(subprocess.Popen[str]):
+    """A program that does not outlive a test that fails."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, where)
+
+
+class Box:
+    """A folder with a project in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYDOIT_SC_", "SATURN_", "CUDA_"))
+        }
+        self.env["PYTHONWARNINGS"] = "error"
+        self._logged = 0
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def batchfile(self, text: str) -> None:
+        """Write batchfile.toml."""
+        self.write("batchfile.toml", text)
+
+    def edit(self, old: str, new: str, name: str = "batchfile.toml") -> None:
+        """Replace what occurs once in a file."""
+        text = (self.folder / name).read_text()
+        assert text.count(old) == 1, (old, text)
+        self.write(name, text.replace(old, new))
+
+    def start(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> Program:
+        """Start a program."""
+        return Program(
+            [PROGRAMS / program, *words],
+            cwd=cwd or self.folder,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+        )
+
+    def __call__(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> Done:
+        """Run a program to its end."""
+        with self.start(*words, program=program, cwd=cwd, **env) as process:
+            out, err = process.communicate(timeout=60)
+        return Done(process.returncode, out, err)
+
+    def ok(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> str:
+        """Run a program that must succeed and complain of nothing; return its stdout."""
+        done = self(*words, program=program, cwd=cwd, **env)
+        assert (done.code, done.err) == (0, ""), done
+        return done.out
+
+    def executed(self) -> list[str]:
+        """Return the runs that have written into `log` since the last call, sorted."""
+        log = self.folder / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        new, self._logged = lines[self._logged :], len(lines)
+        return sorted(new)
+
+    def out(self, path: str) -> str:
+        """Return an output."""
+        return (self.folder / "out" / path).read_text()
+
+    def tree(self) -> list[str]:
+        """Return the outputs' files, ours left out."""
+        root = self.folder / "out"
+        paths = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
+        return sorted(str(path) for path in paths if path.parts[0] != ".pydoit_sc")
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    """An empty project."""
+    return Box(tmp_path)
+
+
+@pytest.fixture
+def stages(box: Box) -> Box:
+    """A project of two stages, with doit.cfg."""
+    box.batchfile(STAGES)
+    box.write("in", "1")
+    box.write("doit.cfg", DOIT_CFG)
+    return box
+
+
+@pytest.fixture
+def failing(box: Box) -> Box:
+    """A project whose second of three runs fails with 7."""
+    box.batchfile(FAILING)
+    box.write("code", "7")
+    return box
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.01)
+
+
+def without(env: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return an environment without a variable."""
+    return {key: value for key, value in env.items() if key != name}

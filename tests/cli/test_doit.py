@@ -1,0 +1,210 @@
+"""`doit` itself, in a project folder and with a hand-written dodo.py."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import DOIT_CFG, STAGES, Box
+
+EXAMPLE = Path(__file__).parents[2] / "examples/dodo"
+
+PYPROJECT = """\
+[tool.doit]
+loader = "batchfile"
+
+[tool.doit.plugins.command]
+run = "pydoit_sc.cli:Run"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _doits_own_actions(box: Box) -> None:
+    box.env["PYTHONWARNINGS"] = "error,ignore::ResourceWarning"  # doit leaves its actions' pipes open
+
+
+@pytest.mark.parametrize(("file", "text"), [("doit.cfg", DOIT_CFG), ("pyproject.toml", PYPROJECT)])
+def test_a_project_folder(box: Box, file: str, text: str) -> None:
+    box.batchfile(STAGES)
+    box.write("in", "1")
+    box.write(file, text)
+    assert box.ok(program="doit").startswith("4 of 4 runs to execute: 4 no status_code\n")
+    assert box.executed() == ["a:1", "a:2", "a:3", "b"]
+    assert box.ok(program="doit") == "all 4 runs are up to date\n"
+    assert box.ok(program="pydoit-sc") == "all 4 runs are up to date\n"
+    box.ok("-a", "a:1", "-n", "1", program="doit")
+    assert box.executed() == ["a:1"]
+    assert "there is no batchfile.toml" in box("list", program="doit", cwd=_bare(box, file, text)).refused()
+
+
+def _bare(box: Box, file: str, text: str) -> Path:
+    return box.write(f"bare/{file}", text).parent
+
+
+def test_options_of_run_in_the_configuration(stages: Box) -> None:
+    stages.write("doit.cfg", DOIT_CFG + "[run]\nnum_process = 0\n")
+    assert "1 or more, found `0`" in stages(program="doit").refused()
+    stages.write("doit.cfg", DOIT_CFG + "[run]\nnum_process = 1\nreporter = console\n")
+    assert stages.ok(program="doit") == ".  a:1\n.  a:2\n.  a:3\n.  b\n"
+
+
+def test_the_loader_with_doits_own_run(stages: Box) -> None:
+    stages.write("doit.cfg", DOIT_CFG.partition("[COMMAND]")[0])
+    stages.ok("a:1", program="doit")
+    assert stages.executed() == ["a:1"]
+    stages.ok(program="doit")
+    assert stages.executed() == ["a:2", "a:3", "b"]
+    assert stages.ok(program="doit").splitlines() == [
+        f"-- {name}" for name in ("a:1", "a:2", "a:3", "a", "b")
+    ]
+    stages.write("in", "2")
+    stages.ok("-n", "2", "-P", "thread", program="doit")
+    assert stages.executed() == ["a:1", "a:2", "a:3", "b"]
+    stages.ok(program="doit")
+    assert stages.executed() == []
+
+
+DODO = """\
+from pydoit_sc.tasks.tasks import RunChecker, batch_tasks
+
+DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
+
+
+def task_before():
+    return {
+        "actions": ["echo before >> log; cp raw in"],
+        "file_dep": ["raw"],
+        "targets": ["in"],
+        "params": [{"name": "x", "long": "x", "default": ""}],
+    }
+
+
+def task_batch():
+    yield from batch_tasks(task_dep=["before"])
+
+
+def task_behind():
+    for name in ("p", "q"):
+        yield {
+            "name": name,
+            "actions": [f"echo behind:{name} >> log; cat out/b/status_code > {name}"],
+            "file_dep": ["out/a/1/stdout"],
+            "task_dep": ["b"],
+            "targets": [name],
+        }
+"""
+
+EVERYTHING = ["a:1", "a:2", "b", "before", "behind:p", "behind:q"]
+
+
+@pytest.fixture(params=["ours", "stock"])
+def dodo(box: Box, request: pytest.FixtureRequest) -> Box:
+    """A hand-written dodo.py, with our `run` or with doit's."""
+    box.batchfile(STAGES.replace("[1, 2, 3]", "[1, 2]"))
+    box.write("raw", "1")
+    box.write("dodo.py", DODO)
+    if request.param == "ours":
+        box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    return box
+
+
+def test_tasks_before_and_behind_a_batch(dodo: Box) -> None:
+    dodo.ok(program="doit")
+    assert dodo.executed() == EVERYTHING
+    dodo.ok(program="doit")
+    assert dodo.executed() == []
+    dodo.write("raw", "2")
+    dodo.ok(program="doit")
+    assert dodo.executed() == EVERYTHING
+    assert dodo.out("a/1/stdout") == "2"
+    dodo.ok(program="doit")
+    assert dodo.executed() == []
+    (dodo.folder / "out/a/2/status_code").unlink()
+    dodo.ok(program="doit")
+    assert dodo.executed() == ["a:2", "b"]
+    status = dodo.ok("list", "--all", "--status", program="doit")
+    assert {line[0] for line in status.splitlines()} <= {"U", "R"}
+    assert "U a:2" in status
+
+
+@pytest.mark.parametrize(
+    ("words", "executed"),
+    [
+        (["before", "--x", "1", "a:2", "a:1"], ["a:1", "a:2", "before"]),
+        (["behind:p"], ["a:1", "a:2", "b", "before", "behind:p"]),
+        (["file://{out}/a/1/status_code"], ["a:1", "before"]),
+    ],
+    ids=" ".join,
+)
+def test_selecting_some(dodo: Box, words: list[str], executed: list[str]) -> None:
+    dodo.ok(*(word.format(out=dodo.folder / "out") for word in words), program="doit")
+    assert dodo.executed() == executed
+
+
+def test_a_failure_in_the_middle(dodo: Box) -> None:
+    dodo.edit('cat in"', 'cat in; test {x} != 2"')
+    done = dodo("-c", program="doit")
+    assert done.code in (1, 2)
+    assert dodo.executed() == ["a:1", "a:2", "before"]
+    assert "Traceback" not in done.out + done.err
+    dodo.edit("test {x} != 2", "true")
+    dodo.ok(program="doit")
+    assert dodo.executed() == ["a:1", "a:2", "b", "behind:p", "behind:q"]
+
+
+@pytest.mark.parametrize("dodo", ["stock"], indirect=True)
+def test_doits_processes(dodo: Box) -> None:
+    dodo.ok("-n", "2", program="doit")
+    assert dodo.executed() == EVERYTHING
+    dodo.write("raw", "2")
+    dodo.ok("-n", "2", program="doit")
+    assert dodo.executed() == EVERYTHING
+
+
+def test_single_in_a_group(box: Box) -> None:
+    box.batchfile(STAGES)
+    box.write("in", "1")
+    box.write("out/a/1/stdout", "")
+    box.write("dodo.py", DODO)
+    box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    box.write("out/b/status_code", "0")
+    box.ok("-s", "behind", program="doit")
+    assert box.executed() == ["behind:p", "behind:q"]
+
+
+def test_a_bad_batchfile_in_a_dodo(dodo: Box) -> None:
+    dodo.edit("file_dep", "file_depp")
+    done = dodo(program="doit")
+    assert (done.code, done.out) == (3, "")
+    assert "did you mean `file_dep`?" in done.err
+
+
+@pytest.mark.parametrize("dodo", ["ours"], indirect=True)
+def test_batches_of_two_batchfiles_in_a_dodo(dodo: Box) -> None:
+    dodo.write("two.toml", '[batch]\nremote_output_path = "out2"\n[runs.c]\ncmd = "echo c >> log"\n')
+    dodo.edit(
+        "def task_behind",
+        'def task_two():\n    yield from batch_tasks("two.toml")\n\n\ndef task_behind',
+        "dodo.py",
+    )
+    done = dodo(program="doit")
+    assert "one batchfile" in done.refused()
+
+
+@pytest.mark.parametrize("run", ["ours", "stock"])
+def test_the_example(box: Box, run: str) -> None:
+    project = box.folder / "example"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("output", ".doit*", "*.txt"))
+    if run == "stock":
+        (project / "doit.cfg").unlink()
+    box.ok(program="doit", cwd=project)
+    assert (project / "report.txt").read_text() == "6 visits\n"
+    again = box.ok(program="doit", cwd=project)
+    assert "\n.  " not in f"\n{again}"
+    assert "to execute" not in again
+    with (project / "data.csv").open("a") as file:
+        file.write("Oslo,train\n")
+    box.ok(program="doit", cwd=project)
+    assert (project / "report.txt").read_text() == "7 visits\n"

@@ -1,0 +1,133 @@
+"""A user in a hurry: whatever is wrong is named, nothing is started, and there is never a traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from .conftest import HEAD, STAGES, Box
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("", "batchfile.toml: empty file"),
+        ("[batch\n", "batchfile.toml:1:7: not TOML"),
+        ("[batch]\n[runs.a]\ncmd = 'x'\n", "remote_output_path"),
+        (STAGES.replace("[batch]", "[bach]"), "did you mean `batch`?"),
+        (STAGES.replace("file_dep", "file_depp"), "did you mean `file_dep`?"),
+        (STAGES.replace('["a"]', '["aa"]'), "did you mean `a`?"),
+        (STAGES.replace("nprocs = 2", "nprocs = 0"), "nprocs"),
+        (STAGES.replace("{x}", "{y}"), "unknown placeholder `{y}`"),
+        (HEAD, "no runs"),
+    ],
+)
+def test_a_bad_batchfile(stages: Box, text: str, answer: str) -> None:
+    stages.batchfile(text)
+    assert answer in stages(program="doit").refused()
+    assert sorted(path.name for path in stages.folder.iterdir()) == ["batchfile.toml", "doit.cfg", "in"]
+
+
+@pytest.mark.parametrize("command", ["plan", "list", "summarize-batch", "clean", "logs"])
+def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
+    stages.edit("file_dep", "file_depp")
+    assert "batchfile.toml:8:1:" in stages(command, *(["a:1"] if command == "logs" else [])).refused()
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["-f", "bathfile.toml"], "bathfile.toml: no such file"),
+        (["-f", "."], "is a folder, expected a file"),
+        (["-f"], "option -f requires argument"),
+        (["plan", "-f", "in"], "in:"),
+        (["-n", "0"], "-n: expected how many runs at once, 1 or more, found `0`"),
+        (["-n", "-1"], "found `-1`"),
+        (["-n", "abc"], "found `abc`"),
+        (["-n", "2.5"], "found `2.5`"),
+        (["--nope"], "option --nope not recognized; see `pydoit-sc help run`"),
+        (["--contineu"], "did you mean `--continue`?"),
+        (["a:1", "-Z"], "option -Z not recognized"),
+        (["plan", "--al1"], "did you mean `--all`?"),
+        (["-r", "jsn"], "available choices are: 'console'"),
+        (["-o", "no/such/folder"], "-o/--output-file:"),
+        (["-o", "."], "Is a directory"),
+        (["info"], "info"),
+        (["info", "a:1", "b"], "info"),
+        (["logs"], "logs: expected the name of a run, found nothing; see `pydoit-sc help logs`"),
+        (["logs", "a:1", "b"], "found a:1 b"),
+        (["batch"], "batch: expected a chunk"),
+        (["batch", "nope.json"], "nope.json: no such file"),
+        (["batch", "batchfile.toml"], "`pydoit-sc run` executes it"),
+        (["batch", "-n", "0", "batchfile.toml"], "found `0`"),
+        (["summarize-batch", "nope.yaml"], "nope.yaml: no such file"),
+        (["summarize-batch", "a", "b"], "expected one BATCH at most"),
+        (["summarize-batch", "--format", "xml"], "expected table or json or csv, found `xml`"),
+        (["summarize-batch", "--status", "eror"], "did you mean `error`?"),
+        (["summarize-batch", "--remote-output-path", "nope://x"], "nope"),
+        (["help", "sumarize"], "did you mean `summarize-batch`?"),
+        (["help", "run", "plan"], "help: expected one command, found run plan"),
+        (["init", "x", "y"], "init: expected one FOLDER at most"),
+        (["forget"], "name the runs or stages, or --all"),
+        (["ignore"], "ignore: name the runs or stages"),
+        ([""], "an empty word on the command line"),
+    ],
+)
+def test_bad_words(stages: Box, words: list[str], answer: str) -> None:
+    done = stages(*words)
+    message = done.refused()
+    assert answer in message
+    assert message.startswith("ERROR: ")
+    assert len(message) < 400
+    assert done.out == ""
+    assert not (stages.folder / "out").exists()
+
+
+def test_no_batchfile_here(box: Box) -> None:
+    for words in ([], ["plan"], ["list"]):
+        message = box(*words).refused()
+        assert message.startswith("ERROR: there is no batchfile.toml in this folder; -f FILE")
+        assert "`pydoit-sc init`" in message
+    assert list(box.folder.iterdir()) == []
+
+
+def test_bad_configuration(stages: Box) -> None:
+    stages.write("doit.cfg", "[GLOBAL]\nverbosity = abc\n")
+    assert "verbosity" in stages().refused()
+
+
+def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
+    (stages.folder / "in").unlink()
+    done = stages()
+    assert (done.code, done.err) == (2, "")
+    assert f"failed a:2: file_dep `in` matches no file in {stages.folder}\n" in done.out
+    assert "`b` was not started: `a` has not been completed\n" in done.out
+    assert stages.executed() == []
+    assert stages("-r", "console").code == 2
+    assert "incomplete: file_dep `in` matches no file" in stages.ok("plan", "a:1")
+    stages.write("in", "")
+    stages.ok()
+    (stages.folder / "in").unlink()
+    assert "stale: file_dep `in` matches no file" in stages.ok("plan", "a:1")
+
+
+@pytest.mark.parametrize("durable", ["true", "false"])
+def test_an_output_that_cannot_be_written(stages: Box, durable: str) -> None:
+    stages.edit("durable = false", f"durable = {durable}")
+    stages.edit("file://out", "file://in/side")  # below a file
+    done = stages()
+    assert done.code in (2, 3)
+    assert "Traceback" not in done.err + done.out
+    assert re.search(r"in/side.*: (Not a directory|File exists)", done.err + done.out)
+    assert stages.executed() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user whom chmod does not bind, or chattr")
+def test_a_status_code_that_is_a_folder(stages: Box) -> None:
+    (stages.folder / "out/a/1/status_code").mkdir(parents=True)
+    done = stages()
+    assert "Traceback" not in done.err + done.out
+    assert done.code in (2, 3)
+    assert "a/1/status_code" in done.err + done.out

@@ -1,0 +1,140 @@
+"""What bounds runs: failures, retries, time, ranks; and the signals that end a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from .conftest import HEAD, Box, until
+
+MANY = HEAD + '[runs.a]\ncmd = "echo {x} >> log; exit 3"\nmatrix = { x = { range = [0, 60] } }\n'
+
+
+@pytest.mark.parametrize(("bound", "failures"), [("4", 4), ('"10 %"', 6), ('"0.1 %"', 1)])
+def test_max_failures(box: Box, bound: str, failures: int) -> None:
+    box.batchfile(MANY.replace("nprocs", f"max_failures = {bound}\nnprocs"))
+    assert f"stops after {failures} failure" in box.ok("plan")
+    done = box()
+    assert done.code == 1
+    assert re.search(r"stopped after \d failures? \(`max_failures`\)\n", done.out)
+    assert failures <= len(box.executed()) <= failures + 3  # what had been started goes on to its end
+
+
+def test_retries(box: Box) -> None:
+    box.batchfile(
+        HEAD
+        + """
+[runs.third]
+cmd = "echo third >> log; echo $(wc -l < log); test $(wc -l < log) -ge 3"
+retries = 5
+[runs.never]
+cmd = "echo never >> log2; exit 9"
+retries = 2
+[runs.other]
+cmd = "echo other >> log3; exit 9"
+retries = 2
+retry_on = [75]
+"""
+    )
+    done = box()
+    assert done.code == 1
+    assert box.executed() == ["third"] * 3
+    assert box.out("third/stdout") == "3\n"
+    assert json.loads(box.out("third/run.json"))["retry_codes"] == [1, 1]
+    assert [len((box.folder / log).read_text().split()) for log in ("log2", "log3")] == [3, 1]
+    assert box.out("never/status_code") == "9"
+
+
+def test_timeout(box: Box) -> None:
+    box.batchfile(HEAD + '[runs.slow]\ncmd = "echo began; sleep 60 & wait"\ntimeout = 0.3\ngrace = 5\n')
+    done = box()
+    assert (done.code, done.err) == (1, "")
+    assert "failed slow: status code 143" in done.out
+    assert box.out("slow/status_code") == "143"
+    assert box.out("slow/stdout") == "began\n"
+    assert json.loads(box.out("slow/run.json"))["timed_out"] is True
+
+
+def test_nprocs_cores(box: Box) -> None:
+    box.batchfile(
+        HEAD.replace("nprocs = 2", 'nprocs = "cores"')
+        + '[runs.a]\ncmd = "echo $SATURN_RUN_LOCAL_RANK; sleep 0.1 # {x}"\nmatrix = { x = { range = [0, 12] } }\n'
+    )
+    box.ok()
+    ranks = {int(box.out(f"a/{x}/stdout")) for x in range(12)}
+    assert ranks <= set(range(len(os.sched_getaffinity(0))))
+
+
+def test_nprocs_gpus_without_one(box: Box) -> None:
+    box.batchfile(HEAD.replace("nprocs = 2", 'nprocs = "gpus"') + '[runs.a]\ncmd = "true"\n')
+    assert 'nprocs = "gpus"' in box(CUDA_VISIBLE_DEVICES="").refused()
+
+
+def test_nprocs_gpus(box: Box) -> None:
+    box.batchfile(
+        HEAD.replace("nprocs = 2", 'nprocs = "gpus"')
+        + '[runs.a]\ncmd = "echo $CUDA_VISIBLE_DEVICES; sleep 0.1 # {x}"\nmatrix = { x = [1, 2, 3, 4] }\n'
+    )
+    box.ok(CUDA_VISIBLE_DEVICES="5,7")
+    assert {box.out(f"a/{x}/stdout") for x in (1, 2, 3, 4)} == {"5\n", "7\n"}
+
+
+SLOW = (
+    HEAD
+    + """
+[runs.a]
+cmd = "echo {x} >> log; test {x} = 1 || sleep 60"
+matrix = { x = [1, 2, 3, 4] }
+grace = 5
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "number", "name"),
+    [
+        ("pydoit-sc", signal.SIGINT, "SIGINT"),
+        ("pydoit-sc", signal.SIGTERM, "SIGTERM"),
+        ("pydoit-sc", signal.SIGHUP, "SIGHUP"),
+        ("doit", signal.SIGINT, "SIGINT"),
+    ],
+)
+def test_a_signal_ends_it_and_the_next_goes_on(
+    stages: Box, program: str, number: signal.Signals, name: str
+) -> None:
+    stages.batchfile(SLOW)
+    with stages.start(program=program) as process:
+        until(lambda: (stages.folder / "out/a/1/status_code").exists() and len(_lines(stages)) == 3)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert err == ""
+    assert f"stopped by {name}: what was executing is incomplete" in out
+    assert stages.tree() == [f"a/1/{file}" for file in ("run.json", "status_code", "stderr", "stdout")]
+    stages.edit("|| sleep 60", "|| true      ")
+    stages.executed()
+    stages.ok("a:2", "a:3", "a:4")
+    assert stages.executed() == ["2", "3", "4"]
+
+
+def _lines(box: Box) -> list[str]:
+    log = box.folder / "log"
+    return log.read_text().split() if log.exists() else []
+
+
+def test_killed_then_again(box: Box) -> None:
+    box.batchfile(SLOW)
+    with box.start() as process:
+        until(lambda: (box.folder / "out/a/1/status_code").exists() and len(_lines(box)) == 3)
+        process.kill()
+        process.communicate(timeout=20)
+    box.executed()
+    box.edit("|| sleep 60", "|| sleep 0")
+    box.ok("a:2", "a:3", "a:4")
+    assert box.executed() == ["2", "3", "4"]
+    attempts = box.folder / "out/.pydoit_sc/attempts"
+    assert list(attempts.iterdir()) == []

@@ -1,0 +1,142 @@
+"""Where a project and its outputs may be: hostile folders, other stores, full and read-only disks, two workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import DOIT_CFG, PROGRAMS, STAGES, Box, without
+
+HOSTILE = ["-with space, quo'te\"s;&", "ünï ☃ back\\slash #?[a]*", "$(touch x) `id` %s {y}"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_project_in_a_hostile_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    box = Box(tmp_path / name)
+    box.batchfile(STAGES)
+    box.write("in", "1")
+    box.write("doit.cfg", DOIT_CFG)
+    box.ok(program="doit")
+    assert box.executed() == ["a:1", "a:2", "a:3", "b"]
+    assert box.ok() == "all 4 runs are up to date\n"
+    rows = json.loads(box("summarize-batch", "--format", "json").out)
+    box.ok("-a", rows[0]["remote_output_path"])
+    assert box.executed() == [rows[0]["name"]]
+    assert box.ok("logs", "a:1") == "1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+def test_from_another_folder(stages: Box) -> None:
+    there = stages.folder / "there"
+    there.mkdir()
+    for file in ("../batchfile.toml", str(stages.folder / "batchfile.toml")):
+        stages.ok("-f", file, "-a", cwd=there)
+        assert stages.executed() == ["a:1", "a:2", "a:3", "b"]
+    assert stages.ok("plan", "-f", "../batchfile.toml", cwd=there) == "all 4 runs are up to date\n"
+    assert stages.ok("logs", "a:1", "-f", "../batchfile.toml", cwd=there) == "1"
+    assert stages.ok(cwd=there, PYDOIT_SC_FILE="../batchfile.toml") == "all 4 runs are up to date\n"
+    assert list(there.iterdir()) == []
+
+
+def test_without_a_path(stages: Box) -> None:
+    done = subprocess.run(
+        [PROGRAMS / "pydoit-sc"],
+        cwd=stages.folder,
+        env=without(without(stages.env, "PATH"), "HOME"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stages.executed() == ["a:1", "a:2", "a:3", "b"]
+
+
+def test_two_at_once(stages: Box) -> None:
+    stages.edit("[1, 2, 3]", "{ range = [0, 12] }")
+    stages.edit("cat in", "cat in; sleep 0.05")
+    with stages.start(program="doit") as one, stages.start(program="doit") as other:
+        ends = [process.communicate(timeout=30) for process in (one, other)]
+    assert [process.returncode for process in (one, other)] == [0, 0], ends
+    assert [err for _, err in ends] == ["", ""]
+    assert len([path for path in stages.tree() if path.endswith("/status_code")]) == 13
+    assert set(stages.executed()) == {"b", *(f"a:{x}" for x in range(12))}
+    for x in range(12):
+        assert stages.out(f"a/{x}/stdout") == "1"
+    again = stages.ok(program="doit")
+    assert again == "all 13 runs are up to date\n"
+
+
+def test_memory(stages: Box) -> None:
+    stages.edit("file://out", "memory://out")
+    stages.edit("cat in", "cat in; test {x} != 3")
+    done = stages()
+    assert (done.code, done.err) == (1, "")
+    assert "2 completed, 1 failed, 1 not executed" in done.out
+    assert stages.executed() == ["a:1", "a:2", "a:3"]
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    place = tmp_path / "mount"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a tmpfs here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_read_only_store(stages: Box, mounts: Path) -> None:
+    stages.edit("file://out", f"file://{mounts}/out")
+    stages.ok("a:1")
+    stages.executed()
+    subprocess.run(["mount", "-o", "remount,ro", mounts], check=True)
+    done = stages()
+    assert done.code in (2, 3)
+    assert "Read-only file system" in done.err + done.out
+    assert "Traceback" not in done.err + done.out
+    assert stages.executed() == []
+    assert stages.ok("plan").startswith("3 of 4 runs to execute")
+    assert stages.ok("logs", "a:1") == "1"
+    for words in (["forget", "a:1"], ["clean", "a:1"]):
+        assert "Read-only file system" in stages(*words).refused()
+
+
+def test_a_full_store(stages: Box, mounts: Path) -> None:
+    stages.edit("file://out", f"file://{mounts}/out")
+    stages.edit("cat in", "head -c 400000 /dev/zero")
+    done = stages("-n", "1")
+    assert done.code in (1, 2)
+    assert "Traceback" not in done.err + done.out
+    assert "No space left on device" in done.err + done.out
+    plan = json.loads(stages("summarize-batch", "--format", "json").out)
+    for row in plan:
+        if row["status"] == "completed":
+            assert os.path.getsize(f"{row['remote_output_path'].removeprefix('file://')}/stdout") == 400000
+    assert [row["status"] for row in plan if row["name"] == "b"] == ["incomplete"]
+    stages.edit("head -c 400000", "head -c 40")
+    stages.ok()
+    assert stages.ok("plan") == "all 4 runs are up to date\n"
+
+
+def test_a_folder_that_may_not_be_written_for_doits_database(stages: Box, mounts: Path) -> None:
+    project = Box(mounts)
+    project.batchfile(STAGES.replace("file://out", f"file://{stages.folder}/out"))
+    project.write("in", "1")
+    project.write("log", "")
+    project.edit("echo a:{x} >> log; ", "")
+    project.edit("echo b >> log", "true")
+    subprocess.run(["mount", "-o", "remount,ro", mounts], check=True)
+    project.ok()
+    assert project.ok() == "all 4 runs are up to date\n"
+    done = project("ignore", "a:1")
+    assert "Traceback" not in done.err

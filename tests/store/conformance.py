@@ -1,0 +1,353 @@
+"""What every store promises, as checks that each kind of store passes alike."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError
+
+#: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
+HOSTILE = (
+    "-rf",
+    "--help",
+    "two words",
+    " edges ",
+    "it's",
+    'say "hi"',
+    "$(touch pwned)",
+    "`id`",
+    "a;b|c&d",
+    "100%",
+    "%2e%2e%2fup",
+    "#hash",
+    "a+b",
+    "a&amp;<b>",
+    "back\\slash",
+    "~",
+    "…",
+    "äöü-日本語-🎉",
+    "e\u0301",  # decomposed: not the same name as é
+    "é",
+    "{braces}",
+    "file:x",
+    "x" * 200,
+    "deep/er/and deeper/%41",
+    "1",
+    "10",
+    "1.5/0",
+)
+
+
+@dataclass
+class Place:
+    """A store under test, the way other programs write into it, and a folder for attempts."""
+
+    store: Store
+    put: Callable[[str, bytes], None]  # a path below the root, as `sc` would write it
+    paths: Callable[[], set[str]]  # all files that are there, below the root
+    folder: Path
+    reopen: Callable[[], Store]
+    count: int = field(default=0)
+
+    def attempt(
+        self,
+        key: str,
+        code: int = 0,
+        *,
+        stdout: bytes = b"out\n",
+        results: Mapping[str, bytes] | None = None,
+        supersedes: str | None = None,
+    ) -> Finished:
+        """Write an attempt as a worker leaves it."""
+        self.count += 1
+        name = f"abc-{self.count}"
+        folder = self.folder / name
+        (folder / "results").mkdir(parents=True)
+        (folder / "stdout").write_bytes(stdout)
+        (folder / "stderr").write_bytes(b"")
+        for path, data in (results or {}).items():
+            (folder / "results" / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "results" / path).write_bytes(data)
+        (folder / "run.json").write_text(json.dumps({"attempt": name, "fingerprint": "f", "submission": "s"}))
+        (folder / "status_code").write_text(str(code))
+        return Finished(key, name, str(folder), None, supersedes)
+
+    def publish(self, *attempts: Finished) -> list[Outcome | StoreError]:
+        """Stage attempts together and commit them; an error stands in its attempt's place."""
+        outcomes: list[Outcome | StoreError] = []
+        with self.store.workspace("abc", None):
+            for staged in self.store.stage(attempts):
+                try:
+                    outcomes.append(self.store.commit(staged) if isinstance(staged, Staged) else staged)
+                except StoreError as error:
+                    outcomes.append(error)
+            self.store.settle()
+        return outcomes
+
+    def record(self, key: str) -> Record | None:
+        """Return what a program that starts now would find."""
+        return self.reopen().scan([key]).get(key)
+
+    def read(self, key: str, file: str = "stdout") -> bytes:
+        """Return a file of a run."""
+        with self.store.open(key, file) as stream:
+            return stream.read()
+
+    def history(self, key: str) -> set[str]:
+        """Return the paths of a run's history."""
+        above = f".pydoit_sc/history/{key}/"
+        return {path[len(above) :] for path in self.paths() if path.startswith(above)}
+
+
+def nothing_there(place: Place) -> None:
+    """A store that nobody has written to answers that it has nothing, and stays so."""
+    store = place.store
+    assert store.scan(["a", "b/c"]) == {}
+    assert dict(store.files("a")) == {}
+    assert list(store.orphans(set())) == []
+    assert store.forget("a") is False
+    assert store.remove("a/b") is False
+    assert dict(store.running()) == {}
+    for file in ("stdout", "results/x"):
+        with pytest.raises(FileNotFoundError):
+            store.open("a", file)
+    assert place.paths() == set()
+
+
+STATUS_CODES: Mapping[str, int | None] = {
+    "0": 0, "0\n": 0, " 7 ": 7, "007": 7, "255": 255, "256": None, "1000": None, "None": None, "": None, "-1": None,
+    "12a": None, "0x0": None, "0.0": None, "0 0": None, "٣": None, "0" * 5000: None, "\0": None,
+}  # fmt: skip
+
+
+def status_codes(place: Place) -> None:
+    """A status code is 0 … 255 in decimal; a file that holds something else is an error, not an absence."""
+    for i, text in enumerate(STATUS_CODES):
+        place.put(f"run {i}/status_code", text.encode())
+    place.put("invalid/status_code", b"\xff\xfe0")
+    place.put("only-output/stdout", b"0")
+    keys = [f"run {i}" for i in range(len(STATUS_CODES))]
+    records = place.store.scan(iter([*keys, "invalid", "only-output", "missing", *keys]))
+    assert {key: record.code for key, record in records.items()} == {
+        **dict(zip(keys, STATUS_CODES.values(), strict=True)),
+        "invalid": None,
+    }
+    assert all(record[1:] == ("", "", "") for record in records.values())
+
+
+def run_json(place: Place) -> None:
+    """A run.json that is missing, torn or foreign takes nothing from the status code."""
+    whole = {"attempt": "abc-1", "fingerprint": "f", "submission": "s", "more": [1]}
+    texts = {
+        "whole": json.dumps(whole).encode(),
+        "torn": json.dumps(whole).encode()[:-5],
+        "empty": b"",
+        "null": b"null",
+        "list": b"[]",
+        "text": b'"attempt"',
+        "numbers": b'{"attempt": 1, "fingerprint": 2}',
+        "partial": b'{"attempt": "abc-1"}',
+        "binary": b"\xff\x00\xfe" * 50,
+        "deep": b"[" * 100_000,
+        "path": b'{"attempt": "../../../../up", "fingerprint": "f"}',
+    }
+    for key, text in texts.items():
+        place.put(f"{key}/status_code", b"3")
+        place.put(f"{key}/run.json", text)
+    records = place.store.scan(texts)
+    assert records.pop("whole") == Record(3, "abc-1", "f", "s")
+    assert records == {key: Record(3) for key in texts if key != "whole"}
+    assert all(place.store.forget(key) for key in texts)
+    assert place.store.scan(texts) == {}
+    assert all(path.startswith(".pydoit_sc/history/") for path in place.paths())
+
+
+def outputs(place: Place) -> None:
+    """What a run has written comes back byte for byte, under its own names, and nothing else does."""
+    results = {
+        "plain.txt": b"1\n",
+        "sub/folder/data.bin": bytes(range(256)) * 5000,
+        "empty": b"",
+        "[1]*?.txt": b"pattern",
+        "two words/ünï code": b"x",
+        "status_code": b"1",
+        "stdout": b"a result, not the output",
+    }
+    stdout = b"\xff\0invalid utf-8\r\n" * 3
+    assert place.publish(place.attempt("a/run", stdout=stdout, results=results)) == [Outcome.PUBLISHED]
+    assert place.record("a/run") == Record(0, "abc-1", "f", "s")
+    assert place.read("a/run") == stdout
+    files = place.store.files("a/run")
+    assert {path for path in files if "/" not in path} == {"stdout", "stderr", "status_code", "run.json"}
+    for path, data in results.items():
+        assert files[f"results/{path}"] == len(data)
+        assert place.read("a/run", f"results/{path}") == data
+    assert len(files) == len(results) + 4
+    assert not (place.folder / "abc-1").exists()
+    assert list(place.store.orphans({"a/run"})) == []
+    assert list(place.store.orphans(set())) == ["a/run"]
+    with pytest.raises(FileNotFoundError):
+        place.store.open("a/run", "results/missing")
+
+
+def hostile_names(place: Place) -> None:
+    """A key is its name and nothing else: no pattern, no option, no command, no prefix of another."""
+    attempts = [place.attempt(key, 1, stdout=key.encode()) for key in HOSTILE]
+    assert place.publish(*attempts) == [Outcome.PUBLISHED] * len(HOSTILE)
+    records = place.reopen().scan(HOSTILE)
+    names = {key: attempt.attempt for key, attempt in zip(HOSTILE, attempts, strict=True)}
+    assert {key: record.attempt for key, record in records.items()} == names
+    assert sorted(place.store.orphans(set())) == sorted(HOSTILE)
+    assert list(place.store.orphans(set(HOSTILE))) == []
+    for key in HOSTILE:
+        assert place.read(key) == key.encode()
+        assert place.store.files(key)["stdout"] == len(key.encode())
+    # Replaced, forgotten and removed one by one: the others stay.
+    some = HOSTILE[::6]
+    again = [place.attempt(key, stdout=b"again", supersedes=names[key]) for key in some]
+    assert place.publish(*again) == [Outcome.PUBLISHED] * len(some)
+    left = set(HOSTILE)
+    for i, key in enumerate(some):
+        assert f"{names[key]}/stdout" in place.history(key)
+        assert (place.store.forget(key) if i % 2 else place.store.remove(key)) is True
+        assert bool(place.history(key)) is bool(i % 2)
+        left.remove(key)
+        assert place.store.scan(HOSTILE).keys() == left
+    assert set(place.store.orphans(set())) == left
+
+
+def completed_wins(place: Place) -> None:
+    """A completed outcome that the plan did not know stays, whatever comes after it."""
+    assert place.publish(place.attempt("run", stdout=b"first")) == [Outcome.PUBLISHED]
+    before = place.paths()
+    for late in (
+        place.attempt("run", stdout=b"late", results={"late": b""}),
+        place.attempt("run", 1, stdout=b"late"),
+        place.attempt("run", stdout=b"late", supersedes="another"),
+    ):
+        assert place.publish(late) == [Outcome.LOST]
+        assert not Path(late.folder).exists()
+    assert place.paths() == before
+    assert place.read("run") == b"first"
+    place.put("foreign/status_code", b"0\n")  # `sc` has completed it meanwhile
+    assert place.publish(place.attempt("foreign")) == [Outcome.LOST]
+    assert place.record("foreign") == Record(0)
+
+
+def superseding(place: Place) -> None:
+    """What the plan knew is replaced whole, by a success as by a failure; the old outcome is kept aside."""
+    old = place.attempt("run", results={"a": b"old", "b/c": b"old"})
+    new = place.attempt("run", stdout=b"new", results={"a": b"new"}, supersedes=old.attempt)
+    worse = place.attempt("run", 9, supersedes=new.attempt)
+    for attempt in (old, new, worse):
+        assert place.publish(attempt) == [Outcome.PUBLISHED]
+        assert place.record("run") == Record(9 if attempt is worse else 0, attempt.attempt, "f", "s")
+    assert "results/a" not in place.store.files("run")
+    assert {path.partition("/")[0] for path in place.history("run")} == {old.attempt, new.attempt}
+    assert f"{old.attempt}/results/b/c" in place.history("run")
+    place.put("foreign/status_code", b"0")
+    place.put("foreign/results/only-theirs", b"1")
+    assert place.publish(place.attempt("foreign", supersedes="")) == [Outcome.PUBLISHED]
+    assert place.store.files("foreign").keys() == {"run.json", "status_code", "stderr", "stdout"}
+
+
+def failures(place: Place) -> None:
+    """A failed or unfinished output is replaced by any outcome, and kept as history."""
+    failed = place.attempt("run", 3, stdout=b"failed", results={"half": b"x"})
+    assert place.publish(failed) == [Outcome.PUBLISHED]
+    assert place.publish(place.attempt("run", 4)) == [Outcome.PUBLISHED]
+    assert place.publish(place.attempt("run", 0)) == [Outcome.PUBLISHED]
+    assert place.record("run") == Record(0, "abc-3", "f", "s")
+    assert {path.partition("/")[0] for path in place.history("run")} == {"abc-1", "abc-2"}
+    assert f"{failed.attempt}/results/half" in place.history("run")
+    place.put("torn/stdout", b"`sc` was killed")
+    place.put("torn/results/half", b"x")
+    place.put("unreadable/status_code", b"None")
+    assert place.publish(place.attempt("torn"), place.attempt("unreadable")) == [Outcome.PUBLISHED] * 2
+    assert "results/half" not in place.store.files("torn")
+    assert place.read("torn") == b"out\n"
+    assert place.history("torn") == {"unknown/stdout", "unknown/results/half"}
+
+
+def one_bad_attempt(place: Place) -> None:
+    """An attempt that cannot be published does not hinder the others of its group."""
+    attempts = [place.attempt(key) for key in ("a", "b", "c")]
+    for path in sorted(Path(attempts[1].folder).rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    Path(attempts[1].folder).rmdir()
+    outcomes = place.publish(*attempts)
+    assert outcomes[::2] == [Outcome.PUBLISHED] * 2
+    assert isinstance(outcomes[1], StoreError)
+    assert place.store.scan("abc").keys() == {"a", "c"}
+
+
+def special_files(place: Place) -> None:
+    """A pipe among the results neither hangs nor fails the publication."""
+    attempt = place.attempt("run", results={"kept": b"1"})
+    os.mkfifo(f"{attempt.folder}/results/pipe")
+    assert place.publish(attempt) == [Outcome.PUBLISHED]
+    assert place.read("run", "results/kept") == b"1"
+
+
+def forgetting(place: Place) -> None:
+    """A forgotten run is incomplete and its output is in the history; a removed one leaves nothing."""
+    for stdout in (b"one", b"two"):
+        place.put("run/status_code", b"0")
+        place.put("run/stdout", stdout)
+        assert place.store.forget("run") is True
+        assert place.store.forget("run") is False
+        assert place.record("run") is None
+    assert sorted(path for path in place.history("run") if path.endswith("stdout")) == [
+        "unknown.1/stdout",
+        "unknown/stdout",
+    ]
+    place.publish(place.attempt("run"), place.attempt("run2"), place.attempt("x/y"), place.attempt("x/z"))
+    assert place.store.remove("run") is True
+    assert place.store.remove("run") is False
+    assert place.store.remove("x/y") is True
+    assert not [path for path in place.paths() if path.startswith(("run/", "x/y/")) or "/run/" in path]
+    assert place.store.scan(["run", "run2", "x/y", "x/z"]).keys() == {"run2", "x/z"}
+
+
+def orphaned(place: Place) -> None:
+    """Outputs of runs that are no more are found at any depth; our own files and results are none."""
+    for key in ("kept", "gone", "a/b/gone", "a/kept", "gone.too"):
+        place.put(f"{key}/status_code", b"1")
+        place.put(f"{key}/results/status_code", b"1")
+        place.put(f"{key}/results/deep/status_code", b"1")
+    place.put("no-output/stdout", b"")
+    place.put("status.only/status_code", b"0")
+    place.store.forget("status.only")
+    place.put("unfinished/results/status_code", b"1")
+    known = {"kept", "a/kept", "unfinished"}
+    assert sorted(place.store.orphans(known)) == ["a/b/gone", "gone", "gone.too"]
+
+
+def workspaces(place: Place) -> None:
+    """A worker gets an empty folder of its own, where it asked for it, gone when it ends."""
+    scratch = place.folder / "not/yet there"
+    for where in (None, str(scratch)):
+        with place.store.workspace("w1", where) as one, place.store.workspace("w2", where) as two:
+            assert one != two
+            assert {*os.listdir(one), *os.listdir(two)} <= {"lock"}
+            assert where is None or Path(one).is_relative_to(scratch)
+            Path(one, "file").write_text("x")
+        assert not os.path.exists(one)
+        assert not os.path.exists(two)
+    assert os.listdir(scratch) == []
+    blocked = place.folder / "file"
+    blocked.write_text("")
+    with pytest.raises(StoreError, match="file"), place.store.workspace("w1", str(blocked)):
+        pass
+
+
+CHECKS = (
+    nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, superseding, failures,
+    one_bad_attempt, special_files, forgetting, orphaned, workspaces,
+)  # fmt: skip

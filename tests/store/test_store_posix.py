@@ -1,0 +1,370 @@
+"""The store on a POSIX file system: races, dead workers, scratch disks and errors."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError
+from pydoit_sc.store import posix as module
+from pydoit_sc.store.posix import PosixStore
+
+ROUNDS = 50
+
+#: A worker: it makes its folder with an attempt in it, says so, and waits to be killed.
+WORKER = """
+import os, sys
+from pydoit_sc.store import Live
+from pydoit_sc.store.posix import PosixStore
+store = PosixStore(sys.argv[1])
+with store.workspace(sys.argv[2], None) as folder:
+    os.mkdir(f"{folder}/{sys.argv[2]}-1")
+    store.announce(sys.argv[2], {"some/run": Live("here", folder, 1.5)})
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+#: Publishes an attempt for each line of standard input, `run code supersedes`, and answers with its outcome.
+PUBLISHER = """
+import json, os, sys
+from pydoit_sc.store import Finished, Staged
+from pydoit_sc.store.posix import PosixStore
+store, worker = PosixStore(sys.argv[1], durable=False), sys.argv[2]
+with store.workspace(worker, None) as workspace:
+    for n, line in enumerate(sys.stdin):
+        key, code, supersedes = json.loads(line)
+        folder = f"{workspace}/{worker}-{n}"
+        os.makedirs(f"{folder}/results")
+        for file in ("stdout", "stderr", "results/one", "results/two"):
+            with open(f"{folder}/{file}", "w") as stream:
+                stream.write(f"{worker}-{n}")
+        with open(f"{folder}/run.json", "w") as stream:
+            json.dump({"attempt": f"{worker}-{n}", "fingerprint": ""}, stream)
+        with open(f"{folder}/status_code", "w") as stream:
+            stream.write(str(code))
+        finished = Finished(key, f"{worker}-{n}", folder, None, supersedes)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(store.commit(Staged(finished, folder)).value, flush=True)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PosixStore:
+    (tmp_path / "store").mkdir()
+    return PosixStore(str(tmp_path / "store"), durable=False)
+
+
+def attempt(folder: Path, key: str, name: str, code: int = 0, supersedes: str | None = None) -> Finished:
+    """Write an attempt whose files all hold its name."""
+    own = folder / name
+    (own / "results").mkdir(parents=True)
+    for file in ("stdout", "stderr", "results/one", "results/two"):
+        (own / file).write_text(name)
+    (own / "run.json").write_text(json.dumps({"attempt": name, "fingerprint": ""}))
+    (own / "status_code").write_text(str(code))
+    return Finished(key, name, str(own), None, supersedes)
+
+
+def publish(store: PosixStore, finished: Finished) -> Outcome:
+    """Stage and commit one attempt."""
+    with store.workspace(finished.attempt.partition("-")[0], None):
+        (staged,) = store.stage([finished])
+        assert isinstance(staged, Staged), staged
+        return store.commit(staged)
+
+
+def the_one(folder: Path) -> str:
+    """Return the attempt that an output is of: all its files say the same."""
+    files = ("stdout", "stderr", "results/one", "results/two")
+    (name,) = {(folder / file).read_text() for file in files} | {
+        json.loads((folder / "run.json").read_text())["attempt"]
+    }
+    return name
+
+
+def no_exchange(a: str, b: str) -> bool:
+    """Behave as on NFS."""
+    return False
+
+
+@pytest.fixture(params=["exchange", "fallback"])
+def store_either_way(
+    request: pytest.FixtureRequest, store: PosixStore, monkeypatch: pytest.MonkeyPatch
+) -> PosixStore:
+    """The store on a file system that can swap two folders, and on one that cannot."""
+    if request.param == "fallback":
+        monkeypatch.setattr(module, "exchange", no_exchange)
+    return store
+
+
+def test_replacing_keeps_the_old_outcome_either_way(store_either_way: PosixStore, tmp_path: Path) -> None:
+    store = store_either_way
+    assert publish(store, attempt(tmp_path, "run", "a-1", code=1)) is Outcome.PUBLISHED
+    assert publish(store, attempt(tmp_path, "run", "b-1")) is Outcome.PUBLISHED
+    assert publish(store, attempt(tmp_path, "run", "c-1")) is Outcome.LOST
+    assert publish(store, attempt(tmp_path, "run", "d-1", supersedes="b-1")) is Outcome.PUBLISHED
+    root = Path(store.root)
+    assert the_one(root / "run") == "d-1"
+    history = root / ".pydoit_sc/history/run"
+    assert {folder.name: the_one(folder) for folder in history.iterdir()} == {"a-1": "a-1", "b-1": "b-1"}
+    assert os.listdir(root / ".pydoit_sc/attempts") == []
+
+
+@pytest.mark.parametrize("before", [None, 1], ids=["fresh", "over a failed one"])
+def test_threads_that_race_have_one_winner(
+    store_either_way: PosixStore, tmp_path: Path, before: int | None
+) -> None:
+    store, root, start = store_either_way, Path(store_either_way.root), Barrier(3)
+
+    def race(staged: Staged) -> Outcome:
+        start.wait(30)
+        return store.commit(staged)
+
+    with ThreadPoolExecutor(3) as pool:
+        for n in range(ROUNDS):
+            key = f"deep/{n}"
+            if before is not None:
+                publish(store, attempt(tmp_path, key, f"old-{n}", code=before))
+            finished = [attempt(root / ".pydoit_sc/tmp", key, f"w{i}-{n}") for i in range(3)]
+            outcomes = list(pool.map(race, [Staged(one, one.folder) for one in finished]))
+            assert sorted(outcome.value for outcome in outcomes) == ["lost", "lost", "published"]
+            winner = finished[outcomes.index(Outcome.PUBLISHED)]
+            assert the_one(root / key) == winner.attempt
+            assert not any(os.path.exists(one.folder) for one in finished)
+            history = root / ".pydoit_sc/history" / key
+            kept = [folder.name for folder in history.iterdir()] if history.exists() else []
+            assert kept == ([] if before is None else [f"old-{n}"])
+
+
+@pytest.mark.parametrize("known", [None, "old"], ids=["fresh", "over a known one"])
+def test_processes_that_race_have_one_winner(store: PosixStore, tmp_path: Path, known: str | None) -> None:
+    root = Path(store.root)
+    with publisher(store.root, "p") as p, publisher(store.root, "q") as q:
+        for n in range(ROUNDS):
+            key = f"{n}"
+            if known:
+                publish(store, attempt(tmp_path, key, f"old-{n}"))
+            # One of the two fails in every third round: it may not take the place of the completed one.
+            codes = (0, 1 if n % 3 == 0 else 0)
+            for one, code in zip((p, q), codes, strict=True):
+                say(one, json.dumps([key, code, known and f"old-{n}"]))
+            assert hear(p) == hear(q) == "ready"
+            for one in (p, q):
+                say(one, "go")
+            outcomes = {"p": hear(p), "q": hear(q)}
+            winner = the_one(root / key)
+            assert (root / key / "status_code").read_text() == "0"
+            if codes == (0, 0):
+                assert sorted(outcomes.values()) == ["lost", "published"]
+                assert outcomes[winner[0]] == "published"
+            else:
+                assert winner == f"p-{n}"
+                assert outcomes["p"] == "published"
+
+
+@contextmanager
+def publisher(root: str, name: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PUBLISHER, root, name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        yield process
+
+
+def say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def test_only_the_attempts_of_dead_workers_are_cleared(store: PosixStore) -> None:
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, store.root, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("dead", "live")
+    ]
+    try:
+        dead, live = (hear(worker) for worker in workers)
+        assert store.running()["some/run"].folder in (dead, live)
+        workers[0].send_signal(signal.SIGKILL)
+        workers[0].wait(30)
+        assert os.path.exists(f"{dead}/dead-1")
+        assert store.running() == {"some/run": Live("here", live, 1.5)}
+        with store.workspace("third", None) as third:
+            assert not os.path.exists(dead)
+            assert os.path.exists(f"{live}/live-1")
+            assert sorted(os.listdir(os.path.dirname(third))) == ["live", "third"]
+        workers[1].send_signal(signal.SIGKILL)
+        workers[1].wait(30)
+        assert store.running() == {}
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    os.makedirs(f"{store.root}/.pydoit_sc/attempts/half-removed/half-removed-1")
+    with store.workspace("fourth", None):
+        assert os.listdir(f"{store.root}/.pydoit_sc/attempts") == ["fourth"]
+
+
+def test_results_come_from_a_scratch_disk(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        if os.stat(scratch).st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("needs two file systems")
+        store = PosixStore(str(tmp_path / "store"))
+        with store.workspace("w", scratch) as folder:
+            assert Path(folder).is_relative_to(scratch)
+            one, two = (attempt(Path(folder), key, name) for key, name in (("a", "w-1"), ("b", "w-2")))
+            Path(one.folder, "results/new\nline \udcff").write_bytes(b"\0")
+            Path(one.folder, "results/link").symlink_to("nowhere")
+            os.mkfifo(f"{one.folder}/results/pipe")
+            Path(two.folder, "stdout").unlink()
+            Path(two.folder, "stdout").symlink_to(two.folder)
+            staged = store.stage([one, two])
+            assert not os.path.exists(one.folder)
+            outcomes = [store.commit(item) for item in staged if isinstance(item, Staged)]
+            assert outcomes == [Outcome.PUBLISHED] * 2
+            store.settle()
+        assert os.listdir(scratch) == []
+    assert the_one(tmp_path / "store/a") == "w-1"
+    assert (tmp_path / "store/a/results/new\nline \udcff").read_bytes() == b"\0"
+    assert (tmp_path / "store/a/results/link").readlink() == Path("nowhere")
+
+
+def test_an_output_that_cannot_be_read_is_an_error_and_no_absence(store: PosixStore) -> None:
+    root = Path(store.root)
+    for name, target in {
+        "input output error": "/proc/self/mem",  # reading its first byte is EIO
+        "loop": "status_code",
+        "folder": "/",
+    }.items():
+        (root / name).mkdir()
+        (root / name / "status_code").symlink_to(target)
+    (root / "parents").symlink_to("parents")
+    for key in ("input output error", "loop", "folder"):
+        for call in (lambda: store.scan([key]), lambda: store.peek(key)):  # noqa: B023
+            with pytest.raises(StoreError, match=f"{key}/status_code"):
+                call()
+    for scan in (
+        lambda: store.scan(["parents/a"]),
+        lambda: store.files("parents/a"),
+        lambda: store.open("parents/a", "stdout"),
+        lambda: store.forget("parents/a"),
+    ):
+        with pytest.raises(StoreError, match="parents"):
+            scan()
+
+
+def test_a_file_where_a_folder_should_be(store: PosixStore, tmp_path: Path) -> None:
+    root = Path(store.root)
+    (root / "run").write_text("mine")
+    (root / "above").write_text("mine")
+    for key in ("run", "above/run"):
+        assert store.scan([key]) == {}
+        with pytest.raises(StoreError, match=f"{root}/above|{root}/run"):
+            publish(store, attempt(tmp_path, key, f"{key[0]}-1"))
+    assert (root / "run").read_text() == (root / "above").read_text() == "mine"
+    blocked = PosixStore(str(root / "run"))
+    with pytest.raises(StoreError, match=f"{root}/run"), blocked.workspace("w", None):
+        pass
+
+
+@pytest.fixture
+def ordinary() -> Iterator[None]:
+    """Take the right to ignore permissions from this thread, if root runs the tests."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: the low words, then the high ones
+    assert libc.capget(header, sets) == 0
+    effective = sets[0]
+    sets[0] = effective & ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, sets) == 0
+    yield
+    sets[0] = effective
+    assert libc.capset(header, sets) == 0
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_what_may_not_be_read_is_an_error_that_names_it(store: PosixStore, tmp_path: Path) -> None:
+    root = Path(store.root)
+    publish(store, attempt(tmp_path, "stage/run", "w-1"))
+    calls: dict[str, Callable[[], object]] = {
+        "scan": lambda: store.scan(["stage/run"]),
+        "peek": lambda: store.peek("stage/run"),
+        "files": lambda: store.files("stage/run"),
+        "open": lambda: store.open("stage/run", "stdout").close(),
+        "orphans": lambda: list(store.orphans(set())),
+    }
+    locked = {
+        "stage": set(calls),
+        "stage/run": {"scan", "peek", "files", "open", "orphans"},
+        "stage/run/status_code": {"scan", "peek"},
+        "stage/run/results": {"files"},
+    }
+    for path, wrong in locked.items():
+        mode = (root / path).stat().st_mode
+        (root / path).chmod(0)
+        for name, call in calls.items():
+            if name not in wrong:
+                call()
+                continue
+            with pytest.raises(StoreError, match=f"{root}/stage.*: Permission denied"):
+                call()
+        (root / path).chmod(mode)
+    assert store.scan(["stage/run"]) == {"stage/run": Record(0, "w-1")}
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_what_may_not_be_written_is_an_error_that_names_it(store: PosixStore, tmp_path: Path) -> None:
+    root = Path(store.root)
+    with store.workspace("w", None):
+        finished = attempt(root / ".pydoit_sc/attempts/w", "stage/run", "w-1")
+        old = attempt(tmp_path, "stage/old", "old-1", code=1)
+        publish(store, old)
+        (root / "stage").chmod(0o555)
+        again = attempt(root / ".pydoit_sc/attempts/w", "stage/old", "w-2")
+        for one in (finished, again):
+            with pytest.raises(StoreError, match=f"{root}.*stage/.*: Permission denied"):
+                store.commit(Staged(one, one.folder))
+            assert the_one(Path(one.folder)) == one.attempt  # nothing is lost: it can be tried again
+        for call in (store.forget, store.remove):
+            with pytest.raises(StoreError, match=f"{root}/stage/old.*: Permission denied"):
+                call("stage/old")
+        (root / "stage").chmod(0o755)
+        assert store.commit(Staged(again, again.folder)) is Outcome.PUBLISHED
+    root.chmod(0o555)
+    fresh = PosixStore(str(root / "not yet"))
+    for where, scratch in ((fresh, None), (store, str(root / "scratch"))):
+        with pytest.raises(StoreError, match=f"{root}/.*: Permission denied"), where.workspace("w", scratch):
+            pass
+    root.chmod(0o755)
+
+
+def test_an_attempt_that_has_vanished_is_an_error(store: PosixStore, tmp_path: Path) -> None:
+    with store.workspace("w", None), pytest.raises(StoreError, match="w-1"):
+        store.commit(Staged(Finished("run", "w-1", f"{tmp_path}/w-1", None, None), f"{tmp_path}/w-1"))
+    assert not (Path(store.root) / "run").exists()

@@ -1,0 +1,125 @@
+"""What a run's outcome depends on, as a string."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pydoit_sc.fingerprint import (
+    NOTHING,
+    PARTS,
+    FileDigests,
+    MissingFileDepError,
+    changed_parts,
+    digest_env,
+    digest_runs,
+    digest_text,
+)
+
+Pairs = list[tuple[str, str]]
+pairs = st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=6)
+text = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+def test_fingerprints_last() -> None:
+    """They are in the stores of users: another value would execute everything again."""
+    assert digest_text("echo 1") == "8d88df4f9ead9703"
+    assert digest_env({"B": "2", "A": "1"}) == "39cdf03af12847ae"
+    assert digest_env({}) == NOTHING
+    assert digest_runs([("a/1", "x-1"), ("a/2", "x-2")]) == "95f45e5d7a7b02ad"
+
+
+@given(text, text)
+def test_texts_differ(one: str, other: str) -> None:
+    assert (digest_text(one) == digest_text(other)) == (one == other)
+
+
+@given(st.dictionaries(text, text), st.dictionaries(text, text))
+def test_environments_differ(one: dict[str, str], other: dict[str, str]) -> None:
+    assert (digest_env(one) == digest_env(other)) == (one == other)
+    assert digest_env(one) == digest_env(dict(reversed(one.items())))
+
+
+@given(pairs.flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
+def test_the_order_of_attempts_does_not_matter(both: tuple[Pairs, Pairs]) -> None:
+    assert digest_runs(both[0]) == digest_runs(both[1])
+
+
+@given(pairs, st.tuples(st.text(max_size=5), st.text(max_size=5)))
+def test_one_attempt_more_does(items: Pairs, more: tuple[str, str]) -> None:
+    assert digest_runs(items) != digest_runs([*items, more])
+
+
+fingerprints = st.lists(st.sampled_from(["0", "1", "a"]), min_size=4, max_size=4)
+
+
+@given(fingerprints, fingerprints)
+def test_changed_parts(one: list[str], other: list[str]) -> None:
+    changed = changed_parts("-".join(one), "-".join(other))
+    assert changed == [name for name, x, y in zip(PARTS, one, other, strict=True) if x != y]
+
+
+def test_a_fingerprint_of_another_shape_has_changed_in_all() -> None:
+    assert changed_parts("what", "1-2-3-4") == list(PARTS)
+
+
+def digest(folder: Path, *patterns: str) -> str:
+    return FileDigests(folder).digest(patterns)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("one.csv", "two.csv", "sub/three.csv", "[x].csv"):
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path / "project"
+
+
+def test_contents_and_names_count_and_times_do_not(folder: Path) -> None:
+    before = digest(folder, "*.csv")
+    os.utime(folder / "one.csv", (1, 1))
+    (folder / "one.txt").write_text("another")
+    assert digest(folder, "*.csv") == before
+    (folder / "one.csv").write_text("other")
+    edited = digest(folder, "*.csv")
+    (folder / "one.csv").rename(folder / "ten.csv")
+    renamed = digest(folder, "*.csv")
+    (folder / "new.csv").write_text("")
+    assert len({before, edited, renamed, digest(folder, "*.csv")}) == 4
+
+
+def test_patterns(folder: Path) -> None:
+    assert digest(folder) == NOTHING
+    assert digest(folder, "one.csv", "two.csv") == digest(folder, "t*.csv", "one.csv", "two.csv")
+    assert digest(folder, "**/*.csv") != digest(folder, "*.csv")
+    assert digest(folder, "[x].csv") != digest(folder, "one.csv")  # the name of a file, first of all
+    assert digest(folder / "sub", "../one.csv") != digest(folder / "sub", "three.csv")
+    assert digest(folder / "sub", str(folder / "one.csv")) == digest(folder, str(folder / "one.csv"))
+
+
+@pytest.mark.parametrize("pattern", ["none.csv", "none*", "sub", "sub/*/"])
+def test_what_matches_no_file(folder: Path, pattern: str) -> None:
+    with pytest.raises(MissingFileDepError, match=r"file_dep `.*` matches no file in /.*project"):
+        digest(folder, "one.csv", pattern)
+
+
+def test_a_file_is_read_once(folder: Path) -> None:
+    digests = FileDigests(folder)
+    before = digests.digest(("one.csv",))
+    (folder / "one.csv").write_text("other")
+    assert digests.digest(("one.csv",)) == before
+    assert digests.digest(("one.csv", "one.csv")) == before
+    assert digest(folder, "one.csv") != before
+
+
+def test_large_files_are_read_in_parts(folder: Path) -> None:
+    size = (1 << 20) + 1
+    (folder / "one.csv").write_bytes(b"x" * size)
+    before = digest(folder, "one.csv")
+    (folder / "one.csv").write_bytes(b"x" * (size - 1) + b"y")
+    assert digest(folder, "one.csv") != before

@@ -1,0 +1,204 @@
+"""Which runs would execute, and why: nothing but values in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pydoit_sc.batch import Batch, Run, Settings, Share, Stage, Status
+from pydoit_sc.plan import (
+    FORCED,
+    NEW,
+    NO_CODE,
+    UP_TO_DATE,
+    Ledger,
+    Verdict,
+    count,
+    failure_budget,
+    in_order,
+    judge,
+    moved,
+    plan,
+)
+from pydoit_sc.store import Record
+
+PLAIN = Settings()
+
+
+def stage(name: str, size: int = 2, *after: str, settings: Settings = PLAIN, named: bool = True) -> Stage:
+    runs = [Run(str(n), f"{name} {n}", f"{name}/{n}", settings) for n in range(size)]
+    return Stage(name, runs, after, named=named)
+
+
+def batch(*stages: Stage, folder: Path = Path("/nowhere"), max_failures: int | Share | None = None) -> Batch:
+    return Batch("b", folder / "batchfile.toml", "/out", stages, max_failures=max_failures)
+
+
+def execute(ledger: Ledger, keys: Iterable[str] | None = None) -> None:
+    """Publish runs in the order of the stages, as a worker does: each with its fingerprint at that time."""
+    for item in in_order(ledger.batch.stages):
+        for run in item.runs:
+            if keys is None or run.key in keys:
+                attempt = f"{run.key}-{len(ledger.records)}-{ledger.records.get(run.key)}"
+                ledger.publish(run, Record(0, attempt, ledger.fingerprint(item, run)))
+
+
+def reasons(ledger: Ledger, *, always: bool = False) -> dict[str, str]:
+    planned = plan(ledger, ledger.batch.stages, always=always)
+    return {item.run.key: item.verdict.reason for item in planned if item.verdict.execute}
+
+
+NOW = "1-2-3-4"
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        (None, NEW),
+        (Record(None), NO_CODE),
+        (Record(0, "a", NOW), UP_TO_DATE),
+        (Record(0), UP_TO_DATE),  # as `sc batch` leaves it
+        (Record(7, "a", NOW), Verdict(Status.ERROR, "status code 7")),
+        (Record(0, "a", "9-2-3-4"), Verdict(Status.STALE, "the command has changed")),
+        (Record(0, "a", "1-9-3-4"), Verdict(Status.STALE, "env has changed")),
+        (Record(0, "a", "1-2-9-4"), Verdict(Status.STALE, "a file_dep has changed")),
+        (Record(0, "a", "1-2-3-9"), Verdict(Status.STALE, "an earlier stage has been published since")),
+        (
+            Record(0, "a", "9-9-3-4"),
+            Verdict(Status.STALE, "the command has changed, env has changed"),
+        ),
+    ],
+)
+def test_judge(record: Record | None, verdict: Verdict) -> None:
+    assert judge(NOW, record) == verdict
+    assert verdict.execute == (verdict is not UP_TO_DATE)
+
+
+def test_new_then_up_to_date() -> None:
+    ledger = Ledger(batch(stage("a"), stage("b", 1, "a")), {})
+    assert reasons(ledger) == dict.fromkeys(["a/0", "a/1", "b/0"], "no status_code")
+    execute(ledger)
+    assert reasons(ledger) == {}
+    assert reasons(ledger, always=True) == {
+        "a/0": "forced",
+        "a/1": "forced",
+        "b/0": "comes after `a`, which has runs to execute",
+    }
+
+
+def test_what_comes_after() -> None:
+    chain = batch(stage("c", 1, "b"), stage("a"), stage("b", 1, "a"), stage("d"))
+    ledger = Ledger(chain, {})
+    execute(ledger)
+    del ledger.records["a/1"]
+    assert list(reasons(ledger)) == ["a/1", "b/0", "c/0"]
+    ledger = Ledger(chain, ledger.records)
+    execute(ledger, ["a/1"])
+    assert reasons(ledger) == {
+        "b/0": "an earlier stage has been published since",
+        "c/0": "comes after `b`, which has runs to execute",
+    }
+    execute(ledger, ["b/0", "c/0"])
+    assert reasons(ledger) == {}
+
+
+def test_a_run_that_joins_or_leaves_an_earlier_stage() -> None:
+    ledger = Ledger(batch(stage("a", 2), stage("b", 1, "a")), {})
+    execute(ledger)
+    fewer = Ledger(batch(stage("a", 1), stage("b", 1, "a")), ledger.records)
+    assert reasons(fewer) == {"b/0": "an earlier stage has been published since"}
+    more = Ledger(batch(stage("a", 3), stage("b", 1, "a")), ledger.records)
+    assert list(reasons(more)) == ["a/2", "b/0"]
+
+
+def test_a_part_of_the_stages() -> None:
+    ledger = Ledger(batch(stage("a"), stage("b", 1, "a")), {})
+    (only,) = plan(ledger, [ledger.batch.stages[1]])
+    assert only.run.key == "b/0"
+
+
+def test_file_dep(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("1")
+    one = batch(stage("a", 1, settings=Settings(file_dep=("in",))), folder=tmp_path)
+    ledger = Ledger(one, {})
+    execute(ledger)
+    (tmp_path / "in").write_text("2")
+    assert reasons(ledger) == {}  # it is read once
+    ledger.reread_files()
+    assert reasons(ledger) == {"a/0": "a file_dep has changed"}
+    (tmp_path / "in").unlink()
+    missing = Ledger(one, ledger.records).verdict(one.stages[0], one.stages[0].runs[0])
+    assert (missing.status, missing.execute) == (Status.STALE, True)
+    assert "file_dep `in` matches no file" in missing.reason
+    fresh = Ledger(one, {}).verdict(one.stages[0], one.stages[0].runs[0])
+    assert fresh.status is Status.INCOMPLETE
+
+
+def test_moved() -> None:
+    was = Ledger(batch(stage("runs", 4, named=False)), {})
+    execute(was)
+    runs = list(was.batch.stages[0].runs)
+    cmds = ["new", *(run.cmd for run in runs)]
+    shifted = [Run(str(n), cmd, f"runs/{n}", PLAIN) for n, cmd in enumerate(cmds)]
+    now = Stage("runs", shifted, named=False)
+    assert moved(Ledger(batch(now), was.records)) == ["0", "1", "2", "3"]
+    assert moved(Ledger(batch(replace(now, named=True)), was.records)) == []
+    edited = [replace(runs[0], cmd="edited"), *runs[1:]]
+    assert moved(Ledger(batch(Stage("runs", edited, named=False)), was.records)) == []
+
+
+@pytest.mark.parametrize(
+    ("bound", "budget"),
+    [(None, None), (3, 3), (Share(0.5), 5), (Share(0.001), 1), (Share(0.0), 1), (Share(1.0), 10)],
+)
+def test_failure_budget(bound: int | Share | None, budget: int | None) -> None:
+    assert failure_budget(batch(stage("a", 7), stage("b", 3), max_failures=bound)) == budget
+
+
+def test_count_puts_the_most_frequent_first() -> None:
+    ledger = Ledger(batch(stage("a", 3)), {"a/0": Record(1)})
+    counts = count(plan(ledger, ledger.batch.stages))
+    assert list(counts.items()) == [(NEW, 2), (Verdict(Status.ERROR, "status code 1"), 1)]
+    assert FORCED not in counts
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    """Up to five stages, each of which may come after any before it, in any order."""
+    names = "vwxyz"[: draw(st.integers(1, 5))]
+    stages = [
+        stage(
+            name, draw(st.integers(0, 3)), *draw(st.sets(st.sampled_from(names[:n])) if n else st.just(set()))
+        )
+        for n, name in enumerate(names)
+    ]
+    return batch(*draw(st.permutations(stages)))
+
+
+@given(batches(), st.data())
+def test_executing_what_is_planned_leaves_nothing_to_plan(of: Batch, data: st.DataObject) -> None:
+    ledger = Ledger(of, {})
+    execute(ledger)
+    assert reasons(ledger) == {}
+    keys = sorted(ledger.records)
+    lost = data.draw(st.sets(st.sampled_from(keys))) if keys else set()
+    for key in lost:
+        del ledger.records[key]
+    ledger = Ledger(of, ledger.records)
+    planned = set(reasons(ledger))
+    assert lost <= planned
+    execute(ledger, planned)
+    assert reasons(ledger) == {}
+
+
+@given(batches())
+def test_stages_are_in_order(of: Batch) -> None:
+    ordered = [stage.name for stage in in_order(of.stages)]
+    assert sorted(ordered) == sorted(stage.name for stage in of.stages)
+    for item in of.stages:
+        assert all(ordered.index(name) < ordered.index(item.name) for name in item.after)
