@@ -82,7 +82,7 @@ class Batch:
     path: Path  # the file it was read from
     remote_output_path: str  # a URL or absolute path, without a slash at its end
     stages: tuple[Stage, ...]
-    nprocs: int | Literal["cores", "gpus"] | None = None  # None: not said; the cores, where nobody knows better
+    nprocs: int | Literal["cores", "gpus"] | None = None  # None: not said
     scale: int | None = None
     batch_size: int | None = None  # runs per chunk; 3 × nprocs if None
     max_failures: int | Share | None = None
