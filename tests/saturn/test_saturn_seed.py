@@ -151,10 +151,6 @@ def test_a_worker_that_starts_again_executes_what_its_submission_lacks(page: Pag
     cli("start", "job", "my-job")
     cli.standin.wait("my-job")
     assert page.executed() == [4, 9, 17]
-    page.split()  # another submission, into the same folder
-    cli("apply", str(page.local / "recipe.yaml"), "--start")
-    cli.standin.wait("my-job")
-    assert page.executed() == list(range(1, 21))
 
 
 def test_a_job_keeps_its_chunks_when_its_batch_is_split_again(page: Page, cli: Cli) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.batchfile.schema import SATURN
 from pydoit_sc.saturn import recipe as recipe_files
 
 from . import recipes
@@ -237,10 +238,20 @@ def test_split_without_words_is_of_the_table(project: Cli) -> None:
         ('cmd = "sh code', 'file_dep = ["no.csv"]\ncmd = "sh code', "file_dep `no.csv` matches no file"),
     ],
 )  # fmt: skip
-def test_errors_of_the_table(project: Cli, old: str, new: str, said: str) -> None:
+def test_errors_of_the_table(
+    project: Cli, refused: Callable[..., str], old: str, new: str, said: str
+) -> None:
     assert BATCH.count(old) == 1
     project.write("batchfile.toml", BATCH.replace(old, new))
     before = set(tree(project))
-    assert re.search(said, project.refused("submit"))
+    assert re.search(said, refused("submit"))
     assert set(tree(project)) == before
     assert project.standin.recipes == {}
+
+
+def test_the_page_lists_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "saturn.md").read_text()
+    named = {
+        word for line in page.splitlines() if line.startswith("| `") for word in re.findall("`(\\w+)`", line)
+    }
+    assert set(SATURN) <= named
