@@ -58,7 +58,7 @@ def test_an_edit_reruns_what_it_touches(example: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_exists(document: Path) -> None:
     for block in blocks(document, "console"):
-        for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE):
+        for line in re.findall(r"^\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE):
             words = shlex.split(line, comments=True)
             for i in (i for i, word in enumerate(words) if word.endswith("pydoit-sc")):
                 rest = [word for word in words[i + 1 :] if word != "."]
