@@ -95,20 +95,18 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
 
 def _forget_outputs(dependencies: Dependency, project: Project) -> None:
     """Have doit's `forget` make runs incomplete: their truth is the store, not doit's database."""
-
     remove_mark, remove_marks = dependencies.remove, dependencies.remove_all  # of `ignore`
+    keys = {stage.task_name(run): run.key for stage, run in project.batch.runs()}
 
     def forget(name: str) -> None:
         remove_mark(name)
-        if not any(stage.name == name and not stage.single for stage in project.batch.stages):
+        if name in keys:  # and not the group of a stage
             with user_errors():
-                for _, run in project.select([name]):
-                    project.store.forget(run.key)
+                project.store.forget(keys[name])
 
     def forget_all() -> None:
         remove_marks()
-        with user_errors():
-            for _, run in project.batch.runs():
-                project.store.forget(run.key)
+        for name in keys:
+            forget(name)
 
     dependencies.remove, dependencies.remove_all = forget, forget_all
