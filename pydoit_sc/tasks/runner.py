@@ -59,6 +59,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed: deque[ExecNode] = deque()
         self._planned = False
         self._alone: set[str] = set()  # keys of runs that were selected by their own names
+        self._looked: set[str] = set()  # stages that come after others, and have been come to
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
@@ -146,6 +147,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         stage = task.stage
         if self._blocked(node) or self._ignored(node):
             return
+        self._look_at_files(stage)
         opened = _Open(node)
         runs = stage.runs if stage.after or self._wants_every_task() else self._todo.pop(stage.name, [])
         pattern = RunTask(self._project, stage, stage.runs[0]) if stage.runs else None
@@ -170,6 +172,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         task: RunTask = node.task
         if self._blocked(node):
             return
+        self._look_at_files(task.stage)
         fingerprint, verdict = self._verdict(task.stage, task.run)
         if fingerprint is None:
             self._handle_task_error(node, _not_started(task, verdict.reason))
@@ -177,6 +180,13 @@ class BatchRunner(Runner):  # type: ignore[misc]
             yield self._job(node, fingerprint, None)
             return
         self._processed.append(node)
+
+    def _look_at_files(self, stage: Stage) -> None:
+        """Read `file_dep` anew when a later stage is come to: those before may have written them."""
+        if stage.after and stage.name not in self._looked:
+            self._looked.add(stage.name)
+            if self._executor.attempts:
+                self._project.ledger.reread_files()
 
     def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
         """Return a run's fingerprint, None if it has none, and its verdict."""

@@ -95,13 +95,13 @@ class Executor(Generic[T]):
     limits: Limits
     submission: str = ""
     worker: str = field(default_factory=lambda: secrets.token_hex(5))
+    attempts: int = 0  # that were started
     failures: int = 0
     stopped_by: int = 0  # the stop signal that ended it, 0 if none did
     error: str = ""  # why the worker gave up, if it did
 
     _stopping: bool = False
     _folder: str = ""
-    _attempts: int = 0
     _host: str = field(default_factory=socket.gethostname)
     _ranks: list[int] = field(default_factory=list)  # a heap of those that are free
     _live: dict[int, _Attempt[T]] = field(default_factory=dict)  # by pid
@@ -181,8 +181,8 @@ class Executor(Generic[T]):
         return None
 
     def _start(self, job: Job[T], rank: int, retry_codes: tuple[int, ...]) -> None:
-        self._attempts += 1
-        attempt = f"{self.worker}-{self._attempts}"
+        self.attempts += 1
+        attempt = f"{self.worker}-{self.attempts}"
         folder = f"{self._folder}/{attempt}"
         os.mkdir(folder)
         results = job.run.local_results_dir or f"{folder}/{RESULTS}"

@@ -96,3 +96,30 @@ def test_two_stages_before_one(box: Box) -> None:
     assert box.executed() == ["q:1"]
     box.ok("r")
     assert box.executed() == ["r:1", "r:2"]
+
+
+def test_what_an_earlier_stage_writes_is_a_file_dep_of_a_later_one(box: Box) -> None:
+    box.batchfile(
+        HEAD
+        + """
+[runs.make]
+cmd = "echo make:{x} >> log; cat in > made-{x}"
+file_dep = ["in"]
+matrix = { x = [1, 2] }
+[runs.join]
+cmd = "echo join >> log; cat made-* > joined"
+file_dep = ["made-*"]
+after = ["make"]
+[runs.use]
+cmd = "echo use:{x} >> log; cat joined"
+file_dep = ["joined"]
+after = ["join"]
+matrix = { x = [1, 2] }
+"""
+    )
+    everything = ["join", "make:1", "make:2", "use:1", "use:2"]
+    for content in ("old", "new"):
+        box.write("in", content)
+        box.ok()
+        assert box.executed() == everything
+        assert box.ok() == "all 5 runs are up to date\n"
