@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from pydoit_sc.fingerprint import NOTHING, digest_env, digest_text
 from pydoit_sc.store import Record
 
 OURS = "pydoit_sc"
+_SECRET = re.compile(r"secret|password|passphrase|token|credential|key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def chunk_text(
         "batch": batch.name,
         "durable": batch.durable,
         "scratch": batch.scratch,
-        "storage_options": dict(batch.storage_options),
+        "storage_options": _without_secrets(batch.storage_options),
         "settings": settings,
         "runs": ours,
     }
@@ -152,6 +154,18 @@ def _ours(path: str | os.PathLike[str], batch: Batch, stage: Stage, outputs: lis
             f"`{OURS}` is not what `pydoit-sc split` writes ({type(error).__name__}: {error}); split again"
         )
         raise _error(path, wrong) from error
+
+
+def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a store's options without those that may let someone in: a chunk travels, and is kept.
+
+    A worker finds those where the cloud's own tools do, in its environment.
+    """
+    return {
+        name: _without_secrets(value) if isinstance(value, dict) else value
+        for name, value in options.items()
+        if not _SECRET.search(name)
+    }
 
 
 def _settings_to_json(settings: Settings) -> dict[str, Any]:
