@@ -103,3 +103,12 @@ class Store(Protocol):
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         """Yield the keys of outputs in the store whose run is not among these."""
+
+    def write_note(self, name: str, data: bytes) -> None:
+        """Keep a small file of our own, `submissions/…/0.json`, below `.pydoit_sc/`: whole or not at all."""
+
+    def read_note(self, name: str) -> bytes:
+        """Return a file that `write_note` has kept; raises FileNotFoundError where there is none."""
+
+    def notes(self, folder: str) -> Sequence[str]:
+        """Return the names of the notes below a folder, `submissions`, sorted."""

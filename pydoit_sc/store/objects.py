@@ -229,6 +229,21 @@ class ObjectStore:
             if not above & (outputs | keys):
                 yield key
 
+    def write_note(self, name: str, data: bytes) -> None:
+        with _answers(self.url):
+            path = self._path(OURS, name)
+            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self.fs.pipe_file(path, data)
+
+    def read_note(self, name: str) -> bytes:
+        with self.open(OURS, name) as file:
+            return file.read()
+
+    def notes(self, folder: str) -> Sequence[str]:
+        with _answers(self.url):
+            root = self._path(OURS)
+            return sorted(path[len(root) + 1 :] for path in self._list(f"{root}/{folder}"))
+
     def _path(self, key: str, file: str = "") -> str:
         return f"{self.root}/{key}/{file}" if file else f"{self.root}/{key}"
 

@@ -32,6 +32,7 @@ from dataclasses import asdict
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
+from pydoit_sc.files import write_whole
 from pydoit_sc.linux import exchange, syncfs
 from pydoit_sc.store.base import Finished, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree
@@ -254,6 +255,22 @@ class PosixStore:
                     folders.clear()
                     if key not in keys:
                         yield key
+
+    def write_note(self, name: str, data: bytes) -> None:
+        path = f"{self.root}/{OURS}/{name}"
+        with _answers(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write_whole(path, data)
+
+    def read_note(self, name: str) -> bytes:
+        with self.open(OURS, name) as file:
+            return file.read()
+
+    def notes(self, folder: str) -> Sequence[str]:
+        root = f"{self.root}/{OURS}/{folder}"
+        with _answers(root):
+            paths = [os.path.join(above, file) for above, _, files in _walk(root) for file in files]
+            return sorted(f"{folder}/{os.path.relpath(path, root)}" for path in paths)
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"

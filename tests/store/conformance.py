@@ -347,7 +347,22 @@ def workspaces(place: Place) -> None:
         pass
 
 
+def notes(place: Place) -> None:
+    """A note of ours comes back as it was last written, is no output, and stands in no scan."""
+    store = place.store
+    assert store.notes("submissions") == []
+    with pytest.raises(FileNotFoundError):
+        store.read_note("submissions/s1/0.json")
+    for text in (b"one", b"two\n"):
+        store.write_note("submissions/s1/0.json", text)
+        assert place.reopen().read_note("submissions/s1/0.json") == text
+    store.write_note("submissions/s1/logs/a b", b"")
+    assert store.notes("submissions") == ["submissions/s1/0.json", "submissions/s1/logs/a b"]
+    assert store.notes("submissions/s") == []
+    assert list(store.orphans(set())) == []
+
+
 CHECKS = (
     nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, superseding, failures,
-    one_bad_attempt, special_files, forgetting, orphaned, workspaces,
+    one_bad_attempt, special_files, forgetting, orphaned, workspaces, notes,
 )  # fmt: skip
