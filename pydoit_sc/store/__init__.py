@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from pydoit_sc.store.base import Finished, Live, Outcome, Staged, Store, StoreError
+from pydoit_sc.store.base import Finished, HeldError, Live, Outcome, Staged, Store, StoreError
+from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Record
 
-__all__ = ["Finished", "Live", "Outcome", "Record", "Staged", "Store", "StoreError", "open_store"]
+#: The extras of this package that bring what a scheme needs.
+EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
+
+__all__ = [
+    "Finished",
+    "HeldError",
+    "Live",
+    "Outcome",
+    "Record",
+    "Staged",
+    "Store",
+    "StoreError",
+    "open_store",
+]
 
 
 def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) -> Store:
@@ -23,12 +39,25 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
         return PosixStore(url, durable=durable)
     if scheme in ("file", "local"):
         return PosixStore(path, durable=durable)
-    try:
-        from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (fsspec, only for other stores)
+    from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
-        return ObjectStore(url, options)
+    try:
+        return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options))
     except ImportError as error:
-        extra = f": pip install 'pydoit-sc[{scheme}]'" if scheme == "s3" else ""
-        raise StoreError(f"{url}: {error}{extra}") from error
-    except Exception as error:  # fsspec: unknown protocol, wrong options, and whatever its libraries raise
+        extra = EXTRAS.get(scheme)
+        hint = f": pip install 'pydoit-sc[{extra}]'" if extra else ""
+        raise StoreError(f"{url}: {error}{hint}") from error
+    except Exception as error:  # unknown protocol, wrong options, and whatever the libraries raise
         raise StoreError(f"{url}: {error}") from error
+
+
+def _open_blobs(url: str, options: Mapping[str, Any]) -> Blobs:
+    from pydoit_sc.store.cloud import CloudBlobs, read_config  # noqa: PLC0415 (only for other stores)
+
+    config = read_config(url, options, os.environ)
+    if config is not None:
+        with suppress(ImportError):  # without obstore, fsspec's class may be there
+            return CloudBlobs(config)
+    from pydoit_sc.store.anyfs import AnyBlobs  # noqa: PLC0415 (fsspec)
+
+    return AnyBlobs(url, options)

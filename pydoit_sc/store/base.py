@@ -15,6 +15,10 @@ class StoreError(Exception):
     """The store cannot be read or written; the text says which file, and why."""
 
 
+class HeldError(StoreError):
+    """Another worker, which may be alive, holds what was asked for; the text says who."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """An attempt that has ended: a local folder that holds the whole output, `status_code` included."""
@@ -43,6 +47,15 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What a finished run consists of, and what its two small files hold."""
+
+    files: Mapping[str, tuple[int, str]]  # sizes in bytes and MD5s ("" if unknown), by path below the output
+    status_code: bytes
+    run_json: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """An attempt whose data is in the store, durably."""
 
@@ -68,8 +81,15 @@ class Store(Protocol):
     def peek(self, key: str) -> Record | None:
         """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None."""
 
-    def workspace(self, worker: str, scratch: str | None) -> AbstractContextManager[str]:
-        """Give a worker a local folder for its attempts, removed at the end; clear those of dead workers."""
+    def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
+        """Yield what each of these runs that has a `status_code` consists of, to be verified."""
+
+    def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> AbstractContextManager[str]:
+        """Give a worker a local folder for its attempts, removed at the end; clear those of dead workers.
+
+        Where two workers on one chunk could disturb each other, `chunk` is held until the end; raises HeldError if
+        another worker holds it.
+        """
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         """Bring the attempts' data to the store and wait until it is durable.

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import md5
-from typing import Any
 
 _CODES = {
     md5(str(code).encode(), usedforsecurity=False).hexdigest(): str(code).encode() for code in range(256)
 }
 
 
-def digest(info: Mapping[str, Any]) -> str | None:
-    """Return the MD5 of an object's content from its listing; None where its ETag is no MD5."""
-    tag = str(info.get("ETag", "")).strip('"')
-    return tag if len(tag) == 32 else None
-
-
-def status_code_of(info: Mapping[str, Any]) -> bytes | None:
-    """Return the content of a `status_code` by its ETag alone, if that is known."""
-    return _CODES.get(digest(info) or "")
+def status_code_of(digest: str) -> bytes | None:
+    """Return the content of a `status_code` by its MD5 alone, if that is known."""
+    return _CODES.get(digest)
 
 
 def pack(contents: Iterable[bytes]) -> bytes:

@@ -47,6 +47,11 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
     return Record(code, *words) if sound else Record(code)
 
 
+def attempt_of(run_json: bytes) -> str:
+    """Return the attempt that a `run.json` is of; "" where it does not say."""
+    return parse_record(b"", run_json).attempt
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """What `run.json` tells of an attempt; times are seconds since the epoch, memory is in bytes."""

@@ -34,7 +34,7 @@ from typing import BinaryIO
 from pydoit_sc.batch import OURS
 from pydoit_sc.files import write_whole
 from pydoit_sc.linux import exchange, syncfs
-from pydoit_sc.store.base import Finished, Live, Outcome, Staged, StoreError
+from pydoit_sc.store.base import Contents, Finished, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
 
@@ -89,8 +89,17 @@ class PosixStore:
         except OSError as error:
             raise _store_error(error, self.root) from error
 
+    def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
+        for key in keys:
+            with _answers(self.root):
+                status_code = _read(f"{self._path(key)}/{STATUS_CODE}", None)
+                if status_code is not None:
+                    run_json = _read(f"{self._path(key)}/{RUN_JSON}", None)
+                    files = {name: (size, "") for name, size in self.files(key).items()}
+                    yield key, Contents(files, status_code, run_json)
+
     @contextmanager
-    def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
+    def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:  # noqa: ARG002
         attempts = os.path.join(self.root, OURS, "attempts")
         with _answers(self.root):
             os.makedirs(attempts, exist_ok=True)

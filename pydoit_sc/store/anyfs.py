@@ -1,0 +1,162 @@
+"""Any other fsspec file system, and the clouds' own where obstore is not installed or lacks an option."""
+
+from __future__ import annotations
+
+import errno
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from hashlib import md5
+from typing import Any, BinaryIO, TypeVar, cast
+
+import fsspec
+
+from pydoit_sc.store.blobs import Blob, ChangedError
+
+#: File systems without folders: making one could make a bucket.
+_FLAT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci"})
+_TRIES, _PAUSE = 4, 0.2  # seconds before the second try; twice as long before each further one
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_FINAL = (*_ABSENT, FileExistsError, PermissionError, NotImplementedError)
+
+T = TypeVar("T")
+
+
+class AnyBlobs:
+    """Files below a folder of an fsspec file system.
+
+    `create` and `update` look first and write then, in two steps, unless the file system has them: s3fs creates in
+    one. So two workers that do so in the same moment may both succeed.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        scheme = url.partition("://")[0]
+        # Never a cached listing: other workers write to the store at any moment. Not every class knows the first option.
+        quiet: dict[str, Any] = {"skip_instance_cache": True, **options}
+        if scheme in _FLAT:
+            quiet = {"use_listings_cache": False, **quiet}
+        self._fs, root = fsspec.core.url_to_fs(url, **quiet)
+        self._root: str = root.rstrip("/")
+        self._flat = scheme in _FLAT
+        # Classes that are not asynchronous are seldom made for several threads (sftp hung with 8).
+        self.at_once = 8 if self._fs.async_impl or scheme == "memory" else 1
+
+    def list(self, folder: str) -> Iterator[Blob]:
+        self._fs.invalidate_cache()
+        try:
+            found = _patiently(lambda: self._fs.find(self._path(folder), detail=True))
+        except _ABSENT:
+            return
+        for path, info in found.items():
+            if path != self._path(folder):  # fsspec: of a file, the file itself
+                yield self._blob(path[len(self._root) + 1 :], info)
+
+    def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:
+        return Blob(path, info.get("size") or 0, str(info.get("ETag") or ""), _modified(info))
+
+    def get(self, path: str) -> bytes:
+        try:
+            return cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path))))
+        except _ABSENT as error:
+            raise FileNotFoundError(path) from error
+
+    def read(self, path: str) -> tuple[bytes, Blob]:
+        data = self.get(path)
+        info = _patiently(lambda: self._fs.info(self._path(path)))
+        return data, self._blob(path, info)._replace(etag=_tag(data))
+
+    def get_all(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        def read(path: str) -> tuple[str, bytes | None]:
+            try:
+                return path, self.get(path)
+            except FileNotFoundError:
+                return path, None
+
+        with ThreadPoolExecutor(self.at_once) as threads:
+            return {path: data for path, data in threads.map(read, paths) if data is not None}
+
+    def open(self, path: str) -> BinaryIO:
+        try:
+            return cast(BinaryIO, _patiently(lambda: self._fs.open(self._path(path), "rb")))
+        except _ABSENT as error:
+            raise FileNotFoundError(path) from error
+
+    def put(self, path: str, data: bytes) -> str:
+        self._write(path, lambda full: self._fs.pipe_file(full, data))
+        return _tag(data)
+
+    def create(self, path: str, data: bytes) -> str:
+        try:
+            self._write(path, lambda full: self._fs.pipe_file(full, data, mode="create"))
+        except OSError as error:
+            if isinstance(error, FileExistsError) or "PreconditionFailed" in f"{error} {error.__cause__}":
+                raise FileExistsError(path) from error
+            raise
+        return _tag(data)
+
+    def update(self, path: str, data: bytes, etag: str) -> str:
+        try:
+            if etag.strip('"') != _tag(self.get(path)):
+                raise ChangedError(path)
+        except FileNotFoundError as error:
+            raise ChangedError(path) from error
+        return self.put(path, data)
+
+    def upload(self, file: str, path: str, *, new: bool) -> None:
+        if new and _patiently(lambda: self._fs.exists(self._path(path))):
+            raise FileExistsError(path)
+        self._write(path, lambda full: self._fs.put_file(file, full))
+
+    def copy(self, source: str, target: str) -> None:
+        self._write(target, lambda full: self._fs.cp_file(self._path(source), full))
+
+    def delete(self, paths: Iterable[str]) -> None:
+        for path in paths:  # one by one: `rm` of a list reads names as patterns
+            try:
+                _patiently(lambda path=path: self._fs.rm_file(self._path(path)))  # type: ignore[misc]
+            except _ABSENT:
+                continue
+
+    def _write(self, path: str, write: Callable[[str], object]) -> None:
+        full = self._path(path)
+        try:
+            _patiently(lambda: write(full))
+        except _ABSENT:
+            if self._flat:
+                raise
+            self._fs.makedirs(full.rpartition("/")[0], exist_ok=True)
+            _patiently(lambda: write(full))
+
+    def _path(self, path: str) -> str:
+        return f"{self._root}/{path}" if path else self._root
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Try again, later and later, after an error that may pass: many of these classes do not do so themselves."""
+    for trial in range(_TRIES):
+        try:
+            return call()
+        except _FINAL:
+            raise
+        except OSError as error:
+            if trial == _TRIES - 1 or error.errno == errno.EINVAL:  # s3fs: the request itself is wrong
+                raise
+            time.sleep(_PAUSE * 2**trial * random.uniform(0.5, 1.5))
+    raise AssertionError
+
+
+def _tag(data: bytes) -> str:
+    return md5(data, usedforsecurity=False).hexdigest()
+
+
+def _modified(info: Mapping[str, Any]) -> float | None:
+    """Return when a file was written, as the classes say it under their several names."""
+    for name in ("LastModified", "last_modified", "mtime", "updated", "modified", "created"):
+        when = info.get(name)
+        if isinstance(when, datetime):
+            return when.timestamp()
+        if isinstance(when, (int, float)):
+            return float(when)
+    return None

@@ -1,0 +1,69 @@
+"""What a store of objects is built on: a few requests over paths below one root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO, NamedTuple, Protocol
+
+
+class ChangedError(Exception):
+    """An object is not, or not any more, the version that was to be replaced."""
+
+
+class Blob(NamedTuple):
+    """An object as a listing shows it."""
+
+    path: str
+    size: int  # bytes
+    etag: str  # as the store writes it; "" where it has none
+    modified: float | None  # seconds since the epoch by the store's own clock, where it says
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of the content in hexadecimal; "" where the ETag is none (several parts, encryption)."""
+        tag = self.etag.strip('"')
+        return tag if len(tag) == 32 else ""
+
+
+class Blobs(Protocol):
+    """Objects below a root; every path is relative to it.
+
+    A missing object raises FileNotFoundError. What else goes wrong raises whatever the library raises, within bounded
+    time and after its retries; but `create` and `update` try once, and briefly, since what they write must not
+    come late: whoever calls them tries again.
+    """
+
+    at_once: int  # how many threads may use it
+
+    def list(self, folder: str) -> Iterator[Blob]:
+        """Yield all objects below a folder, "" for the root; nothing where there is none."""
+
+    def get(self, path: str) -> bytes:
+        """Return an object's content."""
+
+    def read(self, path: str) -> tuple[bytes, Blob]:
+        """Return an object's content with what a listing shows of that version."""
+
+    def get_all(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the contents of many objects, read at once; those that are missing are left out."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Open an object to read it piece by piece."""
+
+    def put(self, path: str, data: bytes) -> str:
+        """Write an object over what is there, and return its ETag."""
+
+    def create(self, path: str, data: bytes) -> str:
+        """Write an object that is not there yet, and return its ETag; raises FileExistsError."""
+
+    def update(self, path: str, data: bytes, etag: str) -> str:
+        """Replace one version of an object, and return the new ETag; raises ChangedError if another is there, or none."""
+
+    def upload(self, file: str, path: str, *, new: bool) -> None:
+        """Write a local file, whole or not at all; `new` as in `create`, where the store can for a file of its size."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object within the store."""
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects, in no order; those that are missing are no error."""
