@@ -24,6 +24,7 @@ __all__ = [
     "Store",
     "StoreError",
     "open_store",
+    "read_url",
 ]
 
 
@@ -49,6 +50,16 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
         raise StoreError(f"{url}: {error}{hint}") from error
     except Exception as error:  # unknown protocol, wrong options, and whatever the libraries raise
         raise StoreError(f"{url}: {error}") from error
+
+
+def read_url(url: str, options: Mapping[str, Any]) -> bytes:
+    """Read one small file in a store by its URL; raises StoreError, also where there is none."""
+    root, folder, name = url.rsplit("/", 2)
+    try:
+        with open_store(root, options).open(folder, name) as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise StoreError(f"{url}: no such file") from error
 
 
 def _open_blobs(url: str, options: Mapping[str, Any]) -> Blobs:

@@ -29,8 +29,8 @@ class Blobs(Protocol):
     """Objects below a root; every path is relative to it.
 
     A missing object raises FileNotFoundError. What else goes wrong raises whatever the library raises, within bounded
-    time and after its retries; but `create` and `update` try once, and briefly, since what they write must not
-    come late: whoever calls them tries again.
+    time and after its retries. But what writes is tried once, and briefly, since it must not come late: whoever calls it tries
+    again.
     """
 
     at_once: int  # how many threads may use it

@@ -16,11 +16,12 @@ from typing import Any, BinaryIO
 from pydoit_sc.store.blobs import Blob, ChangedError
 
 AT_ONCE = 32
-#: Files up to this size are one request, which can be told to create only; larger ones go in parts.
-ONE_REQUEST = 16 << 20
+#: Files up to this size are one request, tried once, which can be told to create only; larger ones go in parts.
+ONE_REQUEST = 4 << 20
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds, for each try
 RETRIES = 8
-LONGEST = 4  # read timeouts in which a request ends, with its retries
+LONGEST = 120.0  # seconds for a request
+RETRY_FOR = 40.0  # seconds; a lease lasts longer, so a worker that was frozen sends no old request again
 ONCE = 10.0  # seconds for a request that is tried once
 _PIECE = 1 << 20
 _DELETE_AT_ONCE = 1000  # S3 takes no more in one request
@@ -155,10 +156,10 @@ class CloudBlobs:
                     "read_timeout": timedelta(seconds=config.read_timeout),
                     "timeout": timedelta(seconds=timeout),
                 },
-                retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=timeout)},
+                retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_FOR)},
             )
 
-        self._store = connect(LONGEST * config.read_timeout, config.retries)
+        self._store = connect(LONGEST, config.retries)
         self._once = connect(min(config.read_timeout, ONCE), 0)
 
     def list(self, folder: str) -> Iterator[Blob]:
@@ -189,14 +190,11 @@ class CloudBlobs:
         return io.BufferedReader(_Reader(obstore.open_reader(self._store, path)), _PIECE)
 
     def put(self, path: str, data: bytes) -> str:
-        return self._store.put(path, data, use_multipart=False)["e_tag"] or ""
+        return self._once.put(path, data, use_multipart=False)["e_tag"] or ""
 
     def create(self, path: str, data: bytes) -> str:
-        return self._create(self._once, path, data)
-
-    def _create(self, store: Any, path: str, data: bytes) -> str:
         try:
-            return store.put(path, data, mode="create")["e_tag"] or ""
+            return self._once.put(path, data, mode="create")["e_tag"] or ""
         except self._exists as error:
             raise FileExistsError(path) from error
         except self._unable:  # AWS_CONDITIONAL_PUT=disabled, for a server that lacks it
@@ -222,9 +220,9 @@ class CloudBlobs:
         with open(file, "rb") as stream:
             data = stream.read()
         if new:
-            self._create(self._store, path, data)
+            self.create(path, data)
         else:
-            self.put(path, data)
+            self._once.put(path, data, use_multipart=False)
 
     def copy(self, source: str, target: str) -> None:
         self._store.copy(source, target)
@@ -234,7 +232,7 @@ class CloudBlobs:
         while rest:
             part, rest = rest[:_DELETE_AT_ONCE], rest[_DELETE_AT_ONCE:]
             with suppress(FileNotFoundError):
-                self._store.delete(part)
+                self._once.delete(part)
 
 
 class _Reader(io.RawIOBase):

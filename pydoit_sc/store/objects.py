@@ -20,6 +20,7 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import blake2b
 from typing import BinaryIO, TypeVar
 
@@ -108,7 +109,8 @@ class ObjectStore:
         with suppress(IndexError):  # empty: other threads take from it too
             while True:
                 contents.append(self._published.popleft())
-        self._put(f"{OURS}/index/{uuid.uuid4().hex}", pack(contents))
+        path = f"{OURS}/index/{uuid.uuid4().hex}"
+        self._insist(partial(self._blobs.put, path, pack(contents)))
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         with _answers(self.url):
@@ -236,15 +238,13 @@ class ObjectStore:
 
     def _upload(self, attempt: Finished, path: str, name: str) -> bool:
         """Upload a file; False where the run's key is not ours any more."""
-        self._leases.check()
         target = f"{attempt.key}/{name}"
         try:
-            self._blobs.upload(path, target, new=True)
+            self._insist(partial(self._blobs.upload, path, target, new=True))
         except FileExistsError:  # ours, and its answer was lost; or of a worker that has been ended meanwhile
             if not self._is_ours(attempt):
                 return False
-            self._leases.check()
-            self._blobs.upload(path, target, new=False)
+            self._insist(partial(self._blobs.upload, path, target, new=False))
         return True
 
     def _seal(self, attempt: Finished, code: bytes) -> bool:
@@ -261,8 +261,7 @@ class ObjectStore:
                 # Ours, and its answer was lost. Or late, of a worker that has been ended: all else here is ours.
                 if self._blobs.get(path) == code:
                     return True
-                self._leases.check()
-                self._blobs.delete([path])
+                self._insist(partial(self._blobs.delete, [path]))
 
     def _is_ours(self, attempt: Finished) -> bool:
         return self._holder(attempt.key) == attempt.attempt
@@ -286,10 +285,6 @@ class ObjectStore:
                 time.sleep(pause * random.uniform(0.5, 1.5))
         self._leases.check()
         return call()
-
-    def _put(self, path: str, data: bytes) -> None:
-        self._leases.check()
-        self._blobs.put(path, data)
 
     def settle(self) -> None:
         """Complete the index; nothing else is pending, since `stage` returns when the store has answered."""
@@ -339,9 +334,8 @@ class ObjectStore:
             n += 1
             place = f"{home}.{n}"
         for name in names:
-            self._leases.check()
             with suppress(FileNotFoundError):  # whoever was here before was killed while it did the same
-                self._blobs.copy(f"{key}/{name}", f"{place}/{name}")
+                self._insist(partial(self._blobs.copy, f"{key}/{name}", f"{place}/{name}"))
         self._delete(key, names)
 
     def remove(self, key: str) -> bool:
@@ -349,16 +343,16 @@ class ObjectStore:
             there = self._list(key)
             self._delete(key, there)
             history = f"{OURS}/history/{key}"
-            self._blobs.delete(f"{history}/{name}" for name in self._list(history))
+            self._delete(history, self._list(history))
         return bool(there)
 
     def _delete(self, key: str, names: Iterable[str]) -> None:
         """Delete a run's objects: `status_code` first, and what holds the key last."""
         rest = set(names)
         for part in ({STATUS_CODE}, rest - {STATUS_CODE, RUN_JSON}, {RUN_JSON}):
-            if part & rest:
-                self._leases.check()
-                self._blobs.delete(f"{key}/{name}" for name in sorted(part))
+            paths = [f"{key}/{name}" for name in sorted(part & rest)]
+            if paths:
+                self._insist(partial(self._blobs.delete, paths))
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with _answers(self.url):
@@ -372,7 +366,7 @@ class ObjectStore:
 
     def write_note(self, name: str, data: bytes) -> None:
         with _answers(self.url):
-            self._put(f"{OURS}/{name}", data)
+            self._insist(partial(self._blobs.put, f"{OURS}/{name}", data))
 
     def read_note(self, name: str) -> bytes:
         try:

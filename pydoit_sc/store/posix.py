@@ -23,11 +23,11 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import BinaryIO
 
@@ -36,13 +36,14 @@ from pydoit_sc.files import write_whole
 from pydoit_sc.linux import exchange, syncfs
 from pydoit_sc.store.base import Contents, Finished, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree
+from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _REPLACING = 5.0  # seconds to wait for another worker that replaces a run
-_BEING_MADE = 3600  # seconds in which a worker's folder without its final name may still be in the making
+_SCRATCH = "pydoit-sc-worker-"  # begins the name of a worker's folder on a scratch disk
 
 
 class PosixStore:
@@ -54,6 +55,7 @@ class PosixStore:
         self.root = root.rstrip("/") or "/"
         self.url = f"file://{self.root}"
         self.durable = durable
+        self._disk = _Disk(self.root)
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         by_parent: dict[str, list[str]] = defaultdict(list)
@@ -101,20 +103,18 @@ class PosixStore:
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:  # noqa: ARG002
         attempts = os.path.join(self.root, OURS, "attempts")
-        with _answers(self.root):
-            os.makedirs(attempts, exist_ok=True)
-            _remove_dead(attempts)
-        with _locked_folder(attempts, worker) as own:
-            if scratch is None:
-                yield own
-            else:
+        with ExitStack() as ours:
+            with _answers(self.root):
+                os.makedirs(attempts, exist_ok=True)
+                remove_dead(attempts)
+                own = ours.enter_context(locked_folder(attempts, worker))
+                self._disk.watch()
+            if scratch is not None:
                 with _answers(scratch):
                     os.makedirs(scratch, exist_ok=True)
-                    temporary = tempfile.TemporaryDirectory(
-                        prefix="pydoit-sc-", dir=scratch, ignore_cleanup_errors=True
-                    )
-                with temporary as folder:
-                    yield folder
+                    remove_dead(scratch, _SCRATCH)
+                    own = ours.enter_context(locked_folder(scratch, f"{_SCRATCH}{worker}", 0o700))
+            yield own
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         staged = [self._bring(attempt) for attempt in attempts]
@@ -124,11 +124,7 @@ class PosixStore:
     def settle(self) -> None:
         if self.durable:
             with _answers(self.root):
-                folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-                try:
-                    syncfs(folder)
-                finally:
-                    os.close(folder)
+                self._disk.sync()
 
     def _bring(self, attempt: Finished) -> Staged | StoreError:
         """Have the attempt on the store's own file system: copy it there from a scratch disk."""
@@ -215,7 +211,7 @@ class PosixStore:
         attempts, live = f"{self.root}/{OURS}/attempts", {}
         with _answers(attempts), suppress(*_ABSENT):
             for worker in os.listdir(attempts):
-                if _is_alive(f"{attempts}/{worker}"):
+                if is_alive(f"{attempts}/{worker}"):
                     said = _read(f"{attempts}/{worker}/{_RUNNING}", None)
                     live.update({key: Live(**item) for key, item in json.loads(said or b"{}").items()})
         return live
@@ -283,6 +279,37 @@ class PosixStore:
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
+
+
+class _Disk:
+    """The disk under a store, as one worker sees it, from before its first attempt on.
+
+    The kernel tells of data that it could not write once, to whoever has a file open then and asks first, and drops
+    the data. So the store is opened before anything is written, lest another worker's sync takes the news away; and
+    after a failure nothing counts as being on the disk, although the next sync would succeed.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._fd = -1
+        self._lost: OSError | None = None
+
+    def watch(self) -> None:
+        """Hear from now on of what is lost; raises OSError."""
+        if self._fd < 0:
+            self._fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._fd)
+
+    def sync(self) -> None:
+        """Return when everything is on the disk; raises OSError."""
+        if self._lost:
+            raise self._lost
+        self.watch()
+        try:
+            syncfs(self._fd)
+        except OSError as error:
+            self._lost = error
+            raise
 
 
 def _wins(existing: Record | None, attempt: Finished) -> bool:
@@ -355,60 +382,3 @@ def _answers(root: str) -> Iterator[None]:
 def _store_error(error: OSError, root: str) -> StoreError:
     path = " -> ".join(str(name) for name in (error.filename, error.filename2) if name) or root
     return StoreError(f"{path}: {error.strerror or error}")
-
-
-@contextmanager
-def _locked_folder(parent: str, name: str) -> Iterator[str]:
-    """Make a folder that shows, by a lock that ends with this process, that its worker is alive.
-
-    It is made under another name and renamed once the lock is held, so no other worker sees it without.
-    """
-    new, own = os.path.join(parent, f".{name}"), os.path.join(parent, name)
-    with _answers(parent):
-        os.mkdir(new)
-        lock = os.open(os.path.join(new, "lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        with suppress(OSError):  # a file system without locks: dead workers' attempts stay
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        os.rename(new, own)
-    try:
-        yield own
-    finally:
-        shutil.rmtree(own, ignore_errors=True)
-        os.close(lock)
-
-
-def _is_alive(folder: str) -> bool:
-    """Say whether the worker that made this folder still holds its lock."""
-    try:
-        lock = os.open(os.path.join(folder, "lock"), os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-
-
-def _remove_dead(attempts: str) -> None:
-    """Remove the attempts of workers that are no more: those whose lock can be had."""
-    for name in os.listdir(attempts):
-        folder = os.path.join(attempts, name)
-        try:
-            if name.startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
-                continue
-            lock = os.open(os.path.join(folder, "lock"), os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # who removed it was killed meanwhile
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue
-        finally:
-            os.close(lock)

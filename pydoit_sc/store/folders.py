@@ -1,0 +1,90 @@
+"""A worker's own folder, which shows by a lock whether that worker is alive, so that others can clear it away."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_LOCK = "lock"
+_BEING_MADE = 3600  # seconds in which a folder without its final name may still be in the making
+
+
+@contextmanager
+def locked_folder(parent: str, name: str, mode: int = 0o777) -> Iterator[str]:
+    """Make a folder that is removed at the end, and locked until this process ends; raises OSError.
+
+    It is made under another name and renamed once the lock is held, so no other worker sees it without.
+    """
+    own = os.path.join(parent, name)
+    lock = _make_locked(os.path.join(parent, f".{name}"), own, mode)
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        os.close(lock)
+
+
+def _make_locked(new: str, own: str, mode: int) -> int:
+    os.mkdir(new, mode)
+    lock = -1
+    try:
+        lock = os.open(os.path.join(new, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with suppress(OSError):  # a file system without locks: dead workers' folders stay
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(new, own)
+    except OSError:
+        if lock >= 0:
+            os.close(lock)
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    return lock
+
+
+def is_alive(folder: str) -> bool:
+    """Say whether the worker that made this folder still holds its lock."""
+    try:
+        lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def remove_dead(parent: str, prefix: str = "") -> None:
+    """Remove the folders of workers that are no more: those whose lock can be had; raises OSError.
+
+    Without a prefix, the parent holds nothing else, and a folder that has lost its lock is removed, too. With one,
+    it is a place where others keep things, and only what has a lock of ours is touched.
+    """
+    for name in os.listdir(parent):
+        if name.removeprefix(".").startswith(prefix):
+            _remove_if_dead(os.path.join(parent, name), only_locked=bool(prefix))
+
+
+def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
+    try:
+        if os.path.basename(folder).startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
+            return
+        lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # who removed it was killed meanwhile
+        if not only_locked:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return
+    finally:
+        os.close(lock)

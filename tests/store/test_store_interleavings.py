@@ -1,0 +1,284 @@
+"""Publication on an object store, broken at every request: killed, its reply lost, frozen while another worker works.
+
+The store is the real one over objects in memory, where time is ours: a worker that sleeps moves the clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from memory_blobs import Bucket, MemoryBlobs
+
+from pydoit_sc.store import Finished, Outcome, Staged, StoreError, leases, objects
+from pydoit_sc.store.manifest import fault
+
+KEY = "a/run"
+
+
+class Killed(BaseException):
+    """The worker ends here; nothing of it is cleaned up."""
+
+
+class World:
+    """A bucket, a clock, and workers that publish the same run."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.bucket = folder, Bucket()
+        self.now = 0.0
+        self.mutex = threading.Lock()
+        self._names = (f"{n:x}a" for n in itertools.count(1))
+        monkeypatch.setattr(leases, "_now", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        monkeypatch.setattr(leases.Leases, "_keep_renewing", lambda _self, end: end.wait())
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, for everybody: on the workers' clocks and on the store's."""
+        with self.mutex:
+            self.now += seconds
+            self.bucket.clock += seconds
+
+    def worker(self) -> Worker:
+        """Return a worker on a machine of its own."""
+        return Worker(self, next(self._names))
+
+    def files(self) -> dict[str, bytes]:
+        """Return the run's objects, by their names."""
+        return {p[len(KEY) + 1 :]: o[0] for p, o in self.bucket.objects.items() if p.startswith(f"{KEY}/")}
+
+    def fault(self) -> str | None:
+        """Return what `verify` says of the run."""
+        ((_, found),) = objects.ObjectStore("memory", MemoryBlobs(self.bucket)).contents([KEY])
+        return fault(found.files, found.status_code, found.run_json)
+
+    def finished(self) -> dict[str, bytes]:
+        """Return the run's objects if it has a status_code; they are then whole and of one attempt."""
+        files = self.files()
+        if "status_code" not in files:
+            return {}
+        assert self.fault() == ("" if "run.json" in files else None), sorted(files)
+        return files
+
+
+class Worker:
+    """One worker's view of the store."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+        self.blobs = MemoryBlobs(world.bucket)
+        self.store = objects.ObjectStore("memory", self.blobs)
+        self.requests: list[tuple[str, str]] = []
+        self.at = -1  # the request at which `what` happens
+        self.what: Callable[[], None] = lambda: None
+        self.lost: Callable[[], None] | None = None
+        self.dead = False
+        self.blobs.before = self._before
+        self.blobs.after = self._after
+
+    def _before(self, verb: str, path: str) -> None:
+        if self.dead:
+            raise Killed
+        self.requests.append((verb, path))
+        if len(self.requests) - 1 == self.at:
+            self.what()
+
+    def _after(self, verb: str, path: str) -> None:
+        if self.lost and len(self.requests) - 1 == self.at:
+            self.lost()
+
+    def die(self) -> None:
+        """Be killed: nothing more is asked of the store, not even by what cleans up."""
+        self.dead = True
+        raise Killed
+
+    def publish(self, code: int = 0, supersedes: str | None = None) -> Outcome | StoreError:
+        """Publish an attempt whose files tell whose they are."""
+        attempt = f"{self.name}-1"
+        folder = self.world.folder / f"{attempt}.{time.monotonic_ns()}"
+        (folder / "results").mkdir(parents=True)
+        for file in ("stdout", "stderr", "results/common", f"results/of {self.name}"):
+            (folder / file).write_text(f"{file} of {self.name}")
+        (folder / "status_code").write_text(str(code))
+        said = {"attempt": attempt, "fingerprint": "f", "submission": "s", "status_code": code}
+        (folder / "run.json").write_text(json.dumps(said))
+        try:
+            with self.store.workspace(self.name, None):
+                staged = self.store.stage([Finished(KEY, attempt, str(folder), None, supersedes)])[0]
+        except StoreError as error:
+            return error
+        return self.store.commit(staged) if isinstance(staged, Staged) else staged
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(leases, "_is_here", lambda _said: None)  # every worker is on another machine
+    return World(tmp_path, monkeypatch)
+
+
+def nothing(world: World) -> None:
+    """The run has never been executed."""
+
+
+def failed(world: World) -> None:
+    """It has failed before."""
+    assert world.worker().publish(1) is Outcome.PUBLISHED
+
+
+def stale(world: World) -> None:
+    """It was completed, and its plan says that this is to be replaced."""
+    assert world.worker().publish(0) is Outcome.PUBLISHED
+
+
+def foreign(world: World) -> None:
+    """`sc` has failed at it."""
+    for name, data in (("stdout", b"sc"), ("status_code", b"1")):
+        world.bucket.objects[f"{KEY}/{name}"] = (data, world.bucket.clock)
+
+
+def half(world: World) -> None:
+    """A worker was killed while it published it."""
+    dead = world.worker()
+    dead.at, dead.what = 5, dead.die
+    with pytest.raises(Killed):
+        dead.publish()
+    assert any(path.startswith(KEY) for path in world.bucket.objects)
+
+
+SCENES = (nothing, failed, stale, foreign, half)
+
+
+def supersedes(world: World) -> str | None:
+    """Return what a plan that is made now would replace."""
+    files = world.finished() if f"{KEY}/run.json" in world.bucket.objects else {}
+    return json.loads(files["run.json"])["attempt"] if files else None
+
+
+def count_requests(scene: Callable[[World], None], make: Callable[[], World]) -> int:
+    world = make()
+    scene(world)
+    worker = world.worker()
+    assert worker.publish(supersedes=supersedes(world)) is Outcome.PUBLISHED
+    return len(worker.requests)
+
+
+@pytest.fixture
+def worlds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
+    monkeypatch.setattr(leases, "_is_here", lambda _said: None)
+    return lambda: World(tmp_path, monkeypatch)
+
+
+def each_point(scene: Callable[[World], None], worlds: Callable[[], World]) -> Iterator[tuple[int, World]]:
+    for at in range(count_requests(scene, worlds)):
+        world = worlds()
+        scene(world)
+        yield at, world
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_killed_at_every_request(scene: Callable[[World], None], worlds: Callable[[], World]) -> None:
+    for at, world in each_point(scene, worlds):
+        known = supersedes(world)
+        first, second = world.worker(), world.worker()
+        first.at, first.what = at, first.die
+        with pytest.raises(Killed):
+            first.publish(supersedes=known)
+        world.finished()
+        outcome = second.publish(supersedes=known)
+        files = world.finished()
+        # A worker that was killed while it ended its lease had published all.
+        winner = first if outcome is Outcome.LOST else second
+        assert files["stdout"] == f"stdout of {winner.name}".encode(), at
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "reply lost"])
+def test_an_error_at_every_request(
+    scene: Callable[[World], None], worlds: Callable[[], World], lost: bool
+) -> None:
+    def fail() -> None:
+        raise OSError("the connection is reset")
+
+    for at, world in each_point(scene, worlds):
+        known = supersedes(world)
+        first, second = world.worker(), world.worker()
+        first.at = at
+        if lost:
+            first.lost = fail
+        else:
+            first.what = fail
+        outcome = first.publish(supersedes=known)
+        files = world.finished()
+        if outcome is Outcome.PUBLISHED:
+            assert files["stdout"] == f"stdout of {first.name}".encode()
+        assert outcome is not Outcome.LOST
+        again = second.publish(supersedes=known)
+        assert again is Outcome.PUBLISHED or (outcome is Outcome.PUBLISHED and again is Outcome.LOST), at
+        world.finished()
+
+
+def freeze(
+    world: World, at: int, known: str | None, second_code: int, *, late: bool
+) -> tuple[Outcome | StoreError, dict[str, bytes], Outcome | StoreError, Worker]:
+    """Freeze a worker, have another one take over and publish, thaw the first.
+
+    `late`: the request at which it froze takes effect only now, as if it had been under way all the time.
+    Returns the second one's outcome, what was there then, and the first one's outcome.
+    """
+    first, second = world.worker(), world.worker()
+    frozen, thaw = threading.Event(), threading.Event()
+    answers: list[Outcome | StoreError] = []
+
+    def stop() -> None:
+        frozen.set()
+        assert thaw.wait(30)
+
+    first.at = at
+    if late:
+        first.what = stop
+    else:
+        first.lost = stop
+    thread = threading.Thread(target=lambda: answers.append(first.publish(supersedes=known)))
+    thread.start()
+    while not frozen.wait(0.001) and thread.is_alive():
+        continue
+    world.sleep(2 * leases.TTL)
+    outcome = second.publish(second_code, known)
+    before = world.files()
+    thaw.set()
+    thread.join(30)
+    return outcome, before, answers[0], first
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize("second_code", [0, 1])
+def test_frozen_after_every_request(
+    scene: Callable[[World], None], worlds: Callable[[], World], second_code: int
+) -> None:
+    """The worker that thaws finds its lease over and does nothing more."""
+    for at, world in each_point(scene, worlds):
+        outcome, before, thawed, first = freeze(world, at, supersedes(world), second_code, late=False)
+        where = (at, first.requests[at], outcome, thawed)
+        files = world.finished()
+        assert files, where
+        if thawed is not Outcome.PUBLISHED:
+            assert files == before, where
+        elif outcome is Outcome.PUBLISHED:  # it was not in its way yet, and replaces a failure
+            assert second_code == 1 and files["status_code"] == b"0", where
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_a_request_that_comes_late(scene: Callable[[World], None], worlds: Callable[[], World]) -> None:
+    """What was under way for longer than a lease lasts can do harm, but none that `verify` does not see."""
+    harm = {}
+    for at, world in each_point(scene, worlds):
+        outcome, before, _, first = freeze(world, at, supersedes(world), 0, late=True)
+        files = world.files()
+        if outcome is Outcome.PUBLISHED and files != before:
+            harm[first.requests[at]] = "status_code" in files
+            assert "status_code" not in files or world.fault() != ""  # None: it says that it cannot tell
+    assert all(verb == "delete" or path.startswith(f"{KEY}/results/of") for verb, path in harm)
