@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write files whole or not at all; whatever the umask is, not everybody may write to what is made here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,35 @@ import os
 import secrets
 from contextlib import suppress
 
+FOLDER_MODE = 0o775  # the umask may take more away
+_FILE_MODE = 0o664
+
+
+def not_for_all(path: str, flags: int) -> int:
+    """Open a file that others may be led by, such as one with commands; the `opener` that `open` takes."""
+    return os.open(path, flags, _FILE_MODE)
+
+
+def make_folders(path: str) -> None:
+    """Make a folder and those above it, where they are missing; raises OSError."""
+    try:
+        os.mkdir(path, FOLDER_MODE)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    except FileNotFoundError:
+        above = os.path.dirname(path)
+        if above in ("", path):
+            raise
+        make_folders(above)
+        make_folders(path)
+
 
 def write_whole(path: str, data: bytes) -> None:
     """Put a file in place with all its data, or leave what was there; raises OSError."""
     aside = f"{path}.{secrets.token_hex(4)}.part"
     try:
-        with open(aside, "xb") as file:
+        with open(aside, "xb", opener=not_for_all) as file:
             file.write(data)
         os.replace(aside, path)
     finally:

@@ -9,12 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from pydoit_sc.files import FOLDER_MODE
+
 _LOCK = "lock"
+_SCRATCH = "pydoit-sc-worker-"  # begins the name of a worker's folder where others keep things, too
 _BEING_MADE = 3600  # seconds in which a folder without its final name may still be in the making
 
 
 @contextmanager
-def locked_folder(parent: str, name: str, mode: int = 0o777) -> Iterator[str]:
+def locked_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[str]:
     """Make a folder that is removed at the end, and locked until this process ends; raises OSError.
 
     It is made under another name and renamed once the lock is held, so no other worker sees it without.
@@ -26,6 +29,15 @@ def locked_folder(parent: str, name: str, mode: int = 0o777) -> Iterator[str]:
     finally:
         shutil.rmtree(own, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def scratch_folder(parent: str, worker: str) -> Iterator[str]:
+    """Make a worker's folder on a disk that others use, too, after removing those of dead workers; raises OSError."""
+    os.makedirs(parent, exist_ok=True)
+    remove_dead(parent, _SCRATCH)
+    with locked_folder(parent, f"{_SCRATCH}{worker}", 0o700) as own:
+        yield own
 
 
 def _make_locked(new: str, own: str, mode: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 STDOUT = "stdout"
@@ -69,6 +70,7 @@ class Provenance:
     retry_codes: tuple[int, ...] = ()  # the status codes of the earlier attempts that were retried
     timed_out: bool = False
     submission: str = ""
+    files: Mapping[str, int] = field(default_factory=dict)  # sizes in bytes, by path below the output
 
     def to_json(self) -> bytes:
         """Return the bytes of `run.json`."""
@@ -88,5 +90,6 @@ class Provenance:
             "retries": len(self.retry_codes),
             "retry_codes": self.retry_codes,
             "timed_out": self.timed_out,
+            "files": {name: {"size": size} for name, size in self.files.items()},
         }
         return json.dumps(data).encode()

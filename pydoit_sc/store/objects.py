@@ -19,7 +19,7 @@ import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from typing import BinaryIO, TypeVar
@@ -27,6 +27,7 @@ from typing import BinaryIO, TypeVar
 from pydoit_sc.batch import OURS
 from pydoit_sc.store.base import Contents, Finished, HeldError, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs
+from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, status_code_of, unpack
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, attempt_of, parse_record
 from pydoit_sc.store.leases import Leases, wait_for
@@ -137,12 +138,10 @@ class ObjectStore:
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:
-        with _answers(scratch or "the folder for temporary files"):
-            if scratch is not None:
-                os.makedirs(scratch, exist_ok=True)
-            prefix = f"pydoit-sc-{worker}-"
-            temporary = tempfile.TemporaryDirectory(prefix=prefix, dir=scratch, ignore_cleanup_errors=True)
-        with temporary as folder, self._lease(worker, chunk):
+        with ExitStack() as ours:
+            with _answers(scratch or tempfile.gettempdir()):
+                folder = ours.enter_context(scratch_folder(scratch or tempfile.gettempdir(), worker))
+            ours.enter_context(self._lease(worker, chunk))
             yield folder
 
     @contextmanager

@@ -32,18 +32,19 @@ from dataclasses import asdict
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.files import write_whole
+from pydoit_sc.files import make_folders, not_for_all, write_whole
 from pydoit_sc.linux import exchange, syncfs
 from pydoit_sc.store.base import Contents, Finished, Live, Outcome, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree
-from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead
+from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead, scratch_folder
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, parse_record
+from pydoit_sc.store.manifest import sizes
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _REPLACING = 5.0  # seconds to wait for another worker that replaces a run
-_SCRATCH = "pydoit-sc-worker-"  # begins the name of a worker's folder on a scratch disk
 
 
 class PosixStore:
@@ -80,8 +81,7 @@ class PosixStore:
                 if record:
                     yield name, record
         except OSError as error:
-            error.filename = os.path.join(self.root, parent, error.filename or "")
-            raise
+            raise _located(error, os.path.join(self.root, parent)) from None
         finally:
             os.close(folder)
 
@@ -93,27 +93,37 @@ class PosixStore:
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         for key in keys:
-            with _answers(self.root):
-                status_code = _read(f"{self._path(key)}/{STATUS_CODE}", None)
-                if status_code is not None:
-                    run_json = _read(f"{self._path(key)}/{RUN_JSON}", None)
-                    files = {name: (size, "") for name, size in self.files(key).items()}
-                    yield key, Contents(files, status_code, run_json)
+            with _answers(self._path(key)):
+                found = self._contents(key)
+            if found:
+                yield key, found
+
+    def _contents(self, key: str) -> Contents | None:
+        try:
+            run = os.open(self._path(key), _FOLDER)
+        except _ABSENT:
+            return None
+        try:
+            small = _read_small(run)
+            if small is None:
+                return None
+            files = {name: (size, "") for name, size in sizes(f"/proc/self/fd/{run}").items()}
+            return Contents(files, *small)
+        finally:
+            os.close(run)
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:  # noqa: ARG002
         attempts = os.path.join(self.root, OURS, "attempts")
         with ExitStack() as ours:
             with _answers(self.root):
-                os.makedirs(attempts, exist_ok=True)
+                make_folders(attempts)
                 remove_dead(attempts)
                 own = ours.enter_context(locked_folder(attempts, worker))
                 self._disk.watch()
             if scratch is not None:
                 with _answers(scratch):
-                    os.makedirs(scratch, exist_ok=True)
-                    remove_dead(scratch, _SCRATCH)
-                    own = ours.enter_context(locked_folder(scratch, f"{_SCRATCH}{worker}", 0o700))
+                    own = ours.enter_context(scratch_folder(scratch, worker))
             yield own
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
@@ -154,7 +164,7 @@ class PosixStore:
             except FileNotFoundError:
                 if not os.path.lexists(folder):
                     raise
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                make_folders(os.path.dirname(target))
             except OSError as error:
                 if error.errno not in _EXISTS:
                     raise
@@ -191,7 +201,7 @@ class PosixStore:
         os.lstat(folder)
         record = _read_record(folder)
         home = os.path.join(self.root, OURS, "history", key)
-        os.makedirs(home, exist_ok=True)
+        make_folders(home)
         name = (record and record.attempt) or "unknown"
         place, n = os.path.join(home, name), 0
         while os.path.lexists(place):
@@ -203,7 +213,7 @@ class PosixStore:
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         file = f"{self.root}/{OURS}/attempts/{worker}/{_RUNNING}"
         with _answers(file):
-            with open(f"{file}.new", "w", encoding="utf-8") as new:
+            with open(f"{file}.new", "w", encoding="utf-8", opener=not_for_all) as new:
                 json.dump({key: asdict(attempt) for key, attempt in live.items()}, new)
             os.replace(f"{file}.new", file)
 
@@ -264,7 +274,7 @@ class PosixStore:
     def write_note(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{OURS}/{name}"
         with _answers(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            make_folders(os.path.dirname(path))
             write_whole(path, data)
 
     def read_note(self, name: str) -> bytes:
@@ -298,7 +308,7 @@ class _Disk:
         """Hear from now on of what is lost; raises OSError."""
         if self._fd < 0:
             self._fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            weakref.finalize(self, os.close, self._fd)
+            weakref.finalize(self, _close, self._fd)
 
     def sync(self) -> None:
         """Return when everything is on the disk; raises OSError."""
@@ -312,16 +322,34 @@ class _Disk:
             raise
 
 
+def _close(fd: int) -> None:
+    with suppress(OSError):  # nothing was written through it, and nobody is left to hear of it
+        os.close(fd)
+
+
 def _wins(existing: Record | None, attempt: Finished) -> bool:
     """Say whether what is there stays: completed, and not what the plan set out to replace."""
     return existing is not None and existing.code == 0 and existing.attempt != attempt.supersedes
 
 
 def _read_record(folder: str, dir_fd: int | None = None) -> Record | None:
-    status_code = _read(f"{folder}/{STATUS_CODE}", dir_fd)
-    if status_code is None:
+    """Read a run's two small files through its folder: by name, it could be replaced between them."""
+    try:
+        run = os.open(folder, _FOLDER, dir_fd=dir_fd)
+    except _ABSENT:
         return None
-    return parse_record(status_code, _read(f"{folder}/{RUN_JSON}", dir_fd))
+    try:
+        small = _read_small(run)
+    except OSError as error:
+        raise _located(error, folder) from None
+    finally:
+        os.close(run)
+    return parse_record(*small) if small else None
+
+
+def _read_small(run: int) -> tuple[bytes, bytes | None] | None:
+    status_code = _read(STATUS_CODE, run)
+    return None if status_code is None else (status_code, _read(RUN_JSON, run))
 
 
 def _read(path: str, dir_fd: int | None) -> bytes | None:
@@ -345,7 +373,7 @@ def _read(path: str, dir_fd: int | None) -> bytes | None:
 def _lock(path: str) -> Iterator[None]:
     """Hold a lock on a file, if it can be had in time."""
     until = time.monotonic() + _REPLACING
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o664)
     try:
         while time.monotonic() < until:
             try:
@@ -377,6 +405,13 @@ def _answers(root: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise _store_error(error, root) from error
+
+
+def _located(error: OSError, folder: str) -> OSError:
+    """Say of an error where the file is whose name counts from this folder, or that it is the folder itself."""
+    name = error.filename if isinstance(error.filename, str) else ""  # of a descriptor it is a number
+    error.filename = os.path.join(folder, name) if name else folder
+    return error
 
 
 def _store_error(error: OSError, root: str) -> StoreError:

@@ -117,7 +117,7 @@ def test_a_full_store(stages: Box, mounts: Path) -> None:
     done = stages("-n", "1")
     assert done.code in (1, 2)
     assert "Traceback" not in done.err + done.out
-    assert "No space left on device" in done.err + done.out
+    assert "the disk is full" in done.err + done.out
     plan = json.loads(stages("summarize-batch", "--format", "json").out)
     for row in plan:
         if row["status"] == "completed":

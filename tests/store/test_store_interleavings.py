@@ -54,7 +54,7 @@ class World:
     def fault(self) -> str | None:
         """Return what `verify` says of the run."""
         ((_, found),) = objects.ObjectStore("memory", MemoryBlobs(self.bucket)).contents([KEY])
-        return fault(found.files, found.status_code, found.run_json)
+        return fault(found)
 
     def finished(self) -> dict[str, bytes]:
         """Return the run's objects if it has a status_code; they are then whole and of one attempt."""

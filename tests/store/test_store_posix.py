@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 
+from pydoit_sc.linux import exchange
 from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError
 from pydoit_sc.store import posix as module
 from pydoit_sc.store.posix import PosixStore
@@ -29,7 +30,7 @@ import os, sys
 from pydoit_sc.store import Live
 from pydoit_sc.store.posix import PosixStore
 store = PosixStore(sys.argv[1])
-with store.workspace(sys.argv[2], None) as folder:
+with store.workspace(sys.argv[2], sys.argv[3] if sys.argv[3:] else None) as folder:
     os.mkdir(f"{folder}/{sys.argv[2]}-1")
     store.announce(sys.argv[2], {"some/run": Live("here", folder, 1.5)})
     print(folder, flush=True)
@@ -229,6 +230,44 @@ def test_only_the_attempts_of_dead_workers_are_cleared(store: PosixStore) -> Non
     os.makedirs(f"{store.root}/.pydoit_sc/attempts/half-removed/half-removed-1")
     with store.workspace("fourth", None):
         assert os.listdir(f"{store.root}/.pydoit_sc/attempts") == ["fourth"]
+
+
+def test_what_a_dead_worker_wrote_to_a_scratch_disk_is_cleared(store: PosixStore, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, store.root, "dead", str(scratch)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        dead = hear(worker)
+        assert os.stat(dead).st_mode & 0o077 == 0
+        (scratch / "pydoit-sc-worker-notes").mkdir()  # somebody's own
+        with store.workspace("second", str(scratch)):
+            assert os.path.exists(f"{dead}/dead-1")
+        worker.kill()
+        worker.wait(30)
+    with store.workspace("third", str(scratch)) as third:
+        assert sorted(os.listdir(scratch)) == ["pydoit-sc-worker-notes", os.path.basename(third)]
+
+
+def test_a_record_is_of_one_attempt_while_another_worker_replaces_the_run(store: PosixStore) -> None:
+    root, enough = Path(store.root), Event()
+    for name, attempt, code in (("run", "failed", 4), ("other", "completed", 0)):
+        (root / name).mkdir(parents=True)
+        (root / name / "run.json").write_text(json.dumps({"attempt": attempt, "fingerprint": ""}))
+        (root / name / "status_code").write_text(str(code))
+
+    def swap() -> None:
+        while not enough.is_set():
+            assert exchange(f"{root}/run", f"{root}/other")
+
+    with ThreadPoolExecutor() as threads:
+        swapping = threads.submit(swap)
+        seen = {(record.code, record.attempt) for _ in range(3000) if (record := store.peek("run"))}
+        enough.set()
+        swapping.result()
+    assert seen == {(4, "failed"), (0, "completed")}
 
 
 def test_results_come_from_a_scratch_disk(tmp_path: Path) -> None:

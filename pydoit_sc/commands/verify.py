@@ -1,0 +1,88 @@
+"""`verify`: whether every finished run is as its `run.json` says, and what to do about those that are not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.common import OPT_REMOTE, Command
+from pydoit_sc.store import Store
+from pydoit_sc.store.manifest import digest, fault
+from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.project import Project
+
+
+class Verify(Command):
+    """Compare the files of finished runs with what is known of them."""
+
+    name = "verify"
+    doc_purpose = COMMANDS["verify"].purpose
+    doc_usage = "[RUN…]"
+    doc_description = (
+        "A finished run is whole if the files beside its status_code are those that its run.json lists, with their "
+        "sizes and, on an object store, the MD5 of their contents as the listing shows it; nothing else is read but "
+        "small files. Outputs that `sc` has written have no run.json, and cannot be verified.\n"
+        "\n"
+        "Exit code: 0 if every finished run is whole, 1 if one is not."
+    )
+    cmd_options = (
+        OPT_FILE,
+        OPT_REMOTE,
+        {
+            "name": "read",
+            "long": "read",
+            "type": bool,
+            "default": False,
+            "help": "also read the files whose MD5 the listing does not show: large ones, which were sent in parts",
+        },
+        {
+            "name": "repair",
+            "long": "repair",
+            "type": bool,
+            "default": False,
+            "help": "make runs that are not whole incomplete; what is there goes to the history",
+        },
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Print a line for every run that is not whole, and return the exit code."""
+        project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+        chosen = project.select(words) if words else list(project.batch.runs())
+        names = {run.key: stage.task_name(run) for stage, run in chosen}
+        store = project.store
+        whole, broken, unknown = 0, 0, 0
+        for key, found in store.contents(names):
+            read = _reader(store, key) if options["read"] else None
+            wrong = fault(found, read)
+            whole, unknown, broken = whole + (wrong == ""), unknown + (wrong is None), broken + bool(wrong)
+            if wrong:
+                print(f"{names[key]}: {wrong}" + (_repair(store, key) if options["repair"] else ""))
+        _tell(
+            {"whole": whole, "not whole": broken, "without a run.json that lists its files": unknown}, names
+        )
+        if broken and not options["repair"]:
+            print("`pydoit-sc verify --repair` makes runs that are not whole incomplete", file=sys.stderr)
+        return int(broken > 0)
+
+
+def _reader(store: Store, key: str) -> Callable[[str], str]:
+    def read(name: str) -> str:
+        with store.open(key, name) as file:
+            return digest(file)[1]
+
+    return read
+
+
+def _repair(store: Store, key: str) -> str:
+    return "; now incomplete" if store.forget(key) else ""
+
+
+def _tell(counts: Mapping[str, int], names: Mapping[str, str]) -> None:
+    finished = sum(counts.values())
+    shown = [f"{count:,} {word}" for word, count in counts.items() if count]
+    print(
+        f"{finished:,} of {len(names):,} runs are finished" + (f": {', '.join(shown)}" if shown else ""),
+        file=sys.stderr,
+    )

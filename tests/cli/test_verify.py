@@ -1,0 +1,72 @@
+"""`verify`: it finds what is not as it was published, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import HEAD, Box
+
+RUNS = (
+    HEAD
+    + '[runs.a]\ncmd = "echo {x}; echo r > $SATURN_RUN_LOCAL_RESULTS_DIR/r; exit {x}"\nmatrix = { x = [0, 1] }\n'
+)
+
+
+def _change_run_json(out: Path, **changes: object) -> None:
+    file = out / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut": (lambda out: (out / "stdout").write_text(""), "stdout: expected 2 bytes, found 0"),
+    "lost": (lambda out: (out / "results/r").unlink(), "results/r: missing"),
+    "added": (lambda out: (out / "results/more").write_text("x"), "results/more: not of the attempt"),
+    "swapped": (lambda out: (out / "status_code").write_text("7"), "status_code: expected 0, as run.json says, found 7"),
+    "no code": (lambda out: (out / "status_code").write_text("zero"), "status_code: expected 0 … 255, found b'zero'"),
+    "torn": (lambda out: (out / "run.json").write_text('{"att'), "run.json: torn, or not one of ours"),
+    "wrong kind": (lambda out: _change_run_json(out, files=[1]), "run.json: torn, or not one of ours"),
+}  # fmt: skip
+
+
+def test_all_is_whole(box: Box) -> None:
+    box.batchfile(RUNS)
+    assert box("verify").err == "0 of 2 runs are finished\n"
+    assert box("run").code == 1
+    done = box("verify")
+    assert (done.code, done.out, done.err) == (0, "", "2 of 2 runs are finished: 2 whole\n")
+    assert box("verify", "a:1").err == "1 of 1 runs are finished: 1 whole\n"
+    assert "no run or stage is named `b`" in box("verify", "b").refused()
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_found_and_repaired(box: Box, what: str) -> None:
+    box.batchfile(RUNS)
+    box("run")
+    damage, message = DAMAGE[what]
+    damage(box.folder / "out/a/0")
+    done = box("verify")
+    assert (done.code, done.out) == (1, f"a:0: {message}\n")
+    assert "1 whole, 1 not whole" in done.err
+    assert "verify --repair" in done.err
+    done = box("verify", "--repair")
+    assert (done.code, done.out) == (1, f"a:0: {message}; now incomplete\n")
+    assert not (box.folder / "out/a/0").exists()
+    assert box("verify").err == "1 of 2 runs are finished: 1 whole\n"
+    box("run")
+    assert box("verify").err == "2 of 2 runs are finished: 2 whole\n"
+
+
+def test_what_says_nothing_of_its_files_is_counted(box: Box) -> None:
+    box.batchfile(RUNS)
+    box("run")
+    (box.folder / "out/a/0/run.json").unlink()
+    said = json.loads((box.folder / "out/a/1/run.json").read_text())
+    del said["files"]
+    (box.folder / "out/a/1/run.json").write_text(json.dumps(said))
+    done = box("verify")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "2 of 2 runs are finished: 2 without a run.json that lists its files\n"
