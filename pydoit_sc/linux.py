@@ -1,4 +1,4 @@
-"""Four system calls that Python does not have."""
+"""Five system calls that Python does not have."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import struct
 _libc = ctypes.CDLL(None, use_errno=True)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _RESET_ON_FORK = 1
@@ -40,6 +41,11 @@ def exchange(a: str, b: str) -> bool:
 def adopt_orphans(yes: bool) -> None:
     """Make this process the new parent of its descendants' orphans, or stop being it."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
+def end_with_parent(signal: int) -> None:
+    """Let this process get a signal when the thread that started it ends; programs that it becomes by exec, too."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0)
 
 
 def wake_quickly() -> None:

@@ -6,12 +6,13 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydoit_sc.batch import Batch, Settings, Stage
 from pydoit_sc.batchfile.axes import Source
-from pydoit_sc.batchfile.errors import BatchfileError, did_you_mean
+from pydoit_sc.batchfile.errors import BatchfileError
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
@@ -19,7 +20,6 @@ from pydoit_sc.batchfile.runlist import LISTED, RUN, RunReader, listed_items
 from pydoit_sc.batchfile.schema import (
     BATCH,
     ENGINES,
-    SATURN,
     InvalidError,
     check_table,
     processes,
@@ -28,7 +28,8 @@ from pydoit_sc.batchfile.schema import (
 )
 from pydoit_sc.batchfile.stages import merged, read_stages
 
-_TABLES = ("batch", "runs", *ENGINES)
+_OURS = ("batch", "runs")
+_TABLES = (*_OURS, *ENGINES)
 _OF_BATCH = ("nprocs", "scale", "batch_size", "max_failures", "scratch", "durable", "storage_options")
 
 
@@ -61,8 +62,8 @@ def build(path: str | os.PathLike[str], override: str | None) -> Batch:
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
     data = notes.document.data
     for key, table in data.items():
-        if key not in _TABLES:
-            notes.add((key,), f"unknown table{did_you_mean(key, _TABLES)}")
+        if key not in _TABLES and key not in _engines_of_others():
+            notes.unknown((key,), "unknown table", key, _TABLES)
         elif key != "runs" and not isinstance(table, dict):
             notes.add((key,), f"expected a table, found {show(table)}")
     batch = data.get("batch", {})
@@ -81,11 +82,21 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
 
 
 def _engines(data: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    """Return the engines' tables; each engine's own are checked where its keys are known."""
-    tables = {key: data[key] for key in ENGINES if isinstance(data.get(key), dict)}
-    if "saturn" in tables:
-        tables["saturn"] = check_table(tables["saturn"], SATURN, notes, ("saturn",))
+    """Return the engines' tables; where their keys are not known here, the engine checks them."""
+    tables = {key: table for key, table in data.items() if key not in _OURS and isinstance(table, dict)}
+    for key, table in tables.items():
+        fields = ENGINES.get(key)
+        if fields is not None:
+            tables[key] = check_table(table, fields, notes, (key,))
     return tables
+
+
+@cache
+def _engines_of_others() -> frozenset[str]:
+    """Return the engines that other packages bring; to look for them takes milliseconds."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table that is not ours
+
+    return frozenset(entry_points(group="pydoit_sc.engines").names)
 
 
 def _stages(

@@ -9,17 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
+import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pydoit_sc.batch import Batch, Run, Settings, Stage
+from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
 from pydoit_sc.batchfile import load
 from pydoit_sc.batchfile.errors import BatchfileError, Problem
+from pydoit_sc.batchfile.schema import (
+    SETTINGS,
+    InvalidError,
+    absolute_path,
+    boolean,
+    failures,
+    mapping,
+    string,
+    strings,
+)
 from pydoit_sc.fingerprint import NOTHING, digest_env, digest_text
-from pydoit_sc.store import Record
+from pydoit_sc.store import Record, read_url
 
 OURS = "pydoit_sc"
 _SECRET = re.compile(r"secret|password|passphrase|token|credential|key", re.IGNORECASE)
@@ -43,28 +55,43 @@ class Chunk:
     runs: Sequence[ChunkRun]
     submission: str  # "" where there was none: a run list that somebody wrote
     always: bool  # the submission wants completed runs executed again
+    after: Sequence[str] = ()  # the stages that must be completed first: worker/earlier.py
+
+    @property
+    def id(self) -> str:
+        """A name that no other chunk has, of one path segment."""
+        text = "\0".join((self.submission, *(item.run.key for item in self.runs)))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def done(self, item: ChunkRun, record: Record | None) -> bool:
         """Say whether a worker that is started on this chunk has nothing to do for a run any more.
 
         A submission that executes completed runs again does so once: what it has completed itself is done.
         """
+        return self.completed(item.fingerprint, record)
+
+    def completed(self, fingerprint: str, record: Record | None) -> bool:
+        """Say whether a run's outcome is what this chunk's submission wants it to be."""
         if record is None or record.code != 0:
             return False
         if self.submission and record.submission == self.submission:
             return True
-        return not self.always and record.fingerprint in ("", item.fingerprint)
+        return not self.always and record.fingerprint in ("", fingerprint)
 
 
-def chunk_text(
+def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     batch: Batch,
     items: Sequence[tuple[Stage, Run, str]],
     *,
-    nprocs: int,
+    nprocs: int | str,
     submission: str,
     always: bool = False,
+    after: Sequence[str] = (),
 ) -> str:
-    """Return the text of a chunk of these runs, each with its stage and its fingerprint."""
+    """Return the text of a chunk of these runs, each with its stage and its fingerprint.
+
+    `nprocs` may be "cores" or "gpus", which only our worker knows; so is `after`, stages to be completed first.
+    """
     table: dict[int, int] = {}
     settings: list[dict[str, Any]] = []
     runs, ours = [], []
@@ -90,12 +117,31 @@ def chunk_text(
         "batch": batch.name,
         "durable": batch.durable,
         "scratch": batch.scratch,
-        "storage_options": _without_secrets(batch.storage_options),
+        "max_failures": _failures_to_json(batch.max_failures),
+        "storage_options": without_secrets(batch.storage_options),
+        "after": list(after),
         "settings": settings,
         "runs": ours,
     }
     whole = {"runs": runs, "remote_output_path": batch.remote_output_path, "nprocs": nprocs, OURS: extra}
     return json.dumps(whole, indent=1)
+
+
+def read_chunk_at(place: str, options: Mapping[str, Any]) -> Chunk:
+    """Read a chunk at a path or any URL; `options` are fsspec's, for the URL. Raises BatchfileError, StoreError."""
+    scheme, separator, path = place.partition("://")
+    if not separator or scheme in ("file", "local"):
+        return read_chunk(path if separator else place)
+    data = read_url(place, options)
+    with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
+        path = os.path.join(folder, posixpath.basename(place))
+        with open(path, "wb") as file:
+            file.write(data)
+        try:
+            return read_chunk(path)
+        except BatchfileError as error:
+            problems = [replace(problem, file=place) for problem in error.problems]
+            raise BatchfileError(problems, error.more) from error
 
 
 def read_chunk(path: str | os.PathLike[str]) -> Chunk:
@@ -135,20 +181,24 @@ def _ours(path: str | os.PathLike[str], batch: Batch, stage: Stage, outputs: lis
             # Our worker lets a run write into its attempt's own folder: the key is there for `sc`.
             ChunkRun(
                 replace(run, settings=settings[item["settings"]], local_results_dir=None),
-                str(item["name"]),
-                output,
-                str(item["fingerprint"]),
+                string(item["name"]),
+                string(output),
+                string(item["fingerprint"]),
             )
             for run, output, item in zip(stage.runs, outputs, extra["runs"], strict=True)
         ]
         ours = replace(
             batch,
-            name=str(extra["batch"]),
-            durable=bool(extra["durable"]),
-            scratch=extra["scratch"],
-            storage_options=dict(extra["storage_options"]),
+            name=string(extra["batch"]),
+            durable=boolean(extra["durable"]),
+            scratch=None if extra["scratch"] is None else absolute_path(extra["scratch"]),
+            max_failures=None if extra.get("max_failures") is None else failures(extra["max_failures"]),
+            storage_options=mapping(extra["storage_options"]),
         )
-        return Chunk(ours, runs, str(extra["submission"]), bool(extra["always"]))
+        after = strings(extra.get("after", []))
+        return Chunk(ours, runs, string(extra["submission"]), boolean(extra["always"]), after)
+    except InvalidError as error:
+        raise _error(path, f"`{OURS}`: {error.faults[0][1]}; split again") from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         wrong = (
             f"`{OURS}` is not what `pydoit-sc split` writes ({type(error).__name__}: {error}); split again"
@@ -156,16 +206,21 @@ def _ours(path: str | os.PathLike[str], batch: Batch, stage: Stage, outputs: lis
         raise _error(path, wrong) from error
 
 
-def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a store's options without those that may let someone in: a chunk travels, and is kept.
 
     A worker finds those where the cloud's own tools do, in its environment.
     """
     return {
-        name: _without_secrets(value) if isinstance(value, dict) else value
+        name: without_secrets(value) if isinstance(value, dict) else value
         for name, value in options.items()
         if not _SECRET.search(name)
     }
+
+
+def _failures_to_json(most: int | Share | None) -> int | str | None:
+    """Write as the batchfile does after how many failures a worker starts no further run; a share is of the chunk's."""
+    return f"{100 * most.value:.9f} %" if isinstance(most, Share) else most
 
 
 def _settings_to_json(settings: Settings) -> dict[str, Any]:
@@ -174,21 +229,14 @@ def _settings_to_json(settings: Settings) -> dict[str, Any]:
 
 
 def _settings_from_json(data: dict[str, Any]) -> Settings:
-    retry_on = data["retry_on"]
-    return Settings(
-        env={str(name): str(value) for name, value in data["env"].items()},
-        timeout=None if data["timeout"] is None else float(data["timeout"]),
-        grace=float(data["grace"]),
-        retries=int(data["retries"]),
-        retry_on=None if retry_on is None else frozenset(map(int, retry_on)),
-    )
+    return Settings(**{key: check(data[key]) for key, check in SETTINGS.items() if data[key] is not None})
 
 
 def _json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     with open(path, "rb") as file:
         try:
             data = json.load(file)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return data if isinstance(data, dict) else None
 

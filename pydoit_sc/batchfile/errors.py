@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pydoit_sc.errors import printable
+
 #: So many problems are told; the rest is counted.
 SHOWN = 20
+
+_LONGEST = 2000  # characters of a message: what was found may be a whole file
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = (self.file, self.line, self.column)
-        return f"{':'.join(str(part) for part in place if part is not None)}: {self.message}"
+        message = self.message if len(self.message) <= _LONGEST else f"{self.message[:_LONGEST]}…"
+        return printable(f"{':'.join(str(part) for part in place if part is not None)}: {message}")
 
 
 class BatchfileError(Exception):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydoit_sc.batchfile.axes import MOST, Source, read_axis
-from pydoit_sc.batchfile.errors import BatchfileError, did_you_mean
+from pydoit_sc.batchfile.errors import BatchfileError
 from pydoit_sc.batchfile.places import Where
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.schema import InvalidError, show
@@ -60,7 +60,7 @@ def expand(table: Mapping[str, Any], source: Source, notes: Notes, where: Where)
     included = _entries(table, "include", notes, where)
     for i, entry in enumerate(excluded):
         for key in entry.keys() - axes.keys():
-            notes.add((*where, "exclude", i, key), f"unknown axis{did_you_mean(key, axes)}")
+            notes.unknown((*where, "exclude", i, key), "unknown axis", key, axes)
     if notes.report.count > problems:
         return None
     sizes = [len(values) for values in axes.values()]

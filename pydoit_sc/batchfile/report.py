@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, Problem
+from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, Problem, did_you_mean
 from pydoit_sc.batchfile.places import Place, Where, find
 from pydoit_sc.batchfile.read import Document
 
@@ -71,6 +72,10 @@ class Notes:
     def add(self, where: Where, message: str, also: Where | None = None) -> None:
         """Note a problem with the value at `where`; `also` is a second place to quote."""
         self.report.add(self.document, where, message, also)
+
+    def unknown(self, where: Where, what: str, word: str, known: Iterable[str]) -> None:
+        """Note a word that is none of the known ones, and which was perhaps meant, where anybody will read it."""
+        self.add(where, f"{what}{did_you_mean(word, known) if self.report.count < SHOWN else ''}")
 
 
 def _problem(found: _Found, places: dict[Where, Place]) -> Problem:

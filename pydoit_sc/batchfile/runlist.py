@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydoit_sc.batch import PLAIN, Run, Settings, Stage
-from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.batchfile.names import check_name, nested, repeated
 from pydoit_sc.batchfile.places import Where
 from pydoit_sc.batchfile.remote import absolute_url
@@ -73,7 +72,7 @@ def _csv_items(notes: Notes) -> list[dict[str, Any]]:
     known = [key for key in LISTED if key not in _NOT_IN_CSV]
     unknown = [column for column in columns if column not in known]
     for column in unknown:
-        notes.add((), f"unknown column `{column}`{did_you_mean(column, known)}")
+        notes.unknown((), f"unknown column `{column[:60]}`", column, known)
     if rows and "cmd" not in columns:
         notes.add((), "no column `cmd` in the header row")
         return []
@@ -143,7 +142,10 @@ class RunReader:
         given = {key: value for key, value in item.items() if key not in self._simple and value is not None}
         try:
             word = repr(given)
-        except ValueError:  # an integer of thousands of digits, which no key takes
+        except (
+            ValueError,
+            RecursionError,
+        ):  # an integer of thousands of digits, or lists in lists: no key takes them
             word = ""
         if word in self._shared:
             return self._shared[word]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +12,6 @@ from typing import Any, cast
 
 from pydoit_sc.batch import Share
 from pydoit_sc.batchfile.durations import parse_duration
-from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.batchfile.places import Where
 from pydoit_sc.batchfile.report import Notes
 
@@ -20,6 +20,13 @@ Checker = Callable[[Any], Any]  # returns the value as the model wants it, or ra
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
 _LARGEST = 1_000_000_000
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
+_SLURM_TIME = re.compile(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}", re.ASCII)
+_GPUS = re.compile(r"([A-Za-z][\w.-]*:)?[1-9]\d*", re.ASCII)
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_DNS_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_LABEL = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_CORES = re.compile(r"[0-9]+(\.[0-9]+)?|[0-9]+m")
+_BYTES = re.compile(r"[0-9]+(\.[0-9]+)?(k|[MGTP]|[KMGTP]i)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -104,7 +111,8 @@ def environment(value: object) -> dict[str, str]:
         raise invalid("a table of environment variables", value)
     for name in value:
         if not isinstance(name, str) or not name or "=" in name or _CONTROL.search(name):
-            raise InvalidError(((str(name),), "not the name of an environment variable"))
+            key = name if isinstance(name, str) else show(name)
+            raise InvalidError(((key,), "not the name of an environment variable"))
     return cast("dict[str, str]", _each(value, _variable))
 
 
@@ -219,6 +227,98 @@ def script(value: object) -> str:
     return value
 
 
+def slurm_time(value: object) -> str:
+    """Check a walltime: minutes, or as `sbatch --time` takes it."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    if isinstance(value, str) and _SLURM_TIME.fullmatch(value):
+        return value
+    raise invalid('minutes, or "hours:minutes:seconds" or "days-hours:minutes:seconds"', value)
+
+
+def gpus(value: object) -> str:
+    """Check how many GPUs a machine is to have: a number, or a kind and a number, `a100:2`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    if isinstance(value, str) and _GPUS.fullmatch(value):
+        return value
+    raise invalid('an integer of at least 1, or "kind:number"', value)
+
+
+def numbers(value: object) -> dict[str, float]:
+    """Check a table of numbers above 0."""
+    return cast("dict[str, float]", _each(mapping(value), _positive))
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise invalid("a number above 0", value)
+    return value
+
+
+def dns_label(value: object) -> str:
+    """Check a name as Kubernetes takes it."""
+    if isinstance(value, str) and len(value) <= 63 and _DNS_LABEL.fullmatch(value):
+        return value
+    raise invalid("at most 63 small letters, digits and `-`, with a letter or digit at each end", value)
+
+
+def dns_name(value: object) -> str:
+    """Check the name of an object in Kubernetes."""
+    if isinstance(value, str) and _DNS_NAME.fullmatch(value):
+        return value
+    raise invalid("a name in Kubernetes: small letters, digits, `-` and `.`", value)
+
+
+def dns_names(value: object) -> tuple[str, ...]:
+    """Check a list of names of objects in Kubernetes."""
+    return tuple(_each(dict(enumerate(strings(value))), dns_name).values())
+
+
+def pod_cores(value: object) -> str:
+    """Check how many cores a pod has, as Kubernetes writes it."""
+    return _quantity(value, _CORES, 'a number of cores, or thousandths of one such as "500m"')
+
+
+def pod_memory(value: object) -> str:
+    """Check how much memory a pod has, as Kubernetes writes it."""
+    return _quantity(value, _BYTES, 'an amount of memory such as "4Gi"')
+
+
+def _quantity(value: object, pattern: re.Pattern[str], expected: str) -> str:
+    text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    if isinstance(text, str) and pattern.fullmatch(text) and re.search("[1-9]", text):
+        return text
+    raise invalid(expected, value)
+
+
+def labels(value: object) -> dict[str, str]:
+    """Check labels of Kubernetes."""
+    table = mapping(value)
+    for name in table:
+        prefix, _, label = name.rpartition("/")
+        if not _LABEL.fullmatch(label) or (prefix and not _DNS_NAME.fullmatch(prefix)):
+            raise InvalidError(((name,), "not the name of a label in Kubernetes"))
+    return cast("dict[str, str]", _each(table, _label))
+
+
+def _label(value: object) -> str:
+    if value == "" or (isinstance(value, str) and _LABEL.fullmatch(value)):
+        return value
+    raise invalid(
+        "a string of at most 63 letters, digits, `-`, `_` and `.`, as labels in Kubernetes are", value
+    )
+
+
+def volumes(value: object) -> dict[str, str]:
+    """Check which claims of persistent volumes are seen at which paths."""
+    table = mapping(value)
+    for path in table:
+        if not os.path.isabs(path) or ":" in path or _CONTROL.search(path):
+            raise InvalidError(((path,), "not an absolute path without `:`"))
+    return cast("dict[str, str]", _each(table, dns_name))
+
+
 def worker(value: object) -> str:
     """Check which program executes chunks."""
     if value not in ("pydoit-sc", "sc"):
@@ -260,7 +360,6 @@ STAGE: dict[str, Checker] = {
     **SETTINGS,
     "matrix": mapping,
 }
-ENGINES = ("saturn", "slurm", "dask", "sync")
 SATURN: dict[str, Checker] = {
     "recipe": string,
     "name": string,
@@ -274,6 +373,51 @@ SATURN: dict[str, Checker] = {
     "worker_install": script,
     "start": boolean,
 }
+SLURM: dict[str, Checker] = {
+    "partition": string,
+    "account": string,
+    "time": slurm_time,
+    "mem": string,
+    "cpus_per_task": integer(1),
+    "gpus_per_node": gpus,
+    "constraint": string,
+    "qos": string,
+    "job_name": string,
+    "options": strings,
+    "setup": script,
+    "worker": string,
+}
+DASK: dict[str, Checker] = {
+    "address": string,
+    "cluster": string,
+    "options": mapping,
+    "resources": numbers,
+}
+KUBERNETES: dict[str, Checker] = {
+    "image": string,
+    "namespace": dns_label,
+    "cpu": pod_cores,
+    "memory": pod_memory,
+    "gpus": integer(1),
+    "service_account": dns_name,
+    "secrets": dns_names,
+    "env": environment,
+    "labels": labels,
+    "node_selector": labels,
+    "volumes": volumes,
+}
+LOCAL: dict[str, Checker] = {}
+SYNC: dict[str, Checker] = {"dirs": strings, "exclude": strings, "to": string}
+
+#: The tables of engines; None: the engine checks its own.
+ENGINES: dict[str, dict[str, Checker] | None] = {
+    "local": LOCAL,
+    "saturn": SATURN,
+    "slurm": SLURM,
+    "dask": DASK,
+    "kubernetes": KUBERNETES,
+    "sync": SYNC,
+}
 
 
 def check_table(
@@ -284,7 +428,8 @@ def check_table(
     for key, value in table.items():
         check = fields.get(key) if isinstance(key, str) else None
         if check is None:
-            notes.add((*where, str(key)), f"unknown key{did_you_mean(str(key), fields)}")
+            name = key if isinstance(key, str) else show(key)
+            notes.unknown((*where, name), "unknown key", name, fields)
             continue
         try:
             checked[key] = check(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydoit_sc.batch import Run, Settings, Stage
 from pydoit_sc.batchfile.axes import Source
-from pydoit_sc.batchfile.errors import nearest
+from pydoit_sc.batchfile.errors import SHOWN, nearest
 from pydoit_sc.batchfile.matrix import Combinations, expand
 from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.places import Where
@@ -145,7 +145,7 @@ def _check_after(stages: Mapping[str, Mapping[str, Any]], notes: Notes) -> None:
             elif isinstance(other, str) and other in stages:
                 graph[name] = [*graph[name], other]
             elif isinstance(other, str):
-                near = nearest(other, stages)
+                near = nearest(other, stages) if notes.report.count < SHOWN else None
                 notes.add(where, f"no stage `{other}`" + (f"; did you mean `{near}`?" if near else ""))
     try:
         graphlib.TopologicalSorter(graph).prepare()

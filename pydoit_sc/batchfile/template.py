@@ -15,6 +15,9 @@ from pydoit_sc.batchfile.values import attribute, attributes, text
 
 _BRACES = "write `{{` and `}}` for braces"
 
+#: What a template may come to, all combinations together: a batch is held in memory.
+MOST_TEXT = 4_000_000_000  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -64,9 +67,11 @@ def render(pieces: list[Piece], combinations: Combinations, *, quote: bool) -> l
     """Return the text of every combination, values quoted for the shell if `quote`; raise ValueError."""
     inside = list(_inside_quotes(pieces)) if quote else [False] * len(pieces)
     columns: list[Iterable[str]] = []
+    room = MOST_TEXT
     for piece, in_quotes in zip(pieces, inside, strict=True):
         if isinstance(piece, str):
             columns.append(repeat(piece, combinations.count))
+            room = _left(room, len(piece) * combinations.count)
             continue
         texts = _texts(piece, combinations)
         if quote and not piece.raw:
@@ -74,8 +79,16 @@ def render(pieces: list[Piece], combinations: Combinations, *, quote: bool) -> l
             if in_quotes and quoted != texts:
                 _refuse_quotes(piece, texts, quoted)
             texts = quoted
-        columns.append(map(texts.__getitem__, combinations.columns[piece.axis]))
+        column = combinations.columns[piece.axis]
+        room = _left(room, sum(map(len, map(texts.__getitem__, column))))
+        columns.append(map(texts.__getitem__, column))
     return list(map("".join, zip(*columns, strict=True)))
+
+
+def _left(room: int, size: int) -> int:
+    if size > room:
+        raise ValueError(f"all combinations together come to more than {MOST_TEXT:,} characters")
+    return room - size
 
 
 def _texts(field: Field, combinations: Combinations) -> list[str]:
@@ -89,7 +102,7 @@ def _texts(field: Field, combinations: Combinations) -> list[str]:
     if NONE in column:
         lacking = combinations.describe(column.index(NONE))
         raise ValueError(f"`{{{field}}}` has no value in the combination {lacking}")
-    texts = []
+    texts, room = [], MOST_TEXT
     for value in combinations.values[field.axis]:
         try:
             found = attribute(value, field.attribute)
@@ -99,9 +112,11 @@ def _texts(field: Field, combinations: Combinations) -> list[str]:
             ) from None
         try:
             texts.append(text(found, field.spec))
+            room -= len(texts[-1])
         except (ValueError, TypeError, OverflowError, MemoryError) as error:
             spec = field.spec[:40]
             raise ValueError(f"`{{{field}:{spec}}}` cannot write {text(found)!r}: {error}") from None
+        _left(room, 0)
     return texts
 
 

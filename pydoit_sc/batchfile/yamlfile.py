@@ -21,7 +21,9 @@ _PYTHON_TAG = "tag:yaml.org,2002:python/"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is known only at run time
+class ShallowLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is known only at run time
+    """A loader that raises RecursionError where a document is nested too deeply."""
+
     depth = 0
 
     def descend_resolver(self, _parent: Node | None, _index: object) -> None:
@@ -33,6 +35,8 @@ class _Loader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is k
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
+
+class _Loader(ShallowLoader):
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         if len({key.value for key, _ in node.value if isinstance(key, ScalarNode)}) != len(node.value):
             _refuse_duplicates(node)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from pydoit_sc.batchfile.chunk import Chunk, ChunkRun, read_chunk
+from pydoit_sc.batchfile.chunk import Chunk, ChunkRun, read_chunk_at
 from pydoit_sc.commands import COMMANDS
 from pydoit_sc.commands.common import Command
-from pydoit_sc.commands.options import OPT_QUIET, parse_nprocs
-from pydoit_sc.store import Record, StoreError, open_store
+from pydoit_sc.commands.options import OPT_QUIET, parse_nprocs, parse_table
+from pydoit_sc.plan import failure_budget
+from pydoit_sc.store import HeldError, Store, StoreError, open_store
 from pydoit_sc.tasks.reporter import Lasting, Progress, failure_line, make_bar
-from pydoit_sc.worker.executor import Executor, Job, Limits
-from pydoit_sc.worker.gpus import slots
+from pydoit_sc.worker import allotment, earlier
+from pydoit_sc.worker.executor import Executor, Job, Limits, Result
+
+LOOK_AGAIN = 2.0  # seconds between two looks at a chunk that another worker has
 
 
 class Batch(Command):
@@ -24,11 +28,12 @@ class Batch(Command):
     doc_purpose = COMMANDS["batch"].purpose
     doc_usage = "CHUNK"
     doc_description = (
-        "Takes a chunk of `split`, ours or of the published `sc`, or a run list. What the chunk's submission has "
-        "completed already is not executed again.\n"
+        "Takes a chunk of `split`, ours or of the published `sc`, or a run list, by its path or URL. What the chunk's "
+        "submission has completed already is not executed again.\n"
         "\n"
         "Exit code: 0 when every run has been published, whatever its code (--strict: 1 if one failed), "
-        "2 if something could not be executed, 3 bad input, 128+n stopped by signal n."
+        "2 if something could not be executed, 3 bad input, 75 if the machine's time was too short for the rest, "
+        "1 if `max_failures` have failed and runs are left, 128+n stopped by signal n."
     )
     cmd_options = (
         {
@@ -46,20 +51,53 @@ class Batch(Command):
             "default": False,
             "help": "exit with 1 if a run failed",
         },
+        {
+            "name": "storage_options",
+            "long": "storage-options",
+            "type": str,
+            "default": "",
+            "help": "fsspec's, as JSON, to read a chunk at a URL",
+        },
         OPT_QUIET,
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Execute the chunk and return the exit code."""
         nprocs = parse_nprocs(options["nprocs"])
-        chunk = read_chunk(self.one(words, "a chunk"))
+        storage_options = parse_table(options["storage_options"], "--storage-options")
+        chunk = read_chunk_at(self.one(words, "a chunk"), storage_options)
         return execute_chunk(chunk, nprocs, strict=options["strict"], quiet=options["quiet"])
 
 
 def execute_chunk(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
-    """Execute what is left of a chunk, showing progress, and return the exit code; raises StoreError."""
+    """Execute what is left of a chunk, showing progress, and return the exit code; raises StoreError.
+
+    Where another worker is at it, and the store cannot have two, that one's end is waited for.
+    """
+    said = ""
+    while True:
+        try:
+            return _execute(chunk, nprocs, strict=strict, quiet=quiet)
+        except HeldError as error:
+            if str(error) != said:
+                said = str(error)
+                print(f"{said}; waiting for its end", file=sys.stderr, flush=True)
+            time.sleep(LOOK_AGAIN)
+
+
+def _execute(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
     batch = chunk.batch
     store = open_store(batch.remote_output_path, batch.storage_options, durable=batch.durable)
+    if chunk.after:
+        runs, known = earlier.read_earlier(store, chunk)
+        if left := earlier.incomplete(chunk, runs, known):
+            which = ", ".join(f"{count:,} of `{stage}`" for stage, count in left.items())
+            print(
+                f"ERROR: nothing is executed: runs that must come first are not completed: {which}",
+                file=sys.stderr,
+            )
+            return 2
+        chunk = earlier.with_attempts(chunk, known)
     records = store.scan(item.run.key for item in chunk.runs)
     todo = [item for item in chunk.runs if not chunk.done(item, records.get(item.run.key))]
     bar, progress = make_bar(Lasting(sys.stdout), quiet=quiet), Progress()
@@ -68,26 +106,62 @@ def execute_chunk(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool
         bar.line(f"{len(todo):,} of {len(chunk.runs):,} runs to execute")
     if not todo:
         return 0
-    count, gpus = slots(nprocs or batch.nprocs)
-    executor: Executor[ChunkRun] = Executor(store, Limits(count, None, gpus, batch.scratch), chunk.submission)
+    count, gpus = allotment.slots(nprocs or batch.nprocs)
+    limits = Limits(count, failure_budget(batch), gpus, batch.scratch, allotment.end_of_time())
+    executor: Executor[ChunkRun] = Executor(store, limits, chunk.submission, chunk.id)
+    gained = 0
     try:
-        for result in executor.run(_jobs(todo, records)):
+        for result in executor.run(_jobs(store, chunk, todo, progress)):
+            gained += _is_gain(chunk, result)
             progress.running = executor.running
-            if result.record is not None and result.record.code == 0:
+            if result.record is None:
+                continue  # neither done nor failed: the worker's error, told at the end
+            if result.record.code == 0:
                 progress.done += 1
             else:
                 progress.failed += 1
                 bar.line(failure_line(result.job.tag.name, result))
             bar.update(progress)
+    except HeldError:
+        raise
     except StoreError as error:
         executor.error = str(error)
     bar.close(progress)
+    if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
+        _start_again(gained)
     return _exit_code(executor, progress, strict=strict)
 
 
-def _jobs(todo: list[ChunkRun], records: dict[str, Record]) -> Iterator[Job[ChunkRun]]:
+def _is_gain(chunk: Chunk, result: Result[ChunkRun]) -> bool:
+    """Say whether a run has an outcome that it cannot get a second time: completed, or its submission's first."""
+    if result.record is None:
+        return False
+    known = result.job.known
+    return result.record.code == 0 or known is None or known.submission != chunk.submission
+
+
+def _start_again(gained: int) -> None:
+    """Have a scheduler that can do so start this worker again; not if it would never come to an end."""
+    if not allotment.can_start_again():
+        return
+    if not gained:
+        print("no run has ended within this job's time, so it is not queued again", file=sys.stderr)
+        return
+    print("this job is to be queued again, for what is left", file=sys.stderr, flush=True)
+    if not allotment.start_again():
+        print("Slurm has refused to queue it again: what is left needs another submission", file=sys.stderr)
+
+
+def _jobs(store: Store, chunk: Chunk, todo: list[ChunkRun], progress: Progress) -> Iterator[Job[ChunkRun]]:
+    """Yield the jobs of a chunk, less those that a worker that was at it before has completed meanwhile."""
+    records = store.scan(item.run.key for item in todo)
     for item in todo:
-        yield Job(item.run, item.output, item.fingerprint, records.get(item.run.key), item)
+        record = records.get(item.run.key)
+        if chunk.done(item, record):
+            progress.to_execute -= 1
+            progress.skipped += 1
+        else:
+            yield Job(item.run, item.output, item.fingerprint, record, item)
 
 
 def _exit_code(executor: Executor[ChunkRun], progress: Progress, *, strict: bool) -> int:
@@ -98,4 +172,13 @@ def _exit_code(executor: Executor[ChunkRun], progress: Progress, *, strict: bool
     if executor.error:
         print(f"ERROR: {executor.error}", file=sys.stderr)
         return 2
+    count = progress.to_execute - progress.finished
+    left = f"{count:,} run{'s are' if count > 1 else ' is'} left"
+    if executor.out_of_time:
+        print(f"{left}: the time of this machine is nearly over", file=sys.stderr)
+        return allotment.OUT_OF_TIME
+    if executor.failed_too_often and count:
+        failures = f"{executor.failures:,} failure{'s' * (executor.failures > 1)}"
+        print(f"{left}: stopped after {failures} (`max_failures`)", file=sys.stderr)
+        return 1
     return int(strict and progress.failed > 0)

@@ -3,10 +3,14 @@
 Each command is a session of its own, so that all it starts can be signalled together, and this process is their
 subreaper: what a command leaves behind, a daemon in another session included, becomes our child when its parent
 ends, and is found among our children.
+
+An OSError that a method raises is the worker's own trouble: no file descriptors, no memory, no /proc. Nothing is then
+concluded from what could not be read.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -19,6 +23,7 @@ from types import FrameType
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
 from pydoit_sc.worker import guardian
+from pydoit_sc.worker.sessions import Sessions
 
 #: Names the worker in the environment of its runs, and the attempt a process belongs to.
 WORKER_VARIABLE = "PYDOIT_SC_WORKER"
@@ -31,6 +36,14 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
 _LOADING = 5  # milliseconds in which a new process comes to have its environment
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
+# What a look at a process answers that has ended meanwhile, or that is not ours to see.
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+_NO_PROCESS = (
+    errno.EAGAIN,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+)  # other errors of a spawn are of its files
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +58,11 @@ class Exit:
 
 
 class Processes:
-    """The processes of one worker; used from the main thread, within `session()`."""
+    """The processes of one worker; used from the main thread, within `session()`. Raises OSError."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
+        self._sessions = Sessions()
         self._wake_r, self._wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
@@ -59,25 +73,26 @@ class Processes:
         self._live: dict[int, str] = {}  # the attempt of each run that was spawned and has not ended
         self._asked: set[int] = set()  # those that were asked to stop, and have their grace
         self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest
+        self._adopted: dict[int, str] = {}  # the live attempt that a child belongs to which is not its shell
         self._children = _open_children()
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """Take over signals and orphans, and start the guardian; give all of it back at the end."""
-        adopt_orphans(True)
-        wake_quickly()
         for name in os.listdir("/proc/self/fd"):  # what we were given is not for our runs
             if int(name) > 2:
                 with suppress(OSError):
                     os.set_inheritable(int(name), False)
+        self._others = self._list_children()
+        self._guardian_pipe, pipe_w = os.pipe2(os.O_CLOEXEC)
+        adopt_orphans(True)
+        wake_quickly()
         heeded = [signal.SIGCHLD, *STOP_SIGNALS]
         if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
             heeded.remove(signal.SIGHUP)
         handlers = {number: signal.signal(number, self._note) for number in heeded}
         mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, heeded)
         wakeup = signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
-        self._others = self._list_children()
-        self._guardian_pipe, pipe_w = os.pipe2(os.O_CLOEXEC)
         try:
             self._spawn_guardian()
             yield
@@ -94,6 +109,7 @@ class Processes:
             adopt_orphans(False)
             os.close(self._wake_r)
             os.close(self._wake_w)
+            self._sessions.close()
             if self._children is not None:
                 os.close(self._children)
 
@@ -107,20 +123,26 @@ class Processes:
 
         `env` names the attempt by ATTEMPT_VARIABLE.
         """
-        pid = os.posix_spawn(
-            "/bin/sh",
-            ("/bin/sh", "-c", "--", cmd),
-            env,
-            file_actions=(
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, stdout, _APPEND, 0o644),
-                (os.POSIX_SPAWN_OPEN, 2, stderr, _APPEND, 0o644),
-            ),
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_DEFAULTS,
-        )
+        try:
+            pid = os.posix_spawn(
+                "/bin/sh",
+                ("/bin/sh", "-c", "--", cmd),
+                env,
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, stdout, _APPEND, 0o644),
+                    (os.POSIX_SPAWN_OPEN, 2, stderr, _APPEND, 0o644),
+                ),
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULTS,
+            )
+        except OSError as error:
+            if error.errno not in _NO_PROCESS:
+                error.filename = stdout
+            raise
         self._live[pid] = env[ATTEMPT_VARIABLE]
+        self._sessions.add(pid)
         return pid
 
     def wait(self, timeout: float | None) -> None:
@@ -155,7 +177,8 @@ class Processes:
             if pid == self._guardian:
                 self._replace_guardian(status)
             if pid not in self._live:
-                continue  # adopted: a process that some run left behind
+                self._adopted.pop(pid, None)  # a process that some run left behind
+                continue
             code = os.waitstatus_to_exitcode(status)
             exit_ = Exit(
                 pid,
@@ -175,23 +198,31 @@ class Processes:
         """Say whether processes of a run are left whose shell has ended."""
         me, ours = os.getpid(), {*self._live, self._guardian, *self._others}
         return any(
-            session == pid or _belongs(child, {pid: self._live[pid]})
+            session == pid or self._attempt_of(child) == self._live[pid]
             for child, (parent, session) in _processes().items()
             if parent == me and child not in ours
         )
 
     def _ended(self, exit_: Exit) -> Exit:
         del self._live[exit_.pid]
+        self._sessions.remove(exit_.pid)
         self._asked.discard(exit_.pid)
         self.kill_leftovers()
         return exit_
 
     def kill_all(self) -> None:
-        """Kill every run, whole."""
-        self.signal(signal.SIGKILL)
-        self._live.clear()
-        self._lingering.clear()
-        self.kill_leftovers()
+        """Kill every run, whole; never raises."""
+        shells = list(self._live)
+        try:
+            self.signal(signal.SIGKILL)
+            self._live.clear()
+            self._lingering.clear()
+            self.kill_leftovers()
+        except OSError:  # what belongs to them cannot be read here; the guardian tries when its pipe ends
+            self._guardian = 0
+            for pid in shells:
+                with suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)
 
     def kill_leftovers(self) -> None:
         """Kill our children that belong to no live run.
@@ -202,8 +233,8 @@ class Processes:
         until = time.monotonic() + _UNKILLABLE
         expected = len(self._live) - len(self._lingering) + bool(self._guardian)
         while len(children := self._list_children()) > expected:
-            known = {*self._live, self._guardian, *self._others}
-            left = [pid for pid in children if pid not in known and not _belongs(pid, self._live)]
+            known, live = {*self._live, self._guardian, *self._others}, set(self._live.values())
+            left = [pid for pid in children - known if self._attempt_of(pid) not in live]
             if not left or time.monotonic() > until:
                 return
             for pid in left:
@@ -211,6 +242,16 @@ class Processes:
                     os.kill(pid, signal.SIGKILL)
             for pid in left:
                 _reap_one(pid, until)
+                self._adopted.pop(pid, None)
+
+    def _attempt_of(self, child: int) -> str | None:
+        """Return the live attempt that a child of ours belongs to; remembered, since reading it is slow."""
+        if child not in self._adopted:
+            attempt = _attempt_told_by(child, self._live)
+            if attempt not in self._live.values():
+                return None
+            self._adopted[child] = attempt
+        return self._adopted[child]
 
     def signal(self, number: int, pids: Collection[int] | None = None) -> None:
         """Send a signal to each of these runs, or to all, whole: its session and all that descends from it."""
@@ -233,7 +274,10 @@ class Processes:
             sys.executable,
             (sys.executable, "-I", "-S", guardian.__file__, mark),
             {},
-            file_actions=((os.POSIX_SPAWN_DUP2, self._guardian_pipe, 0),),
+            file_actions=(
+                (os.POSIX_SPAWN_DUP2, self._guardian_pipe, 0),
+                (os.POSIX_SPAWN_DUP2, self._sessions.fd, guardian.TABLE),
+            ),
             setsid=True,
             setsigmask=(),
             setsigdef=_DEFAULTS,
@@ -278,14 +322,17 @@ def _reap_one(pid: int, until: float) -> None:
         time.sleep(0.0005)
 
 
-def _belongs(pid: int, live: Mapping[int, str]) -> bool:
+def _attempt_told_by(pid: int, live: Mapping[int, str]) -> str:
+    """Return the attempt that a process is of, by its session or its environment; "" where neither tells."""
     try:
-        if os.getsid(pid) in live:
-            return True
+        session = os.getsid(pid)
+        if session in live:
+            return live[session]
         variables = _environment(pid)
-    except OSError:
-        return False
-    return any(os.fsencode(f"{ATTEMPT_VARIABLE}={attempt}") in variables for attempt in live.values())
+    except _GONE:
+        return ""
+    prefix = os.fsencode(f"{ATTEMPT_VARIABLE}=")
+    return next((os.fsdecode(text[len(prefix) :]) for text in variables if text.startswith(prefix)), "")
 
 
 def _environment(pid: int) -> list[bytes]:
@@ -309,7 +356,7 @@ def _processes() -> dict[int, tuple[int, int]]:
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     fields = file.read().rpartition(b")")[2].split()
-            except OSError:
+            except _GONE:
                 continue
             found[int(name)] = (int(fields[1]), int(fields[3]))
     return found

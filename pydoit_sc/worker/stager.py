@@ -7,6 +7,7 @@ caller's: they are quick, and threads that take turns at many quick calls cost m
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import signal
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from pydoit_sc.errors import reason
 from pydoit_sc.store import Finished, Staged, Store, StoreError
 from pydoit_sc.store.copying import copy_tree
 from pydoit_sc.store.layout import RESULTS
@@ -36,13 +38,14 @@ class Stager(Generic[T]):
         self._threads: list[threading.Thread] = []
 
     def put(self, finished: Finished, item: T) -> None:
-        """Have an attempt staged; `item` comes back with the answer."""
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._work, daemon=True) for _ in range(self._store.stagers)
-            ]
-            for thread in self._threads:
+        """Have an attempt staged; `item` comes back with the answer. Raises OSError where no thread can be started."""
+        while len(self._threads) < self._store.stagers:
+            thread = threading.Thread(target=self._work, daemon=True)
+            try:
                 thread.start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, "cannot start a thread") from error
+            self._threads.append(thread)
         self.pending += 1
         self._in.put((finished, item))
 
@@ -91,4 +94,6 @@ class Stager(Generic[T]):
                     copy_tree(attempt.results, f"{attempt.folder}/{RESULTS}")
             return self._store.stage(attempts)
         except (StoreError, OSError) as error:  # shutil.Error is an OSError
-            return [StoreError(str(error))] * len(attempts)
+            return [StoreError(reason(error))] * len(attempts)
+        except Exception as error:  # a thread that died of it would be waited for without end
+            return [StoreError(f"{type(error).__name__}: {error}")] * len(attempts)

@@ -143,6 +143,31 @@ sys.exit(code)
     assert peaks[1] - peaks[0] < 10_000  # KiB
 
 
+def test_a_flood_of_output_costs_the_worker_no_memory(place: Workplace) -> None:
+    # A night's test has 5 GB of it.
+    size = 5_000_000_000 if os.environ.get("PYDOIT_SC_NIGHTLY") == "1" else 300_000_000
+    peak = "import sys; from pydoit_sc.cli import main; code = main(sys.argv[1:]); "
+    peak += 'print(open("/proc/self/status").read()); sys.exit(code)'
+    runs = {"flood": f"head -c {size} /dev/zero", "noise": f"head -c {size // 10} /dev/zero >&2; exit 1"}
+    done = subprocess.run(
+        [sys.executable, "-c", peak, "batch", str(place.chunk(runs))],
+        env=place.env, cwd=place.folder, stdout=subprocess.PIPE, text=True, timeout=1800, check=True,
+    )  # fmt: skip
+    assert (place.out / "flood/stdout").stat().st_size == size
+    assert (place.out / "noise/stderr").stat().st_size == size // 10
+    assert place.codes() == {"flood": 0, "noise": 1}
+    (kibibytes,) = (int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("VmHWM"))
+    assert kibibytes < 150_000
+
+
+def test_a_daemon_that_holds_stdout_delays_nothing(place: Workplace) -> None:
+    daemon = "setsid sh -c 'echo up; sleep 300; echo late' & sleep 0.1"
+    start = time.monotonic()
+    place.work(place.chunk({"run": daemon}))
+    assert time.monotonic() - start < QUICK
+    assert place.read("run") == b"up\n"
+
+
 def test_every_exit_code_is_published_as_it_is(place: Workplace) -> None:
     runs = {f"exit {code}": f"exit {code}" for code in range(256)}
     deaths = (1, 2, 3, 4, 6, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 31)

@@ -127,6 +127,25 @@ def test_nothing_survives_a_killed_worker(place: Workplace, mark: str, how: str)
     assert os.listdir(place.out / ".pydoit_sc/attempts") == []
 
 
+def test_a_run_without_its_environment_does_not_survive_a_killed_worker(place: Workplace) -> None:
+    told = 'echo $$ >> "$HERE/pids"; echo up > "$EVENTS"; '
+    runs = {
+        "shell": told + "exec env -i sleep 300",
+        "below": told + "env -i sh -c 'sleep 300 & echo $! >> pids; echo up > events; wait' & wait",
+        "other session": told + "env -i setsid -w sh -c 'echo $$ >> pids; echo up > events; exec sleep 300'",
+        "ended": "exit 0",
+    }
+    worker = place.start(place.chunk(runs, nprocs=4))
+    place.hear(5)
+    await_(lambda: place.code("ended") == 0)
+    pids = place.lines("pids")
+    assert len(pids) == 5
+    await_(lambda: sum(command(int(pid)).startswith(b"sleep") for pid in pids) == 3)
+    worker.kill()
+    finish(worker, -signal.SIGKILL)
+    await_(lambda: not any(map(alive, pids)), QUICK)
+
+
 ABANDONED = """
 import sys
 from pydoit_sc.batch import Run, Settings

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydoit_sc.batch import Batch, Run, Settings, Stage
+from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
 from pydoit_sc.batchfile.chunk import chunk_text
 
 PATIENCE = 60.0  # seconds until a test gives up: generous, since other things may run on the machine
@@ -27,6 +27,7 @@ class Workplace:
     folder: Path
     durable: bool = False
     scratch: str | None = None
+    max_failures: int | Share | None = None
     env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,7 +64,13 @@ class Workplace:
         path = self.folder / f"{submission}.json"
         stage = Stage("runs", listed)
         batch = Batch(
-            "test", path, f"file://{self.out}", (stage,), durable=self.durable, scratch=self.scratch
+            "test",
+            path,
+            f"file://{self.out}",
+            (stage,),
+            durable=self.durable,
+            scratch=self.scratch,
+            max_failures=self.max_failures,
         )
         items = [(stage, run, f"fingerprint of {run.name}") for run in listed]
         path.write_text(chunk_text(batch, items, nprocs=nprocs, submission=submission, always=always))

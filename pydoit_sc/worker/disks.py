@@ -1,0 +1,50 @@
+"""Whether a disk that runs write to is full: what ends then says nothing of its run.
+
+A run whose disk is full may have been cut and yet exit with 0, or have failed for no fault of its own. Nobody tells
+the worker; it looks at the file systems itself, with `statvfs`. A disk counts as full a little early, and by what is
+left for everybody, as `df` shows it: what is reserved for root is not counted on, since a container's root, or root on
+NFS, may not use it, and since ext4 keeps some of it even from the real one.
+
+Not seen are a disk that was full for a moment between two looks, a user's quota (EDQUOT), and one full server of a
+file system with many (Lustre). Where a quota is used up, the worker's own writes of the run's last files fail, as a rule.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+_LITTLE = 4 << 20  # bytes; less than this left is full
+_LITTLE_OF = 64  # on a small disk: a part of it
+
+
+class Disks:
+    """The file systems of some folders; they are held open until `close`."""
+
+    def __init__(self) -> None:
+        self._folders: dict[int, tuple[int, str]] = {}  # by device: a descriptor, and the folder it is of
+
+    def watch(self, folder: str) -> None:
+        """Look at a folder's file system from now on; raises OSError."""
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self._folders.setdefault(os.fstat(fd).st_dev, (fd, folder))[0] != fd:
+            os.close(fd)
+
+    def full(self) -> str:
+        """Say which file system is full; "" if none is. Raises OSError."""
+        for fd, folder in self._folders.values():
+            now = os.statvfs(fd)
+            size = now.f_blocks * now.f_frsize  # 0 where the file system does not say
+            left = now.f_bavail * now.f_frsize
+            if size and left <= min(_LITTLE, size // _LITTLE_OF):
+                return f"{folder}: the disk is full ({left >> 10:,} of {size >> 10:,} KiB left)"
+            if now.f_files and not now.f_favail:  # btrfs and FAT have no inodes to count
+                return f"{folder}: the disk is full (no inode left of {now.f_files:,})"
+        return ""
+
+    def close(self) -> None:
+        """Let go of the file systems."""
+        for fd, _ in self._folders.values():
+            with suppress(OSError):
+                os.close(fd)
+        self._folders.clear()
