@@ -1,11 +1,12 @@
 """Which runs a submission takes, and its chunks: the same for every engine that hands them to many machines.
 
-The chunks of a submission have no order among them. So a stage that comes `after` another one is left for a later
-submission, until every run of the stages before it is completed.
+Chunks have no order among them, but some engines start a group of chunks when the one before has ended. For the
+others, a stage that comes `after` another one is left for a later submission, until every run before it is completed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Batch, Run, Stage, Status
 from pydoit_sc.batchfile.chunk import OURS, chunk_text
+from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, in_order
 
 #: A run with its stage and its fingerprint.
@@ -39,23 +41,37 @@ class Choice:
     """The runs of a submission, in their order."""
 
     items: list[Item] = field(default_factory=list)
+    later: list[list[Item]] = field(
+        default_factory=list
+    )  # group by group, those that come after the ones before
     scheduled: int = 0  # how many there were before `at_most`
     found: dict[Status, int] = field(default_factory=dict)  # how many there are; {} where nobody has looked
     waiting: dict[str, str] = field(default_factory=dict)  # stage → the one that it waits for
 
+    @property
+    def groups(self) -> list[list[Item]]:
+        """All runs; a group may start when the ones before it have ended."""
+        return [group for group in (self.items, *self.later) if group]
 
-def choose(ledger: Ledger, wanted: Wanted) -> Choice:
+
+def choose(ledger: Ledger, wanted: Wanted, *, ordered: bool = False) -> Choice:
     """Choose the runs of a submission: in each stage, the seed's order where it matters how runs stand.
 
-    Raises MissingFileDepError.
+    A stage that comes after one with runs to execute waits for a later submission; with `ordered` it is in this one,
+    in a later group, unless an earlier stage has yet to make one of its `file_dep`. Raises MissingFileDepError.
     """
     choice = Choice()
-    busy: set[str] = set()
+    depth: dict[str, int] = {}  # of each stage with runs to execute: how many groups are before it
     for stage in in_order(ledger.batch.stages):
-        before = next((name for name in stage.after if name in busy), None)
-        if before is not None:
-            choice.waiting[stage.name] = before
-            busy.add(stage.name)
+        before = [name for name in stage.after if name in depth or name in choice.waiting]
+        if before:
+            hindered = next((name for name in before if name in choice.waiting), None)
+            items = _all_items(ledger, stage) if ordered and hindered is None else None
+            if items is None:
+                choice.waiting[stage.name] = (ordered and hindered) or before[0]
+            else:
+                depth[stage.name] = 1 + max(depth[name] for name in before)
+                _put(choice.later, depth[stage.name] - 1, items)
             continue
         groups = {Status.COMPLETED: list(stage.runs)} if wanted.everything else _by_status(ledger, stage)
         for status, runs in groups.items():
@@ -64,11 +80,25 @@ def choose(ledger: Ledger, wanted: Wanted) -> Choice:
             if _takes(wanted, status):
                 choice.items += ((stage, run, ledger.fingerprint(stage, run)) for run in runs)
             if runs and (status is not Status.COMPLETED or wanted.completed):
-                busy.add(stage.name)
+                depth[stage.name] = 0
     choice.scheduled = len(choice.items)
     if wanted.at_most is not None:
         del choice.items[wanted.at_most :]
     return choice
+
+
+def _all_items(ledger: Ledger, stage: Stage) -> list[Item] | None:
+    """Return all runs of a stage; None if one depends on a file that is not there yet."""
+    try:
+        return [(stage, run, ledger.fingerprint(stage, run)) for run in stage.runs]
+    except MissingFileDepError:
+        return None
+
+
+def _put(later: list[list[Item]], place: int, items: list[Item]) -> None:
+    while len(later) <= place:
+        later.append([])
+    later[place] += items
 
 
 def _by_status(ledger: Ledger, stage: Stage) -> dict[Status, list[Run]]:
@@ -92,18 +122,45 @@ def new_submission() -> str:
 class Shape:
     """How runs are put into chunks."""
 
-    nprocs: int  # runs at once on a machine
+    nprocs: int | str  # runs at once on a machine; "cores" or "gpus": as many as the machine has
     size: int  # runs in a chunk
     always: bool  # completed runs are executed again
 
 
-def chunk_texts(batch: Batch, items: Sequence[Item], shape: Shape, submission: str) -> list[str]:
-    """Return the texts of a submission's chunks."""
+def chunk_texts(
+    batch: Batch, items: Sequence[Item], shape: Shape, submission: str, after: Sequence[str] = ()
+) -> list[str]:
+    """Return the texts of chunks of these runs, which come after these stages."""
     parts = (items[start : start + shape.size] for start in range(0, len(items), shape.size))
     return [
-        chunk_text(batch, part, nprocs=shape.nprocs, submission=submission, always=shape.always)
+        chunk_text(batch, part, nprocs=shape.nprocs, submission=submission, always=shape.always, after=after)
         for part in parts
     ]
+
+
+def group_texts(batch: Batch, choice: Choice, shape: Shape, submission: str) -> list[list[str]]:
+    """Return the texts of a submission's chunks, group by group; in later groups each stage has its own."""
+    texts = [chunk_texts(batch, choice.items, shape, submission)]
+    for group in choice.later:
+        stages = (list(items) for _, items in itertools.groupby(group, lambda item: item[0].name))
+        texts.append(
+            [
+                text
+                for items in stages
+                for text in chunk_texts(batch, items, shape, submission, items[0][0].after)
+            ]
+        )
+    return [group for group in texts if group]
+
+
+def earlier_runs(ledger: Ledger, choice: Choice) -> dict[str, dict[str, str]]:
+    """Return the fingerprints of the runs that later groups come after, by stage and key."""
+    names = {name for group in choice.later for stage, _, _ in group for name in stage.after}
+    return {
+        stage.name: {run.key: ledger.fingerprint(stage, run) for run in stage.runs}
+        for stage in ledger.batch.stages
+        if stage.name in names
+    }
 
 
 def same_plan(old: Sequence[str], new: Sequence[str]) -> bool:

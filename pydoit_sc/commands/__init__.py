@@ -40,6 +40,11 @@ COMMANDS = {
         "show or follow what a run writes",
         ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
     ),
+    "verify": Entry(
+        "pydoit_sc.commands.verify:Verify",
+        "say which finished runs are not whole",
+        ("verify", "verify --repair 'month:2012-*'"),
+    ),
     "clean": Entry(
         "pydoit_sc.commands.stock:Clean", "remove outputs", ("clean month:2012-01", "clean --dry-run")
     ),
@@ -58,11 +63,12 @@ COMMANDS = {
     ),
     "split": Entry(
         "pydoit_sc.commands.split:Split",
-        "write chunks, and the recipe of a Saturn Cloud job that executes them",
+        "write chunks, and the Saturn Cloud recipe or Kubernetes manifest of a job that executes them",
         (
             "split recipe.yaml jobs.yaml --nprocs 8 --scale 2 --sync /home/jovyan/workspace/sctest/",
             "split recipe.yaml jobs.yaml --skip-completed",
             "split",
+            "split --engine kubernetes",
         ),
     ),
     "apply": Entry(
@@ -72,8 +78,18 @@ COMMANDS = {
     ),
     "submit": Entry(
         "pydoit_sc.commands.submit:Submit",
-        "split, send the code, apply and start, all in one",
-        ("submit --wait", "submit --always"),
+        "split, send the code, hand over to an engine, all in one",
+        ("submit --wait", "submit --engine local --wait", "submit --engine slurm"),
+    ),
+    "submissions": Entry(
+        "pydoit_sc.commands.submissions:Submissions",
+        "list submissions, and how they stand",
+        ("submissions", "submissions --all"),
+    ),
+    "cancel": Entry(
+        "pydoit_sc.commands.cancel:Cancel",
+        "end a submission",
+        ("cancel", "cancel 20260131-235959-1a2b3c"),
     ),
     "clone": Entry(
         "pydoit_sc.commands.clone:Clone",

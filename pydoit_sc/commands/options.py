@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getopt
+import json
 from typing import Any
 
 from doit.cmdparse import CmdParse, CmdParseError
@@ -72,3 +73,14 @@ def parse_nprocs(value: str | int | None) -> int | None:
     if str(value).isdecimal() and int(value):
         return int(value)
     raise InvalidCommand(f"-n: expected how many runs at once, 1 or more, found `{value}`")
+
+
+def parse_table(value: str, option: str) -> dict[str, Any]:
+    """Return the table that an option gives as JSON, an empty one if it is not given; raises InvalidCommand."""
+    try:
+        table = json.loads(value or "{}")
+    except ValueError:
+        table = None
+    if not isinstance(table, dict):
+        raise InvalidCommand(f"{option}: expected a table as JSON, found `{value}`")
+    return table

@@ -1,4 +1,4 @@
-"""`split`: a batch and a recipe to chunks and the recipe of the job that executes them."""
+"""`split`: a batch to chunks, and the recipe or manifest of the job that executes them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
+from doit.exceptions import InvalidCommand
+
 from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_ALWAYS, OPT_BASE_URL, OPT_REMOTE, OPT_SYNC, Command, parse_count
+from pydoit_sc.commands.common import (
+    OPT_ALWAYS,
+    OPT_BASE_URL,
+    OPT_REMOTE,
+    OPT_SYNC,
+    Command,
+    parse_choice,
+    parse_count,
+)
+from pydoit_sc.engines.handover import make_draft, put
+from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger
 from pydoit_sc.saturn.job import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.saturn.job import Submission, Wishes, assemble, stage_all, unless_changed, wishes_of, write
-from pydoit_sc.split import Wanted
+from pydoit_sc.split import Wanted, choose
 from pydoit_sc.tasks.loader import OPT_FILE
 from pydoit_sc.tasks.project import Project
 
@@ -25,8 +37,19 @@ def _flag(name: str, help_: str) -> dict[str, Any]:
     return {"name": name, "long": name.replace("_", "-"), "type": bool, "default": False, "help": help_}
 
 
+#: What only a job of Saturn Cloud has.
+_OF_SATURN = (
+    "name",
+    "instance_type",
+    "local_commands_directory",
+    "sync",
+    "remote_commands_directory",
+    "file_syncs_base_dir_url",
+)
+
+
 class Split(Command):
-    """Write chunks and a recipe."""
+    """Write chunks and a recipe or a manifest."""
 
     name = "split"
     doc_purpose = COMMANDS["split"].purpose
@@ -36,10 +59,20 @@ class Split(Command):
         "batchfile, with the recipe and all else that its table [saturn] names.\n"
         "\n"
         "All runs of a run list are scheduled unless --skip-completed or --skip-failures is given. Stages that come "
-        "after another one wait for a later split."
+        "after another one wait for a later split.\n"
+        "\n"
+        "--engine kubernetes writes the chunks into the store, and the manifest of a Kubernetes job as this folder's "
+        "batchfile and its table [kubernetes] say; `submit --engine kubernetes` does so and creates the job."
     )
     cmd_options = (
         OPT_FILE,
+        {
+            "name": "engine",
+            "long": "engine",
+            "type": str,
+            "default": "saturn",
+            "help": "what is written: saturn, a recipe, or kubernetes, a manifest [default: saturn]",
+        },
         _text("name", "of the job [default: the recipe's]"),
         OPT_REMOTE,
         _text("instance_type", "of the machines [default: the recipe's]; `options` lists them"),
@@ -61,6 +94,9 @@ class Split(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Stage the folders, write the chunks and the recipe, and say where."""
+        if parse_choice(options["engine"], ("saturn", "kubernetes"), "--engine") == "kubernetes":
+            self.each(words, "")
+            return _write_manifest(options)
         recipe, file = self.each(words, "RECIPE BATCH") if words else (None, options["batchfile"])
         if file:
             print(f"reading {file}")
@@ -77,6 +113,35 @@ class Split(Command):
         write(submission, finished)
         print(_written(submission))
         return 0
+
+
+def _write_manifest(options: dict[str, Any]) -> int:
+    for name in _OF_SATURN:
+        if options[name]:
+            raise InvalidCommand(f"split: --{name.replace('_', '-')} is for Saturn Cloud, not for Kubernetes")
+    project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+    given = {
+        name: parse_count(options[name], f"--{name.replace('_', '-')}")
+        for name in ("nprocs", "scale", "batch_size")
+    }
+    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    project = Project(replace(project.batch, **said))
+    wanted = wanted_runs(project, options)
+    choice = choose(project.ledger, wanted)
+    for stage, before in choice.waiting.items():
+        print(f"`{stage}` comes after `{before}`: split again when that is completed")
+    if not choice.items:
+        print("nothing to execute, nothing written")
+        return 0
+    draft = make_draft(load_engine("kubernetes"), project.ledger, choice, always=wanted.completed)
+    put(project.store, draft)
+    count = len(draft.submission.texts)
+    files = shlex.join(os.path.join(draft.submission.folder, name) for name in draft.files)
+    print(
+        f"wrote {count:,} chunk{'s' * (count != 1)} to {draft.submission.chunks}/ and {files}; "
+        f"next: kubectl create -f {files}"
+    )
+    return 0
 
 
 def _with_options(wishes: Wishes, options: dict[str, Any]) -> Wishes:

@@ -1,10 +1,9 @@
-"""`submit`: split, send the code, apply and start, all in one; and wait, if asked."""
+"""`submit`: split, send the code, hand over to an engine, all in one; and wait, if asked."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,31 +11,19 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import BatchfileError
 from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_ALWAYS, Command, parse_choice
-from pydoit_sc.saturn.errors import SaturnError
-from pydoit_sc.saturn.job import (
-    ACTIVE,
-    apply,
-    assemble,
-    check_idle,
-    connect,
-    stage_all,
-    status_of,
-    unless_changed,
-    wishes_of,
-    write,
-)
-from pydoit_sc.saturn.models import Recipe
-from pydoit_sc.split import Wanted
+from pydoit_sc.commands.common import OPT_ALWAYS, Command
+from pydoit_sc.engines.base import Engine
+from pydoit_sc.engines.handover import hand_over, make_draft
+from pydoit_sc.engines.notes import Submitted
+from pydoit_sc.engines.registry import engine_names, load_engine
+from pydoit_sc.errors import UserError
+from pydoit_sc.plan import failure_budget
+from pydoit_sc.split import Wanted, choose
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.loader import OPT_FILE
 from pydoit_sc.tasks.project import Project
 from pydoit_sc.tasks.reporter import make_bar
-from pydoit_sc.tasks.watch import Runs, Watch
-
-ENGINES = ("saturn",)
-_PAUSE = 1.0  # seconds between two looks at a job that is about to end
-_TO_START = 60.0  # seconds in which a job that was started may still be called stopped
+from pydoit_sc.tasks.watch import Jobs, Runs, Watch
 
 
 class Submit(Command):
@@ -46,8 +33,9 @@ class Submit(Command):
     doc_purpose = COMMANDS["submit"].purpose
     doc_usage = ""
     doc_description = (
-        "Of this folder's batchfile, with the recipe and all else that its table [saturn] names. Completed runs are "
-        "left out. Stages that come after another one wait for a later submission, which --wait makes, too.\n"
+        "Of this folder's batchfile, as the table of the engine says. Completed runs are left out. A stage that comes "
+        "after another one is in the same submission where the engine has an order; at Saturn Cloud and on Kubernetes "
+        "it waits for a later one, which --wait makes, too.\n"
         "\n"
         "With --wait the exit code is 0 if all runs are completed, 1 if one failed, 2 if the job ended without "
         "executing some. Ctrl-C ends the waiting, not the job."
@@ -59,7 +47,8 @@ class Submit(Command):
             "long": "engine",
             "type": str,
             "default": "",
-            "help": f"what executes the runs, one of {', '.join(ENGINES)} [default: the one that has a table]",
+            "help": "what executes the runs: local, slurm, dask, kubernetes, saturn, or one that another package brings "
+            "[default: the one that has a table]",
         },
         {
             "name": "wait",
@@ -69,6 +58,13 @@ class Submit(Command):
             "help": "show how the runs go on, until all have ended",
         },
         OPT_ALWAYS,
+        {
+            "name": "force",
+            "long": "force",
+            "type": bool,
+            "default": False,
+            "help": "also while another submission is under way, which may be executing the same runs",
+        },
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
@@ -77,106 +73,120 @@ class Submit(Command):
         always = options["always"]
         while True:
             project = Project.load(options["batchfile"])
-            _engine(project, options["engine"])
-            submitted = _submit(project, always=always)
+            engine = _engine(project, options["engine"])
+            submitted = _submit(project, engine, always=always, force=options["force"])
             if submitted is None:
                 return 0
             if not options["wait"]:
-                return _tell_where(project, submitted.recipe, 0)
-            code = _wait(project, submitted)
+                return _tell_where(submitted, 0)
+            code = _wait(submitted)
             if code or not submitted.waiting:
                 return code
             always = False  # the stages that have waited are stale now
 
 
 @dataclass(frozen=True, slots=True)
-class _Submitted:
-    recipe: Recipe  # as Saturn Cloud has it
+class _Handed:
+    """A submission that its engine has."""
+
+    project: Project
+    engine: Engine
+    note: Submitted
     runs: Runs
     waiting: bool  # there are stages left for a later submission
 
 
-def _submit(project: Project, *, always: bool) -> _Submitted | None:
+def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _Handed | None:
     """Submit what is to be executed; None if nothing is."""
-    wanted = Wanted(completed=always, failures=True)
     ledger = project.ledger
     before = dict(ledger.records)
-    choice, submission = assemble(ledger, wanted, wishes_of(project.batch), print)
-    if not choice.items:
+    choice = choose(ledger, Wanted(completed=always, failures=True), ordered=engine.ordered)
+    items = [item for group in choice.groups for item in group]
+    for name, stage in choice.waiting.items():
+        print(f"`{name}` comes after `{stage}`: it is left for a later submission")
+    if not items:
         print("nothing to execute, nothing submitted")
         return None
-    if not always:
-        submission = unless_changed(submission)
-    check_idle(submission.recipe)
-    recipe = submission.finished(stage_all(submission, print))
-    write(submission, recipe)
-    applied = apply(recipe, print, start=True)
-    return _Submitted(applied, Runs(choice.items, before, always), bool(choice.waiting))
+    draft = make_draft(engine, ledger, choice, always=always)
+    note, others = hand_over(project.store, engine, draft, force=force)
+    if note is None:
+        raise UserError(_refusal(project, others))
+    print(
+        f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
+    )
+    return _Handed(project, engine, note, Runs(items, before, always), bool(choice.waiting))
 
 
-def _engine(project: Project, name: str) -> str:
+def _refusal(project: Project, others: list[Submitted]) -> str:
+    which = ", ".join(f"{other.id} ({other.engine})" for other in others)
+    file = shlex.quote(str(project.batch.path))
+    return (
+        f"submission {which} is under way: wait for its end (`pydoit-sc submissions -f {file}`), end it by "
+        f"`pydoit-sc cancel -f {file}`, or submit beside it with --force"
+    )
+
+
+def _engine(project: Project, name: str) -> Engine:
     """Return the engine that is meant: the one that is named, or the one that the batchfile has a table for."""
     if name:
-        return parse_choice(name, ENGINES, "--engine")
-    found = [engine for engine in ENGINES if engine in project.batch.engines]
-    if not found:
-        tables = " or ".join(f"[{engine}]" for engine in ENGINES)
-        raise InvalidCommand(f"submit: {project.batch.path} has no table {tables} that says where to")
-    return found[0]
+        return load_engine(name)
+    found = [engine for engine in engine_names() if engine in project.batch.engines]
+    if len(found) == 1:
+        return load_engine(found[0])
+    if found:
+        tables = " and ".join(f"[{engine}]" for engine in found)
+        raise InvalidCommand(f"submit: {project.batch.path} has tables {tables}; --engine says which one")
+    tables = " or ".join(f"[{engine}]" for engine in engine_names())
+    raise InvalidCommand(
+        f"submit: {project.batch.path} has no table {tables} that says where to; --engine local needs none"
+    )
 
 
-def _wait(project: Project, submitted: _Submitted) -> int:
+def _wait(submitted: _Handed) -> int:
     """Wait until all runs have ended, and return the exit code."""
-    watch = Watch(project.store, submitted.runs, make_bar(sys.stdout, quiet=False))
-    applied = submitted.recipe
-    alive = _Alive(applied)
+    project, note = submitted.project, submitted.note
+    jobs = Jobs(submitted.engine, note.jobs)
+    watch = Watch(project.store, submitted.runs, jobs, make_bar(sys.stdout, quiet=False))
+    budget = failure_budget(project.batch)
     try:
-        watch.until_ended(alive)
-        while submitted.waiting and not watch.progress.failed and alive():
-            time.sleep(_PAUSE)  # its machines end a moment after their last run
+        watch.until_ended(budget)
+        if submitted.waiting and not watch.progress.failed and not watch.left:
+            watch.until_idle()
+        if watch.left and budget is not None and watch.progress.failed >= budget:
+            submitted.engine.cancel(note.jobs)
+            watch.line(
+                f"cancelled {note.id}: {_count(watch.progress.failed, 'run')} failed, which is max_failures"
+            )
+            return 1
     except KeyboardInterrupt:
         print("the job goes on without being watched")
-        return _tell_where(project, applied, 130)
-    except (StoreError, BatchfileError) as error:
+        return _tell_where(submitted, 130)
+    except (StoreError, BatchfileError, UserError) as error:
         print(f"ERROR: {error}\nthe job goes on without being watched", file=sys.stderr)
-        return _tell_where(project, applied, 2)
+        return _tell_where(submitted, 2)
     finally:
         watch.close()
     if watch.left:
-        count = len(watch.left)
-        print(
-            f"ERROR: the job has ended ({alive.status}), and {count:,} of its runs have not", file=sys.stderr
-        )
-        return _tell_where(project, applied, 2)
+        how = f" ({jobs.how_ended})" if jobs.how_ended else ""
+        print(f"ERROR: the job has ended{how}, and {len(watch.left):,} of its runs have not", file=sys.stderr)
+        return _tell_where(submitted, 2)
     return int(watch.progress.failed > 0)
 
 
-class _Alive:
-    """Says whether the job is at work, or may be: Saturn Cloud takes a moment to call a started job so."""
-
-    def __init__(self, applied: Recipe) -> None:
-        self._recipe = applied
-        self._before = str((applied.get("state") or {}).get("status") or "")
-        self._until = time.monotonic() + _TO_START
-        self.status = ""
-
-    def __call__(self) -> bool:
-        try:
-            with connect() as client:
-                self.status = status_of(client, self._recipe)
-        except SaturnError:
-            return True  # it is the store that says how the runs are
-        if self.status in ACTIVE:
-            self._until = 0
-            return True
-        return self.status == self._before and time.monotonic() < self._until
-
-
-def _tell_where(project: Project, applied: Recipe, code: int) -> int:
+def _tell_where(submitted: _Handed, code: int) -> int:
     """Say how to look again, and return the exit code."""
-    spec = applied["spec"]
-    file = shlex.quote(str(project.batch.path))
-    owner = f" --owner {shlex.quote(str(spec['owner']))}" if spec.get("owner") else ""
-    print(f"how the runs stand:   pydoit-sc summarize-batch {file}")
-    print(f"what the job writes:  pydoit-sc job-logs {shlex.quote(str(spec['name']))}{owner} --all")
+    file = shlex.quote(str(submitted.project.batch.path))
+    note = submitted.note
+    hints = {
+        "how the runs stand": f"pydoit-sc summarize-batch {file}",
+        "how it goes on": f"pydoit-sc submissions -f {file}",
+        **submitted.engine.hints(note.id, note.jobs),
+    }
+    width = max(map(len, hints)) + 1
+    for what, command in hints.items():
+        print(f"{what + ':':{width}}  {command}")
     return code
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

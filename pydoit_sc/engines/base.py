@@ -7,6 +7,7 @@ on it: an engine may call a job completed that has not run, start two workers on
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -34,21 +35,34 @@ class Submission:
 
     id: str
     batch: Batch
-    chunks: str  # the URL or path of the folder of the chunks: `{chunks}/{number}.json`
+    texts: Sequence[str]  # the chunks, as they are in the store
+    chunks: str  # the URL of the folder of the chunks: `{chunks}/{number}.json`
     groups: Sequence[Group]
-    nprocs: int | None  # runs at once on a machine; None: as many as the worker is given cores or GPUs
-    scale: int  # machines at once
-    folder: str  # a local folder of the submission's own, for the engine's files and logs; made by `submit`
-    setup: str  # lines of shell that a worker's machine executes first, to fetch the code; "" where there are none
+    scale: int | None  # machines at once; None: nobody has said
+    folder: str  # a local folder of the submission's own, for the engine's files and logs
+    setup: str  # lines of shell that fetch the code and go to its folder, by sync/fetch.py; "": nothing is to be fetched
+    options: Sequence[str] = ()  # words of `pydoit-sc batch` that stand before the chunk
 
-    @property
-    def table(self) -> Mapping[str, Any]:
-        """The batchfile's tables of the engines, by name."""
-        return self.batch.engines
+    def table(self, engine: str) -> Mapping[str, Any]:
+        """Return an engine's table of the batchfile; empty where there is none."""
+        return self.batch.engines.get(engine, {})
 
     def chunk(self, number: int) -> str:
-        """Return the URL or path of a chunk."""
+        """Return the URL of a chunk."""
         return f"{self.chunks}/{number}.json"
+
+    def words(self, number: int) -> Sequence[str]:
+        """Return the words for `pydoit-sc` with which a worker executes a chunk."""
+        return ["batch", *self.options, self.chunk(number)]
+
+    @property
+    def start(self) -> str:
+        """Lines of shell that end in the folder where runs start: the batchfile's, or what was fetched of it.
+
+        They say `exit 1` where that cannot be; the worker's command follows them. A Python that has this package is
+        `$pydoit_sc_python` to them, else `python3`: an engine that knows one sets that variable before.
+        """
+        return self.setup or f"cd -- {shlex.quote(str(self.batch.folder))} || exit 1\n"
 
 
 class State(str, Enum):
@@ -71,19 +85,29 @@ class JobState:
 class Engine(Protocol):
     """Starts workers somewhere. An id of a job is a string that means something to this engine alone.
 
-    Every method but `prepare` raises EngineError.
+    Every method raises EngineError.
     """
 
     name: str
+    ordered: bool  # whether it starts a group when the one before has ended; else a submission has one group
+
+    def nprocs(self, batch: Batch) -> int | None:
+        """Return how many runs a machine will execute at once, None if that shows only there: for the chunks' size."""
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
-        """Return the texts of the engine's own files (a job script, a manifest) by name; a pure function."""
+        """Return the texts of the engine's own files (a job script, a manifest) by name; nothing is started."""
 
     def submit(self, submission: Submission) -> Sequence[str]:
-        """Start a submission whose files lie in its folder, and return the ids of its jobs."""
+        """Start a submission whose chunks are in the store and whose files are in its folder; return its jobs' ids.
+
+        Where it fails, nothing of it goes on.
+        """
 
     def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Return how each of many jobs stands: asked at once, not one by one."""
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """End jobs; those that have ended already are no error."""
+
+    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:
+        """Return commands that tell people more of a submission's jobs, by what they show."""

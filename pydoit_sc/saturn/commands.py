@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from pydoit_sc.batchfile.chunk import OURS
+from pydoit_sc.files import not_for_all
 from pydoit_sc.saturn.errors import SaturnError
 
 _CHUNK = re.compile(r"(?:0|[1-9][0-9]*)\.json")
@@ -117,7 +118,7 @@ def write_folder(folder: str, texts: Iterable[str]) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "x", encoding="utf-8") as file:
+    with open(path, "x", encoding="utf-8", opener=not_for_all) as file:
         file.write(text)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import os
 import posixpath
-import re
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ from pydoit_sc.split import (
     new_submission,
     same_plan,
 )
-from pydoit_sc.sync.upload import FileSync, Staged, find, parse_sync, stage
+from pydoit_sc.sync.upload import FileSync, Staged, find, inside, parse_sync, stage
 
 #: Where chunks lie on this machine, and each submission's own folder of them on the workers.
 COMMANDS = "/tmp/commands"
@@ -75,13 +74,13 @@ class Wishes:
 
 def wishes_of(batch: Batch, recipe: str | None = None) -> Wishes:
     """Return what a batchfile's `[saturn]` table asks for, with another recipe if one is given."""
-    table = batch.engines.get("saturn", {})
+    table, common = batch.engines.get("saturn", {}), batch.engines.get("sync", {})
     folder = str(batch.folder)
     file = recipe or os.path.join(folder, table.get("recipe", ""))
     if recipe is None and "recipe" not in table:
         missing = "[saturn] has no `recipe`" if table else "there is no table [saturn] with a `recipe`"
         raise SaturnError(f"{batch.path}: {missing}, the path of a job's recipe (`pydoit-sc get job NAME`)")
-    url, local = table.get("file_syncs_base_dir_url"), table.get("commands_directory")
+    url, local = table.get("file_syncs_base_dir_url", common.get("to")), table.get("commands_directory")
     if table and local is None:
         local = posixpath.join(".pydoit_sc", "commands")
     return Wishes(
@@ -91,8 +90,8 @@ def wishes_of(batch: Batch, recipe: str | None = None) -> Wishes:
         instance_type=table.get("instance_type"),
         scale=batch.scale,
         batch_size=batch.batch_size,
-        syncs=tuple((text, folder) for text in table.get("sync", ())),
-        exclude=table.get("exclude", ()),
+        syncs=tuple((text, folder) for text in (*common.get("dirs", ()), *table.get("sync", ()))),
+        exclude=(*common.get("exclude", ()), *table.get("exclude", ())),
         base_url=None if url is None else _url(url, folder),
         local=os.path.join(folder, local) if local else COMMANDS,
         worker=table.get("worker", "pydoit-sc"),
@@ -114,7 +113,7 @@ def described(wishes: Wishes, say: Say) -> Recipe:
     spec = recipe["spec"]
     if recipe.get("type", "job") != "job":
         raise RecipeError(
-            f"{wishes.recipe}: the recipe of a {recipe['type']}, expected that of a job; "
+            f"{wishes.recipe}: the recipe of a {str(recipe['type'])[:60]}, expected that of a job; "
             "`pydoit-sc clone` makes one of it"
         )
     if wishes.instance_type is None:
@@ -194,8 +193,8 @@ class Submission:
 
     def _patterns(self, sync: FileSync, base_url: str) -> list[str]:
         """Return what is left out of a folder: outputs and archives in it too, which change while nothing else does."""
-        inside = (_inside(url, sync.source) for url in (self.outputs, base_url))
-        return [*(path for path in inside if path), *self.wishes.exclude]
+        paths = (inside(url, sync.source) for url in (self.outputs, base_url))
+        return [*(path for path in paths if path), *self.wishes.exclude]
 
     def finished(self, staged: Sequence[Staged]) -> Recipe:
         """Return the recipe of the job: with its commands, and a start script that fetches what was staged."""
@@ -214,22 +213,19 @@ class Submission:
 def prepare(wishes: Wishes, recipe: Recipe, batch: Batch, items: Sequence[Item], shape: Shape) -> Submission:
     """Return the submission of these runs, with a new id."""
     id_ = new_submission()
-    working = recipe["spec"].get("working_directory")
-    syncs = [parse_sync(text, working, folder) for text, folder in wishes.syncs]
     chunks = chunk_texts(batch, items, shape, id_)
     commands.check_folder(wishes.local, chunks)
+    return of_chunks(wishes, recipe, batch, id_, chunks)
+
+
+def of_chunks(wishes: Wishes, recipe: Recipe, batch: Batch, id_: str, chunks: Sequence[str]) -> Submission:
+    """Return the submission of these chunks; raises SyncError for a folder that is not to be synced so."""
+    working = recipe["spec"].get("working_directory")
+    syncs = [parse_sync(text, working, folder) for text, folder in wishes.syncs]
     remote = parse_sync(f".:{wishes.remote or posixpath.join(COMMANDS, id_)}", working).dest
     return Submission(
         id_, wishes, recipe, chunks, syncs, remote, batch.remote_output_path, _staging_options(batch, wishes)
     )
-
-
-def _inside(url: str, folder: str) -> str:
-    """Return the pattern of a .gitignore for a local URL that lies in a folder, else ""."""
-    path = os.path.abspath(url.removeprefix("file://"))
-    if not url.startswith("file://") or not path.startswith(f"{folder}/"):
-        return ""
-    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", path[len(folder) :])
 
 
 def unless_changed(new: Submission) -> Submission:

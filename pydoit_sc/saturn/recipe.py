@@ -11,15 +11,21 @@ import os
 import re
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import yaml
 
+from pydoit_sc.batchfile.schema import Checker, InvalidError, script, show, string
+from pydoit_sc.batchfile.yamlfile import ShallowLoader
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
 
 _TAG = "tag:yaml.org,2002:"
+_DEEPEST = 100
+_MOST_BITS = 10_000  # of a number: Python writes no more than 4,300 digits
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NULL = re.compile(r"|~|null|Null|NULL")
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
@@ -39,10 +45,14 @@ _RULES = (
     ("merge", re.compile("<<"), ["<"]),
 )
 
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Aliases may write a recipe out to so many values.
+_MOST_VALUES = 100_000
+
+#: What we read of `spec`, where it is there.
+_SPEC: dict[str, Checker] = {"start_script": script, "working_directory": string}
 
 
-class _Loader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is known only at run time
+class _Loader(ShallowLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's way: a table of the class
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -102,11 +112,13 @@ for _dumper in (_Dumper, _PlainDumper):
 def loads(text: str, file: str = "the recipe") -> Recipe:
     """Return the recipe of a YAML or JSON text; `file` is named in the RecipeError."""
     try:
-        recipe = json.loads(text) if text.lstrip()[:1] == "{" else None
+        recipe = json.loads(text, object_pairs_hook=_unique) if text.lstrip()[:1] == "{" else None
     except (ValueError, RecursionError):
-        recipe = None  # YAML may begin with a brace too
+        recipe = None  # YAML may begin with a brace too, and says where an error is
     if recipe is None:
         recipe = _parsed(text, file)
+    if (wrong := _not_json(recipe)) is not None:
+        raise RecipeError(f"{file}: {wrong}")
     if not isinstance(recipe, dict):
         raise RecipeError(
             f"{file}: expected a recipe, found {'nothing' if recipe is None else type(recipe).__name__}"
@@ -115,7 +127,54 @@ def loads(text: str, file: str = "the recipe") -> Recipe:
         raise RecipeError(
             f"{file}: a recipe needs `spec`; `pydoit-sc get job NAME > {file}` writes a whole one"
         )
+    _check(recipe, {"type": string}, "", file)
+    _check(recipe["spec"], _SPEC, "spec.", file)
     return recipe
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError
+    return table
+
+
+def _not_json(recipe: Any) -> str | None:
+    """Return what a recipe holds that JSON, as which it is sent, has no words for; None if there is no such thing."""
+    left, rows = _MOST_VALUES, [(recipe, 0)]
+    while rows:
+        value, depth = rows.pop()
+        if depth > _DEEPEST:
+            return f"nested more than {_DEEPEST} levels deep"
+        if isinstance(value, dict):
+            odd = next((key for key in value if not isinstance(key, str)), "")
+            if odd != "":
+                return f"a key is text, found {show(odd)}; write it in quotes"
+            children = [*value, *value.values()]
+        elif isinstance(value, list):
+            children = value
+        elif isinstance(value, str) and _SURROGATE.search(value):
+            return f"a lone surrogate, which is no character, in {value[:60]!a}"
+        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            return "a huge number"
+        elif not isinstance(value, (str, int, float, type(None))):
+            return f"expected text, numbers, true, false, null, lists and tables, found {show(value)}"
+        else:
+            continue
+        left -= len(children)
+        if left < 0:
+            return f"it comes to more than {_MOST_VALUES:,} values"
+        rows += ((child, depth + 1) for child in children)
+    return None
+
+
+def _check(table: Recipe, checks: Mapping[str, Checker], where: str, file: str) -> None:
+    for key, check in checks.items():
+        if table.get(key) not in (None, ""):
+            try:
+                check(table[key])
+            except InvalidError as error:
+                raise RecipeError(f"{file}: {where}{key}: {error.faults[0][1]}") from None
 
 
 def read(path: str | os.PathLike[str]) -> Recipe:
@@ -158,7 +217,7 @@ def write(recipe: Recipe, path: str | os.PathLike[str]) -> bool:
 def _replace(name: str, data: bytes) -> None:
     aside = f"{name}.{secrets.token_hex(4)}.tmp"
     try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o664)
         with open(descriptor, "wb") as file:
             with suppress(FileNotFoundError):
                 os.fchmod(descriptor, os.stat(name).st_mode & 0o777)
@@ -179,7 +238,10 @@ def _parsed(text: str, file: str) -> Any:
         mark = error.problem_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise RecipeError(f"{file}{place}: not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except RecursionError:
+        raise RecipeError(f"{file}: not YAML: nested too deeply to be read") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        # PyYAML lets some through for a scalar such as `!!bool maybe`, without saying where it stands
         raise RecipeError(f"{file}: not YAML: {error}") from None
 
 

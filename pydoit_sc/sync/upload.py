@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ def parse_sync(text: str, working_directory: str | None = None, folder: str = ""
     base = working_directory or WORKING_DIRECTORY
     full = posixpath.normpath(posixpath.join("/", base, dest or source))
     return FileSync(os.path.abspath(os.path.join(folder, source)), "/" + full.lstrip("/"))
+
+
+def inside(url: str, folder: str) -> str:
+    """Return the pattern of a .gitignore for a local URL that lies in a folder, else ""."""
+    path = os.path.abspath(url.removeprefix("file://"))
+    if not url.startswith("file://") or not path.startswith(f"{folder}/"):
+        return ""
+    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", path[len(folder) :])
 
 
 def staging_url(base_url: str, dest: str, digest: str | None = None) -> str:

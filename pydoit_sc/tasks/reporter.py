@@ -77,6 +77,7 @@ class Progress:
         self.done = 0
         self.failed = 0
         self.running = 0
+        self.jobs = ""  # how an engine's jobs stand, in a few words
         self.started = time.monotonic()
 
     @property
@@ -95,7 +96,9 @@ class Progress:
         left = self.seconds_left()
         return (
             f"{self.finished:,}/{self.to_execute:,} done, {self.failed:,} failed, {self.skipped:,} skipped, "
-            f"{self.running:,} running" + (f", {clock(left)} left" if left else "")
+            f"{self.running:,} running"
+            + (f", {clock(left)} left" if left else "")
+            + (f"; jobs: {self.jobs}" if self.jobs else "")
         )
 
     def outcome(self) -> str:

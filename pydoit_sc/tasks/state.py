@@ -12,6 +12,8 @@ from typing import Any
 from doit.dependency import DatabaseException, JsonDB
 from doit.exceptions import InvalidDodoFile
 
+from pydoit_sc.files import not_for_all
+
 
 class StateDB(JsonDB):  # type: ignore[misc]
     """A JSON file, written only when something has changed, and in one step."""
@@ -34,7 +36,7 @@ class StateDB(JsonDB):  # type: ignore[misc]
         if text != self._before:
             temporary = f"{self.name}.{os.getpid()}"
             try:
-                with open(temporary, "w", encoding="utf-8") as file:
+                with open(temporary, "w", encoding="utf-8", opener=not_for_all) as file:
                     file.write(text)
                 os.replace(temporary, self.name)
             except OSError as error:

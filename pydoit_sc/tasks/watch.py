@@ -1,16 +1,19 @@
-"""How far a submission is, from what the store says of its runs, until they have ended."""
+"""How far a submission is: its runs from what the store says of them, its jobs from what their engine says."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pydoit_sc.engines.base import Engine, EngineError
+from pydoit_sc.engines.notes import Standing
 from pydoit_sc.split import Item
 from pydoit_sc.store import Record, Store
 from pydoit_sc.tasks.reporter import Bar, Progress
 
-_FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks: few while nothing goes on
+_FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
+_ASK_FIRST, _ASK_LONGEST = 0.5, 30.0  # seconds between two questions to the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +35,104 @@ class Runs:
         return (current and not self.always) or (last and not record.attempt)
 
 
+@dataclass(slots=True)
+class Jobs:
+    """The jobs of a submission: the engine is asked about all of them at once, ever less often while nothing changes."""
+
+    engine: Engine
+    ids: Sequence[str]
+    standing: Standing = field(default_factory=lambda: Standing({}))
+    _next: float = 0.0
+    _delay: float = _ASK_FIRST
+
+    def under_way(self, clock: Callable[[], float] = time.monotonic) -> bool:
+        """Say whether a job has not ended, as far as is known; an engine that does not answer is asked again."""
+        if clock() >= self._next:
+            before = self.standing
+            try:
+                self.standing = Standing(self.engine.poll(self.ids))
+            except EngineError as error:
+                self.standing = Standing(before.jobs, str(error))
+            same = self.standing == before
+            self._delay = min(1.5 * self._delay, _ASK_LONGEST) if same else _ASK_FIRST
+            self._next = clock() + self._delay
+        return self.standing.under_way
+
+    @property
+    def how_ended(self) -> str:
+        """What the engine says of the jobs, in its words."""
+        return ", ".join(sorted({job.detail for job in self.standing.jobs.values() if job.detail}))
+
+
 class Watch:
     """Shows how the runs of a submission end."""
 
-    def __init__(self, store: Store, runs: Runs, bar: Bar) -> None:
-        self._store, self._runs, self._bar = store, runs, bar
+    def __init__(self, store: Store, runs: Runs, jobs: Jobs, bar: Bar) -> None:
+        self._store, self._runs, self._jobs, self._bar = store, runs, jobs, bar
         self.left = {item[1].key: item for item in runs.items}
         self.progress = Progress()
         self.progress.to_execute = len(runs.items)
+        self._told: set[str] = set()
 
-    def look(self, *, last: bool = False) -> None:
-        """Take note of what has ended; raises StoreError."""
-        records = self._store.scan(self.left)
-        for key, record in records.items():
+    def until_ended(
+        self, most_failures: int | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Look until all runs have ended, or too many have failed, or the jobs have ended; raises StoreError."""
+        delay = _FIRST
+        while self.left:
+            alive = (
+                self._jobs.under_way()
+            )  # asked first: what ends after this is seen by the look that follows
+            self._tell()
+            if self._look(last=not alive):
+                delay = _FIRST
+            if not alive or (most_failures is not None and self.progress.failed >= most_failures):
+                return
+            if self.left:
+                sleep(delay)
+                delay = min(1.3 * delay, _LONGEST)
+
+    def until_idle(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Look until the jobs have ended: a moment after their last run."""
+        delay = _FIRST
+        while self._jobs.under_way():
+            sleep(delay)
+            delay = min(1.3 * delay, _LONGEST)
+
+    def line(self, text: str) -> None:
+        """Write a line that stays."""
+        self._bar.line(text)
+
+    def close(self) -> None:
+        """Show the last figures."""
+        self.progress.running, self.progress.jobs = 0, ""
+        self._bar.close(self.progress)
+
+    def _look(self, *, last: bool) -> bool:
+        """Take note of what has ended, and say whether anything has; raises StoreError."""
+        before = len(self.left)
+        for key, record in self._store.scan(self.left).items():
             item = self.left[key]
             if self._runs.ended(item, record, last=last):
                 del self.left[key]
                 self._count(item, record)
         self.progress.running = len(self.left.keys() & self._store.running().keys())
         self._bar.update(self.progress)
+        return len(self.left) < before
 
-    def until_ended(self, active: Callable[[], bool], sleep: Callable[[float], None] = time.sleep) -> None:
-        """Look until all runs have ended, or what executes them has; raises StoreError."""
-        delay = _FIRST
-        while self.left:
-            alive = active()  # asked first: what ends after this is seen by the look that follows
-            self.look(last=not alive)
-            if not alive:
-                return
-            if self.left:
-                sleep(delay)
-                delay = min(1.3 * delay, _LONGEST)
+    def _tell(self) -> None:
+        """Show how the jobs stand; what hinders them is told once."""
+        standing = self._jobs.standing
+        self.progress.jobs = standing.count()
+        for job, why in standing.held().items():
+            self._tell_once(f"job {job} is held: {why or 'the engine does not say why'}")
+        if standing.unknown:
+            self._tell_once(f"how the jobs stand is not known: {standing.unknown}")
 
-    def close(self) -> None:
-        """Show the last figures."""
-        self.progress.running = 0
-        self._bar.close(self.progress)
+    def _tell_once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._bar.line(line)
 
     def _count(self, item: Item, record: Record) -> None:
         stage, run, _ = item

@@ -232,7 +232,6 @@ def test_split_without_words_is_of_the_table(project: Cli) -> None:
         ('sync = ["code", ".:all"]', 'sync = "code"', "saturn.sync: expected a list of strings"),
         ('recipe = "job.yaml"', 'worker = "cs"', 'saturn.worker: expected "pydoit-sc" or "sc", found "cs"'),
         ('recipe = "job.yaml"', "", r"\[saturn\] has no `recipe`"),
-        ("[saturn]", "[dask]\n[slurm]\nx = 1\n#", r"no table \[saturn\]"),
         ('["code"', '["gone"', "gone: no such folder"),
         ('"file://base"', '"file://"', "names no place"),
         ('cmd = "sh code', 'file_dep = ["no.csv"]\ncmd = "sh code', "file_dep `no.csv` matches no file"),
@@ -247,6 +246,11 @@ def test_errors_of_the_table(
     assert re.search(said, refused("submit"))
     assert set(tree(project)) == before
     assert project.standin.recipes == {}
+
+
+def test_no_table_says_where_to(project: Cli, refused: Callable[..., str]) -> None:
+    project.write("batchfile.toml", BATCH.partition("[saturn]")[0])
+    assert re.search(r"no table .*\[saturn\].* that says where to", refused("submit"))
 
 
 def test_the_page_lists_every_key() -> None:

@@ -1,0 +1,55 @@
+"""`cancel`: end a submission."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.batchfile.errors import did_you_mean
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.common import Command
+from pydoit_sc.engines.notes import Submitted, read_notes, under_way
+from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.project import Project
+
+
+class Cancel(Command):
+    """End a submission."""
+
+    name = "cancel"
+    doc_purpose = COMMANDS["cancel"].purpose
+    doc_usage = "[SUBMISSION]"
+    doc_description = (
+        "Without its id, the one that is under way. Runs that are executing become incomplete, after their grace; what "
+        "has ended stays."
+    )
+    cmd_options = (OPT_FILE,)
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """End its jobs."""
+        project = Project.load(options["batchfile"])
+        store = project.store
+        if words:
+            note = _named(read_notes(store), self.one(words, "the id of a submission"))
+        else:
+            found = [note for note in under_way(store, load_engine) if note.jobs]
+            if not found:
+                print("no submission is under way")
+                return 0
+            if len(found) > 1:
+                ids = ", ".join(note.id for note in found)
+                raise InvalidCommand(f"cancel: {len(found)} submissions are under way: say which one: {ids}")
+            (note,) = found
+        load_engine(note.engine).cancel(note.jobs)
+        print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
+        return 0
+
+
+def _named(notes: list[Submitted], id_: str) -> Submitted:
+    for note in notes:
+        if note.id == id_ and note.jobs:
+            return note
+    known = [note.id for note in notes if note.jobs]
+    raise InvalidCommand(f"cancel: there is no submission `{id_}`{did_you_mean(id_, known[-10:])}")

@@ -1,0 +1,100 @@
+"""`submissions`: list what was submitted, and how it stands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from pydoit_sc.commands import COMMANDS
+from pydoit_sc.commands.common import Command
+from pydoit_sc.engines.notes import Standing, Submitted, ask, outcomes, read_notes, write_note
+from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.project import Project
+
+_SHOWN = 10
+
+
+class Submissions(Command):
+    """List submissions."""
+
+    name = "submissions"
+    doc_purpose = COMMANDS["submissions"].purpose
+    doc_usage = ""
+    doc_description = (
+        "Of this folder's batchfile, from its store, the latest last. A run counts for the submission that its outcome "
+        "is of: not for one whose outcome a later one has replaced."
+    )
+    cmd_options = (
+        OPT_FILE,
+        {
+            "name": "all",
+            "long": "all",
+            "type": bool,
+            "default": False,
+            "help": f"not the last {_SHOWN} only",
+        },
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Print a table."""
+        self.each(words, "")
+        project = Project.load(options["batchfile"])
+        store = project.store
+        notes = [note for note in read_notes(store) if note.jobs or note.being_made]
+        if not notes:
+            print("nothing has been submitted")
+            return 0
+        standing = ask([note for note in notes if note.jobs and not note.ended], load_engine)
+        for note in notes:
+            if note.id in standing and not standing[note.id].under_way:
+                write_note(store, replace(note, ended=True))
+        shown = notes if options["all"] else notes[-_SHOWN:]
+        done = outcomes(shown, project.ledger.records.values())
+        print(_table([_row(note, standing.get(note.id), done[note.id]) for note in shown]))
+        for note in shown:
+            for line in _hindrances(standing.get(note.id)):
+                print(f"{note.id}: {line}")
+        if len(notes) > len(shown):
+            print(f"{len(notes) - len(shown):,} earlier ones: --all")
+        return 0
+
+
+def _row(note: Submitted, standing: Standing | None, done: tuple[int, int]) -> dict[str, str]:
+    completed, failed = done
+    return {
+        "submission": note.id,
+        "engine": note.engine,
+        "by": f"{note.user}@{note.host}",
+        "when": time.strftime("%Y-%m-%d %H:%M", time.localtime(note.when)),
+        "runs": f"{note.runs:,}",
+        "completed": f"{completed:,}",
+        "failed": f"{failed:,}",
+        "jobs": _jobs(note, standing),
+    }
+
+
+def _jobs(note: Submitted, standing: Standing | None) -> str:
+    if not note.jobs:
+        return "being handed over"
+    if standing is None:
+        return "ended"
+    if standing.unknown:
+        return "unknown"
+    return standing.count() or "ended"
+
+
+def _hindrances(standing: Standing | None) -> list[str]:
+    if standing is None:
+        return []
+    held = [f"job {job} is held: {why}" for job, why in standing.held().items()]
+    return [*held, *([standing.unknown] if standing.unknown else [])]
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    from tabulate import tabulate  # noqa: PLC0415 - only for a table
+
+    right = ("runs", "completed", "failed")
+    align = ["right" if name in right else "left" for name in rows[0]]
+    return str(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True, colalign=align))

@@ -1,0 +1,339 @@
+"""The engine `dask`: a chunk is a task of a Dask cluster, one that is there or one that a process of ours starts.
+
+With `[dask] address = "tcp://…"` the tasks are handed over and Dask is left to it. With `[dask] cluster = …` a process
+of its own (dask_cluster.py) starts that cluster, hands it the tasks, and ends it after the last one. No data goes
+through Dask but exit codes, and a task that Dask executes twice, since it has lost a worker, does no harm: what is
+completed is not executed again.
+
+A group waits for a *gate*, an empty task that waits for every chunk of the group before. On a cluster that is there
+`scale` is kept by lanes: a chunk waits for the one `scale` places before it, so as many are never under way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shlex
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile.schema import show
+from pydoit_sc.engines import dask_task
+from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+from pydoit_sc.engines.detach import detach
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+FILE = "dask.json"  # what is to be submitted, and where to
+READY = "dask.address"  # the address of a cluster of ours, once it has taken all tasks
+LOG = "dask.log"
+
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+_SHORT = {"local": "distributed.LocalCluster", "ssh": "distributed.SSHCluster"}
+_OURS = "own+"  # before the address of a cluster that ends with its tasks
+_PATIENCE = 30.0  # seconds until a scheduler that does not answer is given up
+_SLICE = 200  # keys that are cancelled at once: Dask walks from a task to those that wait for it by recursion
+_STATES = {
+    "processing": State.RUNNING,
+    "memory": State.ENDED,
+    "released": State.ENDED,  # what waited for it has been executed, and is still known
+    "erred": State.ENDED,
+    "forgotten": State.ENDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task for Dask; without a script it is a gate."""
+
+    key: str
+    script: str  # lines of shell
+    after: Sequence[str] = ()  # keys
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is submitted, and where to: an address, or a cluster that is to be started."""
+
+    tasks: Sequence[Task]
+    scale: int  # workers of a cluster that is to be started
+    address: str = ""
+    cluster: str = ""  # the dotted name of a class
+    options: Mapping[str, Any] = field(default_factory=dict)  # the class's arguments
+    resources: Mapping[str, float] = field(
+        default_factory=dict
+    )  # that a Dask worker must have free for a chunk
+
+    @classmethod
+    def read(cls, folder: str) -> Plan:
+        """Read the plan in a submission's folder."""
+        with open(os.path.join(folder, FILE), encoding="utf-8") as file:
+            data = json.load(file)
+        return cls(**{**data, "tasks": [Task(**task) for task in data["tasks"]]})
+
+
+class Dask:
+    """Chunks as tasks of a Dask cluster."""
+
+    name = "dask"
+    ordered = True
+
+    def nprocs(self, batch: Batch) -> int | None:
+        """Return what the batch says, if it is a number."""
+        return batch.nprocs if isinstance(batch.nprocs, int) else None
+
+    def prepare(self, submission: Submission) -> Mapping[str, str]:
+        """Return the plan; raises EngineError where the table [dask] is not as it should be."""
+        return {FILE: json.dumps(asdict(make_plan(submission)), indent=1)}
+
+    def submit(self, submission: Submission) -> Sequence[str]:
+        """Hand the tasks to the cluster; with a cluster of ours, return when it has taken them."""
+        plan = Plan.read(submission.folder)
+        if plan.address:
+            with connected(plan.address) as client:
+                hand_over(client, plan)
+            address = plan.address
+        else:
+            address = _OURS + _started(submission.folder)
+        return [f"{address}#{task.key}" for task in plan.tasks if task.script]
+
+    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        """Ask each scheduler once; a cluster of ours that does not answer has ended."""
+        states: dict[str, JobState] = {}
+        _quieten()
+        for address, keys in _by_address(jobs).items():
+            try:
+                with connected(address.removeprefix(_OURS)) as client:
+                    found = statuses(client, keys)
+            except EngineError:
+                if not address.startswith(_OURS):
+                    raise
+                found = {}
+            for key in keys:
+                word = found.get(key)
+                state = State.ENDED if word is None else _STATES.get(word, State.QUEUED)
+                states[f"{address}#{key}"] = JobState(state, word or "")
+        return states
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Take tasks back; those that execute are told to end within seconds."""
+        _quieten()
+        for address, keys in _by_address(jobs).items():
+            try:
+                _take_back(address.removeprefix(_OURS), keys)
+            except EngineError:
+                if not address.startswith(_OURS):
+                    raise
+
+    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return nothing: what a worker writes is in the log of its Dask worker, and only Dask knows where that is."""
+        return {}
+
+
+def make_plan(submission: Submission) -> Plan:
+    """Return what is submitted; raises EngineError where the table [dask] is not as it should be."""
+    table, where = submission.table("dask"), f"{submission.batch.path}: [dask]"
+    if ("address" in table) == ("cluster" in table):
+        raise EngineError(
+            f'{where}: expected either `address = "tcp://HOST:PORT"`, of a cluster that is there, or '
+            '`cluster`, one to start ("local", "ssh" or the dotted name of a class), '
+            f"found {'both' if 'address' in table else 'neither'}"
+        )
+    if "options" in table and "address" in table:
+        raise EngineError(f"{where} options: these are arguments of a `cluster`; an `address` takes none")
+    cluster = table.get("cluster", "")
+    cluster = _SHORT.get(cluster, cluster)
+    if cluster and not _CLASS.fullmatch(cluster):
+        raise EngineError(
+            f'{where} cluster: expected "local", "ssh" or the dotted name of a class, such as '
+            f"dask_jobqueue.PBSCluster, found {show(cluster)}"
+        )
+    options = table.get("options", {})
+    try:
+        json.dumps(options)
+    except TypeError as error:
+        raise EngineError(f"{where} options: expected strings, numbers, lists and tables; {error}") from error
+    lanes = (submission.scale or 0) if "address" in table else 0
+    return Plan(
+        make_tasks(submission, lanes),
+        submission.scale or 1,
+        address=table.get("address", ""),
+        cluster=cluster,
+        options=options,
+        resources=table.get("resources", {}),
+    )
+
+
+def make_tasks(submission: Submission, lanes: int) -> list[Task]:
+    """Return a submission's tasks in their order: at most `lanes` at once, 0 for no limit."""
+    tasks: list[Task] = []
+    gate: list[str] = []
+    for number, group in enumerate(submission.groups):
+        keys = [f"pydoit-sc-{submission.id}-{n}" for n in _numbers(group)]
+        for place, (key, n) in enumerate(zip(keys, _numbers(group), strict=True)):
+            lane = [keys[place - lanes]] if lanes and place >= lanes else []
+            tasks.append(Task(key, _script(submission, n), [*gate, *lane]))
+        if number + 1 < len(submission.groups):
+            gate = [f"pydoit-sc-gate-{submission.id}-{number}"]
+            tasks.append(Task(gate[0], "", keys))
+    return tasks
+
+
+def _numbers(group: Group) -> range:
+    return range(group.first, group.first + group.count)
+
+
+def _script(submission: Submission, number: int) -> str:
+    """Return the lines of shell that execute a chunk; $0 is the Python of the Dask worker.
+
+    Their log is beside the others' where the Dask worker sees that folder, else it is the Dask worker's own.
+    """
+    logs = shlex.quote(os.path.join(submission.folder, "logs"))
+    return (
+        f"if [ -w {logs} ]; then exec >> {logs}/{number}.log 2>&1; fi\n"
+        f"pydoit_sc_python=$0\n{submission.start}"
+        f'exec "$0" -m pydoit_sc {shlex.join(submission.words(number))}\n'
+    )
+
+
+def _quieten() -> None:
+    """Keep Dask from writing of a scheduler that ends while it is asked: what matters of that is raised."""
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Client]:
+    """Connect to a scheduler; raises EngineError."""
+    distributed = load_distributed()
+    try:
+        _knock(address)
+        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False, name="pydoit-sc")
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # TimeoutError is an OSError
+        raise EngineError(f"no Dask scheduler answers at {address}: {error}") from error
+    with client:
+        yield client
+
+
+def _knock(address: str) -> None:
+    """Raise ConnectionRefusedError where nobody listens: Dask would go on trying for its whole patience."""
+    url = urlsplit(address)
+    if url.scheme in ("tcp", "tls") and url.hostname and url.port:
+        with suppress(TimeoutError), socket.create_connection((url.hostname, url.port), timeout=_PATIENCE):
+            return
+
+
+def load_distributed() -> Any:
+    """Return the package `distributed`, or raise the EngineError that says how to install it."""
+    try:
+        import distributed  # noqa: PLC0415 (optional, and slow to import)
+    except ImportError as error:
+        raise EngineError(
+            f"the engine `dask` needs the package distributed ({error}): pip install 'pydoit-sc[dask]'"
+        ) from error
+    return distributed
+
+
+def hand_over(client: Client, plan: Plan) -> dict[str, Future]:
+    """Submit a plan's tasks so that they outlive this client, and return their futures by key.
+
+    Raises EngineError where the scheduler refuses them.
+    """
+    futures: dict[str, Future] = {}
+    for task in plan.tasks:
+        before = [futures[key] for key in task.after]
+        if task.script:
+            how = {"key": task.key, "resources": plan.resources or None}
+            futures[task.key] = client.submit(dask_task.execute, task.script, task.key, before, **how)
+        else:
+            futures[task.key] = client.submit(dask_task.gate, before, key=task.key)
+    _await_known(client, futures)
+    load_distributed().fire_and_forget([future for future in futures.values() if not future.done()])
+    return futures
+
+
+def _await_known(client: Client, futures: Mapping[str, Future]) -> None:
+    """Wait until the scheduler has all tasks: what it does not know yet, it would not keep for us."""
+    end = time.monotonic() + _PATIENCE + len(futures) / 100
+    while None in statuses(client, list(futures)).values():
+        failed = next((future for future in futures.values() if future.status == "error"), None)
+        if failed is not None:
+            said = " ".join(str(failed.exception()).split())
+            raise EngineError(
+                f"the Dask scheduler refuses the tasks; pydoit-sc must be installed where it runs: {said}"
+            )
+        if time.monotonic() > end:
+            raise EngineError("the Dask scheduler has not taken the tasks in time")
+        time.sleep(0.05)
+
+
+def statuses(client: Client, keys: Sequence[str]) -> Mapping[str, str | None]:
+    """Return Dask's words for how tasks stand, None for those it does not know, by one call; raises EngineError."""
+    try:
+        answer: Mapping[str, str | None] = client.sync(client.scheduler.get_task_status, keys=list(keys))
+    except OSError as error:
+        raise EngineError(f"the Dask scheduler does not answer any more: {error}") from error
+    return answer
+
+
+def _take_back(address: str, keys: Sequence[str]) -> None:
+    """Cancel tasks and wait until the scheduler has done so.
+
+    It does not answer, and it hangs up, the rest undone, when it comes to a task that has ended meanwhile; so each
+    time is a client of its own.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        with connected(address) as client:
+            left = [key for key, word in statuses(client, keys).items() if _is_under_way(word)]
+            if not left:
+                return
+            for stop in range(len(left), 0, -_SLICE):
+                part = left[max(0, stop - _SLICE) : stop]
+                client.cancel([load_distributed().Future(key, client) for key in part], force=True)
+        if time.monotonic() > end:
+            raise EngineError(
+                f"the Dask scheduler has not cancelled {len(left):,} of {len(keys):,} tasks in time"
+            )
+
+
+def _is_under_way(word: str | None) -> bool:
+    return word is not None and _STATES.get(word) is not State.ENDED
+
+
+def _by_address(jobs: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        address, _, key = job.rpartition("#")
+        found.setdefault(address, []).append(key)
+    return found
+
+
+def _started(folder: str) -> str:
+    """Start the process that has the cluster, wait until all tasks are there, and return the scheduler's address."""
+    load_distributed()
+    log, ready = os.path.join(folder, LOG), os.path.join(folder, READY)
+    pid = detach("pydoit_sc.engines.dask_cluster", folder, LOG)
+    try:
+        while not os.path.exists(ready) and os.waitpid(pid, os.WNOHANG) == (0, 0):
+            time.sleep(0.05)
+    except BaseException:
+        os.kill(pid, signal.SIGTERM)
+        raise
+    try:
+        with open(ready, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            said = file.read().strip().rpartition("\n")[2]
+        raise EngineError(f"the Dask cluster was not started: {said} (all of it: {log})") from None

@@ -1,0 +1,283 @@
+"""The engine `kubernetes`: an Indexed Job, one pod for each chunk, written here and handed over by `kubectl`.
+
+Kubernetes has no order among the pods of a job, so a stage that comes after another one waits for a later submission.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydoit_sc.batch import Batch
+from pydoit_sc.engines.base import EngineError, JobState, State, Submission
+
+if TYPE_CHECKING:
+    from yaml import SafeDumper, ScalarNode
+
+FILE = "job.yaml"
+NAME = "app.kubernetes.io/name"  # the label that our jobs have
+TRIES = 3  # further pods for a chunk after one that has failed by itself
+MOST = 100_000  # chunks: Kubernetes lets a job with a limit for each index have so many
+
+#: Exit codes of a worker: it was told to stop; its chunk cannot be read.
+_STOPPED, _BAD_INPUT = 143, 3
+_MARGIN = 20  # seconds to publish, beyond the grace of the runs
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9./_-]+")
+
+
+class Kubernetes:
+    """Chunks as pods of an Indexed Job."""
+
+    name = "kubernetes"
+    ordered = False
+
+    def nprocs(self, batch: Batch) -> int | None:
+        """Return what the batch says, or as many as a pod is given GPUs or whole cores."""
+        if isinstance(batch.nprocs, int):
+            return batch.nprocs
+        table = batch.engines.get("kubernetes", {})
+        if batch.nprocs == "gpus":
+            return table.get("gpus")
+        return _cores(table["cpu"]) if "cpu" in table else None
+
+    def prepare(self, submission: Submission) -> Mapping[str, str]:
+        """Return the manifest; raises EngineError where the batchfile does not say enough for one."""
+        return {FILE: to_yaml(manifest(submission))}
+
+    def submit(self, submission: Submission) -> Sequence[str]:
+        """Create the job; its id is `NAMESPACE/NAME`."""
+        path = os.path.join(submission.folder, FILE)
+        created = _json(_kubectl("create", "--filename", path, "--output", "json"))
+        meta = created["metadata"]
+        return [f"{meta['namespace']}/{meta['name']}"]
+
+    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        """Ask once for all jobs of a namespace."""
+        found: dict[str, JobState] = {}
+        for namespace in _by_namespace(jobs):
+            listed = _json(
+                _kubectl(
+                    "get",
+                    "jobs",
+                    "--namespace",
+                    namespace,
+                    "--selector",
+                    f"{NAME}=pydoit-sc",
+                    "--output",
+                    "json",
+                )
+            )
+            found |= {f"{namespace}/{item['metadata']['name']}": state_of(item) for item in listed["items"]}
+        return {job: found.get(job, JobState(State.ENDED, "not there")) for job in jobs}
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Delete jobs, and with them their pods, which have their grace to end."""
+        for namespace, names in _by_namespace(jobs).items():
+            _kubectl("delete", "jobs", "--namespace", namespace, "--ignore-not-found", "--wait=false", *names)
+
+    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return how to look at pods and at what the workers write."""
+        return {
+            f"{what} in {namespace}": f"kubectl {how} --namespace {namespace} --selector {selector}"
+            for namespace, names in _by_namespace(jobs).items()
+            for selector in [shlex.quote(f"job-name in ({','.join(names)})")]
+            for what, how in (("pods", "get pods"), ("what the workers write", "logs --prefix --tail -1"))
+        }
+
+
+def manifest(submission: Submission) -> dict[str, Any]:
+    """Return the Job that executes a submission's chunks; raises EngineError."""
+    table, batch = submission.table("kubernetes"), submission.batch
+    where = f"{batch.path}: [kubernetes]"
+    if "image" not in table:
+        raise EngineError(f"{where}: no `image`, one that has pydoit-sc and what the runs need")
+    if batch.nprocs == "gpus" and "gpus" not in table:
+        raise EngineError(f'{where}: nprocs = "gpus", but there is no `gpus` here: how many a pod has')
+    _check_store(batch, table, where)
+    count = len(submission.texts)
+    if count > MOST:
+        raise EngineError(
+            f"{batch.path}: {count:,} chunks, and a job of Kubernetes has at most {MOST:,}; "
+            "a larger `batch_size` in [batch] makes fewer"
+        )
+    label = re.sub(r"[^a-z0-9]+", "-", batch.name.lower())[:24].strip("-") or "batch"
+    labels = {**table.get("labels", {}), NAME: "pydoit-sc", "pydoit-sc/submission": submission.id}
+    metadata: dict[str, Any] = {"name": f"{label}-{submission.id}".lower(), "labels": labels}
+    if "namespace" in table:
+        metadata["namespace"] = table["namespace"]
+    metadata["annotations"] = {
+        "pydoit-sc/batch": batch.name,
+        "pydoit-sc/remote-output-path": batch.remote_output_path,
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": count,
+            "parallelism": min(submission.scale or count, count),
+            "backoffLimitPerIndex": TRIES,
+            "podFailurePolicy": {"rules": _failure_rules()},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(submission, table)},
+        },
+    }
+
+
+def _check_store(batch: Batch, table: Mapping[str, Any], where: str) -> None:
+    scheme, separator, path = batch.remote_output_path.partition("://")
+    path = path if separator else scheme
+    if (not separator or scheme in ("file", "local")) and not _is_seen(path, table):
+        raise EngineError(
+            f"{where}: the outputs go to {path}, which no pod sees; expected a `remote_output_path` in an object store "
+            f'(s3://…), or a persistent volume that has this path: volumes = {{ "{path}" = "CLAIM" }}'
+        )
+
+
+def _is_seen(path: str, table: Mapping[str, Any]) -> bool:
+    """Say whether a path lies in a volume."""
+    return any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in table.get("volumes", {}))
+
+
+def _failure_rules() -> list[dict[str, Any]]:
+    """A pod that was evicted, preempted or told to stop is no failure; one whose chunk cannot be read needs no other."""
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {
+            "action": "Ignore",
+            "onExitCodes": {"containerName": "worker", "operator": "In", "values": [_STOPPED]},
+        },
+        {
+            "action": "FailIndex",
+            "onExitCodes": {"containerName": "worker", "operator": "In", "values": [_BAD_INPUT]},
+        },
+    ]
+
+
+def _pod(submission: Submission, table: Mapping[str, Any]) -> dict[str, Any]:
+    grace = max((run.settings.grace for _, run in submission.batch.runs()), default=0.0)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": math.ceil(grace) + _MARGIN,
+    }
+    if "service_account" in table:
+        spec["serviceAccountName"] = table["service_account"]
+    else:
+        spec["automountServiceAccountToken"] = False
+    if "node_selector" in table:
+        spec["nodeSelector"] = dict(table["node_selector"])
+    volumes = list(table.get("volumes", {}).items())
+    if volumes:
+        spec["volumes"] = [
+            {"name": f"volume-{n}", "persistentVolumeClaim": {"claimName": claim}}
+            for n, (_, claim) in enumerate(volumes)
+        ]
+    container = {"name": "worker", "image": table["image"], **_command(submission, table)}
+    if table.get("env"):
+        container["env"] = [{"name": name, "value": literal(value)} for name, value in table["env"].items()]
+    if table.get("secrets"):
+        container["envFrom"] = [{"secretRef": {"name": name}} for name in table["secrets"]]
+    amounts = {name: table[name] for name in ("cpu", "memory") if name in table}
+    if "gpus" in table:
+        amounts["nvidia.com/gpu"] = str(table["gpus"])
+    if amounts:
+        container["resources"] = {"requests": amounts, "limits": dict(amounts)}
+    if volumes:
+        container["volumeMounts"] = [
+            {"name": f"volume-{n}", "mountPath": path} for n, (path, _) in enumerate(volumes)
+        ]
+    return {**spec, "containers": [container]}
+
+
+def _command(submission: Submission, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the program of a pod, and its words: Kubernetes puts the pod's index into the last one."""
+    words = ["batch", *submission.options]
+    args = [*map(literal, words), f"{literal(submission.chunks)}/$(JOB_COMPLETION_INDEX).json"]
+    if submission.setup or _is_seen(str(submission.batch.folder), table):
+        script = submission.start.rstrip("\n") + '\nexec pydoit-sc "$@"\n'
+        return {"command": ["sh", "-c", literal(script), "sh"], "args": args}
+    return {"command": ["pydoit-sc"], "args": args}
+
+
+def literal(text: str) -> str:
+    """Return what Kubernetes makes this text of: it reads `$(NAME)` as a variable and `$$` as one sign."""
+    return text.replace("$", "$$")
+
+
+def _cores(cpu: str) -> int:
+    """Return how many runs an amount of cores is for: whole ones, at least 1."""
+    cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
+    return max(1, math.floor(cores))
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """Return YAML that every version of it reads alike: a text is quoted unless it is a plain word."""
+    import yaml  # noqa: PLC0415 (slow to import)
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+            return True
+
+    def text(dumper: SafeDumper, value: str) -> ScalarNode:
+        style = "|" if "\n" in value else None if _PLAIN.fullmatch(value) else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+
+
+def state_of(job: Mapping[str, Any]) -> JobState:
+    """Return how a job stands, from what Kubernetes says of it."""
+    spec, status = job.get("spec", {}), job.get("status", {})
+    conditions = {item["type"] for item in status.get("conditions", ()) if item.get("status") == "True"}
+    total, done = spec.get("completions", 0), status.get("succeeded", 0)
+    failed = status.get("failedIndexes", "")
+    detail = f"{done:,} of {total:,} chunks" + (f", given up: {failed}" if failed else "")
+    if conditions & {"Complete", "Failed"}:
+        return JobState(State.ENDED, detail)
+    if spec.get("suspend"):
+        return JobState(State.HELD, f"suspended, {detail}")
+    return JobState(State.RUNNING if status.get("ready") or done else State.QUEUED, detail)
+
+
+def _by_namespace(jobs: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        namespace, _, name = job.partition("/")
+        found.setdefault(namespace, []).append(name)
+    return found
+
+
+def _kubectl(*words: str) -> str:
+    """Return what `kubectl` writes; raises EngineError."""
+    try:
+        done = subprocess.run(
+            ["kubectl", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise EngineError(
+            "the engine `kubernetes` hands its job over by the program kubectl, which is not on PATH; "
+            "`pydoit-sc split --engine kubernetes` writes the manifest for another machine"
+        ) from error
+    if done.returncode:
+        said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise EngineError(f"kubectl {words[0]}: {said}")
+    return done.stdout
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise EngineError(f"kubectl answers what is no JSON: {text[:200]!r}") from error

@@ -1,0 +1,37 @@
+"""The engines that are installed, by name: entry points of the group `pydoit_sc.engines`, ours and those of others."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from pydoit_sc.batchfile.errors import did_you_mean
+from pydoit_sc.engines.base import Engine, EngineError
+
+GROUP = "pydoit_sc.engines"
+
+
+def engine_names() -> list[str]:
+    """Return the names of the engines that are installed."""
+    return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def load_engine(name: str) -> Engine:
+    """Return the engine of this name; raises EngineError where there is none, or its package is broken."""
+    found = [point for point in entry_points(group=GROUP) if point.name == name]
+    if not found:
+        raise EngineError(f"no engine is named `{name}`{did_you_mean(name, engine_names())}")
+    packages = sorted({_package(point) for point in found})
+    if len(packages) > 1:
+        raise EngineError(f"engine `{name}`: {' and '.join(packages)} each bring one; keep one of them")
+    try:
+        return cast(Engine, found[0].load()())
+    except Exception as error:  # whatever its package raises when it is imported
+        where = f"{found[0].value} of {packages[0]}"
+        raise EngineError(
+            f"engine `{name}`: {where} cannot be used: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "an unknown package"

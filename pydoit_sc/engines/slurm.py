@@ -1,0 +1,220 @@
+"""The engine `slurm`: one task of a job array for each chunk.
+
+A group of chunks becomes one array, or several where it is longer than Slurm takes. An array that must wait, for the
+group before or so that no more than `scale` tasks execute at once, is given a dependency on the end of others,
+whatever their outcome is: the worker looks itself whether it may start.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+
+from pydoit_sc.batch import Batch
+from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+
+SCRIPT = "job.sh"
+LOGS = "logs"
+
+_MARGIN = 30  # seconds that a worker has to publish and leave after the runs' grace
+_MANY_TASKS = 1001  # Slurm's own MaxArraySize
+_ANSWER = 120.0  # seconds for Slurm to answer; its programs try again for a while themselves
+_OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
+_QUEUED = frozenset({"PENDING", "REQUEUED", "SUSPENDED", "RESV_DEL_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+#: Why a job that is pending will not start by itself, in the words of `squeue -o %r`.
+_HELD = re.compile(
+    r"JobHeld|[Hh]eld|BadConstraints|DependencyNeverSatisfied|InvalidAccount|InvalidQOS|PartitionTimeLimit"
+    r"|PartitionNodeLimit|PartitionDown|PartitionInactive|SPECIAL_EXIT"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A job array: as many chunks as Slurm takes at once."""
+
+    first: int  # the number of its first chunk
+    count: int
+    after: Sequence[int] = ()  # the arrays, by their place, that must end before it starts
+
+
+class Slurm:
+    """Job arrays of Slurm."""
+
+    name = "slurm"
+    ordered = True
+
+    def nprocs(self, batch: Batch) -> int | None:
+        """Return what the batch says, or how many cores or GPUs [slurm] asks for."""
+        if isinstance(batch.nprocs, int):
+            return batch.nprocs
+        table = batch.engines.get("slurm", {})
+        if batch.nprocs == "gpus":
+            count = str(table.get("gpus_per_node", "")).rpartition(":")[2]
+            return int(count) if count else None
+        return table.get("cpus_per_task")
+
+    def prepare(self, submission: Submission) -> Mapping[str, str]:
+        """Return the job script."""
+        return {SCRIPT: job_script(submission, sys.executable)}
+
+    def submit(self, submission: Submission) -> Sequence[str]:
+        """Submit the arrays; if one is refused, those before it are taken back."""
+        ids: list[str] = []
+        try:
+            for array in arrays(submission.groups, submission.scale, _longest_array()):
+                after = [ids[place] for place in array.after]
+                ids.append(_job_id(_call(*sbatch_words(submission, array, after))))
+        except BaseException:
+            with suppress(EngineError):
+                self.cancel(ids)
+            raise
+        return ids
+
+    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        """Ask for all jobs at once; a job that Slurm does not know any more has ended."""
+        if not jobs:
+            return {}
+        try:
+            text = _call("squeue", "-h", "-a", "-o", "%i|%T|%r", "-j", ",".join(jobs))
+        except EngineError as error:
+            if "Invalid job id" not in str(error):  # its answer to a single id that it has forgotten
+                raise
+            text = ""
+        return read_squeue(text, jobs)
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """End all tasks of the arrays."""
+        if jobs:
+            _call("scancel", *jobs)
+
+    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return how Slurm is asked."""
+        return {"how its jobs stand": f"squeue -j {','.join(jobs)}"}
+
+
+def job_script(submission: Submission, python: str) -> str:
+    """Return the script of all of a submission's arrays; `python` is one that has this package on every node."""
+    table = submission.table("slurm")
+    template = Template(files("pydoit_sc").joinpath("templates", "slurm.sh").read_text(encoding="utf-8"))
+    setup = [
+        f"pydoit_sc_python={shlex.quote(python)}",
+        table.get("setup", "").strip("\n"),
+        submission.start.rstrip("\n"),
+    ]
+    return template.substitute(
+        directives="\n".join(f"#SBATCH {line}" for line in directives(submission)),
+        setup="\n".join(line for line in setup if line),
+        worker=table.get("worker", '"$pydoit_sc_python" -m pydoit_sc'),
+        words=shlex.join(["batch", *submission.options, submission.chunks]),
+    )
+
+
+def directives(submission: Submission) -> Iterator[str]:
+    """Yield what sbatch is told in the script's head; raises EngineError for what cannot stand there."""
+    batch, table = submission.batch, submission.table("slurm")
+    logs = f"{submission.folder}/{LOGS}"
+    if "\\" in logs or not logs.isprintable():
+        raise EngineError(
+            f"{logs!r}: Slurm takes no path with a backslash or control characters for its logs"
+        )
+    options = {
+        "job_name": "".join(char if char.isprintable() else "_" for char in batch.name),
+        "output": f"{logs.replace('%', '%%')}/%A_%a.log",
+        "open_mode": "append",  # a task that is started again adds to its log
+        "signal": f"B:TERM@{warning_seconds(batch)}",
+        **({"cpus_per_task": batch.nprocs} if isinstance(batch.nprocs, int) else {}),
+        **{name: table[name] for name in ("job_name", *_OPTIONS) if name in table},
+    }
+    yield from (f"--{name.replace('_', '-')}={shlex.quote(str(value))}" for name, value in options.items())
+    yield "--requeue"
+    for line in table.get("options", ()):
+        yield str(line).removeprefix("#SBATCH").strip()
+
+
+def warning_seconds(batch: Batch) -> int:
+    """Return how long before its end a worker is told to leave: the longest grace of a run, and a margin."""
+    graces = {id(run.settings): run.settings.grace for _, run in batch.runs()}
+    return int(max(graces.values(), default=0)) + _MARGIN
+
+
+def arrays(groups: Sequence[Group], scale: int | None, longest: int) -> list[Array]:
+    """Return the arrays of these groups, each of `longest` tasks at most.
+
+    `%scale` holds for one array, so with it those of a group start one after the other.
+    """
+    made: list[Array] = []
+    before: list[int] = []
+    for group in groups:
+        mine: list[int] = []
+        for first in range(group.first, group.first + group.count, longest):
+            count = min(longest, group.first + group.count - first)
+            after = mine[-1:] if scale is not None and mine else before
+            mine.append(len(made))
+            made.append(Array(first, count, tuple(after)))
+        before = mine
+    return made
+
+
+def sbatch_words(submission: Submission, array: Array, after: Sequence[str]) -> list[str]:
+    """Return the command that submits an array which starts when these jobs have ended."""
+    limit = "" if submission.scale is None else f"%{submission.scale}"
+    words = ["sbatch", "--parsable", f"--array=0-{array.count - 1}{limit}"]
+    if after:
+        words.append(f"--dependency=afterany:{':'.join(after)}")
+    return [*words, f"{submission.folder}/{SCRIPT}", str(array.first)]
+
+
+def read_squeue(text: str, jobs: Sequence[str]) -> dict[str, JobState]:
+    """Return how arrays stand from the lines `id|state|reason` of squeue; what is not in them has ended."""
+    tasks: dict[str, list[tuple[str, str]]] = {}
+    for line in text.splitlines():
+        task, state, reason = line.split("|", 2)
+        tasks.setdefault(task.partition("_")[0], []).append((state, reason))
+    return {job: _state(tasks.get(job, [])) for job in jobs}
+
+
+def _state(tasks: Sequence[tuple[str, str]]) -> JobState:
+    held = sorted({reason for state, reason in tasks if state in _QUEUED and _HELD.search(reason)})
+    reasons = sorted({reason for state, reason in tasks if state in _QUEUED} - set(held))
+    if any(state not in _QUEUED for state, _ in tasks):
+        return JobState(State.RUNNING, ", ".join(held))
+    if reasons:
+        return JobState(State.QUEUED, ", ".join([*held, *reasons]))
+    return JobState(State.HELD, ", ".join(held)) if held else JobState(State.ENDED)
+
+
+def _longest_array() -> int:
+    """Ask Slurm how many tasks an array may have."""
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", _call("scontrol", "show", "config"), re.MULTILINE)
+    return max(1, int(match[1])) if match else _MANY_TASKS
+
+
+def _job_id(answer: str) -> str:
+    """Return the id in what `sbatch --parsable` says: `id` or `id;cluster`."""
+    id_ = answer.strip().rpartition("\n")[2].partition(";")[0]
+    if not id_.isdecimal():
+        raise EngineError(f"sbatch: expected the id of a job, found {answer.strip()!r}")
+    return id_
+
+
+def _call(*words: str) -> str:
+    """Return what a program of Slurm writes; raises EngineError with what it complains of."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_ANSWER, check=False)
+    except FileNotFoundError as error:
+        raise EngineError(
+            f"there is no program `{words[0]}`: the engine slurm works on a machine where Slurm's commands are installed"
+        ) from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineError(f"{words[0]}: {error}") from error
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise EngineError(f"{words[0]}: {said.removeprefix(f'{words[0]}: ').removeprefix('error: ')}")
+    return done.stdout

@@ -1,0 +1,45 @@
+"""Engines that are really there: Slurm's daemons, the stand-in for Saturn Cloud, processes of this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is that of Saturn Cloud's own tests
+
+from cluster import MISSING, Cluster, installed, start_cluster
+from conformance_engines import ENGINES
+from place import AWKWARD, Place
+
+
+@pytest.fixture(scope="session")
+def whole_cluster() -> Iterator[Cluster]:
+    if not installed():
+        pytest.skip(MISSING)
+    with start_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(whole_cluster: Cluster) -> Iterator[Cluster]:
+    """A Slurm without jobs."""
+    yield whole_cluster
+    whole_cluster.empty()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a name that shells take apart."""
+    folder = tmp_path / AWKWARD
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
+    """A project on each of the engines."""
+    with ENGINES[request.param](request, folder) as place:
+        yield place

@@ -1,0 +1,206 @@
+"""The engine `slurm` without Slurm: the script it writes, the arrays it makes, and what it reads from `squeue`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.batchfile import BatchfileError, load
+from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+from pydoit_sc.engines.slurm import Array, Slurm, arrays, job_script, read_squeue, sbatch_words
+from pydoit_sc.worker import allotment
+
+GOLDEN = Path(__file__).parent / "slurm_job.sh"
+
+FULL = """\
+[batch]
+name = "it's a batch"
+remote_output_path = "file:///shared/out"
+nprocs = "gpus"
+scale = 20
+grace = "90s"
+storage_options = { endpoint_url = "http://minio:9000", secret = "s3cr3t" }
+
+[[runs]]
+cmd = "train"
+
+[slurm]
+partition = "gpu"
+account = "proj 1"
+time = "1-00:00:00"
+mem = "64G"
+cpus_per_task = 16
+gpus_per_node = "a100:4"
+constraint = "[rack1|rack2]"
+qos = "long"
+job_name = "training"
+options = ["--exclusive", "#SBATCH --mail-type=END"]
+setup = '''
+module load python
+source .venv/bin/activate
+'''
+worker = "pydoit-sc"
+"""
+
+
+@pytest.fixture
+def submission(tmp_path: Path) -> Callable[..., Submission]:
+    """Return the submission of a batchfile, of so many chunks in each group."""
+
+    def submission(text: str, *counts: int) -> Submission:
+        (tmp_path / "batchfile.toml").write_text(text)
+        batch = load(tmp_path / "batchfile.toml")
+        groups = [Group(sum(counts[:n]), count) for n, count in enumerate(counts)]
+        chunks = f"{batch.remote_output_path}/.pydoit_sc/submissions/ID"
+        return Submission("ID", batch, [], chunks, groups, batch.scale, "/shared/ID 100%", "")
+
+    return submission
+
+
+def test_the_job_script(submission: Callable[..., Submission], tmp_path: Path) -> None:
+    script = job_script(submission(FULL, 1), "/opt/python").replace(str(tmp_path), "/home/me")
+    if "REWRITE_GOLDEN" in os.environ:
+        GOLDEN.write_text(script)
+    assert script == GOLDEN.read_text()
+    assert "s3cr3t" not in script
+    subprocess.run(["bash", "-n", GOLDEN], check=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('partition = "a\\nb"', "slurm.partition: expected a string without control characters"),
+        ('options = ["--a\\n--wrap=evil"]', "slurm.options.0: expected a string without control characters"),
+        ("time = 0", "slurm.time: expected minutes, or"),
+        ('time = "soon"', "slurm.time: expected minutes, or"),
+        ("gpus_per_node = 0", "slurm.gpus_per_node: expected an integer of at least 1"),
+        ('gpus_per_node = "a100"', "slurm.gpus_per_node: expected an integer of at least 1"),
+        ('partitions = "a"', "slurm.partitions: unknown key; did you mean `partition`?"),
+    ],
+)
+def test_what_the_table_takes(submission: Callable[..., Submission], line: str, message: str) -> None:
+    with pytest.raises(BatchfileError) as error:
+        submission(f'[batch]\nremote_output_path = "out"\n[[runs]]\ncmd = "a"\n[slurm]\n{line}\n', 1)
+    assert message.replace(".0", "") in str(error.value).replace("[0]", "").replace(".0", "")
+
+
+def test_folders_that_slurm_would_misread(submission: Callable[..., Submission]) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(EngineError, match="no path with a backslash"):
+        job_script(replace(submission(FULL, 1), folder="/a\\b"), "python3")
+
+
+@pytest.mark.parametrize(
+    ("table", "nprocs", "expected"),
+    [
+        ("", "3", 3),
+        ("", '"cores"', None),
+        ("cpus_per_task = 4", '"cores"', 4),
+        ('gpus_per_node = "a:2"', '"gpus"', 2),
+    ],
+)
+def test_how_many_runs_a_machine_executes(
+    submission: Callable[..., Submission], table: str, nprocs: str, expected: int | None
+) -> None:
+    text = f'[batch]\nremote_output_path = "out"\nnprocs = {nprocs}\n[[runs]]\ncmd = "a"\n[slurm]\n{table}\n'
+    assert Slurm().nprocs(submission(text, 1).batch) == expected
+
+
+@pytest.mark.parametrize(
+    ("groups", "scale", "expected"),
+    [
+        ([3], None, [Array(0, 3)]),
+        ([7], None, [Array(0, 3), Array(3, 3), Array(6, 1)]),
+        ([7], 2, [Array(0, 3), Array(3, 3, (0,)), Array(6, 1, (1,))]),
+        ([4, 1], None, [Array(0, 3), Array(3, 1), Array(4, 1, (0, 1))]),
+        ([4, 4], 2, [Array(0, 3), Array(3, 1, (0,)), Array(4, 3, (0, 1)), Array(7, 1, (2,))]),
+    ],
+)
+def test_arrays(groups: list[int], scale: int | None, expected: list[Array]) -> None:
+    made = [Group(sum(groups[:n]), count) for n, count in enumerate(groups)]
+    assert arrays(made, scale, 3) == expected
+
+
+def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
+    words = sbatch_words(submission(FULL, 9), Array(3, 4, (0,)), ["17", "18"])
+    assert words == [
+        "sbatch", "--parsable", "--array=0-3%20", "--dependency=afterany:17:18", "/shared/ID 100%/job.sh", "3"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "state"),
+    [
+        ("", JobState(State.ENDED)),
+        ("8_0|RUNNING|None", JobState(State.ENDED)),
+        ("7_[1-3%2]|PENDING|Priority", JobState(State.QUEUED, "Priority")),
+        ("7_[1-3]|PENDING|Priority\n7_0|RUNNING|None", JobState(State.RUNNING)),
+        ("7_0|COMPLETING|None", JobState(State.RUNNING)),
+        ("7_[0-1]|PENDING|JobHeldUser", JobState(State.HELD, "JobHeldUser")),
+        ("7_0|PENDING|launch_failed_requeued_held", JobState(State.HELD, "launch_failed_requeued_held")),
+        ("7_0|PENDING|JobHeldAdmin\n7_1|RUNNING|None", JobState(State.RUNNING, "JobHeldAdmin")),
+        ("7_0|PENDING|JobHeldAdmin\n7_1|PENDING|Resources", JobState(State.QUEUED, "JobHeldAdmin, Resources")),
+        ("7|PENDING|Nodes required for job are DOWN, DRAINED or reserved | for jobs",
+         JobState(State.QUEUED, "Nodes required for job are DOWN, DRAINED or reserved | for jobs")),
+    ],
+)  # fmt: skip
+def test_what_squeue_says(lines: str, state: JobState) -> None:
+    assert read_squeue(lines, ["7"]) == {"7": state}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("3:04", 184),
+        ("0:00", 0),
+        ("1:02:03", 3723),
+        ("2-01:02:03", 176523),
+        ("UNLIMITED", None),
+        ("NOT_SET", None),
+        ("", None),
+    ],
+)
+def test_the_time_that_is_left(text: str, seconds: int | None) -> None:
+    assert allotment.seconds_left(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_CPUS_ON_NODE": "8"}, 8),
+        ({"SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "3"}, 3),
+        ({"SLURM_CPUS_PER_TASK": ""}, None),
+    ],
+)
+def test_the_cores_that_slurm_gives(env: Mapping[str, str], expected: int | None) -> None:
+    assert allotment.cores_of(env) == expected
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_JOB_GPUS": "0,2"}, ["0", "2"]),
+        ({"SLURM_GPUS_ON_NODE": "2"}, ["0", "1"]),
+        ({"SLURM_GPUS_ON_NODE": "a100:2"}, ["0", "1"]),
+        ({"SLURM_JOB_GPUS": "0,2", "CUDA_VISIBLE_DEVICES": "0,1"}, None),
+    ],
+)
+def test_the_gpus_that_slurm_gives(env: Mapping[str, str], expected: list[str] | None) -> None:
+    assert allotment.gpus_of(env) == expected
+
+
+def test_an_end_that_the_environment_tells() -> None:
+    assert allotment.end_of_time({"SLURM_JOB_END_TIME": "1700000000"}) == 1700000000
+    assert allotment.end_of_time({}) is None
+
+
+def test_only_our_own_jobs_are_queued_again() -> None:
+    assert not allotment.can_start_again({"SLURM_JOB_ID": "7"})
+    assert not allotment.can_start_again({"PYDOIT_SC_REQUEUE": "1"})
