@@ -1,0 +1,51 @@
+"""A worker that is stopped at a system call while a second one does the chunk, and then goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from faults import promise
+from faults.crash import check_and_finish
+from faults.explore import Experiment, file_system_calls
+from faults.lab import FAILS, Lab, Scenario
+from faults.promise import State, Violation
+from faults.strace import Point
+
+
+def freezes(scenario: Scenario, normally: int = 0) -> Experiment[Point]:
+    """Return the experiment that stops a worker after each of its calls."""
+    return Experiment(scenario, freeze, file_system_calls, normally)
+
+
+def freeze(lab: Lab, point: Point) -> bool:
+    """Stop a worker here, let a second one do the chunk, let the first go on; check the promise after each.
+
+    Some runs fail for the first worker and some for the second, so that each has outcomes which the other must leave
+    alone, and outcomes which it must replace.
+    """
+    lab.fresh()
+    runs = lab.scenario.runs
+    seen: list[tuple[State, dict[str, list[str]]]] = []
+
+    def second(pid: int) -> None:
+        try:
+            ended = lab.work("second")
+            state = promise.look(lab.root, runs)
+            seen.append((state, lab.executions()))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        if ended.code != 0:
+            raise Violation(f"the second worker ended with {ended.code}: {ended.said}")
+        promise.check_whole(state)
+        promise.check_finished(state, runs, {FAILS, "early"} - promise.completed(state))
+
+    first = lab.work("first", point.inject("signal=STOP"), second)
+    if first.code != 0:
+        raise Violation(f"the frozen worker ended with {first.code}: {first.said}")
+    for state, executions in seen:
+        after = promise.look(lab.root, runs)
+        promise.check_unchanged(state, after)
+        promise.check_late(state, executions, lab.executions())
+    check_and_finish(lab, must_be_finished=True, late=runs if seen else ())
+    return bool(seen) and first.hit(point, lab.root)

@@ -1,0 +1,99 @@
+"""The program with a bug planted in it, to see that the suite finds it: `planted.py BUG -- batch CHUNK`.
+
+Each bug is one that stores like ours have had. It is a function below that replaces one of the product's; a further
+bug needs nothing but a further function with `@bug`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+from pydoit_sc.batchfile.chunk import Chunk, ChunkRun
+from pydoit_sc.cli import main
+from pydoit_sc.store import Finished, Outcome, Record, posix
+from pydoit_sc.store.layout import STATUS_CODE
+
+BUGS: dict[str, Callable[[], None]] = {}
+
+
+def bug(plant: Callable[[], None]) -> Callable[[], None]:
+    """Make a bug known by its function's name."""
+    BUGS[plant.__name__] = plant
+    return plant
+
+
+def plant(name: str) -> None:
+    """Put the bug of this name into this process's program."""
+    BUGS[name]()
+
+
+@bug
+def status_code_first() -> None:
+    """The mark that says that a run is finished comes before what it stands for."""
+    _publish_by_file(lambda name: name != STATUS_CODE)
+
+
+@bug
+def rename_by_file() -> None:
+    """The mark comes last, but each file is renamed by itself, as if nobody else could publish the run."""
+    _publish_by_file(lambda name: name == STATUS_CODE)
+
+
+@bug
+def no_sync() -> None:
+    """Nothing waits for the disk."""
+    posix.PosixStore.settle = lambda self: None  # type: ignore[method-assign]
+
+
+@bug
+def completed_again() -> None:
+    """What is completed is executed once more."""
+
+    def done(self: Chunk, item: ChunkRun, record: Record | None) -> bool:
+        return False
+
+    Chunk.done = done  # type: ignore[method-assign]
+
+
+@bug
+def last_one_wins() -> None:
+    """A completed outcome is replaced by whoever comes later."""
+
+    def wins(existing: Record | None, attempt: Finished) -> bool:
+        return False
+
+    posix._wins = wins
+
+
+@bug
+def half_a_group() -> None:
+    """A failed sync is forgotten with the group that met it: what was lost with it is published by the next."""
+    real = posix._Disk.sync
+
+    def sync(self: posix._Disk) -> None:
+        self._lost = None
+        real(self)
+
+    posix._Disk.sync = sync  # type: ignore[method-assign]
+
+
+def _publish_by_file(order: Callable[[str], bool]) -> None:
+    def commit(self: posix.PosixStore, attempt: Finished, folder: str) -> Outcome:
+        target = self._path(attempt.key)
+        os.makedirs(target, exist_ok=True)
+        for name in sorted(os.listdir(folder), key=order):
+            if os.path.isdir(f"{target}/{name}"):
+                shutil.rmtree(f"{target}/{name}")
+            os.replace(f"{folder}/{name}", f"{target}/{name}")
+        os.rmdir(folder)
+        return Outcome.PUBLISHED
+
+    posix.PosixStore._commit = commit  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    plant(sys.argv[1])
+    sys.exit(main(sys.argv[3:]))

@@ -1,0 +1,155 @@
+"""What is tried on an S3 server: each request of a worker spoiled, the network gone for good, two workers, one frozen."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from faults import promise
+from faults.explore import PLACE, Findings, sample
+from faults.lab import FAILS
+from faults.promise import Violation
+from faults.proxy import Fault, Point
+from faults.s3lab import S3Lab, Server, Worker, check_and_finish, check_manifests, check_said
+
+#: Seconds that a worker may take, whatever becomes of one request, or of all from one on; its requests wait for 1 s.
+ONE_FAULT, ALL_FAIL = 40.0, 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One thing to try."""
+
+    point: Point
+    fault: Fault | None = None  # None: the worker is frozen
+    lasting: bool = False  # at every request from there on
+    held: bool = False  # a frozen worker's request is passed on only when it goes on
+
+    def __str__(self) -> str:
+        return f"{self.fault or 'frozen'}{', and all that follow' * self.lasting}{', held back' * self.held} at {self.point}"
+
+
+#: What to try, of the requests of an undisturbed worker.
+Trials = Callable[[Sequence[Point]], Sequence[Trial]]
+
+
+def spoil(lab: S3Lab, trial: Trial) -> bool:
+    """Spoil requests of a worker, run it again, and check the promise after each; say whether it came to that."""
+    lab.fresh()
+    untouched = lab.executions()
+    lab.arm(trial.point, trial.fault, lasting=trial.lasting)
+    ended = lab.work("first")
+    hit = lab.proxy.hits > 0
+    check_said(ended, codes=(0, 2, 3))
+    if ended.code == 3 and lab.executions() != untouched:
+        raise Violation(f"the worker ended with 3 and has executed: {ended.said}")
+    if ended.seconds > (ALL_FAIL if trial.lasting else ONE_FAULT):
+        raise Violation(f"the worker took {ended.seconds:.0f} s: {ended.said}")
+    # That a thing is missing is believed of a store; then what it has, and did not show, is left as it was.
+    check_and_finish(lab, must_be_finished=ended.code == 0 and trial.fault is not Fault.MISSING)
+    return hit
+
+
+def freeze(lab: S3Lab, trial: Trial) -> bool:
+    """Stop a worker at a request, let a second one do the chunk, let the first go on; check the promise after each."""
+    lab.fresh()
+    frozen, go_on = threading.Event(), threading.Event()
+    first: list[Worker] = []
+    started = threading.Event()
+
+    def stop() -> None:
+        started.wait()
+        os.kill(first[0].pid, signal.SIGSTOP)
+        frozen.set()
+        if trial.held:
+            go_on.wait()
+
+    lab.arm(trial.point, stop)
+    first.append(lab.start("first"))
+    started.set()
+    try:
+        while not frozen.is_set() and not first[0].has_ended(0.05):
+            pass
+        if not frozen.is_set():
+            check_said(first[0].end(), codes=[0])
+            check_and_finish(lab, must_be_finished=True)
+            return False
+        check_said(lab.work("second", direct=True), codes=[0])
+        state, executions = lab.look(), lab.executions()
+        promise.check_whole(state)
+        promise.check_finished(state, lab.runs, {FAILS, "early"} - promise.completed(state))
+    finally:
+        go_on.set()
+        if frozen.is_set():
+            os.kill(first[0].pid, signal.SIGCONT)
+    ended = first[0].end()
+    check_said(ended)
+    after = lab.look()
+    promise.check_whole(after)
+    check_manifests(after)
+    promise.check_unchanged(state, after)
+    promise.check_late(state, executions, lab.executions())
+    check_and_finish(lab, must_be_finished=ended.code == 0, late=lab.runs)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What is tried on a server, by one of the clients that we have for it."""
+
+    server: Server
+    client: str  # "obstore", "s3fs"
+    attempt: Callable[[S3Lab, Trial], bool]
+    trials: Trials
+    normally: int  # trials, in the normal mode
+    side_by_side: int
+    raced: bool = False
+
+    def explore(self) -> Findings:
+        """Try every trial, or in the normal mode a part of them, in several laboratories at once."""
+        findings, began = Findings(), time.monotonic()
+        with ExitStack() as stack:
+            labs = [self._open(stack) for _ in range(self.side_by_side)]
+            left: queue.SimpleQueue[Trial] = queue.SimpleQueue()
+            for trial in sample(self.trials(requests(labs[0])), self.normally):
+                left.put(trial)
+            threads = stack.enter_context(ThreadPoolExecutor(self.side_by_side))
+            for ended in [threads.submit(self._try_all, lab, left, findings) for lab in labs]:
+                ended.result()
+        findings.seconds = time.monotonic() - began
+        return findings
+
+    def _open(self, stack: ExitStack) -> S3Lab:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-", dir=PLACE)))
+        lab = S3Lab(folder, self.server, self.client, raced=self.raced, hasty=self.raced)
+        return stack.enter_context(closing(lab))
+
+    def _try_all(self, lab: S3Lab, left: queue.SimpleQueue[Trial], findings: Findings) -> None:
+        while True:
+            try:
+                trial = left.get_nowait()
+            except queue.Empty:
+                return
+            hit = True
+            try:
+                hit = self.attempt(lab, trial)
+            except Violation as violation:
+                findings.violations.append(f"{trial}: {violation}")
+            findings.tried += 1
+            findings.hit += hit
+
+
+def requests(lab: S3Lab) -> list[Point]:
+    """Return every request of an undisturbed worker."""
+    lab.fresh()
+    check_said(lab.work("first"), codes=[0])
+    return list(lab.proxy.seen)

@@ -1,0 +1,51 @@
+"""Starts workers for S3, one after another, each forked from this process, which has imported all that they need.
+
+A line of JSON on standard input describes a worker; its pid and then its exit code are answered in lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import obstore  # noqa: F401 - imported, but not used before a fork, after which it would hang
+import s3fs  # noqa: F401
+
+from pydoit_sc.cli import main
+from pydoit_sc.commands import batch  # noqa: F401
+from pydoit_sc.store import anyfs, cloud, leases, objects  # noqa: F401
+from pydoit_sc.tasks import program, reporter  # noqa: F401
+
+
+def become(request: dict[str, Any]) -> int:
+    """Be the worker; a hasty one has a short lease, so that it need not be waited for a minute."""
+    if request["hasty"]:
+        leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = 4.0, 1.0, 1.0, 0.2
+    os.environ.update(request["env"])
+    os.chdir(request["folder"])
+    outputs = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for fd, path, flags in ((0, os.devnull, os.O_RDONLY), (1, request["output"], outputs)):
+        opened = os.open(path, flags, 0o644)
+        os.dup2(opened, fd)
+        os.close(opened)
+    os.dup2(1, 2)
+    return main(request["words"])
+
+
+def serve() -> int:
+    """Start one worker for each request."""
+    requests, replies = os.fdopen(os.dup(0)), os.dup(1)
+    while line := requests.readline():
+        pid = os.fork()
+        if pid == 0:
+            return become(json.loads(line))
+        os.write(replies, b"%d\n" % pid)
+        _, status = os.waitpid(pid, 0)
+        os.write(replies, b"%d\n" % os.waitstatus_to_exitcode(status))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(serve())
