@@ -85,7 +85,7 @@ class JobState:
 class Engine(Protocol):
     """Starts workers somewhere. An id of a job is a string that means something to this engine alone.
 
-    Every method raises EngineError.
+    Every method raises EngineError. One that sends the code of [sync] itself has `sends_code = True`; it gets no `setup`.
     """
 
     name: str

@@ -155,9 +155,9 @@ def _not_json(recipe: Any) -> str | None:
             children = value
         elif isinstance(value, str) and _SURROGATE.search(value):
             return f"a lone surrogate, which is no character, in {value[:60]!a}"
-        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
-            return "a huge number"
-        elif not isinstance(value, (str, int, float, type(None))):
+        elif not isinstance(value, (str, int, float, type(None))) or (
+            isinstance(value, int) and value.bit_length() > _MOST_BITS
+        ):
             return f"expected text, numbers, true, false, null, lists and tables, found {show(value)}"
         else:
             continue

@@ -35,22 +35,29 @@ def parse_status_code(data: bytes) -> int | None:
 
 
 def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
-    """Combine the two small files of a run; a run.json that is missing or torn says nothing."""
+    """Combine the two small files of a run; a run.json that is missing, torn or of another outcome says nothing."""
     code = parse_status_code(status_code)
-    if run_json is None:
-        return Record(code)
-    try:
-        data = json.loads(run_json)
-        words = data["attempt"], data["fingerprint"], data.get("submission") or ""
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Record(code)
-    sound = all(isinstance(word, str) for word in words) and _ATTEMPT.fullmatch(words[0])
-    return Record(code, *words) if sound else Record(code)
+    said = _said(run_json) if run_json is not None else None
+    # Another code: the run was replaced between the reading of one file and of the other.
+    return Record(code) if said is None or said[0] not in (None, code) else Record(code, *said[1])
 
 
 def attempt_of(run_json: bytes) -> str:
     """Return the attempt that a `run.json` is of; "" where it does not say."""
-    return parse_record(b"", run_json).attempt
+    said = _said(run_json)
+    return said[1][0] if said else ""
+
+
+def _said(run_json: bytes) -> tuple[Any, tuple[str, str, str]] | None:
+    """Return the status code (if there is one), attempt, fingerprint and submission of a `run.json` that is sound."""
+    try:
+        data = json.loads(run_json)
+        words = data["attempt"], data["fingerprint"], data.get("submission") or ""
+        code = data.get("status_code")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    sound = all(isinstance(word, str) for word in words) and _ATTEMPT.fullmatch(words[0])
+    return (code, words) if sound else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,10 @@ class ObjectStore:
                 yield key, Contents(known, code, run_json)
 
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
-        return None  # a request for each attempt is not cheap
+        """Ask nothing of the run, which is a request; but a worker whose lease was ended starts no more runs."""
+        with _answers(self.url):
+            self._leases.check()
+        return None
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:
@@ -147,18 +150,13 @@ class ObjectStore:
     @contextmanager
     def _lease(self, worker: str, chunk: str) -> Iterator[None]:
         """Keep a worker's lease and hold its chunk; an error from within is none of the store's."""
-        with _answers(self.url):
-            lease = self._leases.keep(worker)
-            lease.__enter__()
-        try:
-            if chunk:
-                with _answers(self.url):
+        with ExitStack() as held:
+            with _answers(self.url):
+                held.enter_context(self._leases.keep(worker))
+                if chunk:
                     self._leases.take(f"chunks/{chunk}")
+                    held.callback(self._leases.release, f"chunks/{chunk}")
             yield
-        finally:
-            if chunk:
-                self._leases.release(f"chunks/{chunk}")
-            lease.__exit__(None, None, None)
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         return [self._stage(attempt) for attempt in attempts]

@@ -350,7 +350,7 @@ def test_all_problems_at_once(problems: Problems, tmp_path: Path) -> None:
     assert problems('[batch]\nremote_output_path = 1\nnprocs = 0\nruns_from = "jobs.csv"\n[x]\n') == [
         "batchfile.toml:2:1: batch.remote_output_path: expected a string, found 1",
         'batchfile.toml:3:1: batch.nprocs: expected an integer of at least 1, "cores" or "gpus", found 0',
-        "batchfile.toml:5:1: x: unknown table; known are `batch`, `runs`, `saturn`, `slurm`, `dask`, `sync`",
+        "batchfile.toml:5:1: x: unknown table; known are `batch`, `runs`, `local`, `saturn`, `slurm`, `dask`, `kubernetes`, `sync`",
         'jobs.csv:2: [0].name: a name has no segment `..`, found ".."',
     ]
 

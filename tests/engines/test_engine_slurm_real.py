@@ -82,6 +82,18 @@ def test_arrays_are_no_longer_than_slurm_takes(project: Place) -> None:
     assert MAX_ARRAY < 8
 
 
+def test_as_many_ranks_as_the_job_has_cores(project: Place) -> None:
+    project.table = "cpus_per_task = 2"
+    text = CHUNK.replace("nprocs = 1", 'nprocs = "cores"').replace(
+        "echo $PPID", "echo $SATURN_RUN_LOCAL_RANK"
+    )
+    project.batchfile(text.replace("worker; while", "worker{x}; sleep 0.5; while"))
+    project.write("go", "")
+    project("submit", "--wait", code=1)
+    ranks = {file.read_text() for file in project.folder.glob("worker[0-9]")}
+    assert ranks == {"0\n", "1\n"}
+
+
 def test_requeued(project: Place, slurm: Cluster, job: str) -> None:
     slurm.call("scontrol", "requeue", job)
     project.write("go", "")

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pydoit_sc.batchfile import BatchfileError, build, load
 from pydoit_sc.batchfile.chunk import read_chunk
+from pydoit_sc.engines import notes
 from pydoit_sc.engines.base import EngineError, JobState, State
 from pydoit_sc.engines.local import Local
 from pydoit_sc.engines.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
@@ -162,6 +164,32 @@ def test_submissions_in_the_store(tmp_path: Path) -> None:
     assert counted == {"2026-1": (1, 1), "2026-2": (0, 0)}
 
 
+def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither has seen the other before it wrote its own note: this one draws back, and the other goes on."""
+    store = open_store(str(tmp_path), {})
+    common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
+    other, mine = new_note(id="a", **common), new_note(id="b", **common)
+    looks = []
+
+    def load(_: str) -> Fixed:
+        return Fixed({"j": State.RUNNING})
+
+    def first_look(*_: object) -> list[object]:
+        looks.append(1)
+        if len(looks) > 1:
+            return list(under_way(store, load))
+        write_note(store, other)
+        return []
+
+    def other_goes_on(_: float) -> None:
+        assert {note.id: note.ended for note in read_notes(store)} == {"a": False, "b": True}
+        write_note(store, replace(other, jobs=("j",)))
+
+    monkeypatch.setattr(notes, "under_way", first_look)
+    monkeypatch.setattr(time, "sleep", other_goes_on)
+    assert [note.id for note in claim(store, mine, load)] == ["a"]
+
+
 def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
     """Its process is no more, so it does not hinder the next one."""
     store = open_store(str(tmp_path), {})
@@ -170,8 +198,6 @@ def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
     common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
     note = new_note(id="a", **common)
     assert note.being_made
-    from dataclasses import replace
-
     write_note(store, replace(note, pid=process.pid))
     assert claim(store, new_note(id="b", **common), lambda _: Fixed({})) == []
 
@@ -255,6 +281,4 @@ def test_where_folders_may_go(tmp_path: Path, text: str) -> None:
 
 def test_no_wait_for_a_note_of_long_ago(tmp_path: Path) -> None:
     common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
-    from dataclasses import replace
-
     assert not replace(new_note(id="a", **common), when=time.time() - 3600).being_made

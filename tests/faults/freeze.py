@@ -43,9 +43,10 @@ def freeze(lab: Lab, point: Point) -> bool:
     first = lab.work("first", point.inject("signal=STOP"), second)
     if first.code != 0:
         raise Violation(f"the frozen worker ended with {first.code}: {first.said}")
-    for state, executions in seen:
-        after = promise.look(lab.root, runs)
-        promise.check_unchanged(state, after)
-        promise.check_late(state, executions, lab.executions())
-    check_and_finish(lab, must_be_finished=True, late=runs if seen else ())
-    return bool(seen) and first.hit(point, lab.root)
+    if not seen:  # it did not come so far this time, and no second worker was started
+        return False
+    ((state, executions),) = seen
+    promise.check_unchanged(state, promise.look(lab.root, runs))
+    promise.check_late(state, executions, lab.executions())
+    check_and_finish(lab, must_be_finished=True, late=runs)
+    return first.hit(point, lab.root)

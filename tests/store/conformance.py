@@ -156,6 +156,7 @@ def run_json(place: Place) -> None:
         "binary": b"\xff\x00\xfe" * 50,
         "deep": b"[" * 100_000,
         "path": b'{"attempt": "../../../../up", "fingerprint": "f"}',
+        "of another": json.dumps({**whole, "status_code": 0}).encode(),
     }
     for key, text in texts.items():
         place.put(f"{key}/status_code", b"3")

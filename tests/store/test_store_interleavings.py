@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from memory_blobs import Bucket, MemoryBlobs
 
-from pydoit_sc.store import Finished, Outcome, Staged, StoreError, leases, objects
+from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, leases, objects
 from pydoit_sc.store.manifest import fault
 
 KEY = "a/run"
@@ -282,3 +282,27 @@ def test_a_request_that_comes_late(scene: Callable[[World], None], worlds: Calla
             harm[first.requests[at]] = "status_code" in files
             assert "status_code" not in files or world.fault() != ""  # None: it says that it cannot tell
     assert all(verb == "delete" or path.startswith(f"{KEY}/results/of") for verb, path in harm)
+
+
+def test_a_chunk_is_one_workers_until_its_lease_is_over(world: World) -> None:
+    first, second, third = world.worker(), world.worker(), world.worker()
+    with first.store.workspace(first.name, None, "c"):
+        for _ in range(2):  # being refused takes nothing away
+            with (
+                pytest.raises(HeldError, match=f"worker {first.name}"),
+                second.store.workspace("2a", None, "c"),
+            ):
+                pytest.fail("two workers have the chunk")
+        first.store.peek(KEY)
+        world.sleep(2 * leases.TTL)
+        with third.store.workspace(third.name, None, "c"):
+            with pytest.raises(StoreError, match="has ended it"):
+                first.store.peek(KEY)
+            with (
+                pytest.raises(HeldError, match=f"worker {third.name}"),
+                second.store.workspace("2a", None, "c"),
+            ):
+                pytest.fail("two workers have the chunk")
+    with second.store.workspace(second.name, None, "c"):
+        pass
+    assert world.bucket.objects == {}
