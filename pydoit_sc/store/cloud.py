@@ -143,6 +143,7 @@ class CloudBlobs:
 
         self._exists, self._changed = exceptions.AlreadyExistsError, exceptions.PreconditionError
         self._unable = exceptions.NotSupportedError
+        self._kind = config.kind
         kind = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}[config.kind]
 
         def connect(timeout: float, retries: int) -> Any:
@@ -231,8 +232,11 @@ class CloudBlobs:
         rest = [*paths]
         while rest:
             part, rest = rest[:_DELETE_AT_ONCE], rest[_DELETE_AT_ONCE:]
-            with suppress(FileNotFoundError):
+            try:
                 self._once.delete(part)
+            except FileNotFoundError as error:
+                if self._kind == "s3":  # says so of no object: of its bucket, or by mistake
+                    raise OSError(f"cannot delete {part[0]}: {error}") from error
 
 
 class _Reader(io.RawIOBase):

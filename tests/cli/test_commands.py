@@ -22,7 +22,7 @@ def test_plan_counts_by_reason(stages: Box) -> None:
     plan = stages.ok("plan").splitlines()
     assert plan[0] == (
         "3 of 4 runs to execute: 1 status_code holds no status code, 1 failed before, "
-        "1 comes after `a`, which has runs to execute"
+        "1 an earlier stage has been published since"
     )
     assert plan[1:] == [
         "  a:2  incomplete: status_code holds no status code",

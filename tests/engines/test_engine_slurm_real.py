@@ -95,7 +95,9 @@ def test_as_many_ranks_as_the_job_has_cores(project: Place) -> None:
 
 
 def test_requeued(project: Place, slurm: Cluster, job: str) -> None:
+    worker = (project.folder / "worker").read_text().strip()
     slurm.call("scontrol", "requeue", job)
+    project.until(lambda: not Path("/proc", worker).exists())  # or its run could still end by itself
     project.write("go", "")
     finished(project, 2)
 

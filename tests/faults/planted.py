@@ -6,6 +6,7 @@ bug needs nothing but a further function with `@bug`.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -15,6 +16,8 @@ from pydoit_sc.batchfile.chunk import Chunk, ChunkRun
 from pydoit_sc.cli import main
 from pydoit_sc.store import Finished, Outcome, Record, posix
 from pydoit_sc.store.layout import STATUS_CODE
+from pydoit_sc.store.leases import Leases
+from pydoit_sc.store.objects import ObjectStore
 
 BUGS: dict[str, Callable[[], None]] = {}
 
@@ -78,6 +81,54 @@ def half_a_group() -> None:
         real(self)
 
     posix._Disk.sync = sync  # type: ignore[method-assign]
+
+
+@bug
+def sealed_first() -> None:
+    """On objects: the mark that says that a run is finished is uploaded before what it stands for."""
+    real = ObjectStore._claim
+
+    def claim(self: ObjectStore, attempt: Finished, run_json: bytes) -> bool:
+        if not real(self, attempt, run_json):
+            return False
+        with open(f"{attempt.folder}/{STATUS_CODE}", "rb") as file:
+            return self._seal(attempt, file.read())
+
+    ObjectStore._claim = claim  # type: ignore[method-assign]
+
+
+@bug
+def lease_ignored() -> None:
+    """On objects: a worker that has lost its lease goes on."""
+
+    def renew(self: Leases) -> None:
+        self._etag = self._blobs.put(f".pydoit_sc/leases/{self._worker}", self._text())
+
+    Leases.renew = renew  # type: ignore[method-assign]
+    Leases.check = lambda self: None  # type: ignore[method-assign]
+
+
+@bug
+def started_blindly() -> None:
+    """On objects: a worker that was frozen starts what is left of its chunk, without a look at its lease."""
+    ObjectStore.peek = lambda self, key: None  # type: ignore[method-assign]
+
+
+@bug
+def index_believed() -> None:
+    """On objects: what the index says of a run is believed, without a look at whether it has changed since."""
+    real = ObjectStore._read_listed
+
+    def read(self: ObjectStore, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
+        index = [blob.path for blob in self._blobs.list(".pydoit_sc/index")]
+        entries = sorted(map(json.loads, self._read_index(index).values()), key=lambda said: said["finished"])
+        oldest = {_name(said): json.dumps(said).encode() for said in reversed(entries)}
+        return {key: (code, oldest.get(key, said)) for key, (code, said) in real(self, keys).items()}
+
+    def _name(said: dict[str, str]) -> str:
+        return said["fingerprint"].split()[2]  # "fingerprint of NAME now"
+
+    ObjectStore._read_listed = read  # type: ignore[method-assign]
 
 
 def _publish_by_file(order: Callable[[str], bool]) -> None:

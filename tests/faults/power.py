@@ -6,6 +6,7 @@ import fcntl
 import os
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydoit_sc.linux import syncfs
 _EXT4_IOC_SHUTDOWN = 0x8004587D
 _NO_LOG_FLUSH = 2  # what the journal has not written is lost, too
 _SIZE = 16 << 20  # bytes
+_BUSY = 20.0  # seconds
 
 
 class Disk:
@@ -44,12 +46,23 @@ class Disk:
             fcntl.ioctl(fd, _EXT4_IOC_SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
         finally:
             os.close(fd)
-        _run("umount", str(self.mount))
+        self._unmount()
         self._attach()
 
     def close(self) -> None:
         """Unmount the disk, even if somebody still has a file open there."""
         _run("umount", "--lazy", str(self.mount))
+
+    def _unmount(self) -> None:
+        """Unmount the disk; a process that another thread is just forking may have our file open for a moment."""
+        until = time.monotonic() + _BUSY
+        while True:
+            try:
+                return _run("umount", str(self.mount))
+            except subprocess.CalledProcessError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
 
     def _attach(self) -> None:
         _run("mount", "-o", "loop", str(self._image), str(self.mount))

@@ -20,14 +20,16 @@ from faults import promise
 from faults.lab import BEFORE, FAILS, RACED, RUNS, SCRIPT
 from faults.promise import File, State, Violation
 from faults.proxy import Fault, Point, Proxy
-from pydoit_sc.batch import Batch, Run, Settings, Stage
+from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.batchfile.chunk import chunk_text
 from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.cloud import CloudBlobs, Config
 
 BUCKET = "faults"
-TIMES = {"connect_timeout": 1, "read_timeout": 1}  # seconds, of a worker's requests
+TIMES = {"connect_timeout": 2, "read_timeout": 2}  # seconds, of a worker's requests
 PATIENCE = 240.0  # seconds after which a worker hangs
+#: The runs of a worker whose every request is spoiled: those of the laboratory of whose fate there is no other.
+FEW = ("deep/er", FAILS, "retried", "stale", "current")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,21 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """How the worker under test works."""
+
+    client: str = "obstore"  # or "s3fs"
+    raced: bool = False  # with a second worker, which soon ends the first one's lease
+    lists: bool = False  # looks at the whole store, as where runs are many
+    bug: str = ""  # planted in it
+
+    @property
+    def runs(self) -> Mapping[str, str]:
+        """The kind of each run by name."""
+        return {**RUNS, **RACED} if self.raced else {name: RUNS[name] for name in FEW}
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """What became of a worker."""
 
@@ -73,10 +90,10 @@ class Ended:
 class Launcher:
     """A process that starts workers, one at a time; see s3worker.py."""
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str) -> None:
         tests = Path(__file__).parents[1]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faults.s3worker"],
+            [sys.executable, "-m", "faults.s3worker", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -137,38 +154,42 @@ class Worker:
 class S3Lab:
     """A place where the same chunk can be tried again and again, each time below a prefix of its own."""
 
-    def __init__(
-        self, folder: Path, server: Server, client: str, *, raced: bool = False, hasty: bool = False
-    ) -> None:
-        self.runs = {**RUNS, **RACED} if raced else RUNS
+    def __init__(self, folder: Path, server: Server, scene: Scene) -> None:
+        self.runs, self._scene = scene.runs, scene
         self._folder, self._server, self._logs = folder, server, folder / "logs"
         # s3fs serves what obstore has no words for.
         self._options: dict[str, Any] = {
             "config_kwargs": TIMES,
-            **({"requester_pays": False} if client == "s3fs" else {}),
+            **({"requester_pays": False} if scene.client == "s3fs" else {}),
         }
-        self._hasty = hasty
         self.proxy = Proxy(server.address)
         self._count = 0
         # The first worker may be frozen while another one works.
-        self._launchers = {True: Launcher(), False: Launcher()}
+        words = [scene.client] + [scene.bug] * bool(scene.bug)
+        self._launchers = {"first": Launcher(*words)}
+        self._launchers["second"] = Launcher(*words) if scene.raced else self._launchers["first"]
         self._template: dict[str, bytes] = {}
         (folder / "script").write_text(SCRIPT)
         self.fresh()
-        for file, names, version in (("mended", ["mended", "current"], "now"), ("stale", ["stale"], "then")):
-            self._write_chunk(file, names, version)
+        before = [name for name in BEFORE if name in self.runs]
+        for file, version in (("current", "now"), ("stale", "then")):
+            self._write_chunk(
+                file, [name for name in before if (name == "stale") is (file == "stale")], version
+            )
             ended = self._start(file, "before").end()
             assert ended.code == 0, ended.said
         self._template = {
-            path: data for path, data in self._objects().items() if not path.startswith(".pydoit_sc/")
+            path: data
+            for path, data in self._objects().items()
+            if not path.startswith(f"{OURS}/") or path.startswith(f"{OURS}/index/")
         }
-        assert {path.partition("/")[0] for path in self._template} == set(BEFORE)
+        assert {path.partition("/")[0] for path in self._template} == {OURS, *before}
         self._template_logs = {path.name: path.read_bytes() for path in self._logs.iterdir()}
 
     def close(self) -> None:
         """End what was started."""
         self.proxy.close()
-        for launcher in self._launchers.values():
+        for launcher in {*self._launchers.values()}:
             launcher.close()
 
     def fresh(self) -> None:
@@ -234,14 +255,15 @@ class S3Lab:
         address = self._server.address
         endpoint = f"http://{address[0]}:{address[1]}" if direct else self.proxy.url
         more = {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "TURN": turn}
-        who = turn == "first"
+        who = "first" if turn == "first" else "second"
         output = self._folder / f"said-{who}"
         pid = self._launchers[who].start(
             words=["batch", f"{chunk}.json"],
             env={**self._server.environment, **more},
             folder=str(self._folder),
             output=str(output),
-            hasty=self._hasty,
+            hasty=self._scene.raced,
+            lists=self._scene.lists,
         )
         return Worker(self._launchers[who], output, pid)
 

@@ -1,18 +1,18 @@
 """Starts workers for S3, one after another, each forked from this process, which has imported all that they need.
 
-A line of JSON on standard input describes a worker; its pid and then its exit code are answered in lines.
+A line of JSON on standard input describes a worker; its pid and then its exit code are answered in lines. The words of
+the command are the client's library and, if one is to be planted, a bug.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 from typing import Any
 
-import obstore  # noqa: F401 - imported, but not used before a fork, after which it would hang
-import s3fs  # noqa: F401
-
+from faults import planted
 from pydoit_sc.cli import main
 from pydoit_sc.commands import batch  # noqa: F401
 from pydoit_sc.store import anyfs, cloud, leases, objects  # noqa: F401
@@ -20,9 +20,14 @@ from pydoit_sc.tasks import program, reporter  # noqa: F401
 
 
 def become(request: dict[str, Any]) -> int:
-    """Be the worker; a hasty one has a short lease, so that it need not be waited for a minute."""
+    """Be the worker; a hasty one has a short lease, so that it need not be waited for a minute.
+
+    One that lists does not ask for each run, few as they are.
+    """
     if request["hasty"]:
-        leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = 4.0, 1.0, 1.0, 0.2
+        leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = 5.0, 1.0, 2.0, 0.2
+    if request["lists"]:
+        objects.FEW = 0
     os.environ.update(request["env"])
     os.chdir(request["folder"])
     outputs = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -48,4 +53,7 @@ def serve() -> int:
 
 
 if __name__ == "__main__":
+    importlib.import_module(sys.argv[1])  # but not used before a fork: obstore would hang after it
+    if len(sys.argv) > 2:
+        planted.plant(sys.argv[2])
     sys.exit(serve())

