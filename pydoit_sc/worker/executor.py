@@ -161,22 +161,20 @@ class Executor(Generic[T]):
     def _run(self, jobs: Iterator[Job[T] | None]) -> Iterator[Result[T]]:
         self._ranks = list(range(self.limits.nprocs))
         self._announce_at = time.monotonic() + ANNOUNCE_EVERY  # what ends within it need not be told
-        self._processes = Processes(self.worker)
-        self._stager = Stager(self.store, self._processes.wake)
-        with (
-            self.store.workspace(self.worker, self.limits.scratch, self.chunk) as folder,
-            self._processes.session(),
-        ):
+        with self.store.workspace(self.worker, self.limits.scratch, self.chunk) as folder:
             self._folder = folder
-            try:
-                self._disks.watch(folder)
-                self._look_at_disks()
-                yield from self._loop(jobs)
-                self.store.settle()
-            finally:
-                self._processes.kill_all()
-                self._stager.close()
-                self._disks.close()
+            self._processes = Processes(self.worker)
+            self._stager = Stager(self.store, self._processes.wake)
+            with self._processes.session():
+                try:
+                    self._disks.watch(folder)
+                    self._look_at_disks()
+                    yield from self._loop(jobs)
+                    self.store.settle()
+                finally:
+                    self._processes.kill_all()
+                    self._stager.close()
+                    self._disks.close()
 
     def stop(self, error: str = "") -> None:
         """Start nothing more; what is executing goes on to its end."""

@@ -27,7 +27,7 @@ def test_plan_counts_by_reason(stages: Box) -> None:
     assert plan[1:] == [
         "  a:2  incomplete: status_code holds no status code",
         "  a:3  error: status code 5",
-        "  b  stale: comes after `a`, which has runs to execute",
+        "  b  stale: an earlier stage has been published since",
     ]
     assert stages.ok("plan", "a:2", "a:1").startswith("1 of 2 runs to execute: 1 status_code holds")
     assert stages.ok("plan", "-a", "a:1").startswith("1 of 1 runs to execute: 1 forced")
