@@ -31,12 +31,12 @@ class Trial:
     """One thing to try."""
 
     point: Point
-    fault: Fault | None = None  # None: the worker is frozen
+    fault: Fault | None = None  # None: the worker is killed or frozen
     lasting: bool = False  # at every request from there on
     held: bool = False  # a frozen worker's request is passed on only when it goes on
 
     def __str__(self) -> str:
-        return f"{self.fault or 'frozen'}{', and all that follow' * self.lasting}{', held back' * self.held} at {self.point}"
+        return f"{self.fault or 'a signal'}{', and all that follow' * self.lasting}{', held back' * self.held} at {self.point}"
 
 
 #: What to try, of the requests of an undisturbed worker.
@@ -61,39 +61,44 @@ def spoil(lab: S3Lab, trial: Trial) -> bool:
     return hit
 
 
+def kill(lab: S3Lab, trial: Trial) -> bool:
+    """Kill a worker at a request, which the server still gets, run it again, and check the promise after each."""
+    lab.fresh()
+    ended = _start(lab, trial.point, lambda pid: os.kill(pid, signal.SIGKILL)).end()
+    hit = ended.code == -signal.SIGKILL
+    if not hit:
+        check_said(ended, codes=[0])
+    check_and_finish(lab, must_be_finished=not hit)
+    return hit
+
+
 def freeze(lab: S3Lab, trial: Trial) -> bool:
     """Stop a worker at a request, let a second one do the chunk, let the first go on; check the promise after each."""
     lab.fresh()
     frozen, go_on = threading.Event(), threading.Event()
-    first: list[Worker] = []
-    started = threading.Event()
 
-    def stop() -> None:
-        started.wait()
-        os.kill(first[0].pid, signal.SIGSTOP)
+    def stop(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
         frozen.set()
         if trial.held:
             go_on.wait()
 
-    lab.arm(trial.point, stop)
-    first.append(lab.start("first"))
-    started.set()
+    first = _start(lab, trial.point, stop)
+    while not frozen.is_set() and not first.has_ended(0.05):
+        pass
+    if not frozen.is_set():
+        check_said(first.end(), codes=[0])
+        check_and_finish(lab, must_be_finished=True)
+        return False
     try:
-        while not frozen.is_set() and not first[0].has_ended(0.05):
-            pass
-        if not frozen.is_set():
-            check_said(first[0].end(), codes=[0])
-            check_and_finish(lab, must_be_finished=True)
-            return False
         check_said(lab.work("second", direct=True), codes=[0])
         state, executions = lab.look(), lab.executions()
         promise.check_whole(state)
         promise.check_finished(state, lab.runs, {FAILS, "early"} - promise.completed(state))
     finally:
         go_on.set()
-        if frozen.is_set():
-            os.kill(first[0].pid, signal.SIGCONT)
-    ended = first[0].end()
+        os.kill(first.pid, signal.SIGCONT)
+        ended = first.end()
     check_said(ended)
     after = lab.look()
     promise.check_whole(after)
@@ -102,6 +107,21 @@ def freeze(lab: S3Lab, trial: Trial) -> bool:
     promise.check_late(state, executions, lab.executions())
     check_and_finish(lab, must_be_finished=ended.code == 0, late=lab.runs)
     return True
+
+
+def _start(lab: S3Lab, point: Point, act: Callable[[int], None]) -> Worker:
+    """Start a worker; at this request of it do something to its process."""
+    started = threading.Event()
+    workers: list[Worker] = []
+
+    def then() -> None:
+        started.wait()
+        act(workers[0].pid)
+
+    lab.arm(point, then)
+    workers.append(lab.start("first"))
+    started.set()
+    return workers[0]
 
 
 class Bench:

@@ -26,7 +26,11 @@ from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.cloud import CloudBlobs, Config
 
 BUCKET = "faults"
-TIMES = {"connect_timeout": 2, "read_timeout": 2}  # seconds, of a worker's requests
+TIMES = {
+    "connect_timeout": 2,
+    "read_timeout": 2,
+    "retries": {"max_attempts": 2},
+}  # seconds, of a worker's requests
 PATIENCE = 240.0  # seconds after which a worker hangs
 #: The runs of a worker whose every request is spoiled: those of the laboratory of whose fate there is no other.
 FEW = ("deep/er", FAILS, "retried", "stale", "current")

@@ -10,11 +10,13 @@ import importlib
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from faults import planted
 from pydoit_sc.cli import main
 from pydoit_sc.commands import batch  # noqa: F401
+from pydoit_sc.linux import adopt_orphans
 from pydoit_sc.store import anyfs, cloud, leases, objects  # noqa: F401
 from pydoit_sc.tasks import program, reporter  # noqa: F401
 
@@ -24,6 +26,7 @@ def become(request: dict[str, Any]) -> int:
 
     One that lists does not ask for each run, few as they are.
     """
+    adopt_orphans(False)
     if request["hasty"]:
         leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = 5.0, 1.0, 2.0, 0.2
     if request["lists"]:
@@ -40,7 +43,8 @@ def become(request: dict[str, Any]) -> int:
 
 
 def serve() -> int:
-    """Start one worker for each request."""
+    """Start one worker for each request; it has ended when the last run of a killed one has."""
+    adopt_orphans(True)
     requests, replies = os.fdopen(os.dup(0)), os.dup(1)
     while line := requests.readline():
         pid = os.fork()
@@ -48,6 +52,9 @@ def serve() -> int:
             return become(json.loads(line))
         os.write(replies, b"%d\n" % pid)
         _, status = os.waitpid(pid, 0)
+        with suppress(ChildProcessError):
+            while True:
+                os.wait()
         os.write(replies, b"%d\n" % os.waitstatus_to_exitcode(status))
     return 0
 

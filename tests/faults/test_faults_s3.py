@@ -11,13 +11,14 @@ import pytest
 from faults import s3server
 from faults.explore import NIGHTLY
 from faults.proxy import Fault, Point
-from faults.s3faults import Bench, Experiment, Trial, Trials, freeze, spoil
+from faults.s3faults import Bench, Experiment, Trial, Trials, freeze, kill, spoil
 from faults.s3lab import S3Lab, Scene, Server
 from faults.tally import Tally
 
 #: What a network that is gone looks like, or credentials that have expired.
 GONE = (Fault.RESET, Fault.BLACK_HOLE, Fault.FORBIDDEN, Fault.SLOW_DOWN)
-
+#: Of another client, in the normal mode.
+SOME = (Fault.LOST, Fault.MISSING, Fault.TRUNCATED, Fault.BLACK_HOLE)
 
 Benches = Callable[..., Bench]
 
@@ -80,7 +81,17 @@ def every_freeze(points: Sequence[Point]) -> list[Trial]:
     A request to delete has no condition: one that a network holds back longer than a lease lasts is not covered.
     """
     held = [Trial(point, held=True) for point in points if not point.label.startswith("DELETE")]
-    return [*(Trial(point) for point in points), *held]
+    return [*every_signal(points), *held]
+
+
+def every_signal(points: Sequence[Point]) -> list[Trial]:
+    """Return the trials in which a worker gets a signal at each of its requests."""
+    return [Trial(point) for point in points]
+
+
+def frozen_while_it_looks(points: Sequence[Point]) -> list[Trial]:
+    """Return the trials that freeze a worker which has its chunk and has asked which of its runs are finished."""
+    return [Trial(point) for point in points if point.label.endswith("/run.json") and point.n == 2]
 
 
 def one_of_each(trials: Trials) -> Trials:
@@ -100,12 +111,17 @@ def test_every_request_is_spoiled(tally: Tally, moto: Benches, fault: Fault) -> 
     hold(tally, str(fault), Experiment(moto(Scene(), 3), spoil, every_request(fault), 3))
 
 
-@pytest.mark.parametrize("fault", Fault, ids=str)
+@pytest.mark.parametrize("label, n", [("DELETE stale/status_code", 1), ("GET stale/status_code", 2)])
+def test_a_404_where_there_is_something(moto: Benches, label: str, n: int) -> None:
+    assert spoil(moto(Scene(), 3).labs[0], Trial(Point(label, n), Fault.MISSING))
+
+
+@pytest.mark.parametrize("fault", Fault if NIGHTLY else SOME, ids=str)
 def test_every_kind_of_request_of_another_client_is_spoiled(
     tally: Tally, moto: Benches, fault: Fault
 ) -> None:
     trials = one_of_each(every_request(fault))
-    hold(tally, str(fault), Experiment(moto(Scene("s3fs"), 3), spoil, trials, 2))
+    hold(tally, str(fault), Experiment(moto(Scene("s3fs"), 2), spoil, trials, 1))
 
 
 @pytest.mark.parametrize("fault", Fault if NIGHTLY else [Fault.MISSING, Fault.TRUNCATED], ids=str)
@@ -127,33 +143,36 @@ def test_every_kind_of_request_is_spoiled_where_signatures_are_checked(
 @pytest.mark.parametrize("fault", GONE if NIGHTLY else [Fault.RESET], ids=str)
 def test_the_network_is_gone(tally: Tally, moto: Benches, fault: Fault) -> None:
     trials = one_of_each(every_request(fault, lasting=True))
-    hold(tally, f"{fault}, for good", Experiment(moto(Scene(), 3), spoil, trials, 3))
+    hold(tally, f"{fault}, for good", Experiment(moto(Scene(), 3), spoil, trials, 1))
 
 
 def test_a_worker_is_frozen_and_a_second_one_goes_on(tally: Tally, moto: Benches) -> None:
-    bench = moto(Scene(raced=True), 6)
-    hold(tally, "SIGSTOP, and a second worker", Experiment(bench, freeze, every_freeze, 6))
+    bench = moto(Scene(raced=True), 6 if NIGHTLY else 3)
+    hold(tally, "SIGSTOP, and a second worker", Experiment(bench, freeze, every_freeze, 3))
+
+
+def test_a_worker_is_killed(tally: Tally, moto: Benches) -> None:
+    hold(tally, "SIGKILL", Experiment(moto(Scene(), 3), kill, every_signal, 6))
 
 
 def test_a_status_code_that_is_uploaded_first_is_found(moto: Benches) -> None:
-    bench = moto(Scene(bug="sealed_first"), 2)
-    assert "has a status_code, and [" in find(bench, spoil, every_request(Fault.FORBIDDEN))
+    assert "has a status_code, and [" in find(moto(Scene(bug="sealed_first"), 2), kill, every_signal)
 
 
 def test_a_lease_that_is_ignored_is_found(moto: Benches) -> None:
-    assert find(moto(Scene(raced=True, bug="lease_ignored"), 4), freeze, every_freeze)
+    assert find(moto(Scene(raced=True, bug="lease_ignored"), 1), freeze, frozen_while_it_looks)
 
 
 def test_a_thawed_worker_that_starts_runs_is_found(moto: Benches) -> None:
-    found = find(moto(Scene(raced=True, bug="started_blindly"), 4), freeze, every_freeze)
+    found = find(moto(Scene(raced=True, bug="started_blindly"), 1), freeze, frozen_while_it_looks)
     assert "executed again after they were completed" in found
 
 
 def test_a_stale_index_that_is_believed_is_found(moto: Benches) -> None:
-    bench = moto(Scene(lists=True, bug="index_believed"), 2)
-    assert "was completed, and was executed" in find(bench, spoil, every_request(Fault.RESET))
+    found = find(moto(Scene(lists=True, bug="index_believed"), 1), spoil, every_request(Fault.RESET))
+    assert "stale" in found
 
 
 def test_a_completed_run_that_is_executed_again_is_found_on_s3(moto: Benches) -> None:
-    bench = moto(Scene(bug="completed_again"), 2)
-    assert "executed" in find(bench, spoil, every_request(Fault.RESET))
+    found = find(moto(Scene(bug="completed_again"), 1), spoil, every_request(Fault.RESET))
+    assert "was completed" in found
