@@ -186,9 +186,7 @@ class CloudBlobs:
             return {path: data for path, data in threads.map(read, paths) if data is not None}
 
     def open(self, path: str) -> BinaryIO:
-        import obstore  # noqa: PLC0415 - an extra
-
-        return io.BufferedReader(_Reader(obstore.open_reader(self._store, path)), _PIECE)
+        return io.BufferedReader(_Reader(self._store.get(path).stream(_PIECE)), _PIECE)
 
     def put(self, path: str, data: bytes) -> str:
         return self._once.put(path, data, use_multipart=False)["e_tag"] or ""
@@ -240,27 +238,21 @@ class CloudBlobs:
 
 
 class _Reader(io.RawIOBase):
-    """Makes of obstore's reader a stream as Python has them."""
+    """Makes of pieces of bytes, as they come, a stream as Python has them."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, pieces: Iterable[Any]) -> None:
+        self._pieces = iter(pieces)
+        self._left = b""
 
     def readable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return True
-
     def readinto(self, buffer: Any) -> int:
-        data = bytes(self._file.read(len(buffer)))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return int(self._file.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._file.tell())
+        if not self._left:
+            self._left = bytes(next(self._pieces, b""))
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 def _blob(item: Any) -> Blob:

@@ -212,7 +212,8 @@ def test_a_pod_executes_its_chunk(yard: Yard, setup: str) -> None:
     for n, chunk in enumerate(submission.texts):
         (there / f"{n}.json").write_text(chunk.replace(f"{yard.folder}/out", f"{yard.folder}/out $(x)"))
     (pod,) = manifest(submission)["spec"]["template"]["spec"]["containers"]
-    env = {"JOB_COMPLETION_INDEX": "1"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # an image has the program on it
+    env = {"JOB_COMPLETION_INDEX": "1", "PATH": path}
     words = [expanded(word, env) for word in (*pod["command"], *pod["args"])]
     done = subprocess.run(
         words, cwd=yard.folder, capture_output=True, text=True, timeout=60, check=True, env=os.environ | env
