@@ -29,7 +29,7 @@ BUCKET = "faults"
 TIMES = {
     "connect_timeout": 2,
     "read_timeout": 2,
-    "retries": {"max_attempts": 2},
+    "retries": {"max_attempts": 4},
 }  # seconds, of a worker's requests
 PATIENCE = 240.0  # seconds after which a worker hangs
 #: The runs of a worker whose every request is spoiled: those of the laboratory of whose fate there is no other.
@@ -198,9 +198,11 @@ class S3Lab:
 
     def fresh(self) -> None:
         """Begin anew: three runs have been executed by an earlier worker."""
+        if self._count:  # moto looks through the whole bucket at each request to list
+            self._blobs.delete([blob.path for blob in self._blobs.list("")])
         self._count += 1
         self._prefix = f"{self._folder.name}/{self._count}"
-        self._blobs = self._server.blobs(self._prefix)
+        self._blobs: Blobs = self._server.blobs(self._prefix)
         self._versions: dict[tuple[str, str], bytes] = {}
         for path, data in self._template.items():
             self._blobs.put(path, data)

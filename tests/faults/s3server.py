@@ -16,12 +16,14 @@ from pathlib import Path
 from faults.s3lab import BUCKET, Server
 
 PATIENCE = 60.0  # seconds until a server must have started
+# One request at a time: moto answers 500 to one that lists a bucket while another thread changes it.
 _MOTO = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
+import sys, threading
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.port, flush=True)
 sys.stdin.read()
 """
 
