@@ -27,7 +27,7 @@ def locked_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[s
     try:
         yield own
     finally:
-        shutil.rmtree(own, ignore_errors=True)
+        _remove(own)
         os.close(lock)
 
 
@@ -75,7 +75,7 @@ def remove_dead(parent: str, prefix: str = "") -> None:
     """Remove the folders of workers that are no more: those whose lock can be had; raises OSError.
 
     Without a prefix, the parent holds nothing else, and a folder that has lost its lock is removed, too. With one,
-    it is a place where others keep things, and only what has a lock of ours is touched.
+    it is a place where others keep things, and only what has a lock of ours, or is empty, is touched.
     """
     for name in os.listdir(parent):
         if name.removeprefix(".").startswith(prefix):
@@ -88,15 +88,34 @@ def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
             return
         lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:  # who removed it was killed meanwhile
-        if not only_locked:
+        if only_locked:
+            with suppress(OSError):  # not empty: not ours
+                os.rmdir(folder)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
         return
     except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     except OSError:
         return
     finally:
         os.close(lock)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder, its lock last: if this process is killed meanwhile, the next one knows what it finds."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name != _LOCK:
+                _remove_whole(os.path.join(folder, name))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_whole(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        os.unlink(path)
