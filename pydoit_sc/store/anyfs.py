@@ -6,7 +6,6 @@ import errno
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from hashlib import md5
 from typing import Any, BinaryIO, TypeVar, cast
@@ -66,16 +65,6 @@ class AnyBlobs:
         data = self.get(path)
         info = _patiently(lambda: self._fs.info(self._path(path)))
         return data, self._blob(path, info)._replace(etag=_tag(data))
-
-    def get_all(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        def read(path: str) -> tuple[str, bytes | None]:
-            try:
-                return path, self.get(path)
-            except FileNotFoundError:
-                return path, None
-
-        with ThreadPoolExecutor(self.at_once) as threads:
-            return {path: data for path, data in threads.map(read, paths) if data is not None}
 
     def open(self, path: str) -> BinaryIO:
         try:

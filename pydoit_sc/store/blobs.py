@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, NamedTuple, Protocol
 
 
@@ -44,9 +45,6 @@ class Blobs(Protocol):
     def read(self, path: str) -> tuple[bytes, Blob]:
         """Return an object's content with what a listing shows of that version."""
 
-    def get_all(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        """Return the contents of many objects, read at once; those that are missing are left out."""
-
     def open(self, path: str) -> BinaryIO:
         """Open an object to read it piece by piece."""
 
@@ -67,3 +65,16 @@ class Blobs(Protocol):
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects, in no order; those that are missing are no error."""
+
+
+def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
+    """Return the contents of many objects, read at once; those that are missing are left out."""
+
+    def read(path: str) -> tuple[str, bytes | None]:
+        try:
+            return path, blobs.get(path)
+        except FileNotFoundError:
+            return path, None
+
+    with ThreadPoolExecutor(blobs.at_once) as threads:
+        return {path: data for path, data in threads.map(read, paths) if data is not None}

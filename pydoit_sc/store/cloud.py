@@ -6,7 +6,6 @@ import configparser
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -174,16 +173,6 @@ class CloudBlobs:
     def read(self, path: str) -> tuple[bytes, Blob]:
         answer = self._store.get(path)
         return bytes(answer.bytes()), _blob(answer.meta)
-
-    def get_all(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        def read(path: str) -> tuple[str, bytes | None]:
-            try:
-                return path, self.get(path)
-            except FileNotFoundError:
-                return path, None
-
-        with ThreadPoolExecutor(self.at_once) as threads:
-            return {path: data for path, data in threads.map(read, paths) if data is not None}
 
     def open(self, path: str) -> BinaryIO:
         return io.BufferedReader(_Reader(self._store.get(path).stream(_PIECE)), _PIECE)

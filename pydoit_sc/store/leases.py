@@ -25,7 +25,7 @@ from typing import Any
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.store.base import HeldError, Live, StoreError
-from pydoit_sc.store.blobs import Blob, Blobs, ChangedError
+from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
 
 TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4
@@ -115,7 +115,7 @@ class Leases:
         """Return what workers whose lease is not old say they are executing, by key."""
         fresh = [blob for blob in self._blobs.list(_FOLDER) if (blob.modified or 0) > time.time() - 3 * TTL]
         live: dict[str, Live] = {}
-        for data in self._blobs.get_all(blob.path for blob in fresh).values():
+        for data in get_all(self._blobs, (blob.path for blob in fresh)).values():
             said = _parse(data)
             if _is_here(said) is not False:
                 with suppress(TypeError):

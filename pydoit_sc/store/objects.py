@@ -26,7 +26,7 @@ from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.store.base import Contents, Finished, HeldError, Live, Outcome, Staged, StoreError
-from pydoit_sc.store.blobs import Blob, Blobs
+from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, status_code_of, unpack
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, attempt_of, parse_record
@@ -59,9 +59,9 @@ class ObjectStore:
         return {key: parse_record(code, run_json) for key, (code, run_json) in found.items()}
 
     def _read_few(self, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
-        codes = self._blobs.get_all(f"{key}/{STATUS_CODE}" for key in keys)
+        codes = get_all(self._blobs, (f"{key}/{STATUS_CODE}" for key in keys))
         found = {path.rpartition("/")[0]: code for path, code in codes.items()}
-        run_jsons = self._blobs.get_all(f"{key}/{RUN_JSON}" for key in found)
+        run_jsons = get_all(self._blobs, (f"{key}/{RUN_JSON}" for key in found))
         return {key: (code, run_jsons.get(f"{key}/{RUN_JSON}")) for key, code in found.items()}
 
     def _read_listed(self, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
@@ -88,7 +88,7 @@ class ObjectStore:
                 unknown.append(blob.path)
             else:
                 told[blob.path] = content
-        told.update(self._blobs.get_all(unknown))
+        told.update(get_all(self._blobs, unknown))
         return {
             key: (told[blob.path], told.get(f"{key}/{RUN_JSON}"))
             for key, blob in codes.items()
@@ -98,7 +98,7 @@ class ObjectStore:
     def _read_index(self, paths: list[str]) -> dict[str, bytes]:
         """Return the contents that the index has, by their MD5."""
         known: dict[str, bytes] = {}
-        for data in self._blobs.get_all(paths).values():
+        for data in get_all(self._blobs, paths).values():
             known.update(unpack(data))
         return known
 

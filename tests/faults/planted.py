@@ -72,18 +72,6 @@ def last_one_wins() -> None:
 
 
 @bug
-def half_a_group() -> None:
-    """A failed sync is forgotten with the group that met it: what was lost with it is published by the next."""
-    real = posix._Disk.sync
-
-    def sync(self: posix._Disk) -> None:
-        self._lost = None
-        real(self)
-
-    posix._Disk.sync = sync  # type: ignore[method-assign]
-
-
-@bug
 def sealed_first() -> None:
     """On objects: the mark that says that a run is finished is uploaded before what it stands for."""
     real = ObjectStore._claim

@@ -22,7 +22,7 @@ from faults.promise import File, State, Violation
 from faults.proxy import Fault, Point, Proxy
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.batchfile.chunk import chunk_text
-from pydoit_sc.store.blobs import Blobs
+from pydoit_sc.store.blobs import Blobs, get_all
 from pydoit_sc.store.cloud import CloudBlobs, Config
 
 BUCKET = "faults"
@@ -250,7 +250,7 @@ class S3Lab:
         """Return what is in the store; a version that has been read before is not read again."""
         there = {blob.path: blob.etag for blob in self._blobs.list("")}
         new = [path for path, etag in there.items() if (path, etag) not in self._versions]
-        for path, data in self._blobs.get_all(new).items():
+        for path, data in get_all(self._blobs, new).items():
             self._versions[path, there[path]] = data
         return {path: self._versions[path, etag] for path, etag in there.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import md5
 from typing import BinaryIO
 
@@ -49,15 +49,6 @@ class MemoryBlobs:
             if path not in self.bucket.objects:
                 raise FileNotFoundError(path)
             return self.bucket.objects[path][0], self._blob(path)
-
-    def get_all(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        found = {}
-        for path in paths:
-            try:
-                found[path] = self.get(path)
-            except FileNotFoundError:
-                continue
-        return found
 
     def open(self, path: str) -> BinaryIO:
         return io.BytesIO(self.get(path))
