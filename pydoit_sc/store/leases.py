@@ -58,9 +58,7 @@ class Leases:
     def keep(self, worker: str) -> Iterator[None]:
         """Keep a lease for a worker, and renew it, until the end."""
         self._over, self._live, self._worker = "", {}, worker
-        began = _now()
-        self._etag = self._blobs.put(f"{_FOLDER}/{worker}", self._text())
-        self._renewed = began
+        self._begin()
         end = threading.Event()
         thread = threading.Thread(target=self._keep_renewing, args=(end,), daemon=True)
         thread.start()
@@ -73,6 +71,20 @@ class Leases:
                 with suppress(Exception):  # it ends by itself
                     self._blobs.delete([f"{_FOLDER}/{worker}"])
             self._worker = ""
+
+    def _begin(self) -> None:
+        """Write the lease, which a slow answer or two do not prevent; raises what the store raises."""
+        for pause in (1.0, 3.0, None):
+            began = _now()
+            try:
+                self._etag = self._blobs.put(f"{_FOLDER}/{self._worker}", self._text())
+            except Exception:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                self._renewed = began
+                return
 
     def _keep_renewing(self, end: threading.Event) -> None:
         while not end.wait(RENEW_EVERY):

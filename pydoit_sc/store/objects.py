@@ -416,4 +416,5 @@ def _answers(url: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:  # each library has its own
-        raise StoreError(f"{url}: {str(error).strip() or type(error).__name__}") from error
+        said = str(error).partition("\n\nDebug source")[0].strip()  # obstore adds its own insides
+        raise StoreError(f"{url}: {said or type(error).__name__}") from error
