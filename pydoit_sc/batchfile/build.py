@@ -126,6 +126,9 @@ def _runs_from(
     try:
         path = os.path.join(source.folder, string(name))
         file = os.path.join(os.path.dirname(source.file), string(name))
+        if os.path.isdir(path):
+            notes.add(("batch", "runs_from"), f"expected a file, `{file}` is a folder")
+            return ()
         document = read(path, file)
     except InvalidError:
         return ()  # noted with the other keys of [batch]
