@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from pydoit_sc import __version__
-from pydoit_sc.commands import COMMANDS, EXECUTING
+from pydoit_sc.catalogue import COMMANDS, EXECUTING
 
 USAGE = f"""\
 pydoit-sc {__version__}: run thousands of shell commands, keep every output, skip what is done

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 FOLDER_MODE = 0o775  # the umask may take more away
 _FILE_MODE = 0o664
@@ -30,13 +31,22 @@ def make_folders(path: str) -> None:
         make_folders(path)
 
 
-def write_whole(path: str, data: bytes) -> None:
-    """Put a file in place with all its data, or leave what was there; raises OSError."""
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Give the name of a new file beside `path`, and put that file in the place of `path` at the end.
+
+    If the body raises, `path` stays as it was and the new file is removed. Raises OSError.
+    """
     aside = f"{path}.{secrets.token_hex(4)}.part"
     try:
-        with open(aside, "xb", opener=not_for_all) as file:
-            file.write(data)
+        yield aside
         os.replace(aside, path)
     finally:
         with suppress(OSError):
             os.unlink(aside)
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Put a file in place with all its data, or leave what was there; raises OSError."""
+    with replacing(path) as aside, open(aside, "xb", opener=not_for_all) as file:
+        file.write(data)

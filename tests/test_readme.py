@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batchfile import load
-from pydoit_sc.commands import COMMANDS
+from pydoit_sc.catalogue import COMMANDS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAM = [sys.executable, "-m", "pydoit_sc"]
 

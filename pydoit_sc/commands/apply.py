@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_BASE_URL, OPT_SYNC, Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_BASE_URL, OPT_SYNC, Command
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import apply, connect
 from pydoit_sc.saturn.models import Recipe

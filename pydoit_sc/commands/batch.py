@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from pydoit_sc.batchfile.chunk import Chunk, ChunkRun, read_chunk_at
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import Command
-from pydoit_sc.commands.options import OPT_QUIET, parse_nprocs, parse_table
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.chunks.chunkfile import Chunk, ChunkRun, read_chunk_at
+from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import OPT_QUIET, parse_nprocs, parse_table
 from pydoit_sc.plan import failure_budget
+from pydoit_sc.show.progress import Lasting, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Store, StoreError, open_store
-from pydoit_sc.tasks.reporter import Lasting, Progress, failure_line, make_bar
 from pydoit_sc.worker import allotment, earlier
 from pydoit_sc.worker.executor import Executor, Job, Limits, Result
 

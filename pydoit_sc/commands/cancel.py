@@ -7,12 +7,12 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile.errors import did_you_mean
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import Command
-from pydoit_sc.engines.notes import Submitted, read_notes, under_way
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import Command
 from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.project import Project
+from pydoit_sc.submissions.notes import Submitted, read_notes, under_way
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
 
 
 class Cancel(Command):

@@ -6,8 +6,8 @@ import json
 import sys
 from typing import Any
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_OWNER, Command, parse_choice
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_OWNER, Command, parse_choice
 from pydoit_sc.commands.summarize import table
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import connect

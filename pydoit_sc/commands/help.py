@@ -9,7 +9,7 @@ from doit.cmd_help import Help as DoitHelp
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import nearest
-from pydoit_sc.commands import COMMANDS
+from pydoit_sc.catalogue import COMMANDS
 
 
 class Help(DoitHelp):  # type: ignore[misc]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from importlib.resources import files
 from typing import Any
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import Command
+from pydoit_sc.templates import read_template
 
 FILES = ("batchfile.toml", "work.py", "doit.cfg")
 
@@ -35,7 +35,7 @@ class Init(Command):
         try:
             os.makedirs(folder, exist_ok=True)
             for file in FILES:
-                text = files("pydoit_sc.templates").joinpath("init", file).read_text(encoding="utf-8")
+                text = read_template(f"init/{file}")
                 if file == "batchfile.toml":
                     text = text.format(name=name)
                 with open(os.path.join(folder, file), "x", encoding="utf-8") as new:

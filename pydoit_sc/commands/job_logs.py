@@ -6,8 +6,8 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_OWNER, Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_OWNER, Command
 from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.job import connect

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Run
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import Command
+from pydoit_sc.project import Project
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
 
 PAUSE = 0.2  # seconds between two looks at a file that is being written
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import Command
 from pydoit_sc.plan import count, failure_budget, moved, plan
+from pydoit_sc.project import Project
+from pydoit_sc.show.progress import summary
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
-from pydoit_sc.tasks.reporter import summary
 
 SHOWN = 20
 

@@ -13,11 +13,11 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.options import OPT_QUIET, OptionsAnywhere, parse_nprocs
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.parsing import OPT_QUIET, OptionsAnywhere, parse_nprocs
+from pydoit_sc.project import user_errors
+from pydoit_sc.show.progress import BatchReporter, Lasting
 from pydoit_sc.tasks.loader import BatchfileLoader
-from pydoit_sc.tasks.project import user_errors
-from pydoit_sc.tasks.reporter import BatchReporter, Lasting
 from pydoit_sc.tasks.runner import BatchRunner
 from pydoit_sc.tasks.tasks import StageTask
 

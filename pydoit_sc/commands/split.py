@@ -9,8 +9,8 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import (
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import (
     OPT_ALWAYS,
     OPT_BASE_URL,
     OPT_REMOTE,
@@ -19,14 +19,14 @@ from pydoit_sc.commands.common import (
     parse_choice,
     parse_count,
 )
-from pydoit_sc.engines.handover import make_draft, put
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger
+from pydoit_sc.project import Project
 from pydoit_sc.saturn.job import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.saturn.job import Submission, Wishes, assemble, stage_all, unless_changed, wishes_of, write
-from pydoit_sc.split import Wanted, choose
+from pydoit_sc.submissions.choose import Wanted, choose
+from pydoit_sc.submissions.handover import make_draft, put
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
 
 
 def _text(name: str, help_: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.options import OptionsAnywhere
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.parsing import OptionsAnywhere
 
 _NAMES = "STAGE | RUN | PATTERN ..."
 

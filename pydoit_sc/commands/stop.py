@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_OWNER, Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_OWNER, Command
 from pydoit_sc.commands.start import done
 from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.job import connect

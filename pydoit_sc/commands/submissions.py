@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import Command
-from pydoit_sc.engines.notes import Standing, Submitted, ask, outcomes, read_notes, write_note
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import Command
 from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.project import Project
+from pydoit_sc.submissions.notes import Standing, Submitted, ask, outcomes, read_notes, write_note
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
 
 _SHOWN = 10
 

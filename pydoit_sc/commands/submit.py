@@ -10,20 +10,20 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import BatchfileError
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_ALWAYS, Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_ALWAYS, Command
 from pydoit_sc.engines.base import Engine
-from pydoit_sc.engines.handover import hand_over, make_draft
-from pydoit_sc.engines.notes import Submitted
 from pydoit_sc.engines.registry import engine_names, load_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.plan import failure_budget
-from pydoit_sc.split import Wanted, choose
+from pydoit_sc.project import Project
+from pydoit_sc.show.progress import make_bar
 from pydoit_sc.store import StoreError
+from pydoit_sc.submissions.choose import Wanted, choose
+from pydoit_sc.submissions.handover import hand_over, make_draft
+from pydoit_sc.submissions.notes import Submitted
+from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
-from pydoit_sc.tasks.reporter import make_bar
-from pydoit_sc.tasks.watch import Jobs, Runs, Watch
 
 
 class Submit(Command):

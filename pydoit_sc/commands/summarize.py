@@ -14,10 +14,10 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_REMOTE, Command, parse_choice
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_REMOTE, Command, parse_choice
+from pydoit_sc.project import Project
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
 
 HEADERS = ("status", "status_code", "remote_output_path", "cmd")
 FORMATS = ("table", "json", "csv")

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.commands.common import OPT_REMOTE, Command
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.project import Project
 from pydoit_sc.store import Store
 from pydoit_sc.store.manifest import digest, fault
 from pydoit_sc.tasks.loader import OPT_FILE
-from pydoit_sc.tasks.project import Project
 
 
 class Verify(Command):

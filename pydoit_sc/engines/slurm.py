@@ -14,11 +14,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from string import Template
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+from pydoit_sc.templates import read_template
 
 SCRIPT = "job.sh"
 LOGS = "logs"
@@ -102,7 +102,7 @@ class Slurm:
 def job_script(submission: Submission, python: str) -> str:
     """Return the script of all of a submission's arrays; `python` is one that has this package on every node."""
     table = submission.table("slurm")
-    template = Template(files("pydoit_sc").joinpath("templates", "slurm.sh").read_text(encoding="utf-8"))
+    template = Template(read_template("slurm.sh"))
     setup = [
         f"pydoit_sc_python={shlex.quote(python)}",
         table.get("setup", "").strip("\n"),

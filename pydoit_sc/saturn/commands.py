@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from pydoit_sc.batchfile.chunk import OURS
+from pydoit_sc.chunks.chunkfile import OURS
 from pydoit_sc.files import not_for_all
 from pydoit_sc.saturn.errors import SaturnError
 

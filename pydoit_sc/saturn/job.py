@@ -25,7 +25,7 @@ from pydoit_sc.saturn.errors import NotFoundError, RecipeError, SaturnError
 from pydoit_sc.saturn.models import Recipe
 from pydoit_sc.saturn.script import set_block
 from pydoit_sc.saturn.settings import Settings
-from pydoit_sc.split import (
+from pydoit_sc.submissions.choose import (
     Choice,
     Item,
     Shape,

@@ -12,8 +12,8 @@ from doit.dependency import Dependency
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
-from pydoit_sc.commands import COMMANDS
-from pydoit_sc.tasks.project import Project, find_batchfile, user_errors
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.project import Project, find_batchfile, user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, run_tasks, stage_tasks
 
 #: Those that know an engine's tasks.

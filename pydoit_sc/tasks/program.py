@@ -8,7 +8,7 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
-from pydoit_sc.commands import COMMANDS, LITERAL
+from pydoit_sc.catalogue import COMMANDS, LITERAL
 from pydoit_sc.tasks.loader import BatchfileLoader
 
 

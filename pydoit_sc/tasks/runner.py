@@ -21,9 +21,9 @@ from doit.task import Task
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Verdict, failure_budget, in_order, judge, plan
+from pydoit_sc.project import Project
+from pydoit_sc.show.progress import BatchReporter, failure_line
 from pydoit_sc.store import StoreError
-from pydoit_sc.tasks.project import Project
-from pydoit_sc.tasks.reporter import BatchReporter, failure_line
 from pydoit_sc.tasks.tasks import RunTask, StageTask
 from pydoit_sc.worker.executor import Executor, Job, Limits, Result
 from pydoit_sc.worker.gpus import slots

@@ -12,6 +12,7 @@ from typing import Any
 from doit.exceptions import TaskError
 from doit.task import Task
 
+from pydoit_sc.project import USER_ERRORS, Project
 from pydoit_sc.saturn import commands
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.errors import RecipeError
@@ -27,9 +28,8 @@ from pydoit_sc.saturn.job import (
     wishes_of,
 )
 from pydoit_sc.saturn.models import Recipe
-from pydoit_sc.split import Wanted
+from pydoit_sc.submissions.choose import Wanted
 from pydoit_sc.sync.upload import Staged
-from pydoit_sc.tasks.project import USER_ERRORS, Project
 
 
 def saturn_tasks(project: Project) -> list[Task]:

@@ -11,7 +11,7 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.plan import Verdict
-from pydoit_sc.tasks.project import Project, user_errors
+from pydoit_sc.project import Project, user_errors
 
 _projects: list[Project] = []
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pydoit_sc.batchfile.chunk import Chunk
+from pydoit_sc.chunks.chunkfile import Chunk
 from pydoit_sc.fingerprint import digest_runs
 from pydoit_sc.store import Record, Store, StoreError
 

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from place import Place
+
+from tests.engines.place import Place
 
 Setup = Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Place]]
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is that of Saturn Cloud's own tests
-
-from cluster import MISSING, Cluster, installed, start_cluster
-from conformance_engines import ENGINES
-from place import AWKWARD, Place
+from tests.engines.cluster import MISSING, Cluster, installed, start_cluster
+from tests.engines.conformance_engines import ENGINES
+from tests.engines.place import AWKWARD, Place
 
 
 @pytest.fixture(scope="session")

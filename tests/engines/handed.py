@@ -13,10 +13,10 @@ from typing import Any
 
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.batchfile import load
-from pydoit_sc.batchfile.chunk import chunk_text
+from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.engines.base import Engine, Group, State, Submission
 from pydoit_sc.plan import Ledger, in_order
-from pydoit_sc.split import new_submission
+from pydoit_sc.submissions.choose import new_submission
 
 PATIENCE = 60.0  # seconds until a test gives up
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handed import Yard, alive, processes_with, submission_of
 
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines import dask_cluster, dask_task
 from pydoit_sc.engines.base import EngineError, State
 from pydoit_sc.engines.dask import LOG, Dask, Plan, connected, make_plan, make_tasks
+from tests.engines.handed import Yard, alive, processes_with, submission_of
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'pydoit-sc[dask]'")
 

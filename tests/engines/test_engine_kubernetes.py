@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
-from handed import Yard, submission_of
 
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines.base import EngineError, State, Submission
 from pydoit_sc.engines.kubernetes import FILE, Kubernetes, literal, manifest, state_of, to_yaml
+from tests.engines.handed import Yard, submission_of
 
 GOLDEN = Path(__file__).parent / "kubernetes_job.yaml"
 

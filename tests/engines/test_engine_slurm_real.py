@@ -8,10 +8,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from cluster import MAX_ARRAY, Cluster
-from place import Place
 
-pytest_plugins = ["engine_fixtures"]
+from tests.engines.cluster import MAX_ARRAY, Cluster
+from tests.engines.place import Place
+
+pytest_plugins = ["tests.engines.engine_fixtures"]
 
 #: One chunk, whose runs execute one after the other; the third goes on until there is a file `go`, the last fails.
 CHUNK = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import signal
 
-from place import Place
+from tests.engines.place import Place
 
-pytest_plugins = ["engine_fixtures"]
+pytest_plugins = ["tests.engines.engine_fixtures"]
 
 #: A backfill: a run for each month, some of which fail until there is a file `go`, and one that comes after them.
 BACKFILL = """\

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from handed import submission_of
 
 from pydoit_sc.batchfile import load
 from pydoit_sc.engines.registry import load_engine
+from tests.engines.handed import submission_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "engines.md"
 HEAD = '[batch]\nremote_output_path = "s3://bucket/x"\n[[runs]]\ncmd = "true"\n'

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batchfile import BatchfileError, build, load
-from pydoit_sc.batchfile.chunk import read_chunk
-from pydoit_sc.engines import notes
+from pydoit_sc.chunks.chunkfile import read_chunk
 from pydoit_sc.engines.base import EngineError, JobState, State
 from pydoit_sc.engines.local import Local
-from pydoit_sc.engines.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
 from pydoit_sc.engines.registry import engine_names, load_engine
 from pydoit_sc.fingerprint import NOTHING
 from pydoit_sc.plan import Ledger
-from pydoit_sc.split import Shape, Wanted, choose, earlier_runs, group_texts
 from pydoit_sc.store import Record, open_store
+from pydoit_sc.submissions import notes
+from pydoit_sc.submissions.choose import Shape, Wanted, choose, earlier_runs, group_texts
+from pydoit_sc.submissions.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
 from pydoit_sc.sync.code import send_code, start_folder
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.fetch import fetch_all

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from faults import explore, strace
-from faults.power import Disk
-from faults.tally import Tally
+from tests.faults import explore, strace
+from tests.faults.power import Disk
+from tests.faults.tally import Tally
 
 _TALLY = pytest.StashKey[Tally]()
 

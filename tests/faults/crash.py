@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from faults import promise
-from faults.explore import Experiment, file_system_calls
-from faults.lab import FAILS, Lab, Scenario
-from faults.promise import Violation
-from faults.strace import Point
+from tests.faults import promise
+from tests.faults.explore import Experiment, file_system_calls
+from tests.faults.lab import FAILS, Lab, Scenario
+from tests.faults.promise import Violation
+from tests.faults.strace import Point
 
 _AT_ITS_END = Point(0, "none", 0)  # nothing is injected: the worker ends by itself, and the power is cut then
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faults.crash import check_and_finish
-from faults.explore import Experiment
-from faults.lab import Lab, Scenario
-from faults.promise import Violation
-from faults.strace import Point
+from tests.faults.crash import check_and_finish
+from tests.faults.explore import Experiment
+from tests.faults.lab import Lab, Scenario
+from tests.faults.promise import Violation
+from tests.faults.strace import Point
 
 _MAKE = ("mkdir", "rename", "renameat2")
 _REMOVE = ("unlink", "unlinkat", "rmdir")

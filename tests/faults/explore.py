@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from faults.lab import Lab, Scenario
-from faults.power import Disk
-from faults.promise import Violation
-from faults.strace import Point
+from tests.faults.lab import Lab, Scenario
+from tests.faults.power import Disk
+from tests.faults.promise import Violation
+from tests.faults.strace import Point
 
 NIGHTLY = os.environ.get("PYDOIT_SC_NIGHTLY") == "1"
 SEED = int(os.environ.get("PYDOIT_SC_SEED") or (random.SystemRandom().randrange(10_000) if NIGHTLY else 1749))

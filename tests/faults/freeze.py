@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
-from faults import promise
-from faults.crash import check_and_finish
-from faults.explore import Experiment, file_system_calls
-from faults.lab import FAILS, Lab, Scenario
-from faults.promise import State, Violation
-from faults.strace import Point
+from tests.faults import promise
+from tests.faults.crash import check_and_finish
+from tests.faults.explore import Experiment, file_system_calls
+from tests.faults.lab import FAILS, Lab, Scenario
+from tests.faults.promise import State, Violation
+from tests.faults.strace import Point
 
 
 def freezes(scenario: Scenario, normally: int = 0) -> Experiment[Point]:

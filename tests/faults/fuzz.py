@@ -21,20 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from faults.fuzz_mutators import mutate
-from faults.fuzz_seeds import BESIDE, SEEDS
 from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.batchfile import BatchfileError, axes, load, matrix, template
-from pydoit_sc.batchfile.chunk import Chunk, read_chunk
 from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.batchfile.schema import command_fault
+from pydoit_sc.chunks.chunkfile import Chunk, read_chunk
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, count, failure_budget, moved, plan
 from pydoit_sc.saturn import job, recipe
-from pydoit_sc.split import Shape, Wanted, choose, chunk_texts
+from pydoit_sc.submissions.choose import Shape, Wanted, choose, chunk_texts
+from tests.faults.fuzz_mutators import mutate
+from tests.faults.fuzz_seeds import BESIDE, SEEDS
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS = 2.0  # of the processor, for one input
 HANGING = 30.0  # seconds until the watchdog ends it
@@ -241,7 +241,15 @@ def campaign(seed: int, numbers: range, folder: Path) -> tuple[int, list[Harm]]:
     accepted, harms, first = 0, list[Harm](), numbers.start
     while first < numbers.stop:
         ended = subprocess.run(
-            [sys.executable, "-m", "faults.fuzz", str(seed), str(first), str(numbers.stop), str(folder)],
+            [
+                sys.executable,
+                "-m",
+                "tests.faults.fuzz",
+                str(seed),
+                str(first),
+                str(numbers.stop),
+                str(folder),
+            ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(TESTS)},
             capture_output=True,

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults.power import Disk
-from faults.strace import CALLS, MAIN, STAGER, Ended, Launcher, Point, points
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
-from pydoit_sc.batchfile.chunk import chunk_text
+from pydoit_sc.chunks.chunkfile import chunk_text
+from tests.faults.power import Disk
+from tests.faults.strace import CALLS, MAIN, STAGER, Ended, Launcher, Point, points
 
 #: What every run does: it says in a log of its own that it executes, then writes its name and its attempt's id three
 #: times to each of its outputs. $TURN is which worker this is, so that the same run can end in several ways.

@@ -17,12 +17,12 @@ import threading
 import time
 from typing import Any
 
-from faults import planted
 from pydoit_sc.cli import main
 from pydoit_sc.linux import adopt_orphans
 from pydoit_sc.store import posix
 from pydoit_sc.tasks import program, reporter
 from pydoit_sc.worker import executor
+from tests.faults import planted
 
 PATIENCE = 30.0  # seconds in which what a worker has started must be gone after its end
 _SOON = 0.2  # seconds that a worker waits for one that is frozen while it replaces a run, in place of 5

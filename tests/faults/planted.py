@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from pydoit_sc.batchfile.chunk import Chunk, ChunkRun
+from pydoit_sc.chunks.chunkfile import Chunk, ChunkRun
 from pydoit_sc.cli import main
 from pydoit_sc.store import Finished, Outcome, Record, posix
 from pydoit_sc.store.layout import STATUS_CODE

@@ -15,12 +15,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import promise
-from faults.explore import PLACE, SEED, Findings, sample
-from faults.lab import FAILS
-from faults.promise import Violation
-from faults.proxy import Fault, Point
-from faults.s3lab import S3Lab, Scene, Server, Worker, check_and_finish, check_manifests, check_said
+from tests.faults import promise
+from tests.faults.explore import PLACE, SEED, Findings, sample
+from tests.faults.lab import FAILS
+from tests.faults.promise import Violation
+from tests.faults.proxy import Fault, Point
+from tests.faults.s3lab import S3Lab, Scene, Server, Worker, check_and_finish, check_manifests, check_said
 
 #: Seconds that a worker may take, whatever becomes of one request, or of all from one on; its requests wait for 2 s.
 ONE_FAULT, ALL_FAIL = 40.0, 120.0

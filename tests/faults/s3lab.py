@@ -16,14 +16,14 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from faults import promise
-from faults.lab import BEFORE, FAILS, RACED, RUNS, SCRIPT
-from faults.promise import File, State, Violation
-from faults.proxy import Fault, Point, Proxy
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
-from pydoit_sc.batchfile.chunk import chunk_text
+from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.store.blobs import Blobs, get_all
 from pydoit_sc.store.cloud import CloudBlobs, Config
+from tests.faults import promise
+from tests.faults.lab import BEFORE, FAILS, RACED, RUNS, SCRIPT
+from tests.faults.promise import File, State, Violation
+from tests.faults.proxy import Fault, Point, Proxy
 
 BUCKET = "faults"
 TIMES = {
@@ -95,9 +95,9 @@ class Launcher:
     """A process that starts workers, one at a time; see s3worker.py."""
 
     def __init__(self, *words: str) -> None:
-        tests = Path(__file__).parents[1]
+        tests = Path(__file__).parents[2]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faults.s3worker", *words],
+            [sys.executable, "-m", "tests.faults.s3worker", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

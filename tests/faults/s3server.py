@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from faults.s3lab import BUCKET, Server
+from tests.faults.s3lab import BUCKET, Server
 
 PATIENCE = 60.0  # seconds until a server must have started
 # One request at a time: moto answers 500 to one that lists a bucket while another thread changes it.

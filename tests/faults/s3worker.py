@@ -13,12 +13,12 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from faults import planted
 from pydoit_sc.cli import main
 from pydoit_sc.commands import batch  # noqa: F401
 from pydoit_sc.linux import adopt_orphans
 from pydoit_sc.store import anyfs, cloud, leases, objects  # noqa: F401
 from pydoit_sc.tasks import program, reporter  # noqa: F401
+from tests.faults import planted
 
 
 def become(request: dict[str, Any]) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.promise import Violation
+from tests.faults.promise import Violation
 
 PATIENCE = 120.0  # seconds until a worker that says nothing is given up; other things may run on the machine
 
@@ -101,10 +101,10 @@ class Launcher:
 
     def __init__(self, folder: Path, bug: str = "") -> None:
         self.folder = folder
-        here = Path(__file__).parent
+        here = Path(__file__).parents[1]
         env = {**os.environ, "PYTHONPATH": str(here.parent), "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faults.launcher", bug],
+            [sys.executable, "-m", "tests.faults.launcher", bug],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

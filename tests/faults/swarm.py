@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faults import promise
 from pydoit_sc.batch import Batch, Run, Settings, Stage
-from pydoit_sc.batchfile.chunk import chunk_text
+from pydoit_sc.chunks.chunkfile import chunk_text
+from tests.faults import promise
 
 WORKERS = 4
 PATIENCE = 900.0  # seconds for all of it

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from faults import explore
-from faults.power import losing_disk
-from faults.tally import Tally
 from pydoit_sc.store import Finished, StoreError
 from pydoit_sc.store.posix import PosixStore
+from tests.faults import explore
+from tests.faults.power import losing_disk
+from tests.faults.tally import Tally
 
 LOST = "Input/output error|No space left on device"
 _MORE_THAN_IT_HAS = 32 << 20  # bytes

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from faults import fuzz
-from faults.explore import NIGHTLY, SEED
-from faults.fuzz_seeds import BESIDE
-from faults.tally import Tally
+from tests.faults import fuzz
+from tests.faults.explore import NIGHTLY, SEED
+from tests.faults.fuzz_seeds import BESIDE
+from tests.faults.tally import Tally
 
 COUNT = 10_000 if NIGHTLY else 600
 PROGRAMS = 200 if NIGHTLY else 8  # of them through the whole program

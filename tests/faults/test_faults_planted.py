@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from faults import explore, planted
-from faults.crash import crashes
-from faults.explore import Experiment, T
-from faults.freeze import freezes
-from faults.lab import Scenario
+from tests.faults import explore, planted
+from tests.faults.crash import crashes
+from tests.faults.explore import Experiment, T
+from tests.faults.freeze import freezes
+from tests.faults.lab import Scenario
 
 traced = pytest.mark.usefixtures("can_trace")
 powered = pytest.mark.usefixtures("can_cut_power")

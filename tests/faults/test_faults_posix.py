@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from faults import explore
-from faults.crash import crashes
-from faults.errors import CAN_FAIL, errors
-from faults.explore import Experiment, T
-from faults.freeze import freezes
-from faults.lab import Scenario
-from faults.swarm import WORKERS, Swarm
-from faults.tally import Tally
+from tests.faults import explore
+from tests.faults.crash import crashes
+from tests.faults.errors import CAN_FAIL, errors
+from tests.faults.explore import Experiment, T
+from tests.faults.freeze import freezes
+from tests.faults.lab import Scenario
+from tests.faults.swarm import WORKERS, Swarm
+from tests.faults.tally import Tally
 
 ONE, FOUR = Scenario(1), Scenario(4)
 SCRATCH, NO_EXCHANGE = Scenario(4, scratch=True), Scenario(1, exchange=False)

@@ -8,12 +8,12 @@ from functools import cache
 
 import pytest
 
-from faults import s3server
-from faults.explore import NIGHTLY
-from faults.proxy import Fault, Point
-from faults.s3faults import Bench, Experiment, Trial, Trials, freeze, kill, spoil
-from faults.s3lab import S3Lab, Scene, Server
-from faults.tally import Tally
+from tests.faults import s3server
+from tests.faults.explore import NIGHTLY
+from tests.faults.proxy import Fault, Point
+from tests.faults.s3faults import Bench, Experiment, Trial, Trials, freeze, kill, spoil
+from tests.faults.s3lab import S3Lab, Scene, Server
+from tests.faults.tally import Tally
 
 #: What a network that is gone looks like, or credentials that have expired.
 GONE = (Fault.RESET, Fault.BLACK_HOLE, Fault.FORBIDDEN, Fault.SLOW_DOWN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faults.tally import BEGIN, END, Tally
+from tests.faults.tally import BEGIN, END, Tally
 
 
 def test_the_table_is_written_between_its_marks_and_nothing_else_is_touched(tmp_path: Path) -> None:

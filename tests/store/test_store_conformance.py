@@ -11,12 +11,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
-import conformance
 import fsspec
 import pytest
-from conformance import Place
 
 from pydoit_sc.store import Finished, Store, StoreError, open_store
+from tests.store import conformance
+from tests.store.conformance import Place
 
 SERVER = """
 import sys

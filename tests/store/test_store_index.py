@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from memory_blobs import Bucket, MemoryBlobs
 
 from pydoit_sc.store import Record
 from pydoit_sc.store.objects import FEW, ObjectStore
+from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 COUNT = FEW + 20
 INDEX = ".pydoit_sc/index/"

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from memory_blobs import Bucket, MemoryBlobs
 
 from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, leases, objects
 from pydoit_sc.store.manifest import fault
+from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 KEY = "a/run"
 

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from memory_blobs import Bucket, MemoryBlobs
 
 from pydoit_sc.store import HeldError, Live, leases
 from pydoit_sc.store.leases import TTL, FencedError, Leases
+from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from memory_blobs import Bucket, MemoryBlobs
 
 from pydoit_sc.fingerprint import NOTHING, digest_text
 from pydoit_sc.plan import judge
@@ -24,6 +23,7 @@ from pydoit_sc.store import Finished, Outcome, Staged, StoreError, leases
 from pydoit_sc.store.layout import Provenance
 from pydoit_sc.store.manifest import fault
 from pydoit_sc.store.objects import ObjectStore
+from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 NIGHTLY = bool(os.environ.get("PYDOIT_SC_NIGHTLY"))
 KEYS = ("a/1", "a/2", "b")

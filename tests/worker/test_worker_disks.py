@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workplace import QUICK, Workplace, await_, marked
 
 from pydoit_sc.batch import Settings
 from pydoit_sc.worker.disks import Disks
+from tests.worker.workplace import QUICK, Workplace, await_, marked
 
-pytest_plugins = ["worker_fixtures"]
+pytest_plugins = ["tests.worker.worker_fixtures"]
 
 SMALL = "size=8m,nr_inodes=300"
 LARGE = "size=64m,nr_inodes=10000"

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked, state
 
 from pydoit_sc.batch import Run, Settings, Share
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import HOLD, Executor, Job, Limits
+from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked, state
 
-pytest_plugins = ["worker_fixtures"]
+pytest_plugins = ["tests.worker.worker_fixtures"]
 
 COUNTED = 'echo x >> "$HERE/log"; '
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from workplace import PATIENCE
+from tests.worker.workplace import PATIENCE
 
 SCRIPT = """
 import sys

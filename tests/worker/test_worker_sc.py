@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from workplace import PATIENCE, Workplace
 
-pytest_plugins = ["worker_fixtures"]
+from tests.worker.workplace import PATIENCE, Workplace
+
+pytest_plugins = ["tests.worker.worker_fixtures"]
 
 RUNS = {
     "plain": "echo out; echo err >&2",

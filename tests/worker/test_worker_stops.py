@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked
 
 from pydoit_sc.batch import Settings
+from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked
 
-pytest_plugins = ["worker_fixtures"]
+pytest_plugins = ["tests.worker.worker_fixtures"]
 
 #: A run that says that it is up and dies by SIGTERM alone.
 LONG = 'echo "$$ up" > "$EVENTS"; sleep 300'

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workplace import Workplace
+
+from tests.worker.workplace import Workplace
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
-from pydoit_sc.batchfile.chunk import chunk_text
+from pydoit_sc.chunks.chunkfile import chunk_text
 
 PATIENCE = 60.0  # seconds until a test gives up: generous, since other things may run on the machine
 QUICK = 20.0  # seconds that "at once" may take on such a machine; far less than what runs are told to sleep

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pydoit_sc import __version__
-from pydoit_sc.commands import COMMANDS
+from pydoit_sc.catalogue import COMMANDS
 
 from .conftest import Box
 

@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pydoit_sc.batch import OURS, Batch
-from pydoit_sc.batchfile.chunk import without_secrets
+from pydoit_sc.chunks.chunkfile import without_secrets
 from pydoit_sc.engines.base import Engine, EngineError, Group, Submission
-from pydoit_sc.engines.notes import Submitted, claim, new_note, write_note
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.files import write_whole
 from pydoit_sc.plan import Ledger
-from pydoit_sc.split import Choice, Shape, earlier_runs, group_texts, new_submission
 from pydoit_sc.store import Store
+from pydoit_sc.submissions.choose import Choice, Shape, earlier_runs, group_texts, new_submission
+from pydoit_sc.submissions.notes import Submitted, claim, new_note, write_note
 from pydoit_sc.sync.code import send_code
 from pydoit_sc.worker.earlier import note_name
 

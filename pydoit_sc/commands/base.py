@@ -8,8 +8,8 @@ from typing import Any
 from doit.cmd_base import Command as DoitCommand
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.commands.options import OptionsAnywhere
-from pydoit_sc.tasks.project import user_errors
+from pydoit_sc.commands.parsing import OptionsAnywhere
+from pydoit_sc.project import user_errors
 
 OPT_REMOTE = {
     "name": "remote_output_path",

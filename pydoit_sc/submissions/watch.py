@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError
-from pydoit_sc.engines.notes import Standing
-from pydoit_sc.split import Item
+from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Record, Store
-from pydoit_sc.tasks.reporter import Bar, Progress
+from pydoit_sc.submissions.choose import Item
+from pydoit_sc.submissions.notes import Standing
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
 _ASK_FIRST, _ASK_LONGEST = 0.5, 30.0  # seconds between two questions to the engine

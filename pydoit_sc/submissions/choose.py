@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Batch, Run, Stage, Status
-from pydoit_sc.batchfile.chunk import OURS, chunk_text
+from pydoit_sc.chunks.chunkfile import OURS, chunk_text
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, in_order
 

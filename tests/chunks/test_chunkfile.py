@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from pydoit_sc.batch import Batch, Run, Settings, Stage
-from pydoit_sc.batchfile.chunk import chunk_text, read_chunk
+from pydoit_sc.chunks.chunkfile import chunk_text, read_chunk
 
 
 def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""The commands of the program: names, purposes, examples. Data alone, so that help is quick."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A command of the program; its class is imported when it is used."""
+
+    location: str  # module:class
+    purpose: str
+    examples: tuple[str, ...]
+
+
+COMMANDS = {
+    "run": Entry(
+        "pydoit_sc.commands.run:Run",
+        "execute here what is not up to date (the default)",
+        ("run", "run -n 4 month", "run month:2012-01", "run -a 'month:2012-*'"),
+    ),
+    "plan": Entry(
+        "pydoit_sc.commands.plan:Plan",
+        "show what would execute, and why",
+        ("plan", "plan --all 'month:2012-*'"),
+    ),
+    "list": Entry(
+        "pydoit_sc.commands.stock:List",
+        "list stages; --all runs too, --status whether they are up to date",
+        ("list", "list --all --status month"),
+    ),
+    "info": Entry("pydoit_sc.commands.stock:Info", "show why a run would execute", ("info month:2012-01",)),
+    "summarize-batch": Entry(
+        "pydoit_sc.commands.summarize:SummarizeBatch",
+        "show how every run stands",
+        ("summarize-batch jobs.yaml", "summarize-batch --status error,incomplete --format json"),
+    ),
+    "logs": Entry(
+        "pydoit_sc.commands.logs:Logs",
+        "show or follow what a run writes",
+        ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
+    ),
+    "verify": Entry(
+        "pydoit_sc.commands.verify:Verify",
+        "say which finished runs are not whole",
+        ("verify", "verify --repair 'month:2012-*'"),
+    ),
+    "clean": Entry(
+        "pydoit_sc.commands.stock:Clean", "remove outputs", ("clean month:2012-01", "clean --dry-run")
+    ),
+    "forget": Entry(
+        "pydoit_sc.commands.stock:Forget",
+        "make runs incomplete again; their outputs go to the history",
+        ("forget month:2012-01",),
+    ),
+    "ignore": Entry(
+        "pydoit_sc.commands.stock:Ignore",
+        "leave a run alone from now on; `forget` ends that",
+        ("ignore month:2012-01",),
+    ),
+    "batch": Entry(
+        "pydoit_sc.commands.batch:Batch", "execute a chunk: the worker", ("batch /tmp/commands/0.json",)
+    ),
+    "split": Entry(
+        "pydoit_sc.commands.split:Split",
+        "write chunks, and the Saturn Cloud recipe or Kubernetes manifest of a job that executes them",
+        (
+            "split recipe.yaml jobs.yaml --nprocs 8 --scale 2 --sync /home/jovyan/workspace/sctest/",
+            "split recipe.yaml jobs.yaml --skip-completed",
+            "split",
+            "split --engine kubernetes",
+        ),
+    ),
+    "apply": Entry(
+        "pydoit_sc.commands.apply:Apply",
+        "create or update a Saturn Cloud resource from its recipe",
+        ("apply /tmp/commands/recipe.yaml --start",),
+    ),
+    "submit": Entry(
+        "pydoit_sc.commands.submit:Submit",
+        "split, send the code, hand over to an engine, all in one",
+        ("submit --wait", "submit --engine local --wait", "submit --engine slurm"),
+    ),
+    "submissions": Entry(
+        "pydoit_sc.commands.submissions:Submissions",
+        "list submissions, and how they stand",
+        ("submissions", "submissions --all"),
+    ),
+    "cancel": Entry(
+        "pydoit_sc.commands.cancel:Cancel",
+        "end a submission",
+        ("cancel", "cancel 20260131-235959-1a2b3c"),
+    ),
+    "clone": Entry(
+        "pydoit_sc.commands.clone:Clone",
+        "make a Saturn Cloud job like a workspace",
+        ('clone workspace my-workspace job my-job --command "..." --owner ORG/USER',),
+    ),
+    "get": Entry(
+        "pydoit_sc.commands.get:Get",
+        "print the recipe of a Saturn Cloud resource",
+        ("get job my-job --owner ORG/USER > recipe.yaml", "get job my-job -o table"),
+    ),
+    "options": Entry(
+        "pydoit_sc.commands.options:ServerOptions",
+        "list Saturn Cloud's instance types",
+        ("options", "options --glob 'g4*'"),
+    ),
+    "start": Entry("pydoit_sc.commands.start:Start", "start a Saturn Cloud resource", ("start job my-job",)),
+    "stop": Entry("pydoit_sc.commands.stop:Stop", "stop a Saturn Cloud resource", ("stop job my-job",)),
+    "job-logs": Entry(
+        "pydoit_sc.commands.job_logs:JobLogs",
+        "show what the machines of a Saturn Cloud job have written",
+        ("job-logs my-job", "job-logs my-job --all"),
+    ),
+    "init": Entry(
+        "pydoit_sc.commands.init:Init",
+        "begin a project: batchfile.toml, work.py, doit.cfg",
+        ("init backfill && cd backfill && pydoit-sc",),
+    ),
+    "tabcompletion": Entry(
+        "pydoit_sc.commands.stock:TabCompletion",
+        "write a script for a shell's completion",
+        ("tabcompletion --hardcode-tasks > completion.sh",),
+    ),
+    "help": Entry("pydoit_sc.commands.help:Help", "show this, or how a command is used", ("help run",)),
+}
+
+#: Those without doit's tasks, in which `A=1 python work.py` is a word and no variable of doit.
+LITERAL = frozenset(
+    {"batch", "summarize-batch", "clone", "get", "split", "apply", "options", "start", "stop", "job-logs"}
+)
+
+#: Those that keep executing what they have begun when the reader of their output goes away.
+EXECUTING = frozenset({"run", "batch"})

@@ -1,0 +1,1 @@
+"""Chunks: the runs that one worker takes, written and read."""

@@ -1,0 +1,86 @@
+"""How our commands read their options: before or behind the names, and with errors that say what was meant."""
+
+from __future__ import annotations
+
+import getopt
+import json
+from typing import Any
+
+from doit.cmdparse import CmdParse, CmdParseError
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.batchfile import nearest
+
+OPT_QUIET = {
+    "name": "quiet",
+    "short": "q",
+    "long": "quiet",
+    "type": bool,
+    "default": False,
+    "help": "show failures only",
+}
+
+
+class Parser(CmdParse):  # type: ignore[misc]
+    """doit's parser, which stops at the first name, made to go on behind it."""
+
+    def __init__(self, options: Any, help_command: str) -> None:
+        super().__init__(options)
+        self._help_command = help_command
+
+    def parse_only(self, in_args: list[str], params: Any = None) -> tuple[Any, list[str]]:
+        """Return the options by name, and the other words; raises CmdParseError."""
+        try:
+            options, words = getopt.gnu_getopt(in_args, self.get_short(), self.get_long())
+        except getopt.GetoptError as error:
+            near = nearest(f"--{error.opt}", [f"--{name.rstrip('=')}" for name in self.get_long()])
+            unknown = near and "not recognized" in error.msg and len(error.opt) > 1
+            hint = f"did you mean `{near}`?" if unknown else f"see `{self._help_command}`"
+            raise CmdParseError(f"{error.msg}; {hint}") from error
+        first: list[str] = []
+        for option, value in options:
+            takes_value = self.get_option(option)[0].type is not bool
+            first.extend([option, value] if takes_value else [option])
+        found: tuple[Any, list[str]] = super().parse_only([*first, "--", *words], params)
+        return found
+
+
+class OptionsAnywhere:
+    """A doit command that reads its options so."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._cmdparser: CmdParse | None = None
+        super().__init__(*args, **kwargs)
+
+    @property
+    def cmdparser(self) -> CmdParse:
+        """The parser of this command's options, with the defaults that the project's configuration sets."""
+        if self._cmdparser is None:
+            self._cmdparser = self.make_parser()
+            self._cmdparser.overwrite_defaults(self.config_vals)  # type: ignore[attr-defined]
+        return self._cmdparser
+
+    def make_parser(self) -> CmdParse:
+        """Return a parser of this command's options."""
+        command: Any = self
+        return Parser(command.get_options(), f"{command.bin_name} help {command.name}")
+
+
+def parse_nprocs(value: str | int | None) -> int | None:
+    """Return how many runs at once an option asks for, None if it is not given; raises InvalidCommand."""
+    if value is None:
+        return None
+    if str(value).isdecimal() and int(value):
+        return int(value)
+    raise InvalidCommand(f"-n: expected how many runs at once, 1 or more, found `{value}`")
+
+
+def parse_table(value: str, option: str) -> dict[str, Any]:
+    """Return the table that an option gives as JSON, an empty one if it is not given; raises InvalidCommand."""
+    try:
+        table = json.loads(value or "{}")
+    except ValueError:
+        table = None
+    if not isinstance(table, dict):
+        raise InvalidCommand(f"{option}: expected a table as JSON, found `{value}`")
+    return table

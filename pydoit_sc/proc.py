@@ -1,0 +1,54 @@
+"""What the kernel says of processes: the parent, the session and the start of each."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+# What a look at a process answers when the process has ended meanwhile, or is not ours to see.
+GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+
+
+class Stat(NamedTuple):
+    """A process, as `/proc/PID/stat` describes it (proc_pid_stat(5))."""
+
+    state: str  # one letter; `Z` and `X` are processes that have ended
+    parent: int
+    session: int
+    started: str  # clock ticks since the machine was started
+
+    @property
+    def ended(self) -> bool:
+        """Whether only the exit code of the process is left."""
+        return self.state in "ZX"
+
+
+def read_stat(pid: int | str) -> Stat | None:
+    """Return a process, or None if there is none; raises OSError where /proc cannot be read."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()  # a program's name may hold spaces and `)`
+    except GONE:
+        return None
+    return Stat(fields[0].decode(), int(fields[1]), int(fields[3]), fields[19].decode())
+
+
+def read_stats() -> dict[int, Stat]:
+    """Return every process by its id; raises OSError."""
+    stats = ((int(name), read_stat(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {pid: stat for pid, stat in stats if stat is not None}
+
+
+def boot_id() -> str:
+    """Return what tells this start of the machine from every other one; raises OSError."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def started_at(pid: int | str) -> str:
+    """Return what tells a process from a later one of the same id; "" if the process has ended."""
+    try:
+        stat = read_stat(pid)
+        return "" if stat is None or stat.ended else f"{stat.started}-{boot_id()[:8]}"
+    except OSError:
+        return ""

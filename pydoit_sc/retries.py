@@ -1,0 +1,43 @@
+"""Try again after a failure that may pass, with growing random pauses."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def pauses(count: int, first: float, longest: float = 60.0) -> Iterator[float]:
+    """Yield `count` pauses in seconds, each about twice as long as the one before.
+
+    They are random within a half, so that workers that failed together do not come back together.
+    """
+    for n in range(count):
+        yield min(longest, first * 2**n) * random.uniform(0.5, 1.5)
+
+
+def retry(
+    call: Callable[[], T],
+    waits: Iterable[float],
+    *,
+    final: tuple[type[Exception], ...] = (),
+    before: Callable[[], object] = lambda: None,
+) -> T:
+    """Return what `call` returns, and call it again after each of these pauses (seconds) while it raises.
+
+    An error of a `final` type is raised at once, the last error in any case. `before` is called ahead of each try;
+    what it raises is raised.
+    """
+    for wait in waits:
+        before()
+        try:
+            return call()
+        except final:
+            raise
+        except Exception:  # libraries have their own
+            time.sleep(wait)
+    before()
+    return call()

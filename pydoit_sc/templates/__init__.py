@@ -1,1 +1,0 @@
-"""Texts that commands write: starter projects."""
