@@ -26,10 +26,9 @@ def _slurm(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
 
 @contextmanager
 def _saturn(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
-    from saturn import recipes
-    from saturn.standin import Standin
-
     from pydoit_sc.saturn import recipe as recipe_files
+    from tests.saturn import recipes
+    from tests.saturn.standin import Standin
 
     recipe_files.write(recipes.job("j", working_directory=str(folder)), folder / "job.yaml")
     with Standin() as standin:

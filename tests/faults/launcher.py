@@ -19,14 +19,15 @@ from typing import Any
 
 from pydoit_sc.cli import main
 from pydoit_sc.linux import adopt_orphans
+from pydoit_sc.show import progress
 from pydoit_sc.store import posix
-from pydoit_sc.tasks import program, reporter
+from pydoit_sc.tasks import program
 from pydoit_sc.worker import executor
 from tests.faults import planted
 
 PATIENCE = 30.0  # seconds in which what a worker has started must be gone after its end
 _SOON = 0.2  # seconds that a worker waits for one that is frozen while it replaces a run, in place of 5
-_LOADED = (program, reporter, executor)  # what the program imports late
+_LOADED = (program, progress, executor)  # what the program imports late
 _REQUESTS, _REPLIES = 0, 1
 _PR_SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 

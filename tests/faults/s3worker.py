@@ -16,8 +16,9 @@ from typing import Any
 from pydoit_sc.cli import main
 from pydoit_sc.commands import batch  # noqa: F401
 from pydoit_sc.linux import adopt_orphans
+from pydoit_sc.show import progress  # noqa: F401
 from pydoit_sc.store import anyfs, cloud, leases, objects  # noqa: F401
-from pydoit_sc.tasks import program, reporter  # noqa: F401
+from pydoit_sc.tasks import program  # noqa: F401
 from tests.faults import planted
 
 
