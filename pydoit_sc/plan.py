@@ -130,6 +130,17 @@ class Planned:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run to execute, with what is known of it: the value that goes from a plan or a chunk to the worker."""
+
+    task: str  # the name of its doit task, `month:2012-01` or `plot`
+    run: Run
+    output: str  # the URL of its output
+    fingerprint: str
+    known: Record | None = None  # what the store said when the run was chosen
+
+
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages so that each comes behind those that it comes `after`."""
     by_name = {stage.name: stage for stage in stages}
