@@ -15,54 +15,58 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "run": Entry(
-        "pydoit_sc.commands.run:Run",
+        "pydoit_sc.commands.run:RunCommand",
         "execute here what is not up to date (the default)",
         ("run", "run -n 4 month", "run month:2012-01", "run -a 'month:2012-*'"),
     ),
     "plan": Entry(
-        "pydoit_sc.commands.plan:Plan",
+        "pydoit_sc.commands.plan:PlanCommand",
         "show what would execute, and why",
         ("plan", "plan --all 'month:2012-*'"),
     ),
     "list": Entry(
-        "pydoit_sc.commands.stock:List",
+        "pydoit_sc.commands.stock:ListCommand",
         "list stages; --all runs too, --status whether they are up to date",
         ("list", "list --all --status month"),
     ),
-    "info": Entry("pydoit_sc.commands.stock:Info", "show why a run would execute", ("info month:2012-01",)),
+    "info": Entry(
+        "pydoit_sc.commands.stock:InfoCommand", "show why a run would execute", ("info month:2012-01",)
+    ),
     "summarize-batch": Entry(
-        "pydoit_sc.commands.summarize:SummarizeBatch",
-        "show how every run stands",
+        "pydoit_sc.commands.summarize:SummarizeBatchCommand",
+        "show the status of every run",
         ("summarize-batch jobs.yaml", "summarize-batch --status error,incomplete --format json"),
     ),
     "logs": Entry(
-        "pydoit_sc.commands.logs:Logs",
+        "pydoit_sc.commands.logs:LogsCommand",
         "show or follow what a run writes",
         ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
     ),
     "verify": Entry(
-        "pydoit_sc.commands.verify:Verify",
+        "pydoit_sc.commands.verify:VerifyCommand",
         "say which finished runs are not whole",
         ("verify", "verify --repair 'month:2012-*'"),
     ),
     "clean": Entry(
-        "pydoit_sc.commands.stock:Clean", "remove outputs", ("clean month:2012-01", "clean --dry-run")
+        "pydoit_sc.commands.stock:CleanCommand", "remove outputs", ("clean month:2012-01", "clean --dry-run")
     ),
     "forget": Entry(
-        "pydoit_sc.commands.stock:Forget",
+        "pydoit_sc.commands.stock:ForgetCommand",
         "make runs incomplete again; their outputs go to the history",
         ("forget month:2012-01",),
     ),
     "ignore": Entry(
-        "pydoit_sc.commands.stock:Ignore",
+        "pydoit_sc.commands.stock:IgnoreCommand",
         "leave a run alone from now on; `forget` ends that",
         ("ignore month:2012-01",),
     ),
     "batch": Entry(
-        "pydoit_sc.commands.batch:Batch", "execute a chunk: the worker", ("batch /tmp/commands/0.json",)
+        "pydoit_sc.commands.batch:BatchCommand",
+        "execute a chunk: the worker",
+        ("batch /tmp/commands/0.json",),
     ),
     "split": Entry(
-        "pydoit_sc.commands.split:Split",
+        "pydoit_sc.commands.split:SplitCommand",
         "write chunks, and the Saturn Cloud recipe or Kubernetes manifest of a job that executes them",
         (
             "split recipe.yaml jobs.yaml --nprocs 8 --scale 2 --sync /home/jovyan/workspace/sctest/",
@@ -72,58 +76,64 @@ COMMANDS = {
         ),
     ),
     "apply": Entry(
-        "pydoit_sc.commands.apply:Apply",
+        "pydoit_sc.commands.apply:ApplyCommand",
         "create or update a Saturn Cloud resource from its recipe",
         ("apply /tmp/commands/recipe.yaml --start",),
     ),
     "submit": Entry(
-        "pydoit_sc.commands.submit:Submit",
+        "pydoit_sc.commands.submit:SubmitCommand",
         "split, send the code, hand over to an engine, all in one",
         ("submit --wait", "submit --engine local --wait", "submit --engine slurm"),
     ),
     "submissions": Entry(
-        "pydoit_sc.commands.submissions:Submissions",
+        "pydoit_sc.commands.submissions:SubmissionsCommand",
         "list submissions, and how they stand",
         ("submissions", "submissions --all"),
     ),
     "cancel": Entry(
-        "pydoit_sc.commands.cancel:Cancel",
+        "pydoit_sc.commands.cancel:CancelCommand",
         "end a submission",
         ("cancel", "cancel 20260131-235959-1a2b3c"),
     ),
     "clone": Entry(
-        "pydoit_sc.commands.clone:Clone",
+        "pydoit_sc.commands.clone:CloneCommand",
         "make a Saturn Cloud job like a workspace",
         ('clone workspace my-workspace job my-job --command "..." --owner ORG/USER',),
     ),
     "get": Entry(
-        "pydoit_sc.commands.get:Get",
+        "pydoit_sc.commands.get:GetCommand",
         "print the recipe of a Saturn Cloud resource",
         ("get job my-job --owner ORG/USER > recipe.yaml", "get job my-job -o table"),
     ),
     "options": Entry(
-        "pydoit_sc.commands.options:ServerOptions",
+        "pydoit_sc.commands.options:ServerOptionsCommand",
         "list Saturn Cloud's instance types",
         ("options", "options --glob 'g4*'"),
     ),
-    "start": Entry("pydoit_sc.commands.start:Start", "start a Saturn Cloud resource", ("start job my-job",)),
-    "stop": Entry("pydoit_sc.commands.stop:Stop", "stop a Saturn Cloud resource", ("stop job my-job",)),
+    "start": Entry(
+        "pydoit_sc.commands.start:StartCommand", "start a Saturn Cloud resource", ("start job my-job",)
+    ),
+    "stop": Entry(
+        "pydoit_sc.commands.stop:StopCommand", "stop a Saturn Cloud resource", ("stop job my-job",)
+    ),
     "job-logs": Entry(
-        "pydoit_sc.commands.job_logs:JobLogs",
+        "pydoit_sc.commands.job_logs:JobLogsCommand",
         "show what the machines of a Saturn Cloud job have written",
         ("job-logs my-job", "job-logs my-job --all"),
     ),
     "init": Entry(
-        "pydoit_sc.commands.init:Init",
+        "pydoit_sc.commands.init:InitCommand",
         "begin a project: batchfile.toml, work.py, doit.cfg",
         ("init backfill && cd backfill && pydoit-sc",),
     ),
     "tabcompletion": Entry(
-        "pydoit_sc.commands.stock:TabCompletion",
+        "pydoit_sc.commands.stock:TabCompletionCommand",
         "write a script for a shell's completion",
         ("tabcompletion --hardcode-tasks > completion.sh",),
     ),
-    "help": Entry("pydoit_sc.commands.help:Help", "show this, or how a command is used", ("help run",)),
+    "help": Entry(
+        "pydoit_sc.commands.help:HelpCommand", "show this, or how a command is used", ("help run",)
+    ),
 }
 
 #: Those without doit's tasks, in which `A=1 python work.py` is a word and no variable of doit.

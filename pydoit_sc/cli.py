@@ -66,7 +66,7 @@ def _open_standard_streams() -> None:
 def __getattr__(name: str) -> Any:
     """Give doit the `Run` that doit.cfg names, without loading it for anything else."""
     if name == "Run":
-        from pydoit_sc.commands.run import Run  # noqa: PLC0415
+        from pydoit_sc.commands.run import RunCommand  # noqa: PLC0415
 
-        return Run
+        return RunCommand
     raise AttributeError(name)

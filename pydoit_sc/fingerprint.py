@@ -13,11 +13,13 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
+from pydoit_sc.errors import UserError
+
 PARTS = ("cmd", "env", "file_dep", "after")
 NOTHING = "0"
 
 
-class MissingFileDepError(Exception):
+class MissingFileDepError(UserError):
     """A `file_dep` matches no file; the text names it."""
 
 

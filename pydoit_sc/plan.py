@@ -1,9 +1,8 @@
-"""Which runs will execute, and why: decisions from what the batch says and what the store has.
+"""Which runs will execute, and why: the status of each run, from what the batch says and what the store has.
 
 A run is up to date if the store has status code 0 for it, published with the same fingerprint: the command, the
 environment that the batchfile sets, the contents of `file_dep`, and which attempts of the stages it comes `after`
 had been published. The last part is a digest of attempts, not a comparison of times, so no clock matters.
-An outcome without a fingerprint, as `sc batch` writes it, is taken as it is.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from pydoit_sc.fingerprint import (
     digest_runs,
     digest_text,
 )
-from pydoit_sc.store import Record, Store
+from pydoit_sc.store import Live, Record, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a run stands, and the reason in a few words."""
+    """The status of a run, and the reason in a few words."""
 
     status: Status
     reason: str
@@ -38,10 +37,19 @@ class Verdict:
         return self.status is not Status.COMPLETED
 
 
+def is_current(record: Record, fingerprint: str) -> bool:
+    """Return whether an outcome is completed and still that of the run as it is now.
+
+    An outcome without a fingerprint, as `sc batch` writes it, is taken as it is.
+    """
+    return record.code == 0 and record.fingerprint in ("", fingerprint)
+
+
 UP_TO_DATE = Verdict(Status.COMPLETED, "up to date")
 NEW = Verdict(Status.INCOMPLETE, "no status_code")
 NO_CODE = Verdict(Status.INCOMPLETE, "status_code holds no status code")
 FORCED = Verdict(Status.STALE, "forced")
+ORPHANED = Verdict(Status.ORPHANED, "its run is no longer in the batch")
 
 _CHANGED = {
     "cmd": "the command has changed",
@@ -52,17 +60,24 @@ _CHANGED = {
 
 
 def judge(fingerprint: str, record: Record | None) -> Verdict:
-    """Decide how a run stands from its fingerprint now and what the store has of it."""
+    """Return the status of a run from its fingerprint now and what the store has of it."""
     if record is None:
         return NEW
     if record.code is None:
         return NO_CODE
     if record.code:
         return Verdict(Status.ERROR, f"status code {record.code}")
-    if record.fingerprint in ("", fingerprint):
+    if is_current(record, fingerprint):
         return UP_TO_DATE
     parts = changed_parts(record.fingerprint, fingerprint)
     return Verdict(Status.STALE, ", ".join(_CHANGED[part] for part in parts))
+
+
+def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
+    """Return a run's verdict, given the attempt that a live worker says it executes now."""
+    if live is None or not verdict.execute:
+        return verdict
+    return Verdict(Status.RUNNING, f"on {live.host} since {live.since}")
 
 
 class Ledger:
@@ -82,19 +97,19 @@ class Ledger:
         return f"{digest_text(run.cmd)}-{parts}-{self._digest_after(stage) if stage.after else NOTHING}"
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
-        """Decide how a run stands now."""
+        """Return the status of a run now."""
         try:
             return judge(self.fingerprint(stage, run), self.records.get(run.key))
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
 
     def publish(self, run: Run, record: Record) -> None:
-        """Take note of a run's new outcome."""
+        """Record the new outcome of a run."""
         self.records[run.key] = record
         self._after.clear()
 
     def reread_files(self) -> None:
-        """Look at the contents of `file_dep` anew: something else may have written them."""
+        """Read the contents of `file_dep` again: something may have written them."""
         self._files = FileDigests(self.batch.folder)
         self._settings.clear()
 
@@ -123,7 +138,7 @@ def open_ledger(batch: Batch, store: Store) -> Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A run, its stage, and how it stands."""
+    """A run, its stage and its status."""
 
     stage: Stage
     run: Run
@@ -142,14 +157,14 @@ class Work:
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
-    """Return the stages so that each comes behind those that it comes `after`."""
+    """Return the stages in an order in which each follows those that it comes `after`."""
     by_name = {stage.name: stage for stage in stages}
     graph = {stage.name: [name for name in stage.after if name in by_name] for stage in stages}
     return [by_name[name] for name in TopologicalSorter(graph).static_order()]
 
 
 def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:
-    """Yield every run with its verdict, stage by stage, as an execution now would come to it.
+    """Yield every run with its verdict, stage by stage, in the order of an execution.
 
     A completed run of a stage is stale too if a run of a stage before it is going to be executed.
     """
@@ -170,7 +185,7 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
 def moved(ledger: Ledger) -> list[str]:
     """Return the unnamed runs whose place in the store holds the outcome of another run's command.
 
-    They are known by their position, so a line put in or taken out makes all that follow it stale.
+    Their position identifies them, so a line that is inserted or removed makes all that follow it stale.
     """
     found = []
     for stage in ledger.batch.stages:
@@ -185,7 +200,7 @@ def moved(ledger: Ledger) -> list[str]:
 
 
 def failure_budget(batch: Batch) -> int | None:
-    """Return after how many failures no further run is started; None if there is no such bound."""
+    """Return the number of failures after which no further run starts; None without a limit."""
     if isinstance(batch.max_failures, Share):
         total = sum(len(stage.runs) for stage in batch.stages)
         return max(1, round(batch.max_failures.value * total))

@@ -1,25 +1,17 @@
-"""A batchfile that is being worked on: its batch and, read when first asked for, what its store has."""
+"""A batchfile that a command works on: its batch and, read when first needed, what its store has."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
-from doit.exceptions import InvalidDodoFile
-
 from pydoit_sc.batch import Batch, Run, Stage
-from pydoit_sc.batchfile import BatchfileError, load, nearest
+from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.errors import UserError
-from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, in_order, open_ledger
-from pydoit_sc.store import Store, StoreError, open_store
+from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.layout import STATUS_CODE
-from pydoit_sc.worker.gpus import NoGpuError
-
-#: What a user can correct.
-USER_ERRORS = (BatchfileError, StoreError, MissingFileDepError, NoGpuError, UserError)
 
 #: What an engine's tasks are called; `sync` and `split` are groups.
 ENGINE_TASKS = ("sync", "split", "recipe", "apply")
@@ -28,22 +20,13 @@ ENGINE_TASKS = ("sync", "split", "recipe", "apply")
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
 
 
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn errors that a user can correct into the one that doit shows without a traceback, with exit code 3."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        raise InvalidDodoFile(str(error)) from error
-
-
 def find_batchfile(name: str | None) -> str:
-    """Return the batchfile that is meant; one that is named but does not exist is for its reader to complain of."""
+    """Return the batchfile to read: the one that is named, or the one in this folder; raises UserError without one."""
     if name:
         return name
     found = next((file for file in BATCHFILES if os.path.lexists(file)), None)
     if found is None:
-        raise InvalidDodoFile(
+        raise UserError(
             f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `pydoit-sc init` begins one"
         )
     return found
@@ -59,27 +42,22 @@ class Project:
 
     @classmethod
     def load(cls, path: str | None = None, *, remote_output_path: str | None = None) -> Project:
-        """Read a batchfile; raises InvalidDodoFile with all that is wrong with it."""
-        with user_errors():
-            return cls(load(find_batchfile(path), remote_output_path=remote_output_path))
+        """Read a batchfile; raises UserError with all that is wrong with it."""
+        return cls(load(find_batchfile(path), remote_output_path=remote_output_path))
 
     @property
     def store(self) -> Store:
         """The batch's store."""
         if self._store is None:
-            with user_errors():
-                batch = self.batch
-                self._store = open_store(
-                    batch.remote_output_path, batch.storage_options, durable=batch.durable
-                )
+            batch = self.batch
+            self._store = open_store(batch.remote_output_path, batch.storage_options, durable=batch.durable)
         return self._store
 
     @property
     def ledger(self) -> Ledger:
         """What the store has of the batch: read once."""
         if self._ledger is None:
-            with user_errors():
-                self._ledger = open_ledger(self.batch, self.store)
+            self._ledger = open_ledger(self.batch, self.store)
         return self._ledger
 
     def narrow(self, chosen: Iterable[tuple[Stage, Run]]) -> None:
@@ -93,8 +71,7 @@ class Project:
             if stage.name in before:
                 before.update(stage.after)
                 keys.update(run.key for run in stage.runs)
-        with user_errors():
-            self._ledger = Ledger(self.batch, self.store.scan(keys))
+        self._ledger = Ledger(self.batch, self.store.scan(keys))
 
     def output(self, run: Run) -> str:
         """Return the URL of a run's output."""
@@ -107,13 +84,13 @@ class Project:
     def select(self, words: Iterable[str], commands: Collection[str] = ()) -> list[tuple[Stage, Run]]:
         """Return the runs that are meant: task names, patterns, outputs, targets, or stages for all their runs.
 
-        Raises InvalidDodoFile for a word that means none; where it may have been a command, one of `commands`.
+        Raises UserError for a word that means none; where it may have been a command, one of `commands`.
         """
         chosen: dict[str, tuple[Stage, Run]] = {}
         for word in words:
             found = list(self.matching(word))
             if not found:
-                raise InvalidDodoFile(self.unknown(word, commands))
+                raise UserError(self.unknown(word, commands))
             chosen.update((run.key, (stage, run)) for stage, run in found)
         return list(chosen.values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pydoit_sc.errors import printable
+from pydoit_sc.errors import UserError, printable
 
 #: So many problems are told; the rest is counted.
 SHOWN = 20
@@ -28,7 +28,7 @@ class Problem:
         return printable(f"{':'.join(str(part) for part in place if part is not None)}: {message}")
 
 
-class BatchfileError(Exception):
+class BatchfileError(UserError):
     """A batchfile, run list or chunk cannot be read; `problems` holds the first 20, `more` counts the rest."""
 
     def __init__(self, problems: Sequence[Problem], more: int = 0) -> None:

@@ -14,7 +14,7 @@ from pydoit_sc.saturn.script import set_block
 from pydoit_sc.sync.upload import parse_sync, stage
 
 
-class Apply(Command):
+class ApplyCommand(Command):
     """Create or update a resource."""
 
     name = "apply"

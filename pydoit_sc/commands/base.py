@@ -1,4 +1,4 @@
-"""What several commands share: options, and the start of a command that needs no doit tasks."""
+"""What several commands share: options, and the base class of commands that need no doit tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from doit.cmd_base import Command as DoitCommand
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.commands.parsing import OptionsAnywhere
-from pydoit_sc.project import user_errors
+from pydoit_sc.tasks.errors import user_errors
 
 OPT_REMOTE = {
     "name": "remote_output_path",
@@ -52,6 +52,16 @@ OPT_ALWAYS = {
 }
 
 
+OPT_QUIET = {
+    "name": "quiet",
+    "short": "q",
+    "long": "quiet",
+    "type": bool,
+    "default": False,
+    "help": "show failures only",
+}
+
+
 class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     """A command of ours: `call` gets the options and the words, and a user's mistakes become messages."""
 
@@ -88,17 +98,3 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
                 f"{command}: expected {names or 'no word'}, found {found}; see `{self.bin_name} help {command}`"
             )
         return words
-
-
-def parse_count(value: str | None, option: str) -> int | None:
-    """Return the number that an option gives, None if it is not given; raises InvalidCommand."""
-    if value is None or (value.isdecimal() and 0 < int(value) < 10**9):
-        return None if value is None else int(value)
-    raise InvalidCommand(f"{option}: expected a number of at least 1, found `{value}`")
-
-
-def parse_choice(value: str, choices: Sequence[str], option: str) -> str:
-    """Return one of the choices, or raise the error that lists them."""
-    if value not in choices:
-        raise InvalidCommand(f"{option}: expected {' or '.join(choices)}, found `{value}`")
-    return value

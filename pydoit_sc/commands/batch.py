@@ -10,8 +10,8 @@ from typing import Any
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.chunks.chunkfile import Chunk, ChunkRun, read_chunk_at
-from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import OPT_QUIET, parse_nprocs, parse_table
+from pydoit_sc.commands.base import OPT_QUIET, Command
+from pydoit_sc.commands.parsing import parse_nprocs, parse_table
 from pydoit_sc.plan import failure_budget
 from pydoit_sc.show.progress import Lasting, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Store, StoreError, open_store
@@ -21,7 +21,7 @@ from pydoit_sc.worker.executor import Executor, Job, Limits, Result
 LOOK_AGAIN = 2.0  # seconds between two looks at a chunk that another worker has
 
 
-class Batch(Command):
+class BatchCommand(Command):
     """Execute a chunk."""
 
     name = "batch"
@@ -120,7 +120,7 @@ def _execute(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> 
                 progress.done += 1
             else:
                 progress.failed += 1
-                bar.line(failure_line(result.job.tag.name, result))
+                bar.line(failure_line(result.job.tag.name, result.record.code, result.stderr_tail))
             bar.update(progress)
     except HeldError:
         raise

@@ -15,7 +15,7 @@ from pydoit_sc.submissions.notes import Submitted, read_notes, under_way
 from pydoit_sc.tasks.loader import OPT_FILE
 
 
-class Cancel(Command):
+class CancelCommand(Command):
     """End a submission."""
 
     name = "cancel"

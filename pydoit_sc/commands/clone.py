@@ -10,7 +10,7 @@ from pydoit_sc.saturn.clone import Wishes
 from pydoit_sc.saturn.job import connect
 
 
-class Clone(Command):
+class CloneCommand(Command):
     """Make a resource like another one."""
 
     name = "clone"

@@ -7,17 +7,18 @@ import sys
 from typing import Any
 
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.commands.base import OPT_OWNER, Command, parse_choice
-from pydoit_sc.commands.summarize import table
+from pydoit_sc.commands.base import OPT_OWNER, Command
+from pydoit_sc.commands.parsing import parse_choice
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.show.tables import table
 
 FORMATS = ("yaml", "json", "table")
 HEADERS = ("owner", "name", "resource_type", "status", "instance_type", "scale", "id")
 
 
-class Get(Command):
+class GetCommand(Command):
     """Print a recipe."""
 
     name = "get"

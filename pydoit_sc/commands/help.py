@@ -12,9 +12,10 @@ from pydoit_sc.batchfile import nearest
 from pydoit_sc.catalogue import COMMANDS
 
 
-class Help(DoitHelp):  # type: ignore[misc]
+class HelpCommand(DoitHelp):  # type: ignore[misc]
     """doit's help with examples."""
 
+    name = "help"
     doc_purpose = COMMANDS["help"].purpose
     doc_usage = "[COMMAND | STAGE | RUN]"
 

@@ -15,7 +15,7 @@ from pydoit_sc.templates import read_template
 FILES = ("batchfile.toml", "work.py", "doit.cfg")
 
 
-class Init(Command):
+class InitCommand(Command):
     """Write a first batchfile, a script and doit.cfg."""
 
     name = "init"

@@ -14,7 +14,7 @@ from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Pod
 
 
-class JobLogs(Command):
+class JobLogsCommand(Command):
     """Show a job's logs."""
 
     name = "job-logs"

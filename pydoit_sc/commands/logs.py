@@ -19,7 +19,7 @@ from pydoit_sc.tasks.loader import OPT_FILE
 PAUSE = 0.2  # seconds between two looks at a file that is being written
 
 
-class Logs(Command):
+class LogsCommand(Command):
     """Show a run's stdout and stderr."""
 
     name = "logs"

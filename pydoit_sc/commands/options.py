@@ -10,7 +10,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.saturn.job import connect
 
 
-class ServerOptions(Command):
+class ServerOptionsCommand(Command):
     """List Saturn Cloud's options."""
 
     name = "options"

@@ -1,24 +1,16 @@
-"""How our commands read their options: before or behind the names, and with errors that say what was meant."""
+"""Parse options: before or behind the names, with errors that name the option that was probably meant."""
 
 from __future__ import annotations
 
 import getopt
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from doit.cmdparse import CmdParse, CmdParseError
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import nearest
-
-OPT_QUIET = {
-    "name": "quiet",
-    "short": "q",
-    "long": "quiet",
-    "type": bool,
-    "default": False,
-    "help": "show failures only",
-}
 
 
 class Parser(CmdParse):  # type: ignore[misc]
@@ -84,3 +76,17 @@ def parse_table(value: str, option: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise InvalidCommand(f"{option}: expected a table as JSON, found `{value}`")
     return table
+
+
+def parse_count(value: str | None, option: str) -> int | None:
+    """Return the number that an option gives, None if it is not given; raises InvalidCommand."""
+    if value is None or (value.isdecimal() and 0 < int(value) < 10**9):
+        return None if value is None else int(value)
+    raise InvalidCommand(f"{option}: expected a number of at least 1, found `{value}`")
+
+
+def parse_choice(value: str, choices: Sequence[str], option: str) -> str:
+    """Return one of the choices, or raise the error that lists them."""
+    if value not in choices:
+        raise InvalidCommand(f"{option}: expected {' or '.join(choices)}, found `{value}`")
+    return value

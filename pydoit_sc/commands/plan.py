@@ -15,7 +15,7 @@ from pydoit_sc.tasks.loader import OPT_FILE
 SHOWN = 20
 
 
-class Plan(Command):
+class PlanCommand(Command):
     """Show what `run` would execute."""
 
     name = "plan"

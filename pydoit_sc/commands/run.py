@@ -14,10 +14,12 @@ from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.commands.parsing import OPT_QUIET, OptionsAnywhere, parse_nprocs
-from pydoit_sc.project import user_errors
-from pydoit_sc.show.progress import BatchReporter, Lasting
+from pydoit_sc.commands.base import OPT_QUIET
+from pydoit_sc.commands.parsing import OptionsAnywhere, parse_nprocs
+from pydoit_sc.show.progress import Lasting
+from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.loader import BatchfileLoader
+from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.runner import BatchRunner
 from pydoit_sc.tasks.tasks import StageTask
 
@@ -47,7 +49,7 @@ OPT_FAILURES = {
 }
 
 
-class Run(OptionsAnywhere, DoitRun):  # type: ignore[misc]
+class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     """doit's `run` with our runner and our reporter."""
 
     name = "run"

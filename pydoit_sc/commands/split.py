@@ -10,15 +10,8 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.commands.base import (
-    OPT_ALWAYS,
-    OPT_BASE_URL,
-    OPT_REMOTE,
-    OPT_SYNC,
-    Command,
-    parse_choice,
-    parse_count,
-)
+from pydoit_sc.commands.base import OPT_ALWAYS, OPT_BASE_URL, OPT_REMOTE, OPT_SYNC, Command
+from pydoit_sc.commands.parsing import parse_choice, parse_count
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger
 from pydoit_sc.project import Project
@@ -48,7 +41,7 @@ _OF_SATURN = (
 )
 
 
-class Split(Command):
+class SplitCommand(Command):
     """Write chunks and a recipe or a manifest."""
 
     name = "split"

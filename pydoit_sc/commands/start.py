@@ -10,7 +10,7 @@ from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.job import connect
 
 
-class Start(Command):
+class StartCommand(Command):
     """Start a resource."""
 
     name = "start"

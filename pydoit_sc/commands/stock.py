@@ -17,16 +17,18 @@ from pydoit_sc.commands.parsing import OptionsAnywhere
 _NAMES = "STAGE | RUN | PATTERN ..."
 
 
-class List(OptionsAnywhere, DoitList):  # type: ignore[misc]
+class ListCommand(OptionsAnywhere, DoitList):  # type: ignore[misc]
     """doit's `list`."""
 
+    name = "list"
     doc_purpose = COMMANDS["list"].purpose
     doc_usage = f"[{_NAMES}]"
 
 
-class Info(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
+class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
     """doit's `info`, with the reason in plain words."""
 
+    name = "info"
     doc_purpose = COMMANDS["info"].purpose
     doc_usage = "RUN"
     doc_description = "The exit code is 1 if it would execute."
@@ -38,30 +40,34 @@ class Info(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
         return "\n".join(said) or str(DoitInfo.get_reasons(reasons))
 
 
-class Clean(OptionsAnywhere, DoitClean):  # type: ignore[misc]
+class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
     """doit's `clean`."""
 
+    name = "clean"
     doc_purpose = COMMANDS["clean"].purpose
     doc_usage = f"[{_NAMES}]"
     doc_description = "Without a name: the outputs of the whole batch, and their history."
 
 
-class Forget(OptionsAnywhere, DoitForget):  # type: ignore[misc]
+class ForgetCommand(OptionsAnywhere, DoitForget):  # type: ignore[misc]
     """doit's `forget`."""
 
+    name = "forget"
     doc_purpose = COMMANDS["forget"].purpose
     doc_usage = f"{_NAMES}"
     doc_description = "--all for the whole batch."
 
 
-class Ignore(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
+class IgnoreCommand(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
     """doit's `ignore`."""
 
+    name = "ignore"
     doc_purpose = COMMANDS["ignore"].purpose
     doc_usage = f"{_NAMES}"
 
 
-class TabCompletion(OptionsAnywhere, DoitTabCompletion):  # type: ignore[misc]
+class TabCompletionCommand(OptionsAnywhere, DoitTabCompletion):  # type: ignore[misc]
     """doit's `tabcompletion`."""
 
+    name = "tabcompletion"
     doc_purpose = COMMANDS["tabcompletion"].purpose

@@ -11,7 +11,7 @@ from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.job import connect
 
 
-class Stop(Command):
+class StopCommand(Command):
     """Stop a resource."""
 
     name = "stop"

@@ -16,7 +16,7 @@ from pydoit_sc.tasks.loader import OPT_FILE
 _SHOWN = 10
 
 
-class Submissions(Command):
+class SubmissionsCommand(Command):
     """List submissions."""
 
     name = "submissions"

@@ -26,7 +26,7 @@ from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 from pydoit_sc.tasks.loader import OPT_FILE
 
 
-class Submit(Command):
+class SubmitCommand(Command):
     """Hand a batch to an engine."""
 
     name = "submit"

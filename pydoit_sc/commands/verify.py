@@ -14,7 +14,7 @@ from pydoit_sc.store.manifest import digest, fault
 from pydoit_sc.tasks.loader import OPT_FILE
 
 
-class Verify(Command):
+class VerifyCommand(Command):
     """Compare the files of finished runs with what is known of them."""
 
     name = "verify"

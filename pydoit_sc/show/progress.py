@@ -1,7 +1,4 @@
-"""What `run` shows: a bar and the failures on a terminal, plain lines elsewhere.
-
-doit's reporters see tasks; these see the batch as well: how many runs there are, execute now and are to come.
-"""
+"""The progress of a batch while it executes: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,25 +9,20 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO, cast
 
-from doit.exceptions import BaseFail
-from doit.reporter import ConsoleReporter
-from doit.task import Task
-
 from pydoit_sc.batch import Status
 from pydoit_sc.plan import Verdict
-from pydoit_sc.worker.executor import Result
 
 EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
 
 class Lasting:
-    """A stream to write to that never fails: a batch goes on when the reader of its output goes away."""
+    """A stream that never fails to be written to: a batch goes on when the reader of its output goes away."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """Write, unless nobody reads any more."""
+        """Write a text, unless nobody reads any more."""
         try:
             self._stream.write(text)
         except OSError as error:
@@ -44,7 +36,7 @@ class Lasting:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Have all that is still to come, also from Python's own buffers, go nowhere."""
+        """Send everything from now on, also what Python still buffers, to /dev/null."""
         if error.errno != errno.EPIPE:
             print(f"the output cannot be written, the batch goes on: {error.strerror}", file=sys.stderr)
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -56,7 +48,7 @@ class Lasting:
 
 
 class Bar(Protocol):
-    """Where the progress of a batch is shown while it goes on."""
+    """Shows the progress of a batch while it executes."""
 
     def update(self, progress: Progress) -> None:
         """Show the figures as they are now."""
@@ -80,13 +72,18 @@ class Progress:
         self.jobs = ""  # how an engine's jobs stand, in a few words
         self.started = time.monotonic()
 
+    def begin(self, to_execute: int, skipped: int) -> None:
+        """Start the clock for so many runs."""
+        self.to_execute, self.skipped = to_execute, skipped
+        self.started = time.monotonic()
+
     @property
     def finished(self) -> int:
         """How many runs have ended."""
         return self.done + self.failed
 
     def seconds_left(self) -> float | None:
-        """Guess the time left from the pace so far; None before any run has ended."""
+        """Return the expected time left at the pace so far; None before a run has ended."""
         if not self.finished:
             return None
         return (time.monotonic() - self.started) / self.finished * (self.to_execute - self.finished)
@@ -113,81 +110,8 @@ class Progress:
         return f"{shown}, in {clock(time.monotonic() - self.started)}"
 
 
-class BatchReporter(ConsoleReporter):  # type: ignore[misc]
-    """Reports a batch; tasks that are no runs are shown as doit shows them."""
-
-    desc = "a bar on a terminal, plain lines elsewhere"
-
-    def __init__(self, outstream: TextIO | Lasting, options: Mapping[str, Any]) -> None:
-        super().__init__(outstream, options)
-        self.progress = Progress()
-        self._quiet: bool = options.get("quiet", False)
-        self._bar: Bar = make_bar(outstream, quiet=self._quiet)
-
-    def planned(self, counts: Mapping[Verdict, int]) -> None:
-        """Begin: tell what is going to be executed, and why."""
-        skipped = sum(count for verdict, count in counts.items() if not verdict.execute)
-        self.progress.skipped = skipped
-        self.progress.to_execute = sum(counts.values()) - skipped
-        self.progress.started = time.monotonic()
-        if not self._quiet:
-            self._bar.line(summary(counts))
-
-    def beginning(self, running: int) -> None:
-        """A run has started."""
-        self.progress.running = running
-        self._bar.update(self.progress)
-
-    def add_success(self, task: Task) -> None:
-        """A task has succeeded."""
-        if is_run(task):
-            self.progress.done += 1
-            self._bar.update(self.progress)
-
-    def add_failure(self, task: Task, fail: BaseFail) -> None:
-        """A run has failed: a line with its name and its code, and the end of its stderr."""
-        if not is_run(task):
-            super().add_failure(task, fail)
-            return
-        self.progress.failed += 1
-        self._bar.line(fail.message)
-        self._bar.update(self.progress)
-
-    def skip_uptodate(self, task: Task) -> None:
-        """A task is up to date; runs are counted instead, in `planned`."""
-        if not is_run(task) and task.actions and not self._quiet:
-            super().skip_uptodate(task)
-
-    def execute_task(self, task: Task) -> None:
-        """A task that is no run is being executed."""
-        if not self._quiet:
-            super().execute_task(task)
-
-    def complete_run(self) -> None:
-        """The end: the last figures, then what kept the batch from going on."""
-        self.progress.running = 0
-        self._bar.close(self.progress)
-        for error in self.runtime_errors:
-            self._bar.line(error)
-
-
-def is_run(task: Task) -> bool:
-    """Say whether a task is a run; told by its attribute, since reporters must not load the batch's modules."""
-    return hasattr(task, "run")
-
-
-def failure_line(name: str, result: Result[Any]) -> str:
-    """Say that a run has failed: its name, its code and the end of its stderr."""
-    if result.record is None:
-        return f"failed {name}: {result.error}"
-    text = result.stderr_tail.decode(errors="replace").strip()
-    return f"failed {name}: status code {result.record.code}" + "".join(
-        f"\n    {x}" for x in text.splitlines()
-    )
-
-
 def summary(counts: Mapping[Verdict, int]) -> str:
-    """Say in a line what a plan comes to: `3 of 48 runs to execute: 2 no status_code, 1 the command has changed`."""
+    """Return a plan in one line: `3 of 48 runs to execute: 2 no status_code, 1 the command has changed`."""
     total = sum(counts.values())
     execute = {verdict: count for verdict, count in counts.items() if verdict.execute}
     if not execute:
@@ -204,6 +128,19 @@ def summary(counts: Mapping[Verdict, int]) -> str:
         reasons[reason] = reasons.get(reason, 0) + count
     why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
     return f"{sum(execute.values()):,} of {total:,} runs to execute: {why}"
+
+
+def failure_line(task: str, code: int | None, stderr_tail: bytes = b"", error: str = "") -> str:
+    """Return the line for a run that failed, with the end of its stderr; `code` is None where it has no outcome.
+
+    >>> print(failure_line("month:2012-01", 2, b"no such file: 2012-01.csv"))
+    failed month:2012-01: status code 2
+        no such file: 2012-01.csv
+    """
+    if code is None:
+        return f"failed {task}: {error}"
+    lines = stderr_tail.decode(errors="replace").strip().splitlines()
+    return "\n    ".join((f"failed {task}: status code {code}", *lines))
 
 
 def clock(seconds: float) -> str:

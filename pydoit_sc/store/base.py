@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO, Protocol
 
+from pydoit_sc.errors import UserError
 from pydoit_sc.store.layout import Record
 
 
-class StoreError(Exception):
+class StoreError(UserError):
     """The store cannot be read or written; the text says which file, and why."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 from typing import Any
 
 from doit.cmd_base import Command, TaskLoader2
@@ -12,12 +13,16 @@ from doit.dependency import Dependency
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
+from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.project import Project, find_batchfile, user_errors
+from pydoit_sc.project import Project
+from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, run_tasks, stage_tasks
 
-#: Those that know an engine's tasks.
-_ENGINE_COMMANDS = ("run", "list", "info")
+#: The commands that know the tasks of a submission.
+_WITH_SUBMISSION = ("run", "list", "info")
+#: The commands that would act on the whole batch without a name.
+_NEED_NAMES = {"forget": ", or --all", "ignore": ""}
 
 OPT_FILE = {
     "section": "batchfile",
@@ -31,6 +36,19 @@ OPT_FILE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What the words of a command line mean."""
+
+    groups: list[str]  # stages with a matrix, by name
+    runs: list[tuple[Stage, Run]]
+    submission: list[str]  # tasks of the next submission
+
+    def words(self) -> list[str]:
+        """Return the names of the tasks."""
+        return [*self.groups, *(stage.task_name(run) for stage, run in self.runs), *self.submission]
+
+
 class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
     """Loads the tasks of a batchfile; in a project chosen by `loader = batchfile` in doit.cfg."""
 
@@ -41,12 +59,13 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         self.project: Project
         self._options: dict[str, Any] = {}
 
+    @user_errors()
     def setup(self, opt_values: dict[str, Any]) -> None:
         """Read the batchfile and go to its folder, where its commands run."""
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until runs execute there is nothing to clear up
         self._options = opt_values
-        self.project = Project.load(find_batchfile(opt_values["batchfile"]))
+        self.project = Project.load(opt_values["batchfile"])
         os.chdir(self.project.batch.folder)
 
     def load_doit_config(self) -> dict[str, Any]:
@@ -58,39 +77,52 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
             "continue": True,
         }
 
+    @user_errors()
     def load_tasks(self, cmd: Command, pos_args: list[str]) -> list[Task]:
         """Return a task for each stage, and for the runs that the command is about.
 
-        The words on the command line, which may be patterns and URLs, become names of tasks in their place.
+        The words on the command line, which may be patterns and URLs, are replaced by the names of tasks.
         """
         project, command = self.project, cmd.get_name()
-        for word in pos_args:
-            if word.startswith("-"):
-                raise InvalidCommand(f"`{word}` stands behind a name; options come first")
+        _check_words(command, pos_args, everything=bool(self._options.get("forget_all")))
         if isinstance(cmd, Forget):
             _forget_outputs(cmd.dep_manager, project)
-        if command in ("forget", "ignore") and not pos_args and not self._options.get("forget_all"):
-            everything = ", or --all" if command == "forget" else ""
-            raise InvalidCommand(f"{command}: name the runs or stages{everything}")
-        groups = {stage.name for stage in project.batch.stages if not stage.single}
-        named = list(dict.fromkeys(word for word in pos_args if word in groups))
-        engine = [word for word in pos_args if command in _ENGINE_COMMANDS and project.has_task(word)]
-        single = [word for word in pos_args if word not in groups and word not in engine]
-        chosen = project.select(single, COMMANDS if command == "run" else ())
-        pos_args[:] = [*named, *(stage.task_name(run) for stage, run in chosen), *engine]
-        if engine:
-            from pydoit_sc.tasks.saturn import saturn_tasks  # noqa: PLC0415 - most commands need no engine
+        chosen = _choose(project, command, pos_args)
+        pos_args[:] = chosen.words()
+        if chosen.submission:
+            return _with_submission(project, chosen)
+        streams = getattr(cmd, "streams_stages", False) or command in ("info", "help")
+        if streams and chosen.runs and not chosen.groups:
+            project.narrow(chosen.runs)
+        if streams or (command == "list" and not self._options.get("subtasks")):
+            return [*stage_tasks(project), *run_tasks(project, chosen.runs)]
+        return all_tasks(project)
 
-            with user_errors():
-                tasks = saturn_tasks(project)
-            return [*tasks, *stage_tasks(project), *run_tasks(project, chosen)] if chosen or named else tasks
-        if getattr(cmd, "streams_stages", False) or command in ("info", "help"):
-            if single and not named:
-                project.narrow(chosen)
-            return [*stage_tasks(project), *run_tasks(project, chosen)]
-        if command == "list" and not self._options.get("subtasks"):
-            return [*stage_tasks(project), *run_tasks(project, chosen)]
-        return all_tasks(project, project.batch.stages)
+
+def _check_words(command: str, words: list[str], *, everything: bool) -> None:
+    for word in words:
+        if word.startswith("-"):
+            raise InvalidCommand(f"`{word}` stands behind a name; options come first")
+    if command in _NEED_NAMES and not words and not everything:
+        raise InvalidCommand(f"{command}: name the runs or stages{_NEED_NAMES[command]}")
+
+
+def _choose(project: Project, command: str, words: list[str]) -> _Chosen:
+    """Sort the words of a command line into groups, tasks of a submission, and runs."""
+    known = {stage.name for stage in project.batch.stages if not stage.single}
+    groups = list(dict.fromkeys(word for word in words if word in known))
+    submission = [word for word in words if command in _WITH_SUBMISSION and project.has_task(word)]
+    rest = [word for word in words if word not in known and word not in submission]
+    return _Chosen(groups, project.select(rest, COMMANDS if command == "run" else ()), submission)
+
+
+def _with_submission(project: Project, chosen: _Chosen) -> list[Task]:
+    from pydoit_sc.tasks.saturn import saturn_tasks  # noqa: PLC0415 - most commands need no engine
+
+    tasks = saturn_tasks(project)
+    if chosen.groups or chosen.runs:
+        return [*tasks, *stage_tasks(project), *run_tasks(project, chosen.runs)]
+    return tasks
 
 
 def _forget_outputs(dependencies: Dependency, project: Project) -> None:
@@ -98,11 +130,11 @@ def _forget_outputs(dependencies: Dependency, project: Project) -> None:
     remove_mark, remove_marks = dependencies.remove, dependencies.remove_all  # of `ignore`
     keys = {stage.task_name(run): run.key for stage, run in project.batch.runs()}
 
+    @user_errors()
     def forget(name: str) -> None:
         remove_mark(name)
         if name in keys:  # and not the group of a stage
-            with user_errors():
-                project.store.forget(keys[name])
+            project.store.forget(keys[name])
 
     def forget_all() -> None:
         remove_marks()

@@ -22,8 +22,9 @@ from pydoit_sc.batch import Run, Stage
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Verdict, failure_budget, in_order, judge, plan
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import BatchReporter, failure_line
+from pydoit_sc.show.progress import failure_line
 from pydoit_sc.store import StoreError
+from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.tasks import RunTask, StageTask
 from pydoit_sc.worker.executor import Executor, Job, Limits, Result
 from pydoit_sc.worker.gpus import slots
@@ -214,7 +215,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         fail: BaseFail | None = None
         if record is None or record.code != 0:
             kind = TaskFailed if record else TaskError
-            fail = kind(failure_line(node.task.name, result))
+            code = record and record.code
+            fail = kind(failure_line(node.task.name, code, result.stderr_tail, result.error))
         self.process_task_result(node, fail)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.progress.running = self._executor.running

@@ -12,7 +12,8 @@ from typing import Any
 from doit.exceptions import TaskError
 from doit.task import Task
 
-from pydoit_sc.project import USER_ERRORS, Project
+from pydoit_sc.errors import UserError
+from pydoit_sc.project import Project
 from pydoit_sc.saturn import commands
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.errors import RecipeError
@@ -33,7 +34,7 @@ from pydoit_sc.sync.upload import Staged
 
 
 def saturn_tasks(project: Project) -> list[Task]:
-    """Return the tasks of the next submission; raises what USER_ERRORS lists."""
+    """Return the tasks of the next submission; raises UserError."""
     work = _Work(project)
     count, syncs = len(work.submission.chunks), len(work.submission.syncs)
     chunks = [f"split:{n}" for n in range(count)]
@@ -214,7 +215,7 @@ def _told(do: Callable[[], Any]) -> Callable[[], Any]:
     def action() -> Any:
         try:
             return do()
-        except USER_ERRORS as error:
+        except UserError as error:
             return TaskError(str(error))
 
     return action

@@ -11,16 +11,18 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.plan import Verdict
-from pydoit_sc.project import Project, user_errors
+from pydoit_sc.project import Project
+from pydoit_sc.tasks.errors import user_errors
 
 _projects: list[Project] = []
 
 
 class RunChecker(MD5Checker):  # type: ignore[misc]
-    """doit's check of files, which knows from the bulk scan which remote targets there are."""
+    """doit's check of files, which knows the remote targets from the bulk scan of the store."""
 
+    @user_errors()
     def exists(self, file_path: str) -> bool:
-        """Say whether a target exists: a `status_code` by what the store has, anything else by its path."""
+        """Return whether a target exists: a `status_code` by what the store has, anything else by its path."""
         for project in _projects:
             root = project.batch.remote_output_path
             if file_path.startswith(f"{root}/"):
@@ -28,14 +30,15 @@ class RunChecker(MD5Checker):  # type: ignore[misc]
         return bool(super().exists(file_path))
 
 
-class Standing:
-    """A run's up-to-date check, in the form that doit calls; its text is the reason that `doit info` shows."""
+class RunIsCurrent:
+    """The up-to-date check of a run, in the form that doit calls; `doit info` shows its text as the reason."""
 
     def __init__(self, project: Project, stage: Stage, run: Run) -> None:
         self._project, self._stage, self._run = project, stage, run
 
+    @user_errors()
     def verdict(self) -> Verdict:
-        """Return how the run stands."""
+        """Return the run's status and its reason."""
         return self._project.ledger.verdict(self._stage, self._run)
 
     def __call__(self) -> bool:
@@ -44,6 +47,24 @@ class Standing:
     def __repr__(self) -> str:
         verdict = self.verdict()
         return f"{verdict.status}: {verdict.reason}"
+
+
+class StageIsCurrent:
+    """The up-to-date check of a stage, for `list --status` and `info`: that of all its runs."""
+
+    def __init__(self, project: Project, stage: Stage) -> None:
+        self._project, self._stage = project, stage
+
+    @user_errors()
+    def _to_execute(self) -> int:
+        ledger = self._project.ledger
+        return sum(ledger.verdict(self._stage, run).execute for run in self._stage.runs)
+
+    def __call__(self) -> bool:
+        return not self._to_execute()
+
+    def __repr__(self) -> str:
+        return f"{self._to_execute():,} of {len(self._stage.runs):,} runs to execute"
 
 
 class RunTask(Task):  # type: ignore[misc]
@@ -59,17 +80,18 @@ class RunTask(Task):  # type: ignore[misc]
             name,
             [alone],
             targets=[project.target(run)],
-            uptodate=[Standing(project, stage, run)],
+            uptodate=[RunIsCurrent(project, stage, run)],
             task_dep=list(stage.after),
             subtask_of=None if stage.single else stage.name,
             doc=run.cmd,
         )
-        self.value_savers.append(self._look_again)
+        self.value_savers.append(self._read_outcome)
         self.project, self.stage, self.run = project, stage, run
         self.options: dict[str, Any] = {}
 
-    def _look_again(self) -> dict[str, Any]:
-        """Take note of the outcome when one of doit's own runners has executed the run; called by it."""
+    @user_errors()
+    def _read_outcome(self) -> dict[str, Any]:
+        """Note the run's new outcome; one of doit's own runners calls this after it has executed the run."""
         record = self.project.store.scan([self.run.key]).get(self.run.key)
         if record:
             self.project.ledger.publish(self.run, record)
@@ -81,7 +103,7 @@ class RunTask(Task):  # type: ignore[misc]
         return {name: value for name, value in super().pickle_safe_dict().items() if name not in ours}
 
     def init_options(self, args: Any = None) -> Any:
-        """Leave all words that stand behind the run's name on a command line: a run has no options."""
+        """Leave the words behind the run's name on a command line alone: a run has no options."""
         return args
 
     def sibling(self, run: Run, *, up_to_date: bool) -> RunTask:
@@ -98,26 +120,12 @@ class RunTask(Task):  # type: ignore[misc]
         }
         return task
 
+    @user_errors()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
         """Remove the run's output and its history from the store."""
         outstream.write(f"{self.name} - removing {self.project.output(self.run)}\n")
         if not dryrun:
-            with user_errors():
-                self.project.store.remove(self.run.key)
-
-
-class StageStanding:
-    """A stage's up-to-date check, for `list --status` and `info`: that of all its runs."""
-
-    def __init__(self, project: Project, stage: Stage) -> None:
-        self._project, self._stage = project, stage
-
-    def __call__(self) -> bool:
-        return not any(self._project.ledger.verdict(self._stage, run).execute for run in self._stage.runs)
-
-    def __repr__(self) -> str:
-        waiting = sum(self._project.ledger.verdict(self._stage, run).execute for run in self._stage.runs)
-        return f"{waiting:,} of {len(self._stage.runs):,} runs to execute"
+            self.project.store.remove(self.run.key)
 
 
 class StageTask(Task):  # type: ignore[misc]
@@ -130,7 +138,7 @@ class StageTask(Task):  # type: ignore[misc]
             stage.name,
             None,
             task_dep=list(stage.after),
-            uptodate=[StageStanding(project, stage)],
+            uptodate=[StageIsCurrent(project, stage)],
             has_subtask=True,
             doc=f"{count:,} run{'s' * (count != 1)}{after}",
         )
@@ -152,26 +160,31 @@ def run_tasks(project: Project, chosen: Iterable[tuple[Stage, Run]]) -> Iterator
     return (RunTask(project, stage, run) for stage, run in chosen if not stage.single)
 
 
-def all_tasks(project: Project, stages: Iterable[Stage]) -> list[Task]:
-    """Return the tasks of all stages, and of every run of these."""
+def all_tasks(project: Project) -> list[Task]:
+    """Return the tasks of all stages and of all their runs."""
     tasks = stage_tasks(project)
-    groups = {task.name: task for task in tasks}
-    for stage in stages:
+    for stage, group in zip(project.batch.stages, list(tasks), strict=True):
         runs = list(run_tasks(project, ((stage, run) for run in stage.runs)))
-        groups[stage.name].task_dep.extend(task.name for task in runs)
+        group.task_dep.extend(task.name for task in runs)
         tasks.extend(runs)
     return tasks
 
 
+@user_errors()
+def _load(path: str) -> Project:
+    return Project.load(path)
+
+
 def batch_tasks(path: str = "batchfile.toml", task_dep: Sequence[str] = ()) -> Iterator[Task]:
-    """Yield the tasks of a batchfile, for a hand-written dodo.py: `def task_batch(): yield from batch_tasks()`.
+    """Yield the tasks of a batchfile, for a hand-written dodo.py. All of them wait for the tasks in `task_dep`.
 
-    All of them wait for the tasks named in `task_dep`.
+        DOIT_CONFIG = {"check_file_uptodate": RunChecker}  # so that doit finds the remote targets
 
-    Set `DOIT_CONFIG = {"check_file_uptodate": RunChecker}` beside it, so that doit finds the remote targets. Raises
-    InvalidDodoFile with all that is wrong with the file.
+        def task_batch():
+            yield from batch_tasks("batchfile.toml", task_dep=["prepare"])
+
+    Raises InvalidDodoFile with all that is wrong with the file.
     """
-    project = Project.load(path)
-    for task in all_tasks(project, project.batch.stages):
+    for task in all_tasks(_load(path)):
         task.task_dep.extend(task_dep)
         yield task

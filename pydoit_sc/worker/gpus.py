@@ -9,8 +9,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from pydoit_sc.errors import UserError
 
-class NoGpuError(Exception):
+
+class NoGpuError(UserError):
     """`nprocs = "gpus"` on a machine without a visible GPU; the text says where was looked."""
 
 

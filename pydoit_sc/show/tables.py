@@ -1,0 +1,31 @@
+"""Tables of text, as the seed's pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pydoit_sc.errors import printable
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes."""
+    import tabulate  # noqa: PLC0415 - only for a table
+
+    tabulate.MIN_PADDING = 0  # its way of letting a column be as narrow as its header
+    form = tabulate.TableFormat(
+        lineabove=None,
+        linebelowheader=tabulate.Line("", "-", "-" * 4, ""),
+        linebetweenrows=None,
+        linebelow=None,
+        headerrow=tabulate.DataRow("", " " * 4, ""),
+        datarow=tabulate.DataRow("", " " * 4, ""),
+        padding=0,
+        with_header_hide=None,
+    )
+    cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
+    return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, stralign="left")
+
+
+def _one_line(text: str) -> str:
+    """Keep a row on one line, whatever is in a command."""
+    return printable(text).replace("\n", "\\n")

@@ -1,0 +1,77 @@
+"""doit's reporter for a batch: what `run` shows.
+
+doit's reporters see tasks; this one sees the batch as well: how many runs there are, execute now and are still to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from doit.exceptions import BaseFail
+from doit.reporter import ConsoleReporter
+from doit.task import Task
+
+from pydoit_sc.plan import Verdict
+from pydoit_sc.show.progress import Bar, Lasting, Progress, make_bar, summary
+
+
+class BatchReporter(ConsoleReporter):  # type: ignore[misc]
+    """Reports a batch; tasks that are no runs are shown as doit shows them."""
+
+    desc = "a bar on a terminal, plain lines elsewhere"
+
+    def __init__(self, outstream: TextIO | Lasting, options: Mapping[str, Any]) -> None:
+        super().__init__(outstream, options)
+        self.progress = Progress()
+        self._quiet: bool = options.get("quiet", False)
+        self._bar: Bar = make_bar(outstream, quiet=self._quiet)
+
+    def planned(self, counts: Mapping[Verdict, int]) -> None:
+        """Show what is going to be executed, and why."""
+        skipped = sum(count for verdict, count in counts.items() if not verdict.execute)
+        self.progress.begin(sum(counts.values()) - skipped, skipped)
+        if not self._quiet:
+            self._bar.line(summary(counts))
+
+    def beginning(self, running: int) -> None:
+        """A run has started."""
+        self.progress.running = running
+        self._bar.update(self.progress)
+
+    def add_success(self, task: Task) -> None:
+        """A task has succeeded."""
+        if is_run(task):
+            self.progress.done += 1
+            self._bar.update(self.progress)
+
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
+        """A run has failed: a line with its name and its code, and the end of its stderr."""
+        if not is_run(task):
+            super().add_failure(task, fail)
+            return
+        self.progress.failed += 1
+        self._bar.line(fail.message)
+        self._bar.update(self.progress)
+
+    def skip_uptodate(self, task: Task) -> None:
+        """A task is up to date; runs are counted instead, in `planned`."""
+        if not is_run(task) and task.actions and not self._quiet:
+            super().skip_uptodate(task)
+
+    def execute_task(self, task: Task) -> None:
+        """A task that is no run is being executed."""
+        if not self._quiet:
+            super().execute_task(task)
+
+    def complete_run(self) -> None:
+        """Show the last figures, then what kept the batch from going on."""
+        self.progress.running = 0
+        self._bar.close(self.progress)
+        for error in self.runtime_errors:
+            self._bar.line(error)
+
+
+def is_run(task: Task) -> bool:
+    """Return whether a task is a run."""
+    return hasattr(task, "run")
