@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """A command of the program; its class is imported when it is used."""
+    """A command of the program; its class is imported when the command is used."""
 
     location: str  # module:class
     purpose: str
@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "verify": Entry(
         "pydoit_sc.commands.verify:VerifyCommand",
-        "say which finished runs are not whole",
+        "report the finished runs that are not whole",
         ("verify", "verify --repair 'month:2012-*'"),
     ),
     "clean": Entry(
@@ -57,7 +57,7 @@ COMMANDS = {
     ),
     "ignore": Entry(
         "pydoit_sc.commands.stock:IgnoreCommand",
-        "leave a run alone from now on; `forget` ends that",
+        "skip a run from now on; `forget` undoes it",
         ("ignore month:2012-01",),
     ),
     "batch": Entry(
@@ -87,7 +87,7 @@ COMMANDS = {
     ),
     "submissions": Entry(
         "pydoit_sc.commands.submissions:SubmissionsCommand",
-        "list submissions, and how they stand",
+        "list submissions and the state of their jobs",
         ("submissions", "submissions --all"),
     ),
     "cancel": Entry(
@@ -97,7 +97,7 @@ COMMANDS = {
     ),
     "clone": Entry(
         "pydoit_sc.commands.clone:CloneCommand",
-        "make a Saturn Cloud job like a workspace",
+        "make a Saturn Cloud job from a workspace",
         ('clone workspace my-workspace job my-job --command "..." --owner ORG/USER',),
     ),
     "get": Entry(
@@ -118,28 +118,28 @@ COMMANDS = {
     ),
     "job-logs": Entry(
         "pydoit_sc.commands.job_logs:JobLogsCommand",
-        "show what the machines of a Saturn Cloud job have written",
+        "show the logs of the machines of a Saturn Cloud job",
         ("job-logs my-job", "job-logs my-job --all"),
     ),
     "init": Entry(
         "pydoit_sc.commands.init:InitCommand",
-        "begin a project: batchfile.toml, work.py, doit.cfg",
+        "start a project: batchfile.toml, work.py, doit.cfg",
         ("init backfill && cd backfill && pydoit-sc",),
     ),
     "tabcompletion": Entry(
         "pydoit_sc.commands.stock:TabCompletionCommand",
-        "write a script for a shell's completion",
+        "write a completion script for a shell",
         ("tabcompletion --hardcode-tasks > completion.sh",),
     ),
     "help": Entry(
-        "pydoit_sc.commands.help:HelpCommand", "show this, or how a command is used", ("help run",)
+        "pydoit_sc.commands.help:HelpCommand", "show this, or the usage of a command", ("help run",)
     ),
 }
 
-#: Those without doit's tasks, in which `A=1 python work.py` is a word and no variable of doit.
+#: The commands without doit's tasks: to them `A=1 python work.py` is a word, not a variable of doit.
 LITERAL = frozenset(
     {"batch", "summarize-batch", "clone", "get", "split", "apply", "options", "start", "stop", "job-logs"}
 )
 
-#: Those that keep executing what they have begun when the reader of their output goes away.
+#: The commands that continue when the reader of their output is gone.
 EXECUTING = frozenset({"run", "batch"})

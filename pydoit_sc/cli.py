@@ -55,7 +55,7 @@ def _command(words: list[str]) -> str:
 
 
 def _open_standard_streams() -> None:
-    """Have descriptors 0 to 2 open, so that no file of ours becomes one of them."""
+    """Open those of descriptors 0 to 2 that are closed, so that none of our files becomes one of them."""
     while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(lowest)

@@ -1,17 +1,17 @@
-"""The error that a user can correct, and the words for one of the system; whoever uses them loads nothing else."""
+"""The error that a user can correct, and the texts of errors; imports nothing, so that everything may use it."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something that was given is not as it should be; the message says what."""
+    """A mistake that the user can correct; the message says where it is and what to do."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would obey: all but line ends is written as its escape."""
+    """Return a text with control characters, except line ends, written as escapes: a terminal would obey them."""
     if text.isprintable():
         return text
     return "".join(
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return what an error says; of an OSError its path and its reason, without the number."""
+    """Return the text of an error; for an OSError its path and its reason, without the number."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

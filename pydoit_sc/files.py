@@ -1,4 +1,4 @@
-"""Write files whole or not at all; whatever the umask is, not everybody may write to what is made here."""
+"""Write files whole or not at all; nothing made here is writable by everybody, whatever the umask."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _FILE_MODE = 0o664
 
 
 def not_for_all(path: str, flags: int) -> int:
-    """Open a file that others may be led by, such as one with commands; the `opener` that `open` takes."""
+    """Open a file that is not writable by everybody; to be given to `open` as its `opener`."""
     return os.open(path, flags, _FILE_MODE)
 
 
 def make_folders(path: str) -> None:
-    """Make a folder and those above it, where they are missing; raises OSError."""
+    """Make a folder and its missing parents; raises OSError."""
     try:
         os.mkdir(path, FOLDER_MODE)
     except FileExistsError:

@@ -1,7 +1,7 @@
 """What a run's outcome depends on, as one short string: command, environment, file contents, earlier stages.
 
 The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which
-part has changed. `0` stands for a part that is empty.
+part has changed. An empty part is `0`.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from pydoit_sc.plan import Ledger, in_order, open_ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.layout import STATUS_CODE
 
-#: What an engine's tasks are called; `sync` and `split` are groups.
+#: The tasks of an engine; `sync` and `split` are groups.
 ENGINE_TASKS = ("sync", "split", "recipe", "apply")
 
-#: What is looked for when no file is named.
+#: The files that are looked for when none is named, in this order.
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
 
 
@@ -55,13 +55,13 @@ class Project:
 
     @property
     def ledger(self) -> Ledger:
-        """What the store has of the batch: read once."""
+        """What the store has of the batch; read once."""
         if self._ledger is None:
             self._ledger = open_ledger(self.batch, self.store)
         return self._ledger
 
     def narrow(self, chosen: Iterable[tuple[Stage, Run]]) -> None:
-        """Read from the store only what these runs, and the stages they come after, have there."""
+        """Read from the store only these runs and the stages that they come after."""
         keys: set[str] = set()
         before: set[str] = set()
         for stage, run in chosen:
@@ -82,7 +82,7 @@ class Project:
         return f"{self.output(run)}/{STATUS_CODE}"
 
     def select(self, words: Iterable[str], commands: Collection[str] = ()) -> list[tuple[Stage, Run]]:
-        """Return the runs that are meant: task names, patterns, outputs, targets, or stages for all their runs.
+        """Return the selected runs: by task names, patterns, outputs, targets, or stages for all their runs.
 
         Raises UserError for a word that means none; where it may have been a command, one of `commands`.
         """
@@ -95,7 +95,7 @@ class Project:
         return list(chosen.values())
 
     def matching(self, word: str) -> Iterator[tuple[Stage, Run]]:
-        """Yield the runs that a word means, in the order of the batch."""
+        """Yield the runs that a word selects, in the order of the batch."""
         root = f"{self.batch.remote_output_path}/"
         for stage in self.batch.stages:
             if word == stage.name:
@@ -114,7 +114,7 @@ class Project:
         return "saturn" in self.batch.engines and word.partition(":")[0] in ENGINE_TASKS
 
     def unknown(self, word: str, commands: Collection[str] = ()) -> str:
-        """Say that a word names no run, and which one, or which of these commands, was perhaps meant."""
+        """Return the message for a word that names no run, with the nearest run or command of `commands`."""
         if word in commands:
             return f"`{word}` is a command of `pydoit-sc`, not of `doit`: pydoit-sc {word}"
         names = [stage.name for stage in self.batch.stages]

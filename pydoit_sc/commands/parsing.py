@@ -14,7 +14,7 @@ from pydoit_sc.batchfile import nearest
 
 
 class Parser(CmdParse):  # type: ignore[misc]
-    """doit's parser, which stops at the first name, made to go on behind it."""
+    """doit's parser, which also takes options behind the first name."""
 
     def __init__(self, options: Any, help_command: str) -> None:
         super().__init__(options)

@@ -53,7 +53,7 @@ class PlanCommand(Command):
         positions = moved(ledger)
         if positions:
             print(
-                f"warning: {len(positions):,} run{'s' * (len(positions) > 1)} without a name stand where another command stood "
+                f"warning: {len(positions):,} run{'s' * (len(positions) > 1)} without a name are where another command was "
                 f"(first `{positions[0]}`): they are known by their position; give runs a `name` to keep outputs"
             )
         execute = [item for item in planned if item.verdict.execute]

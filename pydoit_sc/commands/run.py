@@ -38,14 +38,14 @@ OPT_CONTINUE = {
     "inverse": "no-continue",
     "type": bool,
     "default": True,
-    "help": "go on with other runs after a failure [default: %(default)s]",
+    "help": "continue with other runs after a failure [default: %(default)s]",
 }
 OPT_FAILURES = {
     "name": "failure_verbosity",
     "long": "failure-verbosity",
     "type": int,
     "default": 0,
-    "help": "of tasks that are no runs: 1 shows stderr of the failed again at the end, 2 stdout too",
+    "help": "for tasks that are not runs: 1 repeats the stderr of failed tasks at the end, 2 also their stdout",
 }
 
 
@@ -76,7 +76,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     )
 
     def make_parser(self) -> CmdParse:
-        """Return the parser of options; a dodo.py's own tasks may have options behind their names, as in doit."""
+        """Return the parser of options; the tasks of a dodo.py may have options behind their names, as in doit."""
         return (
             super().make_parser()
             if isinstance(self.loader, BatchfileLoader)
@@ -130,7 +130,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
 
 
 def _leave_dependencies(tasks: dict[str, Any], name: str) -> None:
-    """Make a task depend on nothing; of a group that was written by hand, the tasks in it."""
+    """Remove the dependencies of a task, or of the tasks in a group that a dodo.py defines."""
     task = tasks[name]
     if task.has_subtask and not isinstance(task, StageTask):
         for sub in task.task_dep:

@@ -39,5 +39,5 @@ class StartCommand(Command):
 
 
 def done(what: str, kind: str, name: str, owner: str | None) -> str:
-    """Say what was done to a resource, as the seed's client does."""
+    """Return the line that reports what was done to a resource, in the words of the seed's client."""
     return f"{what} {kind} {name}" + (f" for {owner}" if owner else "")

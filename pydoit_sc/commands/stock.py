@@ -35,7 +35,7 @@ class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
 
     @staticmethod
     def get_reasons(reasons: Any) -> str:
-        """Return why a task is not up to date: what the plan says of it, or else doit's own words."""
+        """Return why a task is not up to date: the plan's reason, or doit's own."""
         said = [f" * {check!r}" for check, _, _ in reasons["uptodate_false"] or ()]
         return "\n".join(said) or str(DoitInfo.get_reasons(reasons))
 

@@ -1,4 +1,4 @@
-"""`verify`: whether every finished run is as its `run.json` says, and what to do about those that are not."""
+"""`verify`: compare every finished run with its `run.json`, and make incomplete those that differ, if asked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydoit_sc.tasks.loader import OPT_FILE
 
 
 class VerifyCommand(Command):
-    """Compare the files of finished runs with what is known of them."""
+    """Compare the files of finished runs with their `run.json`."""
 
     name = "verify"
     doc_purpose = COMMANDS["verify"].purpose

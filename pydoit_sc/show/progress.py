@@ -16,13 +16,13 @@ EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
 
 class Lasting:
-    """A stream that never fails to be written to: a batch goes on when the reader of its output goes away."""
+    """A stream whose writes never fail: a batch continues when the reader of its output is gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """Write a text, unless nobody reads any more."""
+        """Write a text, unless the reader is gone."""
         try:
             self._stream.write(text)
         except OSError as error:
@@ -38,7 +38,7 @@ class Lasting:
     def _give_up(self, error: OSError) -> None:
         """Send everything from now on, also what Python still buffers, to /dev/null."""
         if error.errno != errno.EPIPE:
-            print(f"the output cannot be written, the batch goes on: {error.strerror}", file=sys.stderr)
+            print(f"the output cannot be written, the batch continues: {error.strerror}", file=sys.stderr)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
@@ -69,7 +69,7 @@ class Progress:
         self.done = 0
         self.failed = 0
         self.running = 0
-        self.jobs = ""  # how an engine's jobs stand, in a few words
+        self.jobs = ""  # the states of an engine's jobs, `2 queued, 1 running`
         self.started = time.monotonic()
 
     def begin(self, to_execute: int, skipped: int) -> None:
@@ -176,7 +176,7 @@ class PlainBar(NoBar):
         self._next = time.monotonic() + EVERY
 
     def update(self, progress: Progress) -> None:
-        """Write a line if the last one is some time ago."""
+        """Write a line every EVERY seconds."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + EVERY
@@ -197,7 +197,7 @@ class RichBar(NoBar):
         self._live: Any = None
 
     def update(self, progress: Progress) -> None:
-        """Draw the bar anew, ten times a second at most."""
+        """Redraw the bar, ten times a second at most."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -231,7 +231,7 @@ class RichBar(NoBar):
             self._live.console.print(text, markup=False, highlight=False)
 
     def close(self, progress: Progress) -> None:
-        """Take the bar away and write the last figures."""
+        """Remove the bar and write the last figures."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -240,7 +240,7 @@ class RichBar(NoBar):
 
 
 def make_bar(outstream: TextIO | Lasting, *, quiet: bool) -> Bar:
-    """Return what fits where the output goes."""
+    """Return the bar for an output: moving on a terminal, lines elsewhere, failures alone if quiet."""
     if quiet:
         return NoBar(outstream)
     return RichBar(outstream) if outstream.isatty() else PlainBar(outstream)

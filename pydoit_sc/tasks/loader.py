@@ -102,7 +102,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
 def _check_words(command: str, words: list[str], *, everything: bool) -> None:
     for word in words:
         if word.startswith("-"):
-            raise InvalidCommand(f"`{word}` stands behind a name; options come first")
+            raise InvalidCommand(f"`{word}`: options come before names")
     if command in _NEED_NAMES and not words and not everything:
         raise InvalidCommand(f"{command}: name the runs or stages{_NEED_NAMES[command]}")
 

@@ -17,7 +17,7 @@ from pydoit_sc.show.progress import Bar, Lasting, Progress, make_bar, summary
 
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]
-    """Reports a batch; tasks that are no runs are shown as doit shows them."""
+    """Reports a batch; tasks that are not runs are shown as doit shows them."""
 
     desc = "a bar on a terminal, plain lines elsewhere"
 
@@ -65,7 +65,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             super().execute_task(task)
 
     def complete_run(self) -> None:
-        """Show the last figures, then what kept the batch from going on."""
+        """Show the last figures, then why the batch stopped early."""
         self.progress.running = 0
         self._bar.close(self.progress)
         for error in self.runtime_errors:

@@ -107,7 +107,7 @@ class RunTask(Task):  # type: ignore[misc]
         return args
 
     def sibling(self, run: Run, *, up_to_date: bool) -> RunTask:
-        """Return the task of another run of the stage, already judged; much quicker than making it anew."""
+        """Return the task of another run of the stage, already judged; this is much quicker than making a new one."""
         task = object.__new__(RunTask)
         task.__dict__ = {
             **self.__dict__,

@@ -50,7 +50,7 @@ def test_plan_warns_of_moved_positions(box: Box) -> None:
     box.batchfile(HEAD + '[[runs]]\ncmd = "echo o"\n' + "".join(runs))
     plan = box.ok("plan")
     assert plan.startswith("4 of 4 runs to execute: 3 the command has changed, 1 no status_code\n")
-    assert "warning: 3 runs without a name stand where another command stood (first `0`)" in plan
+    assert "warning: 3 runs without a name are where another command was (first `0`)" in plan
 
 
 def test_list(stages: Box) -> None:
