@@ -5,14 +5,12 @@ It remembers what `ignore` says and what a user's own tasks save. Of runs it kno
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import Any
 
 from doit.dependency import DatabaseException, JsonDB
 from doit.exceptions import InvalidDodoFile
 
-from pydoit_sc.files import not_for_all
+from pydoit_sc.files import write_whole
 
 
 class StateDB(JsonDB):  # type: ignore[misc]
@@ -26,20 +24,17 @@ class StateDB(JsonDB):  # type: ignore[misc]
 
     def _load(self) -> dict[str, Any]:
         try:
-            return dict(super()._load())
+            found = super()._load()
         except (DatabaseException, OSError):
             return {}
+        sound = isinstance(found, dict) and all(isinstance(values, dict) for values in found.values())
+        return found if sound else {}
 
     def dump(self) -> None:
         """Write the file, if there is anything new to remember."""
         text = self.codec.encode(self._db)
         if text != self._before:
-            temporary = f"{self.name}.{os.getpid()}"
             try:
-                with open(temporary, "w", encoding="utf-8", opener=not_for_all) as file:
-                    file.write(text)
-                os.replace(temporary, self.name)
+                write_whole(self.name, text.encode())
             except OSError as error:
-                with suppress(OSError):
-                    os.unlink(temporary)
                 raise InvalidDodoFile(f"{self.name}: {error.strerror}") from error

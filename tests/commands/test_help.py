@@ -9,8 +9,7 @@ import pytest
 
 from pydoit_sc import __version__
 from pydoit_sc.catalogue import COMMANDS
-
-from .conftest import Box
+from tests.conftest import Box
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"]], ids=" ".join)

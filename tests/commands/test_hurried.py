@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from .conftest import HEAD, STAGES, Box
+from tests.conftest import HEAD, STAGES, Box
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from .conftest import HEAD, Box, until
+from tests.conftest import HEAD, Box, until
 
 MANY = HEAD + '[runs.a]\ncmd = "echo {x} >> log; exit 3"\nmatrix = { x = { range = [0, 60] } }\n'
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DOIT_CFG, PROGRAMS, STAGES, Box, without
+from tests.conftest import DOIT_CFG, PROGRAMS, STAGES, Box, without
 
 HOSTILE = ["-with space, quo'te\"s;&", "ünï ☃ back\\slash #?[a]*", "$(touch x) `id` %s {y}"]
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from .conftest import HEAD, Box
+from tests.conftest import HEAD, Box
 
 ALL = ["a:1", "a:2", "a:3", "b"]
 

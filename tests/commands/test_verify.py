@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import HEAD, Box
+from tests.conftest import HEAD, Box
 
 RUNS = (
     HEAD

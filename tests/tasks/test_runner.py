@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import HEAD, Box
+from tests.conftest import HEAD, Box
 
 
 def chain(*stages: str, **after: str) -> str:

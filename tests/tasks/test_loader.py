@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DOIT_CFG, STAGES, Box
+from tests.conftest import DOIT_CFG, STAGES, Box
 
 EXAMPLE = Path(__file__).parents[2] / "examples/dodo"
 

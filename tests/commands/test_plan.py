@@ -1,0 +1,51 @@
+"""`plan`: what would execute, and why."""
+
+from __future__ import annotations
+
+from tests.conftest import HEAD, Box
+
+
+def test_plan_counts_by_reason(stages: Box) -> None:
+    assert stages.ok("plan").splitlines() == [
+        "4 of 4 runs to execute: 4 no status_code",
+        "  a:1  incomplete: no status_code",
+        "  a:2  incomplete: no status_code",
+        "  a:3  incomplete: no status_code",
+        "  b  incomplete: no status_code",
+    ]
+    stages.ok()
+    assert stages.ok("plan") == "all 4 runs are up to date\n"
+    (stages.folder / "out/a/2/status_code").write_text("what?")
+    (stages.folder / "out/a/3/status_code").write_text("5")
+    plan = stages.ok("plan").splitlines()
+    assert plan[0] == (
+        "3 of 4 runs to execute: 1 status_code holds no status code, 1 failed before, "
+        "1 an earlier stage has been published since"
+    )
+    assert plan[1:] == [
+        "  a:2  incomplete: status_code holds no status code",
+        "  a:3  error: status code 5",
+        "  b  stale: an earlier stage has been published since",
+    ]
+    assert stages.ok("plan", "a:2", "a:1").startswith("1 of 2 runs to execute: 1 status_code holds")
+    assert stages.ok("plan", "-a", "a:1").startswith("1 of 1 runs to execute: 1 forced")
+    assert stages.executed() == ["a:1", "a:2", "a:3", "b"]  # all before the plans
+
+
+def test_plan_lists_twenty(box: Box) -> None:
+    box.batchfile(HEAD + '[runs.a]\ncmd = "echo {x}"\nmatrix = { x = { range = [0, 25] } }\n')
+    shown = box.ok("plan").splitlines()
+    assert (len(shown), shown[-1]) == (22, "  and 5 more; --all lists them")
+    assert len(box.ok("plan", "--all").splitlines()) == 26
+    assert not (box.folder / "out").exists()
+
+
+def test_plan_warns_of_moved_positions(box: Box) -> None:
+    runs = [f'[[runs]]\ncmd = "echo {x}"\n' for x in "pqr"]
+    box.batchfile(HEAD + "".join(runs))
+    box.ok()
+    assert "warning" not in box.ok("plan")
+    box.batchfile(HEAD + '[[runs]]\ncmd = "echo o"\n' + "".join(runs))
+    plan = box.ok("plan")
+    assert plan.startswith("4 of 4 runs to execute: 3 the command has changed, 1 no status_code\n")
+    assert "warning: 3 runs without a name are where another command was (first `0`)" in plan

@@ -1,0 +1,45 @@
+"""Files appear whole, or stay as they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.files import make_folders, replacing, write_whole
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    write_whole(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(str(path)) as aside:
+        Path(aside).write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_is_made_is_not_writable_by_everybody(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_folders(str(tmp_path / "a" / "b"))
+        write_whole(str(tmp_path / "a" / "b" / "file"), b"")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "file"):
+        assert not path.stat().st_mode & 0o002
+
+
+def test_a_folder_below_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        make_folders(str(tmp_path / "file" / "below"))

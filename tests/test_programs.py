@@ -1,0 +1,29 @@
+"""Other programs are called, and their failures name them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pydoit_sc.programs import ProgramError, call
+
+
+def test_the_output_comes_back() -> None:
+    assert call("printf", "%s|", "a b", "$c") == "a b|$c|"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sh", "-c", "echo 'sh: error: no such\n job' >&2; exit 3"), r"^sh: no such job$"),
+        (("sh", "-c", "exit 3"), r"^sh: exit code 3$"),
+        (("no-such-program-here", "x"), r"^the program `no-such-program-here` is not on PATH: install it$"),
+    ],
+)
+def test_failures(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        call(*words, missing="install it")
+
+
+def test_a_program_that_does_not_answer() -> None:
+    with pytest.raises(ProgramError, match=r"^sleep: .*timed out"):
+        call("sleep", "60", timeout=0.1)

@@ -1,0 +1,38 @@
+"""Templates are found in a checkout and in a wheel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from pydoit_sc.templates import read_template
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_checkout_has_them() -> None:
+    assert read_template("slurm.sh") == (ROOT / "templates" / "slurm.sh").read_text()
+
+
+def test_a_wheel_has_them(tmp_path: Path) -> None:
+    pack = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", pack, tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    read = (
+        "from pydoit_sc.templates import read_template; print(read_template('init/batchfile.toml'), end='')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", read] if sys.version_info >= (3, 11) else [sys.executable, "-c", read],
+        cwd=tmp_path / "installed",
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == (ROOT / "templates" / "init" / "batchfile.toml").read_text()
