@@ -96,6 +96,11 @@ class Batch:
         """The folder that relative paths of the file count from."""
         return self.path.parent
 
+    @property
+    def size(self) -> int:
+        """The number of runs."""
+        return sum(len(stage.runs) for stage in self.stages)
+
     def runs(self) -> Iterator[tuple[Stage, Run]]:
         """Yield every run with its stage, in the order of the file."""
         for stage in self.stages:

@@ -199,12 +199,13 @@ def moved(ledger: Ledger) -> list[str]:
     return found
 
 
-def failure_budget(batch: Batch) -> int | None:
-    """Return the number of failures after which no further run starts; None without a limit."""
-    if isinstance(batch.max_failures, Share):
-        total = sum(len(stage.runs) for stage in batch.stages)
-        return max(1, round(batch.max_failures.value * total))
-    return batch.max_failures
+def failure_budget(max_failures: int | Share | None, runs: int) -> int | None:
+    """Return the number of failures after which no further run starts, of so many runs; None without a limit.
+
+    >>> failure_budget(Share(0.05), 40)
+    2
+    """
+    return max(1, round(max_failures.value * runs)) if isinstance(max_failures, Share) else max_failures
 
 
 def count(planned: Iterable[Planned]) -> Mapping[Verdict, int]:

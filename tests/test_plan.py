@@ -157,7 +157,7 @@ def test_moved() -> None:
     [(None, None), (3, 3), (Share(0.5), 5), (Share(0.001), 1), (Share(0.0), 1), (Share(1.0), 10)],
 )
 def test_failure_budget(bound: int | Share | None, budget: int | None) -> None:
-    assert failure_budget(batch(stage("a", 7), stage("b", 3), max_failures=bound)) == budget
+    assert failure_budget(bound, batch(stage("a", 7), stage("b", 3)).size) == budget
 
 
 def test_count_puts_the_most_frequent_first() -> None:

@@ -1,245 +1,194 @@
-"""Chunks: the runs that one worker takes, as a JSON file in the seed's format.
+"""The file of a chunk, in the seed's format: a pydantic model, and how it is written.
 
-A run in it holds what the published `sc batch` knows and nothing else. What we add stands in one more object at the
-top, `pydoit_sc`, which `sc` ignores: names, fingerprints, settings, and the id of the submission.
+A run in it holds what the published `sc batch` knows and nothing else: `sc` refuses unknown keys of a run. It ignores
+unknown keys at the top, so what we add stands there in one object, `pydoit_sc`, with an entry for each run by its
+output.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import posixpath
 import re
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
-from pydoit_sc.batchfile import load
-from pydoit_sc.batchfile.errors import BatchfileError, Problem
-from pydoit_sc.batchfile.schema import (
-    SETTINGS,
-    InvalidError,
-    absolute_path,
-    boolean,
-    failures,
-    mapping,
-    string,
-    strings,
-)
-from pydoit_sc.fingerprint import NOTHING, digest_env, digest_text
-from pydoit_sc.store import Record, read_url
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic_core import PydanticCustomError
 
-OURS = "pydoit_sc"
+from pydoit_sc.batch import Batch, Settings, Share
+from pydoit_sc.batchfile import schema
+from pydoit_sc.plan import Work
+
+#: The key of what we add to a chunk.
+EXTRA = "pydoit_sc"
+
 _SECRET = re.compile(r"secret|password|passphrase|token|credential|key", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkRun:
-    """A run of a chunk."""
+def _by(check: schema.Checker, *ready: type | None) -> PlainValidator:
+    """Return a validator that accepts what a checker of batchfiles accepts, and values of the types that are `ready`."""
+    types = tuple(type(None) if kind is None else kind for kind in ready)
 
-    run: Run
-    name: str  # as a doit task, `month:2012-01`
-    output: str  # the URL of its output, as the chunk writes it
-    fingerprint: str
+    def validate(value: object) -> Any:
+        try:
+            return value if isinstance(value, types) else check(value)
+        except schema.InvalidError as error:
+            raise PydanticCustomError("invalid", "{message}", {"message": error.faults[0][1]}) from error
+
+    return PlainValidator(validate)
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """What one worker takes."""
+def _failures_to_json(most: int | Share | None) -> int | str | None:
+    return f"{100 * most.value:.9f} %" if isinstance(most, Share) else most
 
-    batch: Batch  # where the outputs go, and how the worker works
-    runs: Sequence[ChunkRun]
-    submission: str  # "" where there was none: a run list that somebody wrote
-    always: bool  # the submission wants completed runs executed again
-    after: Sequence[str] = ()  # the stages that must be completed first: worker/earlier.py
 
-    @property
-    def id(self) -> str:
-        """A name that no other chunk has, of one path segment."""
-        text = "\0".join((self.submission, *(item.run.key for item in self.runs)))
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def _codes_to_json(codes: frozenset[int] | None) -> list[int] | None:
+    return None if codes is None else sorted(codes)
 
-    def done(self, item: ChunkRun, record: Record | None) -> bool:
-        """Say whether a worker that is started on this chunk has nothing to do for a run any more.
 
-        A submission that executes completed runs again does so once: what it has completed itself is done.
-        """
-        return self.completed(item.fingerprint, record)
+Line = Annotated[str, _by(schema.string)]
 
-    def completed(self, fingerprint: str, record: Record | None) -> bool:
-        """Say whether a run's outcome is what this chunk's submission wants it to be."""
-        if record is None or record.code != 0:
-            return False
-        if self.submission and record.submission == self.submission:
-            return True
-        return not self.always and record.fingerprint in ("", fingerprint)
+
+class _Part(BaseModel):
+    """A part of a chunk's file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ScRun(_Part):
+    """A run as `sc batch` knows it."""
+
+    remote_output_path: Line = Field(description="the path or URL of the run's output")
+    cmd: Annotated[str, _by(schema.command)] = Field(description="the shell command")
+    local_results_dir: Line = Field(description="where `sc` lets the run write its results")
+    status_code: int | None = Field(
+        default=None, description="for `sc`: the run's status code when it was chosen"
+    )
+    status: str | None = Field(default=None, description="for `sc`: the run's status when it was chosen")
+
+
+class ExtraSettings(_Part):
+    """How our worker executes the runs of one shape."""
+
+    env: Annotated[dict[str, str], _by(schema.environment)] = Field(description="environment variables")
+    timeout: Annotated[float | None, _by(schema.timeout, None)] = Field(description="seconds, per attempt")
+    grace: Annotated[float, _by(schema.duration)] = Field(description="seconds from SIGTERM to SIGKILL")
+    retries: Annotated[int, _by(schema.integer(0))] = Field(description="further attempts after a failure")
+    retry_on: Annotated[
+        frozenset[int] | None, _by(schema.exit_codes, None, frozenset), PlainSerializer(_codes_to_json)
+    ] = Field(description="only after these status codes; null: after every failure")
+
+
+class ExtraRun(_Part):
+    """What we add to a run."""
+
+    task: Line = Field(description="its doit task, `month:2012-01`")
+    fingerprint: Line = Field(description="what it depends on")
+    settings: int = Field(ge=0, description="its position in `settings`")
+
+
+class Extra(_Part):
+    """What we add to a chunk; `sc` ignores it."""
+
+    submission: Line = Field(description="the id of the submission")
+    always: bool = Field(default=False, description="completed runs are executed again, once")
+    after: list[Line] = Field(default=[], description="the stages that must be completed first")
+    max_failures: Annotated[
+        int | Share | None, _by(schema.failures, None, Share), PlainSerializer(_failures_to_json)
+    ] = Field(
+        default=None, description="after so many failures, or such a share of the runs, no further run starts"
+    )
+    durable: bool = Field(default=True, description="false: outcomes need not survive a power cut")
+    scratch: Annotated[str | None, _by(schema.absolute_path, None)] = Field(
+        default=None, description="where runs write before they are published"
+    )
+    storage_options: dict[str, Any] = Field(default={}, description="fsspec's, without secrets")
+    settings: list[ExtraSettings] = Field(description="the settings of the runs, each once")
+    runs: dict[str, ExtraRun] = Field(description="by the run's output, `remote_output_path`")
+
+
+class ChunkFile(_Part):
+    """A chunk as a file: the seed's three keys, and what we add."""
+
+    runs: list[ScRun] = Field(description="the runs")
+    remote_output_path: Line = Field(description="where the batch's outputs go")
+    nprocs: Annotated[int | str, _by(schema.processes)] = Field(description="runs at once")
+    pydoit_sc: Extra | None = Field(default=None, description="what we add; missing in a chunk of `sc`")
+
+    def text(self) -> str:
+        """Return the file's text; in ASCII, since `sc` reads it in the encoding of its locale."""
+        return json.dumps(self.model_dump(mode="json"), indent=1)
 
 
 def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     batch: Batch,
-    items: Sequence[tuple[Stage, Run, str]],
+    works: Sequence[Work],
     *,
     nprocs: int | str,
     submission: str,
     always: bool = False,
     after: Sequence[str] = (),
 ) -> str:
-    """Return the text of a chunk of these runs, each with its stage and its fingerprint.
+    """Return the text of a chunk of these runs.
 
-    `nprocs` may be "cores" or "gpus", which only our worker knows; so is `after`, stages to be completed first.
+    Only our worker knows `nprocs` "cores" and "gpus", and `after`, the stages that must be completed first.
     """
-    table: dict[int, int] = {}
-    settings: list[dict[str, Any]] = []
-    runs, ours = [], []
-    for stage, run, fingerprint in items:
-        if id(run.settings) not in table:
-            table[id(run.settings)] = len(settings)
-            settings.append(_settings_to_json(run.settings))
-        runs.append(
-            {
-                "remote_output_path": f"{batch.remote_output_path}/{run.key}",
-                "cmd": run.cmd,
-                "local_results_dir": run.local_results_dir or f"/tmp/{uuid.uuid4().hex}/",
-                "status_code": None,
-                "status": None,
-            }
+    positions: dict[int, int] = {}
+    settings: list[ExtraSettings] = []
+    runs: dict[str, ExtraRun] = {}
+    for work in works:
+        own = work.run.settings
+        if id(own) not in positions:
+            positions[id(own)] = len(settings)
+            settings.append(_extra_settings(own))
+        runs[work.output] = ExtraRun(
+            task=work.task, fingerprint=work.fingerprint, settings=positions[id(own)]
         )
-        ours.append(
-            {"name": stage.task_name(run), "fingerprint": fingerprint, "settings": table[id(run.settings)]}
-        )
-    extra = {
-        "submission": submission,
-        "always": always,
-        "batch": batch.name,
-        "durable": batch.durable,
-        "scratch": batch.scratch,
-        "max_failures": _failures_to_json(batch.max_failures),
-        "storage_options": without_secrets(batch.storage_options),
-        "after": list(after),
-        "settings": settings,
-        "runs": ours,
-    }
-    whole = {"runs": runs, "remote_output_path": batch.remote_output_path, "nprocs": nprocs, OURS: extra}
-    return json.dumps(whole, indent=1)
+    extra = Extra(
+        submission=submission,
+        always=always,
+        after=list(after),
+        max_failures=batch.max_failures,
+        durable=batch.durable,
+        scratch=batch.scratch,
+        storage_options=without_secrets(batch.storage_options),
+        settings=settings,
+        runs=runs,
+    )
+    return ChunkFile(
+        runs=[_sc_run(work) for work in works],
+        remote_output_path=batch.remote_output_path,
+        nprocs=nprocs,
+        pydoit_sc=extra,
+    ).text()
 
 
-def read_chunk_at(place: str, options: Mapping[str, Any]) -> Chunk:
-    """Read a chunk at a path or any URL; `options` are fsspec's, for the URL. Raises BatchfileError, StoreError."""
-    scheme, separator, path = place.partition("://")
-    if not separator or scheme in ("file", "local"):
-        return read_chunk(path if separator else place)
-    data = read_url(place, options)
-    with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
-        path = os.path.join(folder, posixpath.basename(place))
-        with open(path, "wb") as file:
-            file.write(data)
-        try:
-            return read_chunk(path)
-        except BatchfileError as error:
-            problems = [replace(problem, file=place) for problem in error.problems]
-            raise BatchfileError(problems, error.more) from error
+def _sc_run(work: Work) -> ScRun:
+    results = work.run.local_results_dir or f"/tmp/{uuid.uuid4().hex}/"
+    return ScRun(remote_output_path=work.output, cmd=work.run.cmd, local_results_dir=results)
 
 
-def read_chunk(path: str | os.PathLike[str]) -> Chunk:
-    """Read a chunk, ours or one of `sc`, or any run list or batchfile without stages.
-
-    Raises BatchfileError with every problem of the file.
-    """
-    batch = load(path)
-    if len(batch.stages) != 1 or batch.stages[0].single:
-        raise _error(
-            path, "expected a chunk or a run list, found a batchfile with stages; `pydoit-sc run` executes it"
-        )
-    stage = batch.stages[0]
-    data = _json(path)
-    if data is None or "runs" not in data:  # a run list in another format
-        return Chunk(batch, [_plain(batch, stage, run, None) for run in stage.runs], "", always=False)
-    outputs = [item.get("remote_output_path") for item in data["runs"]]
-    extra = data.get(OURS)
-    if extra is not None:
-        return _ours(path, batch, stage, outputs, extra)
-    runs = [_plain(batch, stage, run, output) for run, output in zip(stage.runs, outputs, strict=True)]
-    if any(run.local_results_dir for run in stage.runs):  # `sc split` wrote it, and chose what to execute
-        submission = "sc-" + hashlib.blake2b(json.dumps(data).encode(), digest_size=8).hexdigest()
-        return Chunk(batch, runs, submission, always=True)
-    return Chunk(batch, runs, "", always=False)
-
-
-def _plain(batch: Batch, stage: Stage, run: Run, output: str | None) -> ChunkRun:
-    fingerprint = f"{digest_text(run.cmd)}-{digest_env(run.settings.env)}-{NOTHING}-{NOTHING}"
-    return ChunkRun(run, stage.task_name(run), output or f"{batch.remote_output_path}/{run.key}", fingerprint)
-
-
-def _ours(path: str | os.PathLike[str], batch: Batch, stage: Stage, outputs: list[str], extra: Any) -> Chunk:
-    try:
-        settings = [_settings_from_json(item) for item in extra["settings"]]
-        runs = [
-            # Our worker lets a run write into its attempt's own folder: the key is there for `sc`.
-            ChunkRun(
-                replace(run, settings=settings[item["settings"]], local_results_dir=None),
-                string(item["name"]),
-                string(output),
-                string(item["fingerprint"]),
-            )
-            for run, output, item in zip(stage.runs, outputs, extra["runs"], strict=True)
-        ]
-        ours = replace(
-            batch,
-            name=string(extra["batch"]),
-            durable=boolean(extra["durable"]),
-            scratch=None if extra["scratch"] is None else absolute_path(extra["scratch"]),
-            max_failures=None if extra.get("max_failures") is None else failures(extra["max_failures"]),
-            storage_options=mapping(extra["storage_options"]),
-        )
-        after = strings(extra.get("after", []))
-        return Chunk(ours, runs, string(extra["submission"]), boolean(extra["always"]), after)
-    except InvalidError as error:
-        raise _error(path, f"`{OURS}`: {error.faults[0][1]}; split again") from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        wrong = (
-            f"`{OURS}` is not what `pydoit-sc split` writes ({type(error).__name__}: {error}); split again"
-        )
-        raise _error(path, wrong) from error
+def _extra_settings(settings: Settings) -> ExtraSettings:
+    return ExtraSettings(
+        env=dict(settings.env),
+        timeout=settings.timeout,
+        grace=settings.grace,
+        retries=settings.retries,
+        retry_on=settings.retry_on,
+    )
 
 
 def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a store's options without those that may let someone in: a chunk travels, and is kept.
+    """Return a store's options without those that may be secrets: a chunk travels, and is kept.
 
-    A worker finds those where the cloud's own tools do, in its environment.
+    A worker finds secrets where the cloud's own tools do, in its environment.
+
+    >>> without_secrets({"endpoint_url": "http://host", "client_kwargs": {"aws_secret_access_key": "canary"}})
+    {'endpoint_url': 'http://host', 'client_kwargs': {}}
     """
     return {
         name: without_secrets(value) if isinstance(value, dict) else value
         for name, value in options.items()
         if not _SECRET.search(name)
     }
-
-
-def _failures_to_json(most: int | Share | None) -> int | str | None:
-    """Write as the batchfile does after how many failures a worker starts no further run; a share is of the chunk's."""
-    return f"{100 * most.value:.9f} %" if isinstance(most, Share) else most
-
-
-def _settings_to_json(settings: Settings) -> dict[str, Any]:
-    retry_on = None if settings.retry_on is None else sorted(settings.retry_on)
-    return {**asdict(settings), "file_dep": [], "env": dict(settings.env), "retry_on": retry_on}
-
-
-def _settings_from_json(data: dict[str, Any]) -> Settings:
-    return Settings(**{key: check(data[key]) for key, check in SETTINGS.items() if data[key] is not None})
-
-
-def _json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    with open(path, "rb") as file:
-        try:
-            data = json.load(file)
-        except (ValueError, RecursionError):
-            return None
-    return data if isinstance(data, dict) else None
-
-
-def _error(path: str | os.PathLike[str], message: str) -> BatchfileError:
-    return BatchfileError([Problem(os.fspath(path), None, None, message)])

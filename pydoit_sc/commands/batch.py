@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.chunks.chunkfile import Chunk, ChunkRun, read_chunk_at
+from pydoit_sc.chunks.chunk import Chunk
+from pydoit_sc.chunks.read import read_chunk_at
 from pydoit_sc.commands.base import OPT_QUIET, Command
 from pydoit_sc.commands.parsing import parse_nprocs, parse_table
-from pydoit_sc.plan import failure_budget
+from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.show.progress import Lasting, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Store, StoreError, open_store
 from pydoit_sc.worker import allotment, earlier
@@ -86,8 +87,7 @@ def execute_chunk(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool
 
 
 def _execute(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
-    batch = chunk.batch
-    store = open_store(batch.remote_output_path, batch.storage_options, durable=batch.durable)
+    store = open_store(chunk.remote_output_path, chunk.storage_options, durable=chunk.durable)
     if chunk.after:
         runs, known = earlier.read_earlier(store, chunk)
         if left := earlier.incomplete(chunk, runs, known):
@@ -98,17 +98,23 @@ def _execute(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> 
             )
             return 2
         chunk = earlier.with_attempts(chunk, known)
-    records = store.scan(item.run.key for item in chunk.runs)
-    todo = [item for item in chunk.runs if not chunk.done(item, records.get(item.run.key))]
+    records = store.scan(work.run.key for work in chunk.works)
+    todo = [work for work in chunk.works if not chunk.completed(work.fingerprint, records.get(work.run.key))]
     bar, progress = make_bar(Lasting(sys.stdout), quiet=quiet), Progress()
-    progress.to_execute, progress.skipped = len(todo), len(chunk.runs) - len(todo)
+    progress.to_execute, progress.skipped = len(todo), len(chunk.works) - len(todo)
     if not quiet:
-        bar.line(f"{len(todo):,} of {len(chunk.runs):,} runs to execute")
+        bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
     if not todo:
         return 0
-    count, gpus = allotment.slots(nprocs or batch.nprocs)
-    limits = Limits(count, failure_budget(batch), gpus, batch.scratch, allotment.end_of_time())
-    executor: Executor[ChunkRun] = Executor(store, limits, chunk.submission, chunk.id)
+    count, gpus = allotment.slots(nprocs or chunk.nprocs)
+    limits = Limits(
+        count,
+        failure_budget(chunk.max_failures, len(chunk.works)),
+        gpus,
+        chunk.scratch,
+        allotment.end_of_time(),
+    )
+    executor: Executor[Work] = Executor(store, limits, chunk.submission, chunk.id)
     gained = 0
     try:
         for result in executor.run(_jobs(store, chunk, todo, progress)):
@@ -120,7 +126,7 @@ def _execute(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> 
                 progress.done += 1
             else:
                 progress.failed += 1
-                bar.line(failure_line(result.job.tag.name, result.record.code, result.stderr_tail))
+                bar.line(failure_line(result.job.tag.task, result.record.code, result.stderr_tail))
             bar.update(progress)
     except HeldError:
         raise
@@ -132,7 +138,7 @@ def _execute(chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> 
     return _exit_code(executor, progress, strict=strict)
 
 
-def _is_gain(chunk: Chunk, result: Result[ChunkRun]) -> bool:
+def _is_gain(chunk: Chunk, result: Result[Work]) -> bool:
     """Say whether a run has an outcome that it cannot get a second time: completed, or its submission's first."""
     if result.record is None:
         return False
@@ -152,19 +158,19 @@ def _start_again(gained: int) -> None:
         print("Slurm has refused to queue it again: what is left needs another submission", file=sys.stderr)
 
 
-def _jobs(store: Store, chunk: Chunk, todo: list[ChunkRun], progress: Progress) -> Iterator[Job[ChunkRun]]:
+def _jobs(store: Store, chunk: Chunk, todo: list[Work], progress: Progress) -> Iterator[Job[Work]]:
     """Yield the jobs of a chunk, less those that a worker that was at it before has completed meanwhile."""
-    records = store.scan(item.run.key for item in todo)
-    for item in todo:
-        record = records.get(item.run.key)
-        if chunk.done(item, record):
+    records = store.scan(work.run.key for work in todo)
+    for work in todo:
+        record = records.get(work.run.key)
+        if chunk.completed(work.fingerprint, record):
             progress.to_execute -= 1
             progress.skipped += 1
         else:
-            yield Job(item.run, item.output, item.fingerprint, record, item)
+            yield Job(work.run, work.output, work.fingerprint, record, work)
 
 
-def _exit_code(executor: Executor[ChunkRun], progress: Progress, *, strict: bool) -> int:
+def _exit_code(executor: Executor[Work], progress: Progress, *, strict: bool) -> int:
     if executor.stopped_by:
         name = signal.Signals(executor.stopped_by).name
         print(f"stopped by {name}: what was executing is incomplete", file=sys.stderr)

@@ -61,7 +61,7 @@ class PlanCommand(Command):
             print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.reason}")
         if len(execute) > SHOWN and not options["everything"]:
             print(f"  and {len(execute) - SHOWN:,} more; --all lists them")
-        budget = failure_budget(batch)
+        budget = failure_budget(batch.max_failures, batch.size)
         if budget is not None and execute:
             print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")
         return 0

@@ -147,7 +147,7 @@ def _wait(submitted: _Handed) -> int:
     project, note = submitted.project, submitted.note
     jobs = Jobs(submitted.engine, note.jobs)
     watch = Watch(project.store, submitted.runs, jobs, make_bar(sys.stdout, quiet=False))
-    budget = failure_budget(project.batch)
+    budget = failure_budget(project.batch.max_failures, project.batch.size)
     try:
         watch.until_ended(budget)
         if submitted.waiting and not watch.progress.failed and not watch.left:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from pydoit_sc.chunks.chunkfile import OURS
+from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.files import not_for_all
 from pydoit_sc.saturn.errors import SaturnError
 
@@ -40,7 +40,7 @@ def present(folder: str) -> tuple[str, list[str]] | None:
     texts: list[str] = []
     ids: set[str] = set()
     while (text := _chunk(os.path.join(folder, chunk_name(len(texts))))) is not None:
-        ours = json.loads(text).get(OURS)
+        ours = json.loads(text).get(EXTRA)
         ids.add(str(ours.get("submission", "")) if isinstance(ours, dict) else "")
         texts.append(text)
     if len(ids) != 1 or "" in ids:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Batch, Run, Stage, Status
-from pydoit_sc.chunks.chunkfile import OURS, chunk_text
+from pydoit_sc.chunks.chunkfile import EXTRA, chunk_text
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Ledger, in_order
+from pydoit_sc.plan import Ledger, Work, in_order
 
 #: A run with its stage and its fingerprint.
 Item = tuple[Stage, Run, str]
@@ -131,7 +131,11 @@ def chunk_texts(
     batch: Batch, items: Sequence[Item], shape: Shape, submission: str, after: Sequence[str] = ()
 ) -> list[str]:
     """Return the texts of chunks of these runs, which come after these stages."""
-    parts = (items[start : start + shape.size] for start in range(0, len(items), shape.size))
+    works = [
+        Work(stage.task_name(run), run, f"{batch.remote_output_path}/{run.key}", fingerprint)
+        for stage, run, fingerprint in items
+    ]
+    parts = (works[start : start + shape.size] for start in range(0, len(works), shape.size))
     return [
         chunk_text(batch, part, nprocs=shape.nprocs, submission=submission, always=shape.always, after=after)
         for part in parts
@@ -170,7 +174,7 @@ def same_plan(old: Sequence[str], new: Sequence[str]) -> bool:
 
 def _essence(text: str) -> object:
     data = json.loads(text)
-    data[OURS].pop("submission", None)
+    data[EXTRA].pop("submission", None)
     for run in data["runs"]:
         run.pop("local_results_dir", None)
     return data

@@ -89,7 +89,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Have ready what executes runs, and know which of them have a task of their own."""
         batch = self._project.batch
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
-        failures = failure_budget(batch) if self.continue_ else 1
+        failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
         limits = Limits(nprocs, failures, gpus, batch.scratch)
         self._executor = Executor(self._project.store, limits)
         tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]

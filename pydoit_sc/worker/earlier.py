@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pydoit_sc.chunks.chunkfile import Chunk
+from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.fingerprint import digest_runs
 from pydoit_sc.store import Record, Store, StoreError
 
@@ -46,8 +46,8 @@ def incomplete(chunk: Chunk, earlier: Earlier, records: Mapping[str, Record]) ->
 def with_attempts(chunk: Chunk, records: Mapping[str, Record]) -> Chunk:
     """Return the chunk with its runs' fingerprints as the plan will make them, from the earlier runs' attempts."""
     digest = digest_runs((key, record.attempt) for key, record in records.items())
-    runs = [replace(item, fingerprint=_with_last_part(item.fingerprint, digest)) for item in chunk.runs]
-    return replace(chunk, runs=runs)
+    works = [replace(work, fingerprint=_with_last_part(work.fingerprint, digest)) for work in chunk.works]
+    return replace(chunk, works=works)
 
 
 def _with_last_part(fingerprint: str, part: str) -> str:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 from pydoit_sc.batch import Batch, Run, Settings, Stage
-from pydoit_sc.chunks.chunkfile import chunk_text, read_chunk
+from pydoit_sc.chunks.chunkfile import chunk_text
+from pydoit_sc.chunks.read import read_chunk
+from pydoit_sc.plan import Work
 
 
 def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
@@ -20,7 +22,7 @@ def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
         "client_kwargs": {"region_name": "here", "aws_secret_access_key": "canary"},
     }
     batch = Batch("b", tmp_path / "batchfile.toml", "s3://bucket/out", (stage,), storage_options=options)
-    text = chunk_text(batch, [(stage, run, "1-0-0-0")], nprocs=1, submission="s")
+    text = chunk_text(batch, [Work("runs:0", run, "s3://bucket/out/0", "1-0-0-0")], nprocs=1, submission="s")
     assert "canary" not in text
     (tmp_path / "0.json").write_text(text)
     kept = {
@@ -28,5 +30,5 @@ def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
         "account_name": "ours",
         "client_kwargs": {"region_name": "here"},
     }
-    assert read_chunk(tmp_path / "0.json").batch.storage_options == kept
+    assert read_chunk(tmp_path / "0.json").storage_options == kept
     assert json.loads(text)["runs"][0]["cmd"] == "true"

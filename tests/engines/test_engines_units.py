@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batchfile import BatchfileError, build, load
-from pydoit_sc.chunks.chunkfile import read_chunk
+from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.engines.base import EngineError, JobState, State
 from pydoit_sc.engines.local import Local
 from pydoit_sc.engines.registry import engine_names, load_engine
@@ -100,7 +100,8 @@ def test_groups_of_chunks(tmp_path: Path) -> None:
     choice = choose(ledger, Wanted(completed=False, failures=True), ordered=True)
     groups = group_texts(ledger.batch, choice, Shape("cores", 2, always=False), "ID")
     names = [
-        [[run["name"] for run in json.loads(text)["pydoit_sc"]["runs"]] for text in group] for group in groups
+        [[run["task"] for run in json.loads(text)["pydoit_sc"]["runs"].values()] for text in group]
+        for group in groups
     ]
     assert names == [[["a:1", "a:2"], ["a:3"]], [["b"], ["d"]], [["c:1", "c:2"]]]
     after = [[json.loads(text)["pydoit_sc"]["after"] for text in group] for group in groups]
@@ -138,7 +139,7 @@ def test_a_chunk_of_a_later_stage(tmp_path: Path) -> None:
         ledger.publish(run, good[run.key])
     after = ledger.fingerprint(stage, stage.runs[0])
     assert before != after
-    assert [item.fingerprint for item in earlier.with_attempts(chunk, good).runs] == [after]
+    assert [item.fingerprint for item in earlier.with_attempts(chunk, good).works] == [after]
     assert not after.endswith(f"-{NOTHING}")
 
 

@@ -25,7 +25,8 @@ from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.batchfile import BatchfileError, axes, load, matrix, template
 from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.batchfile.schema import command_fault
-from pydoit_sc.chunks.chunkfile import Chunk, read_chunk
+from pydoit_sc.chunks.chunk import Chunk
+from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, count, failure_budget, moved, plan
@@ -132,7 +133,7 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
     """Do what `plan`, `list`, `run` and `split` do with a batch."""
     ledger = Ledger(batch, {})
     planned = list(plan(ledger, batch.stages))
-    count(planned), moved(ledger), failure_budget(batch)
+    count(planned), moved(ledger), failure_budget(batch.max_failures, batch.size)
     if "://" not in batch.remote_output_path or batch.remote_output_path.endswith("/"):
         raise ViolationError(f"remote_output_path is {batch.remote_output_path!r}")
     keys = [item.run.key for item in planned]
@@ -149,7 +150,7 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
     cmds = []
     for text in chunk_texts(batch, items, shape, "20240101-000000-abcdef"):
         chunk.write_text(text)
-        cmds += [one.run.cmd for one in _use_chunk(chunk).runs]
+        cmds += [one.run.cmd for one in _use_chunk(chunk).works]
     if cmds != [run.cmd for _, run, _ in items]:
         raise ViolationError("the chunks do not read back as they were written")
 
@@ -158,24 +159,23 @@ def _use_chunk(path: Path) -> Chunk:
     """Read a chunk and look whether a worker could execute it."""
     chunk = read_chunk(path)
     _check_worker(chunk)
-    for one in chunk.runs:
+    for one in chunk.works:
         _check_run(one.run)
-        for text in (one.name, one.output, one.fingerprint):
+        for text in (one.task, one.output, one.fingerprint):
             if not isinstance(text, str) or _CONTROL.search(text):
                 raise ViolationError(f"a chunk's run has {text!a}")
     return chunk
 
 
 def _check_worker(chunk: Chunk) -> None:
-    batch = chunk.batch
     if not isinstance(chunk.submission, str) or _CONTROL.search(chunk.submission):
         raise ViolationError(f"the submission is {chunk.submission!a}")
-    if batch.scratch is not None and not (isinstance(batch.scratch, str) and os.path.isabs(batch.scratch)):
-        raise ViolationError(f"scratch is {batch.scratch!a}")
-    if not isinstance(batch.storage_options, Mapping) or not all(
-        isinstance(k, str) for k in batch.storage_options
+    if chunk.scratch is not None and not (isinstance(chunk.scratch, str) and os.path.isabs(chunk.scratch)):
+        raise ViolationError(f"scratch is {chunk.scratch!a}")
+    if not isinstance(chunk.storage_options, Mapping) or not all(
+        isinstance(k, str) for k in chunk.storage_options
     ):
-        raise ViolationError(f"storage_options are {batch.storage_options!a}")
+        raise ViolationError(f"storage_options are {chunk.storage_options!a}")
 
 
 def _check_run(run: Run) -> None:

@@ -126,22 +126,23 @@ CHUNK = {
     "pydoit_sc": {
         "submission": "20240101-000000-abcdef",
         "always": False,
-        "batch": "weather",
         "durable": True,
         "scratch": "/local/disk",
         "storage_options": {"client_kwargs": {"region_name": "eu-1"}},
         "settings": [
             {
                 "env": {"A": "1"},
-                "file_dep": [],
                 "timeout": 60.0,
                 "grace": 10.0,
                 "retries": 1,
                 "retry_on": [75],
             },
-            {"env": {}, "file_dep": [], "timeout": None, "grace": 0.0, "retries": 0, "retry_on": None},
+            {"env": {}, "timeout": None, "grace": 0.0, "retries": 0, "retry_on": None},
         ],
-        "runs": [{"name": f"runs:{n}", "fingerprint": "00-0-0-0", "settings": n % 2} for n in range(3)],
+        "runs": {
+            f"file:///tmp/out/{n}": {"task": f"runs:{n}", "fingerprint": "00-0-0-0", "settings": n % 2}
+            for n in range(3)
+        },
     },
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
+from pydoit_sc.plan import Work
 from tests.faults.power import Disk
 from tests.faults.strace import CALLS, MAIN, STAGER, Ended, Launcher, Point, points
 
@@ -189,7 +190,15 @@ class Lab:
             (stage,),
             scratch=str(self._scratch) if self.scenario.scratch else None,
         )
-        items = [(stage, run, f"fingerprint of {run.name} {version}") for run in listed]
+        items = [
+            Work(
+                f"runs:{run.name}",
+                run,
+                f"{batch.remote_output_path}/{run.key}",
+                f"fingerprint of {run.name} {version}",
+            )
+            for run in listed
+        ]
         path.write_text(chunk_text(batch, items, nprocs=self.scenario.nprocs, submission=f"s-{version}"))
         return path
 

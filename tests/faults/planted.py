@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from pydoit_sc.chunks.chunkfile import Chunk, ChunkRun
+from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.cli import main
 from pydoit_sc.store import Finished, Outcome, Record, posix
 from pydoit_sc.store.layout import STATUS_CODE
@@ -55,10 +55,10 @@ def no_sync() -> None:
 def completed_again() -> None:
     """What is completed is executed once more."""
 
-    def done(self: Chunk, item: ChunkRun, record: Record | None) -> bool:
+    def completed(self: Chunk, fingerprint: str, record: Record | None) -> bool:
         return False
 
-    Chunk.done = done  # type: ignore[method-assign]
+    Chunk.completed = completed  # type: ignore[method-assign]
 
 
 @bug

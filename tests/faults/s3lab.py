@@ -18,6 +18,7 @@ from typing import Any
 
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
+from pydoit_sc.plan import Work
 from pydoit_sc.store.blobs import Blobs, get_all
 from pydoit_sc.store.cloud import CloudBlobs, Config
 from tests.faults import promise
@@ -289,7 +290,15 @@ class S3Lab:
         batch = Batch(
             "faults", path, f"s3://{BUCKET}/{self._prefix}", (stage,), storage_options=self._options
         )
-        items = [(stage, run, f"fingerprint of {run.name} {version}") for run in listed]
+        items = [
+            Work(
+                f"runs:{run.name}",
+                run,
+                f"{batch.remote_output_path}/{run.key}",
+                f"fingerprint of {run.name} {version}",
+            )
+            for run in listed
+        ]
         path.write_text(chunk_text(batch, items, nprocs=2, submission=f"s-{version}"))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydoit_sc.batch import Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
+from pydoit_sc.plan import Work
 from tests.faults import promise
 
 WORKERS = 4
@@ -113,7 +114,15 @@ class Swarm:
         ]
         stage = Stage("runs", runs)
         batch = Batch("swarm", path, f"file://{self.root}", (stage,))
-        items = [(stage, run, f"fingerprint of {run.name} now") for run in runs]
+        items = [
+            Work(
+                f"runs:{run.name}",
+                run,
+                f"{batch.remote_output_path}/{run.key}",
+                f"fingerprint of {run.name} now",
+            )
+            for run in runs
+        ]
         path.write_text(chunk_text(batch, items, nprocs=2, submission="s"))
         return path
 

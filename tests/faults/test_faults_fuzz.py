@@ -63,7 +63,7 @@ RECIPES = {
 def try_apart(code: str, folder: Path) -> None:
     """Try something in a process of its own, under the limits of a campaign."""
     ended = subprocess.run(
-        [sys.executable, "-c", f"from faults import fuzz\nfuzz.limit()\n{code}"],
+        [sys.executable, "-c", f"from tests.faults import fuzz\nfuzz.limit()\n{code}"],
         env={**os.environ, "PYTHONPATH": str(fuzz.TESTS)},
         cwd=folder,
         capture_output=True,

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
+from pydoit_sc.plan import Work
 
 PATIENCE = 60.0  # seconds until a test gives up: generous, since other things may run on the machine
 QUICK = 20.0  # seconds that "at once" may take on such a machine; far less than what runs are told to sleep
@@ -72,7 +73,12 @@ class Workplace:
             scratch=self.scratch,
             max_failures=self.max_failures,
         )
-        items = [(stage, run, f"fingerprint of {run.name}") for run in listed]
+        items = [
+            Work(
+                f"runs:{run.name}", run, f"{batch.remote_output_path}/{run.key}", f"fingerprint of {run.name}"
+            )
+            for run in listed
+        ]
         path.write_text(chunk_text(batch, items, nprocs=nprocs, submission=submission, always=always))
         return path
 

@@ -1,0 +1,45 @@
+"""A chunk: the runs that one worker takes, and how it executes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydoit_sc.batch import Share
+from pydoit_sc.plan import Work, is_current
+from pydoit_sc.store import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one worker takes."""
+
+    works: Sequence[Work]
+    remote_output_path: str  # where the outputs go, a URL
+    nprocs: int | str | None = None  # runs at once: a number, "cores" or "gpus"; None: "cores"
+    submission: str = ""  # its id; "" for a run list that somebody wrote
+    always: bool = False  # the submission executes completed runs again
+    after: Sequence[str] = ()  # the stages that must be completed first: worker/earlier.py
+    max_failures: int | Share | None = None
+    durable: bool = True
+    scratch: str | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """A name of one path segment that no other chunk has."""
+        text = "\0".join((self.submission, *(work.run.key for work in self.works)))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def completed(self, fingerprint: str, record: Record | None) -> bool:
+        """Return whether a run's outcome is what this chunk's submission wants, so that it is not executed (again).
+
+        A submission that executes completed runs again does so once: what it has completed itself is done.
+        """
+        if record is None or record.code != 0:
+            return False
+        if self.submission and record.submission == self.submission:
+            return True
+        return not self.always and is_current(record, fingerprint)
