@@ -35,7 +35,7 @@ from pydoit_sc.submissions.choose import (
     new_submission,
     same_plan,
 )
-from pydoit_sc.sync.upload import FileSync, Staged, find, inside, parse_sync, stage
+from pydoit_sc.sync.upload import Archive, FileSync, find, inside, parse_sync, stage
 
 #: Where chunks lie on this machine, and each submission's own folder of them on the workers.
 COMMANDS = "/tmp/commands"
@@ -177,15 +177,15 @@ class Submission:
         with connect() as client:
             return client.default_sync_url(self.recipe["spec"]["name"])
 
-    def stage(self, sync: FileSync, base_url: str) -> Staged:
+    def stage(self, sync: FileSync, base_url: str) -> Archive:
         """Archive and send one of the user's folders; raise SyncError."""
         return stage(sync, base_url, self._patterns(sync, base_url), self.options)
 
-    def find(self, sync: FileSync, base_url: str) -> Staged | None:
+    def find(self, sync: FileSync, base_url: str) -> Archive | None:
         """Return where one of the user's folders is staged already; raise SyncError."""
         return find(sync, base_url, self._patterns(sync, base_url), self.options)
 
-    def stage_commands(self, base_url: str) -> Staged:
+    def stage_commands(self, base_url: str) -> Archive:
         """Archive and send the chunks."""
         with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
             commands.write_folder(folder, self.chunks)
@@ -196,7 +196,7 @@ class Submission:
         paths = (inside(url, sync.source) for url in (self.outputs, base_url))
         return [*(path for path in paths if path), *self.wishes.exclude]
 
-    def finished(self, staged: Sequence[Staged]) -> Recipe:
+    def finished(self, staged: Sequence[Archive]) -> Recipe:
         """Return the recipe of the job: with its commands, and a start script that fetches what was staged."""
         recipe = copy.deepcopy(self.recipe)
         paths = (posixpath.join(self.remote, commands.chunk_name(n)) for n in range(len(self.chunks)))
@@ -237,7 +237,7 @@ def unless_changed(new: Submission) -> Submission:
     return replace(new, id=found[0], chunks=found[1], remote=remote)
 
 
-def stage_all(submission: Submission, say: Say) -> list[Staged]:
+def stage_all(submission: Submission, say: Say) -> list[Archive]:
     """Send the user's folders, then the chunks."""
     base_url = submission.base_url()
     staged = []

@@ -3,9 +3,9 @@
 The block runs in a subshell, so that neither its variables nor its trap reach the user's lines; each line says
 `|| exit 1` itself, because a shell ignores `set -e` inside of `( … ) || exit 1`.
 
-Archives are extracted by `tar`, which every image has, where our worker may not be installed yet; the archives are
-our own (sync/archive.py). `-m` gives files the time of extraction: ours carry one fixed time, by which Python would
-take the compiled form of an older file for current.
+Archives are extracted by `tar`, which every image has, where our worker may not be installed yet. They are our own:
+`sha256sum` compares each with the digest in its name first. `-m` gives files the time of extraction: the archives hold
+one fixed time, by which Python would take the compiled form of an older file for current.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
-from pydoit_sc.sync.upload import Staged
+from pydoit_sc.sync.extract import digest_in_name
+from pydoit_sc.sync.upload import Archive
 
 BEGIN = "### BEGIN SATURN_CLIENT GENERATED CODE"
 END = "### END SATURN_CLIENT GENERATED CODE"
@@ -35,14 +36,14 @@ def with_block(start_script: str | None, block: str) -> str:
     return head + block + rest[len(head) :]
 
 
-def set_block(recipe: Recipe, staged: Sequence[Staged], worker_install: str = "") -> None:
+def set_block(recipe: Recipe, staged: Sequence[Archive], worker_install: str = "") -> None:
     """Put the block into a recipe's start script."""
     recipe["spec"]["start_script"] = with_block(
         recipe["spec"].get("start_script"), generated_block(staged, worker_install)
     )
 
 
-def generated_block(staged: Sequence[Staged], worker_install: str = "") -> str:
+def generated_block(staged: Sequence[Archive], worker_install: str = "") -> str:
     """Return the block that downloads and extracts each archive and installs the worker.
 
     The worker is installed as soon as it can be: after the downloads that do without it, since it may come with
@@ -63,10 +64,13 @@ def generated_block(staged: Sequence[Staged], worker_install: str = "") -> str:
     return text
 
 
-def _sync_lines(staged: Staged) -> list[str]:
-    destination = shlex.quote(f"{staged.dest.rstrip('/')}/")
+def _sync_lines(archive: Archive) -> list[str]:
+    destination = shlex.quote(f"{archive.dest.rstrip('/')}/")
+    is_right = f'[ "$(sha256sum < {_ARCHIVE})" = "{digest_in_name(archive.url)}  -" ]'
+    wrong = shlex.quote(f"{archive.url}: its content is not what its name says")
     return [
-        f"{download_command(staged.url)} || exit 1",
+        f"{download_command(archive.url)} || exit 1",
+        f"{is_right} || {{ printf '%s\\n' {wrong} >&2; exit 1; }}",
         f"mkdir -p -- {destination} || exit 1",
         f"(cd -- {destination} && tar -xzmf -) < {_ARCHIVE} || exit 1",
     ]
@@ -76,7 +80,7 @@ def download_command(url: str) -> str:
     """Return the shell command that puts the archive at `url` into the private folder."""
     scheme, quoted = _scheme(url), shlex.quote(url)
     if _needs_worker(url):
-        return f"python3 -m pydoit_sc.sync.download {quoted} {_ARCHIVE}"
+        return f"python3 -m pydoit_sc.sync download {quoted} {_ARCHIVE}"
     if scheme == "file":
         return f"cp -- {shlex.quote(url.removeprefix('file://'))} {_ARCHIVE}"
     if scheme == "s3":

@@ -1,23 +1,21 @@
-"""A folder as a .tar.gz whose bytes depend on names, contents and modes alone, and the digest that names it.
+"""A folder as a .tar.gz whose bytes depend on names, contents and modes alone, so that their digest can name it.
 
-Files are read one block at a time. Their times are set to one date: not 1970, which the zip format (and so a wheel
-built from them) cannot hold.
+Files are read one block at a time. All get the same date: not 1970, which the zip format (and so a wheel built from
+them) cannot hold.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
 import os
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydoit_sc.sync.errors import SyncError
-from pydoit_sc.sync.links import leaves_tree
+from pydoit_sc.sync.extract import digest_of
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -29,9 +27,7 @@ DEFAULT_EXCLUDES = (
 )  # fmt: skip
 
 _TIME = 315_619_200  # 1980-01-02 00:00 UTC
-_BLOCK = 1 << 20  # bytes
 _SHOWN = 20  # refused entries that are named; the rest is counted
-_FORMAT = b"pydoit-sc archive 1\0"  # of the digest: what is archived, and how
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +48,14 @@ class Refused:
     reason: str
 
 
-def tree_digest(folder: str, patterns: Iterable[str] = ()) -> str:
-    """Return the digest of what an archive of `folder` would hold; raise SyncError naming all that it cannot."""
-    digest = _Digest()
-    for entry in _entries(folder, patterns):
-        digest.add(entry, _hash(folder, entry) if entry.kind == "file" else b"")
-    return digest.hex()
-
-
 def write_archive(folder: str, path: str, patterns: Iterable[str] = ()) -> str:
-    """Write the archive of `folder` to `path`, and return the digest of what it really holds.
+    """Write the archive of `folder` to `path`, and return the SHA-256 of its bytes.
 
     `patterns` are those of a .gitignore, after `DEFAULT_EXCLUDES`. Raises SyncError, and then nothing is written.
     """
     patterns = list(patterns)
     for _ in _entries(folder, patterns):  # all that is refused, before anything is written
         pass
-    digest = _Digest()
     try:
         with (
             open(path, "wb") as raw,
@@ -82,29 +69,15 @@ def write_archive(folder: str, path: str, patterns: Iterable[str] = ()) -> str:
             ) as tar,
         ):
             for entry in _entries(folder, patterns):
-                digest.add(entry, _add(tar, folder, entry))
+                _add(tar, folder, entry)
                 tar.members = []  # type: ignore[attr-defined] # would hold them all
+        return digest_of(path)
     except BaseException as error:
         if os.path.exists(path):
             os.unlink(path)
         if isinstance(error, OSError):
             raise SyncError(f"{path}: {error.strerror or error}") from error
         raise
-    return digest.hex()
-
-
-class _Digest:
-    def __init__(self) -> None:
-        self._sum = hashlib.sha256(_FORMAT)
-
-    def add(self, entry: Entry, content: bytes) -> None:
-        for part in (entry.name, entry.kind, f"{entry.mode:o}", entry.target):
-            data = os.fsencode(part)
-            self._sum.update(len(data).to_bytes(4, "big") + data)
-        self._sum.update(len(content).to_bytes(1, "big") + content)
-
-    def hex(self) -> str:
-        return self._sum.hexdigest()[:32]
 
 
 def _entries(folder: str, patterns: Iterable[str]) -> Iterator[Entry]:
@@ -193,31 +166,21 @@ def _what(mode: int) -> str:
     return next((word for test, word in kinds if test(mode)), "a device")
 
 
-def _open(folder: str, entry: Entry) -> tuple[BinaryIO, int]:
-    """Open a file of the tree, and return it with its size; it may have been replaced since it was listed."""
-    path = os.path.join(folder, entry.name)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise SyncError(f"{path}: {error.strerror}") from error
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise SyncError(f"{path}: changed while it was read")
-    return open(descriptor, "rb"), found.st_size
+def leaves_tree(name: str, target: str) -> bool:
+    """Return whether the symlink `name` (relative to the tree's root) leads out of the tree, or may do so.
+
+    `..` is allowed only at the target's beginning, where it climbs real folders: after a name it would climb from
+    where another symlink leads. So if every link keeps the rule, no chain of them gets out.
+    """
+    if target.startswith("/") or not target:
+        return True
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    ups = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
+    depth = len([part for part in name.split("/") if part not in ("", ".")]) - 1
+    return ups > depth or ".." in parts[ups:]
 
 
-def _hash(folder: str, entry: Entry) -> bytes:
-    file, _ = _open(folder, entry)
-    with file:
-        total = hashlib.sha256()
-        while block := file.read(_BLOCK):
-            total.update(block)
-    return total.digest()
-
-
-def _add(tar: tarfile.TarFile, folder: str, entry: Entry) -> bytes:
-    """Add an entry, and return the hash of its content as it was archived."""
+def _add(tar: tarfile.TarFile, folder: str, entry: Entry) -> None:
     info = tarfile.TarInfo(entry.name)
     info.mode, info.mtime = entry.mode, _TIME
     if entry.kind == "folder":
@@ -225,37 +188,27 @@ def _add(tar: tarfile.TarFile, folder: str, entry: Entry) -> bytes:
     elif entry.kind == "link":
         info.type, info.linkname = tarfile.SYMTYPE, entry.target
     else:
-        file, info.size = _open(folder, entry)
-        with file:
-            content = _Hashing(file)
-            try:
-                tar.addfile(info, content)
-            except OSError as error:
-                if content.is_short:
-                    raise SyncError(f"{folder}/{entry.name}: changed while it was read") from error
-                raise
-        return content.digest()
+        _add_file(tar, info, os.path.join(folder, entry.name))
+        return
     tar.addfile(info)
-    return b""
 
 
-class _Hashing(io.RawIOBase):
-    """A file that hashes what is read from it."""
+def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo, path: str) -> None:
+    """Add a file, which may have been replaced since it was listed, and may change while it is read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise SyncError(f"{path}: {error.strerror}") from error
+    with open(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        info.size = before.st_size
+        try:
+            if stat.S_ISREG(before.st_mode):
+                tar.addfile(info, file)
+        finally:
+            if not stat.S_ISREG(before.st_mode) or _state(os.fstat(descriptor)) != _state(before):
+                raise SyncError(f"{path}: changed while it was read")
 
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
-        self._sum = hashlib.sha256()
-        self.is_short = False
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._file.read(size)
-        self.is_short = self.is_short or len(block) < size
-        self._sum.update(block)
-        return block
-
-    def digest(self) -> bytes:
-        return self._sum.digest()
+def _state(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns

@@ -12,7 +12,7 @@ from typing import Any
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.sync.errors import SyncError
-from pydoit_sc.sync.upload import FileSync, Staged, inside, parse_sync, stage
+from pydoit_sc.sync.upload import Archive, FileSync, inside, parse_sync, stage
 
 
 def send_code(batch: Batch, submission: str, options: Mapping[str, Any], say: Callable[[str], object]) -> str:
@@ -75,12 +75,12 @@ def start_folder(syncs: Sequence[FileSync], folder: str) -> str:
     )
 
 
-def fetch_lines(staged: Sequence[Staged], submission: str, start: str, options: Mapping[str, Any]) -> str:
+def fetch_lines(staged: Sequence[Archive], submission: str, start: str, options: Mapping[str, Any]) -> str:
     """Return lines of shell that fetch these archives, once on a machine, and go to the folder `start` in them."""
     pairs = [word for one in staged for word in (one.url, posixpath.normpath(one.dest.lstrip("/") or "."))]
     words = shlex.join([json.dumps(dict(options)), *pairs])
     return (
         f'pydoit_sc_code="${{TMPDIR:-/tmp}}/pydoit-sc-$(id -u)/{submission}"\n'
-        '"${pydoit_sc_python:-python3}" -m pydoit_sc.sync.fetch "$pydoit_sc_code" ' + f"{words} || exit 1\n"
+        '"${pydoit_sc_python:-python3}" -m pydoit_sc.sync fetch "$pydoit_sc_code" ' + f"{words} || exit 1\n"
         f'cd -- "$pydoit_sc_code"/{shlex.quote(start)} || exit 1\n'
     )

@@ -1,14 +1,14 @@
-"""Single files to and from any fsspec URL; nothing in a name is taken for a pattern."""
+"""Single files to and from any fsspec URL; no character of a name is a pattern."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
+from pydoit_sc.files import replacing
 from pydoit_sc.sync.errors import SyncError
 
 
@@ -46,35 +46,16 @@ def exists(url: str, options: Mapping[str, Any]) -> bool:
 def put(path: str, url: str, options: Mapping[str, Any]) -> None:
     """Put a local file at `url`, whole or not at all."""
     with _filesystem(url, options) as (fs, remote):
-        if _is_local(url):
+        if url.startswith(("file://", "local://")):
             os.makedirs(os.path.dirname(remote), exist_ok=True)
-            _copy_over(path, remote)
-            return
-        fs.makedirs(remote.rpartition("/")[0], exist_ok=True)
-        fs.put_file(path, remote)
+            with replacing(remote) as aside:
+                shutil.copyfile(path, aside)
+        else:
+            fs.makedirs(remote.rpartition("/")[0], exist_ok=True)
+            fs.put_file(path, remote)
 
 
 def fetch(url: str, path: str, options: Mapping[str, Any]) -> None:
     """Fetch the file at `url` into a local one, which appears when it is whole."""
-    aside = f"{path}.{secrets.token_hex(4)}.part"
-    try:
-        with _filesystem(url, options) as (fs, remote):
-            fs.get_file(remote, aside)
-            os.replace(aside, path)
-    finally:
-        with suppress(OSError):
-            os.unlink(aside)
-
-
-def _is_local(url: str) -> bool:
-    return url.startswith(("file://", "local://"))
-
-
-def _copy_over(path: str, target: str) -> None:
-    aside = f"{target}.{secrets.token_hex(4)}.part"
-    try:
-        shutil.copyfile(path, aside)
-        os.replace(aside, target)
-    finally:
-        with suppress(OSError):
-            os.unlink(aside)
+    with _filesystem(url, options) as (fs, remote), replacing(path) as aside:
+        fs.get_file(remote, aside)

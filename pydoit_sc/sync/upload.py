@@ -6,19 +6,19 @@ import os
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.sync import remote
-from pydoit_sc.sync.archive import tree_digest, write_archive
+from pydoit_sc.sync.archive import write_archive
 from pydoit_sc.sync.errors import SyncError
+from pydoit_sc.sync.extract import archive_name
 
 #: Where a resource works if its recipe does not say.
 WORKING_DIRECTORY = "/home/jovyan/workspace"
-
-_ATTEMPTS = 3  # at a folder that changes while it is archived
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class FileSync:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class Archive:
     """An archive at a URL, and the absolute path that it is extracted to."""
 
     url: str
@@ -65,7 +65,7 @@ def staging_url(base_url: str, dest: str, digest: str | None = None) -> str:
     except ValueError as error:
         raise SyncError(f"`{base_url}`: {error}") from error
     folder = "/".join(part for part in (base, dest.strip("/")) if part)
-    return f"{folder}/data-{digest}.tar.gz" if digest else f"{folder}/data.tar.gz"
+    return f"{folder}/{archive_name(digest) if digest else 'data.tar.gz'}"
 
 
 def find(
@@ -73,18 +73,10 @@ def find(
     base_url: str,
     patterns: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
-) -> Staged | None:
+) -> Archive | None:
     """Return where a folder is staged as it is now, or None if it is not; raise SyncError."""
-    return _find(sync, base_url, list(patterns), options or {})[0]
-
-
-def _find(
-    sync: FileSync, base_url: str, patterns: list[str], options: Mapping[str, Any]
-) -> tuple[Staged | None, str]:
-    digest = tree_digest(sync.source, patterns)
-    url = staging_url(base_url, sync.dest, digest)
-    there = remote.exists(url, options)
-    return (Staged(url, sync.dest, uploaded=False) if there else None), digest
+    with _packed(sync, base_url, patterns) as (_, url):
+        return Archive(url, sync.dest, uploaded=False) if remote.exists(url, options or {}) else None
 
 
 def stage(
@@ -92,22 +84,23 @@ def stage(
     base_url: str,
     patterns: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
-) -> Staged:
+) -> Archive:
     """Archive a folder and put it below `base_url` under a name made from its content, unless it is there already.
 
     So a job under way keeps the files that it was given. `patterns` are those of a .gitignore; `options` are
     fsspec's. Raises SyncError.
     """
-    patterns, options = list(patterns), options or {}
-    there, digest = _find(sync, base_url, patterns, options)
-    if there is not None:
-        return there
+    with _packed(sync, base_url, patterns) as (path, url):
+        if remote.exists(url, options or {}):
+            return Archive(url, sync.dest, uploaded=False)
+        remote.put(path, url, options or {})
+        return Archive(url, sync.dest)
+
+
+@contextmanager
+def _packed(sync: FileSync, base_url: str, patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give a temporary archive of a folder, and the URL where it is to be staged."""
     with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
-        archive = os.path.join(folder, "data.tar.gz")
-        for _ in range(_ATTEMPTS):
-            before, digest = digest, write_archive(sync.source, archive, patterns)
-            if digest == before:
-                url = staging_url(base_url, sync.dest, digest)
-                remote.put(archive, url, options)
-                return Staged(url, sync.dest)
-    raise SyncError(f"{sync.source}: its files change while they are archived")
+        path = os.path.join(folder, "data.tar.gz")
+        digest = write_archive(sync.source, path, patterns)
+        yield path, staging_url(base_url, sync.dest, digest)

@@ -30,7 +30,7 @@ from pydoit_sc.saturn.job import (
 )
 from pydoit_sc.saturn.models import Recipe
 from pydoit_sc.submissions.choose import Wanted
-from pydoit_sc.sync.upload import Staged
+from pydoit_sc.sync.upload import Archive
 
 
 def saturn_tasks(project: Project) -> list[Task]:
@@ -63,8 +63,8 @@ class _Work:
         wishes = wishes_of(project.batch)
         self.choice, new = assemble(project.ledger, wanted, wishes, lambda _: None)
         self.submission: Submission = unless_changed(new)
-        self.staged: dict[int, Staged] = {}  # the user's folders
-        self._commands: Staged | None = None
+        self.staged: dict[int, Archive] = {}  # the user's folders
+        self._commands: Archive | None = None
         self._base_url = ""
 
     @property
@@ -73,13 +73,13 @@ class _Work:
             self._base_url = self.submission.base_url()
         return self._base_url
 
-    def folder(self, number: int) -> Staged:
+    def folder(self, number: int) -> Archive:
         """Return where one of the user's folders is staged; stage it if it is not."""
         if number not in self.staged:
             self.staged[number] = self.submission.stage(self.submission.syncs[number], self.base_url)
         return self.staged[number]
 
-    def commands(self) -> Staged:
+    def commands(self) -> Archive:
         """Return where the chunks are staged; stage them if they are not."""
         if self._commands is None:
             self._commands = self.submission.stage_commands(self.base_url)

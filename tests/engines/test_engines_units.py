@@ -26,6 +26,7 @@ from pydoit_sc.submissions.choose import Shape, Wanted, choose, earlier_runs, gr
 from pydoit_sc.submissions.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
 from pydoit_sc.sync.code import send_code, start_folder
 from pydoit_sc.sync.errors import SyncError
+from pydoit_sc.sync.extract import archive_name
 from pydoit_sc.sync.fetch import fetch_all
 from pydoit_sc.sync.upload import FileSync
 from pydoit_sc.worker import earlier
@@ -248,12 +249,12 @@ def test_workers_that_fetch_at_once(tmp_path: Path) -> None:
     from pydoit_sc.sync.upload import stage
 
     url = stage(FileSync(str(tmp_path / "code"), "/c"), f"file://{tmp_path}/staged").url
-    words = [sys.executable, "-m", "pydoit_sc.sync.fetch", str(tmp_path / "f" / "ID"), "{}", url, "c"]
+    words = [sys.executable, "-m", "pydoit_sc.sync", "fetch", str(tmp_path / "f" / "ID"), "{}", url, "c"]
     workers = [subprocess.Popen(words) for _ in range(6)]
     assert [worker.wait(60) for worker in workers] == [0] * 6
     assert os.listdir(tmp_path / "f") == ["ID"]
     with pytest.raises(SyncError, match="no such file"):
-        fetch_all(str(tmp_path / "g" / "ID"), [(f"file://{tmp_path}/none", ".")], {})
+        fetch_all(str(tmp_path / "g" / "ID"), [(f"file://{tmp_path}/{archive_name('0' * 64)}", ".")], {})
     assert os.listdir(tmp_path / "g") == []
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from pydoit_sc.sync.archive import tree_digest, write_archive
 from pydoit_sc.sync.errors import SyncError
-from pydoit_sc.sync.extract import extract
+from pydoit_sc.sync.extract import digest_in_name, digest_of, extract
 from pydoit_sc.sync.remote import fetch
-from pydoit_sc.sync.upload import FileSync, parse_sync, stage, staging_url
+from pydoit_sc.sync.upload import Archive, FileSync, find, parse_sync, stage, staging_url
 
 
 @pytest.mark.parametrize(
@@ -59,7 +56,7 @@ def test_where_archives_go() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["file", "memory"])
-def test_unchanged_folders_are_neither_archived_nor_sent(
+def test_unchanged_folders_are_not_sent_again(
     tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "so[ur]ce *"
@@ -67,39 +64,23 @@ def test_unchanged_folders_are_neither_archived_nor_sent(
     (source / "file").write_text("1")
     base = f"{scheme}://{tmp_path}/ba se[x]"
     sync = FileSync(str(source), "/opt/c*de?")
+    assert find(sync, base) is None
     first = stage(sync, base)
     assert (first.uploaded, first.dest) == (True, "/opt/c*de?")
     assert first.url.startswith(f"{base}/opt/c*de?/data-")
     with monkeypatch.context() as patched:
-        patched.delattr("pydoit_sc.sync.upload.write_archive")
-        assert stage(sync, base).uploaded is False
+        patched.delattr("pydoit_sc.sync.remote.put")
+        assert stage(sync, base) == find(sync, base) == Archive(first.url, first.dest, uploaded=False)
     (source / "file").write_text("2")
     second = stage(sync, base)
     assert (second.uploaded, second.url != first.url) == (True, True)
     for staged, content in ((first, "1"), (second, "2")):  # a job under way keeps what it was given
-        fetch(staged.url, str(tmp_path / "fetched"), {})
-        extract(str(tmp_path / "fetched"), str(tmp_path / "out"))
+        archive = str(tmp_path / staged.url.rpartition("/")[2])
+        fetch(staged.url, archive, {})
+        assert digest_of(archive) == digest_in_name(staged.url)
+        extract(archive, str(tmp_path / "out"))
         assert (tmp_path / "out" / "file").read_text() == content
     assert stage(sync, base, ["file"]).url not in (first.url, second.url)
-
-
-def test_a_folder_that_changes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "file").write_text("0")
-    edits = iter(range(1, 99))
-
-    def edited(*arguments: object) -> str:
-        (source / "file").write_text(str(next(edits)))
-        return write_archive(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("pydoit_sc.sync.upload.write_archive", edited)
-    with pytest.raises(SyncError, match="its files change"):
-        stage(FileSync(str(source), "/x"), str(tmp_path / "base"))
-    assert not (tmp_path / "base").exists()
-    edits = iter([1, 1])
-    staged = stage(FileSync(str(source), "/x"), str(tmp_path / "base"))
-    assert staged.url.endswith(f"{tree_digest(str(source))}.tar.gz")
 
 
 def test_an_upload_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,33 +94,6 @@ def test_an_upload_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(SyncError, match="No space left"):
         stage(FileSync(str(source), "/x"), f"file://{tmp_path}/base")
     assert os.listdir(tmp_path / "base" / "x") == []
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("nothing://x/y", "Protocol not known"),
-        ("memory://a/none", "no such file"),
-        ("a::memory://b", "chain"),
-    ],
-)
-def test_urls_that_cannot_be_fetched(tmp_path: Path, url: str, said: str) -> None:
-    with pytest.raises(SyncError, match=said):
-        fetch(url, str(tmp_path / "file"), {})
-    assert os.listdir(tmp_path) == []
-
-
-def test_download_as_a_program(tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "pydoit_sc.sync.download"]
-    (tmp_path / "a[b]").write_text("x")
-    subprocess.run([*program, f"local://{tmp_path}/a[b]", "-c"], cwd=tmp_path, check=True)
-    assert (tmp_path / "-c").read_text() == "x"
-    done = subprocess.run(
-        [*program, "local:///none", "x"], cwd=tmp_path, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, "local:///none: no such file\n")
-    done = subprocess.run([*program, "x"], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (3, "usage: python3 -m pydoit_sc.sync.download URL FILE\n")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import subprocess
@@ -15,24 +14,31 @@ import pytest
 
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.script import BEGIN, END, download_command, generated_block, set_block, with_block
-from pydoit_sc.sync.upload import FileSync, Staged, stage
+from pydoit_sc.sync.extract import archive_name
+from pydoit_sc.sync.upload import Archive, FileSync, stage
 
 from .recipes import SEED, job
 
-GOLDEN = textwrap.dedent("""\
+DIGESTS = [str(number) * 64 for number in range(3)]
+NAMES = [archive_name(digest) for digest in DIGESTS]
+
+GOLDEN = textwrap.dedent(f"""\
     ### BEGIN SATURN_CLIENT GENERATED CODE
     (
     pydoit_sc_tmp=$(mktemp -d) || exit 1
     trap 'rm -rf -- "$pydoit_sc_tmp"' EXIT
-    cp -- /shared/base/home/jovyan/workspace/sctest/data.tar.gz "$pydoit_sc_tmp/data.tar.gz" || exit 1
+    cp -- /shared/base/home/jovyan/workspace/sctest/{NAMES[0]} "$pydoit_sc_tmp/data.tar.gz" || exit 1
+    [ "$(sha256sum < "$pydoit_sc_tmp/data.tar.gz")" = "{DIGESTS[0]}  -" ] || {{ printf '%s\\n' 'file:///shared/base/home/jovyan/workspace/sctest/{NAMES[0]}: its content is not what its name says' >&2; exit 1; }}
     mkdir -p -- /home/jovyan/workspace/sctest/ || exit 1
     (cd -- /home/jovyan/workspace/sctest/ && tar -xzmf -) < "$pydoit_sc_tmp/data.tar.gz" || exit 1
-    saturnfs cp 'sfs://o/u/a b/data.tar.gz' "$pydoit_sc_tmp/data.tar.gz" || exit 1
+    saturnfs cp 'sfs://o/u/a b/{NAMES[1]}' "$pydoit_sc_tmp/data.tar.gz" || exit 1
+    [ "$(sha256sum < "$pydoit_sc_tmp/data.tar.gz")" = "{DIGESTS[1]}  -" ] || {{ printf '%s\\n' 'sfs://o/u/a b/{NAMES[1]}: its content is not what its name says' >&2; exit 1; }}
     mkdir -p -- '/tmp/a b/' || exit 1
     (cd -- '/tmp/a b/' && tar -xzmf -) < "$pydoit_sc_tmp/data.tar.gz" || exit 1
     sh -ec 'pip install '"'"'pydoit-sc[s3]'"'"'
     pip check' || exit 1
-    python3 -m pydoit_sc.sync.download abfs://x/data.tar.gz "$pydoit_sc_tmp/data.tar.gz" || exit 1
+    python3 -m pydoit_sc.sync download abfs://x/{NAMES[2]} "$pydoit_sc_tmp/data.tar.gz" || exit 1
+    [ "$(sha256sum < "$pydoit_sc_tmp/data.tar.gz")" = "{DIGESTS[2]}  -" ] || {{ printf '%s\\n' 'abfs://x/{NAMES[2]}: its content is not what its name says' >&2; exit 1; }}
     mkdir -p -- /abfs/ || exit 1
     (cd -- /abfs/ && tar -xzmf -) < "$pydoit_sc_tmp/data.tar.gz" || exit 1
     ) || exit 1
@@ -41,14 +47,14 @@ GOLDEN = textwrap.dedent("""\
 
 
 def test_golden() -> None:
-    staged = [
-        Staged(
-            "file:///shared/base/home/jovyan/workspace/sctest/data.tar.gz", "/home/jovyan/workspace/sctest"
+    archives = [
+        Archive(
+            f"file:///shared/base/home/jovyan/workspace/sctest/{NAMES[0]}", "/home/jovyan/workspace/sctest"
         ),
-        Staged("abfs://x/data.tar.gz", "/abfs"),
-        Staged("sfs://o/u/a b/data.tar.gz", "/tmp/a b"),
+        Archive(f"abfs://x/{NAMES[2]}", "/abfs"),
+        Archive(f"sfs://o/u/a b/{NAMES[1]}", "/tmp/a b"),
     ]
-    assert generated_block(staged, "pip install 'pydoit-sc[s3]'\npip check") == GOLDEN
+    assert generated_block(archives, "pip install 'pydoit-sc[s3]'\npip check") == GOLDEN
     assert generated_block([]) == f"{BEGIN}\n{END}\n"
 
 
@@ -58,9 +64,9 @@ def test_golden() -> None:
         ("file:///a?b#c.tar.gz", "cp -- '/a?b#c.tar.gz' "),
         ("s3://b/x.tar.gz", "aws s3 cp s3://b/x.tar.gz "),
         ("gs://b/x.tar.gz", "gcloud storage cp gs://b/x.tar.gz "),
-        ("gs://b/[x].tar.gz", "python3 -m pydoit_sc.sync.download 'gs://b/[x].tar.gz' "),
+        ("gs://b/[x].tar.gz", "python3 -m pydoit_sc.sync download 'gs://b/[x].tar.gz' "),
         ("sfs://b/x.tar.gz", "saturnfs cp sfs://b/x.tar.gz "),
-        ("memory://b/x.tar.gz", "python3 -m pydoit_sc.sync.download memory://b/x.tar.gz "),
+        ("memory://b/x.tar.gz", "python3 -m pydoit_sc.sync download memory://b/x.tar.gz "),
     ],
 )
 def test_downloads(url: str, begins: str) -> None:
@@ -72,7 +78,7 @@ def test_downloads(url: str, begins: str) -> None:
     ["", "a\n", "no newline", "\n\n  x\t \r\n", f"echo '{BEGIN}'\nx\necho {END} \n", f"{END}\n{BEGIN}\n"],
 )
 def test_the_users_lines_stay_as_they_are(own: str) -> None:
-    first, second = generated_block([Staged("file:///a", "/a")]), generated_block([Staged("file:///b", "/b")])
+    first, second = (generated_block([Archive(f"file:///{name}", "/a")]) for name in NAMES[:2])
     assert with_block(own, first) == first + own
     assert with_block(with_block(own, first), second) == second + own
     assert with_block(with_block(own, first), first) == first + own
@@ -103,7 +109,7 @@ def test_in_the_seeds_recipe() -> None:
 
 def test_markers_do_not_come_from_paths() -> None:
     with pytest.raises(RecipeError, match="marker"):
-        generated_block([Staged(f"file:///{END}", "/a")])
+        generated_block([Archive(f"file:///{END}/{NAMES[0]}", "/a")])
     with pytest.raises(RecipeError, match="marker"):
         generated_block([], f"echo\n{BEGIN}")
 
@@ -128,7 +134,7 @@ def run(script: str, tmp_path: Path, shell: Sequence[str] = ("sh",)) -> subproce
     return done
 
 
-def staged_folder(tmp_path: Path, name: str = "code") -> Staged:
+def staged_folder(tmp_path: Path, name: str = "code") -> Archive:
     source = tmp_path / "source" / name
     source.mkdir(parents=True, exist_ok=True)
     (source / "hello.txt").write_text(name)
@@ -162,18 +168,24 @@ def test_a_restart_brings_the_files_back_and_leaves_others(tmp_path: Path, shell
 def test_a_sync_that_fails_fails_the_start(
     tmp_path: Path, broken: str, shell: str, options: list[str]
 ) -> None:
-    staged = staged_folder(tmp_path)
+    archive = staged_folder(tmp_path)
     install = "false\ntrue" if broken == "install" else ""
     if broken == "download":
-        os.unlink(staged.url.removeprefix("file://"))
+        os.unlink(archive.url.removeprefix("file://"))
     if broken == "folder":
         (tmp_path / "machine").write_text("in the way")
     if broken == "archive":
-        Path(staged.url.removeprefix("file://")).write_bytes(gzip.compress(b"not a tar archive" * 100))
-    script = with_block("echo the user's line\n".replace("'", ""), generated_block([staged, staged], install))
+        with open(archive.url.removeprefix("file://"), "ab") as file:
+            file.write(b"x")  # which gzip and tar would take no notice of
+    script = with_block(
+        "echo the user's line\n".replace("'", ""), generated_block([archive, archive], install)
+    )
     done = run(script, tmp_path, [shell, *options])
     assert done.returncode == 1
     assert done.stdout == ""
+    if broken == "archive":
+        assert done.stderr == f"{archive.url}: its content is not what its name says\n"
+        assert not os.path.exists(archive.dest)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -187,14 +199,14 @@ def test_the_users_shell_is_left_as_it_was(tmp_path: Path, shell: str) -> None:
 
 def test_the_worker_may_come_with_the_files_and_fetch_the_rest(tmp_path: Path) -> None:
     plain, other = staged_folder(tmp_path, "plain"), staged_folder(tmp_path, "other")
-    local = Staged(other.url.replace("file://", "local://"), other.dest)
+    local = Archive(other.url.replace("file://", "local://"), other.dest)
     install = f"test -f {tmp_path}/machine/plain/hello.txt; test ! -e {tmp_path}/machine/other"
     done = run(generated_block([local, plain], install), tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "machine" / "other" / "hello.txt").read_text() == "other"
-    missing = Staged("local:///none/data.tar.gz", "/nowhere")
+    missing = Archive(f"local:///none/{NAMES[0]}", "/nowhere")
     done = run(generated_block([missing]), tmp_path)
-    assert (done.returncode, done.stderr) == (1, "local:///none/data.tar.gz: no such file\n")
+    assert (done.returncode, done.stderr) == (1, f"local:///none/{NAMES[0]}: no such file\n")
 
 
 def test_extracted_files_are_new(tmp_path: Path) -> None:
