@@ -1,0 +1,146 @@
+"""Execute a chunk: the worker, from what the store has of the chunk's runs to its exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pydoit_sc.chunks.chunk import Chunk
+from pydoit_sc.plan import Work, failure_budget
+from pydoit_sc.show.progress import Bar, Lasting, Progress, failure_line, make_bar
+from pydoit_sc.store import HeldError, Store, StoreError, open_store
+from pydoit_sc.worker import allotment
+from pydoit_sc.worker.earlier import NotCompletedError, after_earlier
+from pydoit_sc.worker.executor import Executor, Job, Limits, Result
+
+LOOK_AGAIN = 2.0  # seconds between two attempts to take a chunk that another worker holds
+
+
+def execute_chunk(
+    chunk: Chunk, nprocs: int | None = None, *, strict: bool = False, quiet: bool = False
+) -> int:
+    """Execute what is left of a chunk, show progress, and return the exit code of `batch`; raises StoreError.
+
+    `nprocs` replaces the chunk's. With `strict` the code is 1 if a run failed. While another worker holds the chunk,
+    in a store that allows only one, this one waits.
+    """
+    said = ""
+    while True:
+        store = open_store(chunk.remote_output_path, chunk.storage_options, durable=chunk.durable)
+        try:
+            return _execute(store, chunk, nprocs, strict=strict, quiet=quiet)
+        except NotCompletedError as error:
+            print(f"ERROR: {error}", file=sys.stderr)
+            return 2
+        except HeldError as error:
+            if str(error) != said:
+                said = str(error)
+                print(f"{said}; waiting for its end", file=sys.stderr, flush=True)
+            time.sleep(LOOK_AGAIN)
+
+
+def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
+    chunk = after_earlier(store, chunk)
+    todo = _left(store, chunk, chunk.works)
+    bar, progress = make_bar(Lasting(sys.stdout), quiet=quiet), Progress()
+    progress.begin(len(todo), len(chunk.works) - len(todo))
+    if not quiet:
+        bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
+    if not todo:
+        return 0
+    executor: Executor[Work] = Executor(store, _limits(chunk, nprocs), chunk.submission, chunk.id)
+    gained = _watch(executor, _jobs(store, chunk, todo, progress), bar, progress)
+    if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
+        _start_again(gained)
+    return _exit_code(executor, progress, strict=strict)
+
+
+def _left(store: Store, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
+    """Return those of a chunk's runs that are to be executed, with what the store has of them."""
+    records = store.scan(work.run.key for work in works)
+    known = (replace(work, known=records.get(work.run.key)) for work in works)
+    return [work for work in known if not chunk.completed(work.fingerprint, work.known)]
+
+
+def _limits(chunk: Chunk, nprocs: int | None) -> Limits:
+    """Return what bounds this worker: what the chunk says, and what a scheduler has given it; raises NoGpuError."""
+    count, gpus = allotment.slots(nprocs or chunk.nprocs)
+    budget = failure_budget(chunk.max_failures, len(chunk.works))
+    return Limits(count, budget, gpus, chunk.scratch, allotment.end_of_time())
+
+
+def _jobs(store: Store, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Job[Work]]:
+    """Yield the jobs of a chunk that is held now, less those that the worker before has completed meanwhile."""
+    left = _left(store, chunk, todo)
+    progress.begin(len(left), progress.skipped + len(todo) - len(left))
+    for work in left:
+        yield Job(work.run, work.output, work.fingerprint, work.known, work)
+
+
+def _watch(executor: Executor[Work], jobs: Iterator[Job[Work]], bar: Bar, progress: Progress) -> int:
+    """Execute, show progress, and return how many runs have an outcome that they cannot get a second time."""
+    gained = 0
+    try:
+        for result in executor.run(jobs):
+            gained += _is_gain(result, executor.submission)
+            progress.running = executor.running
+            if result.record is None:
+                continue  # neither completed nor failed: the worker's error, shown at the end
+            if result.record.code == 0:
+                progress.done += 1
+            else:
+                progress.failed += 1
+                bar.line(failure_line(result.job.tag.task, result.record.code, result.stderr_tail))
+            bar.update(progress)
+    except HeldError:
+        raise
+    except StoreError as error:
+        executor.error = str(error)
+    bar.close(progress)
+    return gained
+
+
+def _is_gain(result: Result[Work], submission: str) -> bool:
+    """Return whether a run has an outcome that it cannot get a second time: completed, or its submission's first."""
+    if result.record is None:
+        return False
+    known = result.job.known
+    return result.record.code == 0 or known is None or known.submission != submission
+
+
+def _start_again(gained: int) -> None:
+    """Let a scheduler that can do so start this worker again; not if nothing was gained, or it might never end."""
+    if not allotment.can_start_again():
+        return
+    if not gained:
+        print("no run has ended within this job's time, so it is not queued again", file=sys.stderr)
+        return
+    print("this job is to be queued again, for the runs that are left", file=sys.stderr, flush=True)
+    if not allotment.start_again():
+        print(
+            "Slurm refuses to queue it again: the runs that are left need another submission", file=sys.stderr
+        )
+
+
+def _exit_code(executor: Executor[Work], progress: Progress, *, strict: bool) -> int:
+    """Return the worker's exit code, and print why it ended early if it did."""
+    if executor.stopped_by:
+        name = signal.Signals(executor.stopped_by).name
+        print(f"stopped by {name}: what was executing is incomplete", file=sys.stderr)
+        return 128 + executor.stopped_by
+    if executor.error:
+        print(f"ERROR: {executor.error}", file=sys.stderr)
+        return 2
+    count = progress.to_execute - progress.finished
+    left = f"{count:,} run{'s are' if count > 1 else ' is'} left"
+    if executor.out_of_time:
+        print(f"{left}: the time of this machine is nearly over", file=sys.stderr)
+        return allotment.OUT_OF_TIME
+    if executor.failed_too_often and count:
+        failures = f"{executor.failures:,} failure{'s' * (executor.failures > 1)}"
+        print(f"{left}: stopped after {failures} (`max_failures`)", file=sys.stderr)
+        return 1
+    return int(strict and progress.failed > 0)
