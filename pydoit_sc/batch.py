@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
 
 #: The task group of a plain list of runs (`[[runs]]`, `runs_from`, a run list of the seed).
 PLAIN = "runs"
@@ -89,7 +91,7 @@ class Batch:
     scratch: str | None = None
     durable: bool = True
     storage_options: Mapping[str, Any] = field(default_factory=dict)
-    engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # [saturn], [slurm], [dask]
+    tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
 
     @property
     def folder(self) -> Path:
@@ -100,6 +102,11 @@ class Batch:
     def size(self) -> int:
         """The number of runs."""
         return sum(len(stage.runs) for stage in self.stages)
+
+    def table(self, name: str, kind: type[T]) -> T:
+        """Return the table of this name, or an empty one of its kind where the file has none."""
+        found = self.tables.get(name)
+        return found if isinstance(found, kind) else kind()
 
     def runs(self) -> Iterator[tuple[Stage, Run]]:
         """Yield every run with its stage, in the order of the file."""

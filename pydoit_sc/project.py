@@ -111,7 +111,7 @@ class Project:
 
     def has_task(self, word: str) -> bool:
         """Say whether a word means a task of Saturn Cloud's, tasks/saturn.py, rather than a run."""
-        return "saturn" in self.batch.engines and word.partition(":")[0] in ENGINE_TASKS
+        return "saturn" in self.batch.tables and word.partition(":")[0] in ENGINE_TASKS
 
     def unknown(self, word: str, commands: Collection[str] = ()) -> str:
         """Return the message for a word that names no run, with the nearest run or command of `commands`."""

@@ -1,26 +1,37 @@
-"""One axis of a matrix: from what the batchfile says to the list of its values."""
+"""The axes of a matrix: their tables, and the list of values that each one means."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from pydoit_sc.batchfile.errors import did_you_mean
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+
+from pydoit_sc.batchfile.errors import InvalidError, show
+from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
 from pydoit_sc.batchfile.read import failure, parse_csv, read_text
-from pydoit_sc.batchfile.schema import InvalidError, invalid, show, string
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.batchfile.values import SCALARS, FilePath, Row, Value
 from pydoit_sc.batchfile.windows import Length, count, parse_length, windows
 
 #: A matrix of more combinations is a mistake, and would fill the memory.
 MOST = 10_000_000
-
-_WINDOW_KEYS = ("from", "to", "every", "span")
-_KEYS = (*_WINDOW_KEYS, "range", "csv", "glob")
 
 
 @dataclass(frozen=True)
@@ -31,80 +42,135 @@ class Source:
     file: str  # as messages name it
 
 
-def read_axis(spec: object, source: Source) -> list[Value]:
-    """Return an axis' values, at least one; raise InvalidError, or BatchfileError about another file."""
-    if isinstance(spec, list):
-        return _listed(spec)
-    if not isinstance(spec, dict):
-        raise invalid("a list of values, or a table with `from`, `range`, `csv` or `glob`", spec)
-    unknown = [key for key in spec if key not in _KEYS]
-    if unknown:
-        raise InvalidError(*(((key,), f"unknown key{did_you_mean(key, _KEYS)}") for key in unknown))
-    kinds = [key for key in ("range", "csv", "glob") if key in spec]
-    if any(key in spec for key in _WINDOW_KEYS):
-        kinds.append("from")
-    if len(kinds) != 1:
-        raise invalid("one of `from`, `range`, `csv` and `glob`", spec)
-    return _READERS[kinds[0]](spec, source)
-
-
-def _listed(spec: list[Any]) -> list[Value]:
-    if not spec:
-        raise invalid("at least one value", spec)
-    wrong = [i for i, value in enumerate(spec) if not isinstance(value, SCALARS)]
-    if wrong:
-        expected = "expected a string, a number, true, false or a date"
-        raise InvalidError(*(((i,), f"{expected}, found {show(spec[i])}") for i in wrong))
-    return spec
-
-
 def _limit(values: int) -> None:
     if values > MOST:
-        raise InvalidError(((), f"a matrix has at most {MOST:,} combinations, this axis alone {values:,}"))
+        raise fault(f"a matrix has at most {MOST:,} combinations, this axis alone {values:,}")
     if values < 1:
-        raise InvalidError(((), "the axis has no values"))
+        raise fault("the axis has no values")
 
 
-def _range(spec: Mapping[str, Any], _: Source) -> list[Value]:
-    numbers = spec["range"]
-    if not isinstance(numbers, list) or len(numbers) not in (2, 3):
-        raise InvalidError((("range",), f"expected [start, stop, step], found {show(numbers)}"))
-    for i, number in enumerate(numbers):
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not -1e15 <= number <= 1e15:
-            raise InvalidError((("range", i), f"expected a number, found {show(number)}"))
-    start, stop, step = numbers if len(numbers) == 3 else (*numbers, 1)
-    if step == 0:
-        raise InvalidError((("range",), "the step is 0"))
-    if all(isinstance(number, int) for number in numbers):
-        _limit(max(0, -((start - stop) // step)))
-        return list(range(start, stop, step))
-    first, limit, width = (Decimal(repr(number)) for number in (start, stop, step))  # 0.3, not 3 × 0.1
-    size = int(((limit - first) / width).to_integral_value(ROUND_CEILING))
-    _limit(size)
-    return [float(first + i * width) for i in range(size)]
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e15 <= value <= 1e15:
+        raise expected("a number")
+    return value
 
 
-def _windows(spec: Mapping[str, Any], _: Source) -> list[Value]:
-    missing = [key for key in ("from", "to", "every") if key not in spec]
-    if missing:
-        raise InvalidError(((), f"windows need `from`, `to` and `every`; {missing[0]} is missing"))
-    start, stop = spec["from"], spec["to"]
-    for key in ("from", "to"):
-        if not isinstance(spec[key], date):
-            raise InvalidError(
-                ((key,), f"expected a date or a date-time without quotes, found {show(spec[key])}")
-            )
-    if _kind(start) != _kind(stop):
-        raise InvalidError((("to",), f"expected {_kind(start)} as in `from`, found {_kind(stop)}"))
-    every = _length(spec, "every", start)
-    span = _length(spec, "span", start) if "span" in spec else every
-    if stop < start:
-        raise InvalidError((("to",), f"{show(stop)} is before `from`, {show(start)}"))
-    _limit(count(start, stop, every))
+def _steps(value: object) -> object:
+    if not isinstance(value, list) or len(value) not in (2, 3):
+        raise expected("[start, stop, step]")
+    return tuple(value)
+
+
+def _step(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    if numbers[2:] == (0,):
+        raise fault("the step is 0")
+    return numbers
+
+
+def _instant(value: object) -> date:
+    if not isinstance(value, date):
+        raise expected("a date or a date-time without quotes")
+    return value
+
+
+def _length(value: object) -> Length:
     try:
-        return list(windows(start, stop, every, span))
-    except (OverflowError, ValueError):
-        raise InvalidError(((), "the windows go past the year 9999")) from None
+        return parse_length(value)
+    except (ValueError, OverflowError) as error:
+        raise expected(str(error)) from None
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, SCALARS):
+        raise expected("a string, a number, true, false or a date")
+    return value
+
+
+def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise fault("expected at least one value, found an empty list")
+    return values
+
+
+_DATE = {"type": "string", "description": "a TOML date or date-time, without quotes"}
+_LENGTH = {"type": "string", "examples": ["1 day", "3 months"]}
+_SCALAR = {"type": ["string", "number", "boolean"]}
+
+Instant = Annotated[date, Parsed(_instant, _DATE)]
+LengthOfTime = Annotated[Length, Parsed(_length, _LENGTH)]
+Number = Annotated[float, Parsed(_number, {"type": "number"})]
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(_steps), AfterValidator(_step)]
+Scalar = Annotated[Any, Parsed(_scalar, _SCALAR)]
+Listed = Annotated[tuple[Scalar, ...], list_of("a list of values"), AfterValidator(_not_empty)]
+
+
+class RangeAxis(Table):
+    """Numbers from a start to a stop, which is left out."""
+
+    range: Numbers = Field(description="`[start, stop]` or `[start, stop, step]`; `stop` is left out")
+
+    def _parts(self) -> tuple[Any, Any, Any]:
+        numbers: tuple[Any, ...] = self.range
+        start, stop, step = numbers if len(numbers) == 3 else (*numbers, 1)
+        if all(isinstance(number, int) for number in numbers):
+            return start, stop, step
+        return Decimal(repr(start)), Decimal(repr(stop)), Decimal(repr(step))  # 0.3, not 3 × 0.1
+
+    def _size(self) -> int:
+        start, stop, step = self._parts()
+        if isinstance(start, int):
+            return int(max(0, -((start - stop) // step)))
+        return int(((stop - start) / step).to_integral_value(ROUND_CEILING))
+
+    @model_validator(mode="after")
+    def _check(self) -> RangeAxis:
+        _limit(self._size())
+        return self
+
+    def values(self, _: Source) -> list[Value]:
+        """Return the numbers: integers if all three are."""
+        start, _stop, step = self._parts()
+        kind = int if isinstance(start, int) else float
+        return [kind(start + i * step) for i in range(self._size())]
+
+
+class WindowsAxis(Table):
+    """Windows of time: half-open spans that start at `from` and every `every` after it."""
+
+    from_: Instant = Field(alias="from", description="start of the first window, a TOML date or date-time")
+    to: Instant = Field(description="no window starts after this date or date-time")
+    every: LengthOfTime = Field(description='distance between two starts, such as `"1 month"`')
+    span: LengthOfTime | None = Field(default=None, description="length of a window; left out: `every`")
+
+    @field_validator("to")
+    @classmethod
+    def _check_to(cls, to: date, info: ValidationInfo) -> date:
+        start = info.data.get("from_")
+        if start is not None and _kind(start) != _kind(to):
+            raise fault(f"expected {_kind(start)} as in `from`, found {_kind(to)}")
+        if start is not None and to < start:
+            raise fault(f"{show(to)} is before `from`, {show(start)}")
+        return to
+
+    @field_validator("every", "span")
+    @classmethod
+    def _check_length(cls, length: Length | None, info: ValidationInfo) -> Length | None:
+        start = info.data.get("from_")
+        if length and length.fixed.seconds and start is not None and not isinstance(start, datetime):
+            raise expected("days, weeks, months or years; windows of hours and minutes need date-times")
+        return length
+
+    @model_validator(mode="after")
+    def _check(self) -> WindowsAxis:
+        _limit(count(self.from_, self.to, self.every))
+        return self
+
+    def values(self, _: Source) -> list[Value]:
+        """Return the windows."""
+        try:
+            return list(windows(self.from_, self.to, self.every, self.span or self.every))
+        except (OverflowError, ValueError):
+            raise InvalidError(((), "the windows go past the year 9999")) from None
 
 
 def _kind(value: date) -> str:
@@ -113,46 +179,148 @@ def _kind(value: date) -> str:
     return "a date-time" if value.tzinfo is None else "a date-time with an offset"
 
 
-def _length(spec: Mapping[str, Any], key: str, start: date) -> Length:
-    try:
-        length = parse_length(spec[key])
-    except (ValueError, OverflowError) as error:
-        raise InvalidError(((key,), f"expected {error}, found {show(spec[key])}")) from None
-    if length.fixed.seconds and not isinstance(start, datetime):
-        found = show(spec[key])
-        raise InvalidError(
-            ((key,), f"windows of dates have no hours and minutes; found {found}, give date-times")
-        )
-    return length
+class CsvAxis(Table):
+    """The rows of a CSV file with a header row."""
+
+    csv: Text = Field(description="a CSV file; one value for each of its rows, `{row.column}`")
+
+    def values(self, source: Source) -> list[Value]:
+        """Return the rows; raises BatchfileError about the file."""
+        name = os.path.expanduser(self.csv)
+        file = os.path.join(os.path.dirname(source.file), name)
+        rows = parse_csv(read_text(os.path.join(source.folder, name), file), file)
+        if not rows:
+            raise failure(file, "no rows below the header")
+        return [Row(cells) for cells in rows]
 
 
-def _csv(spec: Mapping[str, Any], source: Source) -> list[Value]:
-    name = _path(spec, "csv")
-    file = os.path.join(os.path.dirname(source.file), name)
-    rows = parse_csv(read_text(os.path.join(source.folder, name), file), file)
-    if not rows:
-        raise failure(file, "no rows below the header")
-    return [Row(cells) for cells in rows]
+class GlobAxis(Table):
+    """The files that match a pattern."""
+
+    glob: Text = Field(
+        description="a pattern of files, which counts from this file: `{path}`, `{path.stem}`, `{path.name}`"
+    )
+
+    def values(self, source: Source) -> list[Value]:
+        """Return the files in the order of their names; raises InvalidError if there is none."""
+        found = sorted(glob.glob(os.path.expanduser(self.glob), root_dir=source.folder, recursive=True))
+        if not found:
+            raise InvalidError((("glob",), f"no file matches {show(self.glob)} in {source.folder}"))
+        return [FilePath(path) for path in found]
 
 
-def _glob(spec: Mapping[str, Any], source: Source) -> list[Value]:
-    pattern = _path(spec, "glob")
-    found = sorted(glob.glob(pattern, root_dir=source.folder, recursive=True))
-    if not found:
-        raise InvalidError((("glob",), f"no file matches {show(pattern)} in {source.folder}"))
-    return [FilePath(path) for path in found]
+class _UnclearAxis(Table):
+    """A table that is no axis, or could be several; it is there for the message."""
+
+    from_: Any = Field(default=None, alias="from")
+    to: Any = None
+    every: Any = None
+    span: Any = None
+    range: Any = None
+    csv: Any = None
+    glob: Any = None
+
+    @model_validator(mode="after")
+    def _refuse(self) -> _UnclearAxis:
+        raise expected("one of `from`, `range`, `csv` and `glob`")
 
 
-def _path(spec: Mapping[str, Any], key: str) -> str:
-    try:
-        return os.path.expanduser(string(spec[key]))
-    except InvalidError as error:
-        raise InvalidError(*(((key,), message) for _, message in error.faults)) from None
-
-
-_READERS: dict[str, Callable[[Mapping[str, Any], Source], list[Value]]] = {
-    "range": _range,
-    "from": _windows,
-    "csv": _csv,
-    "glob": _glob,
+_KINDS = {
+    **dict.fromkeys(("from", "to", "every", "span"), "<windows>"),
+    "range": "<range>",
+    "csv": "<csv>",
+    "glob": "<glob>",
 }
+
+
+def _variant(spec: object) -> str | None:
+    """Return the tag of the table that an axis is; None where it is neither a list nor a table."""
+    if isinstance(spec, (list, tuple)):
+        return "<list>"
+    if not isinstance(spec, dict):
+        return None
+    kinds = {_KINDS.get(key, "") for key in spec}
+    return kinds.pop() if len(kinds) == 1 and "" not in kinds else "<unclear>"
+
+
+Axis = Annotated[
+    Annotated[Listed, Tag("<list>")]
+    | Annotated[WindowsAxis, Tag("<windows>")]
+    | Annotated[RangeAxis, Tag("<range>")]
+    | Annotated[CsvAxis, Tag("<csv>")]
+    | Annotated[GlobAxis, Tag("<glob>")]
+    | SkipJsonSchema[Annotated[_UnclearAxis, Tag("<unclear>")]],
+    Discriminator(
+        _variant,
+        custom_error_type="expected",
+        custom_error_message="expected a list of values, or a table with `from`, `range`, `csv` or `glob`",
+    ),
+]
+
+#: Where pydantic puts one of these tags into the place of a fault, the rest of it counts from this table.
+VARIANTS: Mapping[str, type[Table]] = {
+    "<list>": Table,
+    "<windows>": WindowsAxis,
+    "<range>": RangeAxis,
+    "<csv>": CsvAxis,
+    "<glob>": GlobAxis,
+    "<unclear>": _UnclearAxis,
+}
+
+
+def _placeholder(key: object) -> str:
+    if (
+        not isinstance(key, str)
+        or not key.replace("-", "_").isidentifier()
+        or not key.isascii()
+        or key[0] == "-"
+    ):
+        raise fault("a placeholder has letters, digits, `_` and `-`")
+    return key
+
+
+def _entry(value: object) -> object:
+    if isinstance(value, dict):
+        if not all(isinstance(cell, str) for cell in value.values()):
+            raise fault("expected the columns of a row, all strings")
+    elif not isinstance(value, SCALARS):
+        raise expected("one value")
+    return value
+
+
+def _with_keys(value: object) -> object:
+    if not isinstance(value, dict) or not value:
+        raise expected("a table with keys")
+    return value
+
+
+_ENTRY = {"anyOf": [_SCALAR, {"type": "object", "additionalProperties": {"type": "string"}}]}
+Placeholder = Annotated[str, Parsed(_placeholder, {"type": "string"})]
+Entry = Annotated[dict[Placeholder, Annotated[Any, Parsed(_entry, _ENTRY)]], BeforeValidator(_with_keys)]
+Entries = Annotated[tuple[Entry, ...], list_of("a list of tables")]
+
+
+class MatrixTable(Table):
+    """`[runs.NAME.matrix]`: the axes by their names, and changes to their product."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Axis] = Field(init=False)
+    variants: ClassVar[Mapping[str, type[Table]]] = VARIANTS
+
+    include: Entries = Field(
+        default=(), description="entries that add keys or combinations, as in a GitHub Actions matrix"
+    )
+    exclude: Entries = Field(
+        default=(), description="combinations to leave out, as in a GitHub Actions matrix"
+    )
+
+    @property
+    def axes(self) -> Mapping[str, Any]:
+        """The axes in their order: lists of values, and tables with `values`."""
+        return self.__pydantic_extra__
+
+
+def read_axis(axis: Any, source: Source) -> Sequence[Value]:
+    """Return an axis' values, at least one; raises InvalidError, or BatchfileError about another file."""
+    found: Sequence[Value] = axis if isinstance(axis, tuple) else axis.values(source)
+    return found

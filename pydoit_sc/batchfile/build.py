@@ -7,29 +7,27 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from pydoit_sc.batch import Batch, Settings, Stage
 from pydoit_sc.batchfile.axes import Source
-from pydoit_sc.batchfile.errors import BatchfileError
+from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.errors import BatchfileError, show
+from pydoit_sc.batchfile.fields import Nprocs, Text
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
-from pydoit_sc.batchfile.runlist import LISTED, RUN, RunReader, listed_items
-from pydoit_sc.batchfile.schema import (
-    BATCH,
-    ENGINES,
-    InvalidError,
-    check_table,
-    processes,
-    show,
-    string,
-)
-from pydoit_sc.batchfile.stages import merged, read_stages
+from pydoit_sc.batchfile.runlist import RunReader, listed_items
+from pydoit_sc.batchfile.stages import read_stages
+from pydoit_sc.batchfile.tables import BatchTable, ListedRun, RunTable, SyncTable, Table
 
-_OURS = ("batch", "runs")
-_TABLES = (*_OURS, *ENGINES)
+#: The entry points of engines; each names a class with the `table` that the engine reads.
+ENGINES = "pydoit_sc.engines"
+
 _OF_BATCH = ("nprocs", "scale", "batch_size", "max_failures", "scratch", "durable", "storage_options")
 
 
@@ -61,42 +59,49 @@ def build(path: str | os.PathLike[str], override: str | None) -> Batch:
 
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
     data = notes.document.data
-    for key, table in data.items():
-        if key not in _TABLES and key not in _engines_of_others():
-            notes.unknown((key,), "unknown table", key, _TABLES)
-        elif key != "runs" and not isinstance(table, dict):
-            notes.add((key,), f"expected a table, found {show(table)}")
-    batch = data.get("batch", {})
-    given = check_table(batch, BATCH, notes, ("batch",)) if isinstance(batch, dict) else {}
-    if override is None and isinstance(batch, dict) and "remote_output_path" not in batch:
+    given = data.get("batch", {})
+    batch = check(BatchTable, given, notes, ("batch",)) or BatchTable()
+    if override is None and isinstance(given, dict) and "remote_output_path" not in given:
         notes.add(("batch",), "no `remote_output_path`: where the outputs go, a URL or a path")
-    remote = _remote(given.get("remote_output_path"), ("batch",), source, notes, override)
-    settings = merged(Settings(), given)
+    remote = _remote(batch.remote_output_path, ("batch",), source, notes, override)
     return {
-        "name": given.get("name"),
+        "name": batch.name,
         "remote_output_path": remote,
-        "stages": _stages(data, settings, remote, source, notes),
-        "engines": _engines(data, notes),
-        **{key: given[key] for key in _OF_BATCH if key in given},
+        "stages": _stages(data, batch.over(Settings()), remote, source, notes),
+        "tables": _tables(data, notes),
+        **{key: getattr(batch, key) for key in _OF_BATCH},
     }
 
 
-def _engines(data: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    """Return the engines' tables; where their keys are not known here, the engine checks them."""
-    tables = {key: table for key, table in data.items() if key not in _OURS and isinstance(table, dict)}
-    for key, table in tables.items():
-        fields = ENGINES.get(key)
-        if fields is not None:
-            tables[key] = check_table(table, fields, notes, (key,))
+def _tables(data: Mapping[str, Any], notes: Notes) -> dict[str, Table]:
+    """Return the tables beside [batch] and [runs]: [sync] and those of engines."""
+    tables: dict[str, Table] = {}
+    for key in data.keys() - {"batch", "runs"}:
+        model = SyncTable if key == "sync" else _engine_table(key, notes)
+        table = check(model, data[key], notes, (key,)) if model else None
+        if table is not None:
+            tables[key] = table
     return tables
 
 
-@cache
-def _engines_of_others() -> frozenset[str]:
-    """Return the engines that other packages bring; to look for them takes milliseconds."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table that is not ours
+def _engine_table(engine: str, notes: Notes) -> type[Table] | None:
+    """Return the model of an engine's table, or None after noting why there is none."""
+    if engine not in _engines():
+        known = ("batch", "runs", "sync", *sorted(_engines()))
+        notes.unknown((engine,), "unknown table", engine, known)
+        return None
+    try:
+        table: type[Table] = _engines()[engine].load().table
+    except Exception as error:  # whatever its package raises when it is imported
+        notes.add((engine,), f"the engine cannot be used: {type(error).__name__}: {error}")
+        return None
+    return table
 
-    return frozenset(entry_points(group="pydoit_sc.engines").names)
+
+@cache
+def _engines() -> Mapping[str, EntryPoint]:
+    """Return the engines that are installed; to look for them takes milliseconds."""
+    return {point.name: point for point in entry_points(group=ENGINES)}
 
 
 def _stages(
@@ -112,7 +117,7 @@ def _stages(
     if isinstance(runs, dict):
         return read_stages(runs, settings, source, notes)
     if isinstance(runs, list):
-        return (RunReader(RUN, settings, notes, ("runs",), remote).read(runs, source.folder),)
+        return (RunReader(RunTable, settings, notes, ("runs",), remote).read(runs, source.folder),)
     if runs is None:
         notes.add((), "no runs: expected stages [runs.NAME], a list [[runs]], or `runs_from` in [batch]")
     else:
@@ -123,15 +128,15 @@ def _stages(
 def _runs_from(
     name: object, settings: Settings, remote: str | None, source: Source, notes: Notes
 ) -> tuple[Stage, ...]:
+    if not isinstance(name, str) or not name.strip():
+        return ()  # noted with the other keys of [batch]
+    path = os.path.join(source.folder, name)
+    file = os.path.join(os.path.dirname(source.file), name)
     try:
-        path = os.path.join(source.folder, string(name))
-        file = os.path.join(os.path.dirname(source.file), string(name))
         if os.path.isdir(path):
             notes.add(("batch", "runs_from"), f"expected a file, `{file}` is a folder")
             return ()
         document = read(path, file)
-    except InvalidError:
-        return ()  # noted with the other keys of [batch]
     except BatchfileError as error:
         notes.report.take(error)
         return ()
@@ -140,45 +145,45 @@ def _runs_from(
         return ()
     listed = Notes(notes.report, document)
     items, where = listed_items(listed)
-    return (RunReader(LISTED, settings, listed, where, remote).read(items, os.path.dirname(path)),)
+    return (RunReader(ListedRun, settings, listed, where, remote).read(items, os.path.dirname(path)),)
+
+
+class ListTable(Table):
+    """What is read of a run list beside its runs; `sc` and its users write more into it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    nprocs: Nprocs | None = None
+    remote_output_path: Text | None = None
 
 
 def _from_run_list(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
     data = notes.document.data
     items, where = listed_items(notes)
     top = data if isinstance(data, dict) else {}
-    made: dict[str, Any] = {}
-    if top.get("nprocs") is not None:
-        try:
-            made["nprocs"] = processes(top["nprocs"])
-        except InvalidError as error:
-            notes.add(("nprocs",), error.faults[0][1])
+    table = check(ListTable, top, notes) or ListTable()
     remote = None
     if override is not None or top.get("remote_output_path") is not None:
-        remote = _remote(top.get("remote_output_path"), (), source, notes, override)
+        remote = _remote(table.remote_output_path, (), source, notes, override)
     elif isinstance(data, (dict, list)):
         what = "the run list" if top else "a bare list of runs"
         notes.add(
             (),
             f"{what} has no `remote_output_path`; give one, or name this file in `runs_from` of a batchfile",
         )
-    stage = RunReader(LISTED, Settings(), notes, where, remote).read(items, source.folder)
-    return {"remote_output_path": remote, "stages": (stage,), **made}
+    stage = RunReader(ListedRun, Settings(), notes, where, remote).read(items, source.folder)
+    return {"remote_output_path": remote, "stages": (stage,), "nprocs": table.nprocs}
 
 
 def _remote(
-    value: object, where: tuple[str, ...], source: Source, notes: Notes, override: str | None
+    value: str | None, where: tuple[str, ...], source: Source, notes: Notes, override: str | None
 ) -> str | None:
     """Return where outputs go; a path from the command line counts from the current folder."""
-    where = (*where, "remote_output_path")
+    path, folder = (override, os.getcwd()) if override is not None else (value, source.folder)
+    if path is None:
+        return None  # which has been noted
     try:
-        if override is not None:
-            return absolute_url(string(override), os.getcwd())
-        if value is None:
-            return None  # which has been noted
-        return absolute_url(string(value), source.folder)
-    except InvalidError as error:
-        notes.add(where, error.faults[0][1])
+        return absolute_url(path, folder)
     except ValueError as error:
-        notes.add(where, str(error))
+        notes.add((*where, "remote_output_path"), str(error))
     return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 
 from pydoit_sc.errors import UserError, printable
 
-#: So many problems are told; the rest is counted.
+Where = tuple[str | int, ...]  # keys and positions from the top of a document
+
+#: How many problems are shown; the rest is counted.
 SHOWN = 20
 
 _LONGEST = 2000  # characters of a message: what was found may be a whole file
@@ -41,6 +45,35 @@ class BatchfileError(UserError):
         if self.more:
             lines.append(f"and {self.more:,} more")
         return "\n".join(lines)
+
+
+class InvalidError(Exception):
+    """A value is not what its key takes; each fault has its place below the key, and a message."""
+
+    def __init__(self, *faults: tuple[Where, str]) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+
+
+def show(value: object) -> str:
+    """Write a value that was found, shortly, as the file writes it.
+
+    >>> show("a" * 100)[:10], show(True), show({})
+    ('"aaaaaaaaa', 'true', 'an empty table')
+    """
+    if isinstance(value, str):
+        start = value[:60]
+        return json.dumps(start, ensure_ascii=not start.isprintable()) + ("…" if len(value) > 60 else "")
+    if isinstance(value, (bool, type(None))):
+        return {True: "true", False: "false", None: "nothing"}[value]
+    if isinstance(value, int) and abs(value) > 10**15:
+        return "a huge number"
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (dict, list)):
+        kind = "table" if isinstance(value, dict) else "list"
+        return f"a {kind}" if value else f"an empty {kind}"
+    return repr(value)[:60]
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydoit_sc.batchfile.axes import MOST, Source, read_axis
-from pydoit_sc.batchfile.errors import BatchfileError
-from pydoit_sc.batchfile.places import Where
+from pydoit_sc.batchfile.axes import MOST, MatrixTable, Source, read_axis
+from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.batchfile.schema import InvalidError, show
-from pydoit_sc.batchfile.values import SCALARS, Row, Value, label, same, text
+from pydoit_sc.batchfile.values import Row, Value, label, same, text
 
 NONE = -1  # the position of a value that a combination does not have
 
@@ -52,75 +50,50 @@ class Combinations:
         return names
 
 
-def expand(table: Mapping[str, Any], source: Source, notes: Notes, where: Where) -> Combinations | None:
+def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Combinations | None:
     """Return the combinations of a matrix, or None after noting what is wrong with it."""
     problems = notes.report.count
     axes = _axes(table, source, notes, where)
-    excluded = _entries(table, "exclude", notes, where)
-    included = _entries(table, "include", notes, where)
-    for i, entry in enumerate(excluded):
+    for i, entry in enumerate(table.exclude):
         for key in entry.keys() - axes.keys():
             notes.unknown((*where, "exclude", i, key), "unknown axis", key, axes)
     if notes.report.count > problems:
         return None
-    sizes = [len(values) for values in axes.values()]
-    total = math.prod(sizes) if sizes else 0
-    if total + len(included) > MOST:
-        notes.add(where, f"a matrix has at most {MOST:,} combinations, this one {total + len(included):,}")
+    total = math.prod(map(len, axes.values())) if axes else 0
+    if total + len(table.include) > MOST:
+        message = f"a matrix has at most {MOST:,} combinations, this one {total + len(table.include):,}"
+        notes.add(where, message)
         return None
     matrix = _Matrix(axes)
-    matrix.exclude(excluded)
-    for entry in included:
+    matrix.exclude(table.exclude)
+    for entry in table.include:
         matrix.include(entry)
     combinations = matrix.combinations()
     if not combinations.count:
-        empty = "`exclude` leaves no combination" if axes else "the matrix has no axes"
-        notes.add(where, empty)
+        notes.add(where, "`exclude` leaves no combination" if axes else "the matrix has no axes")
         return None
     return combinations
 
 
-def _axes(table: Mapping[str, Any], source: Source, notes: Notes, where: Where) -> dict[str, list[Value]]:
-    axes: dict[str, list[Value]] = {}
-    for key, spec in table.items():
-        if key in ("include", "exclude"):
-            continue
+def _axes(table: MatrixTable, source: Source, notes: Notes, where: Where) -> dict[str, Sequence[Value]]:
+    axes: dict[str, Sequence[Value]] = {}
+    for key, axis in table.axes.items():
         if not _KEY.fullmatch(key):
             notes.add((*where, key), "the name of an axis has letters, digits, `_` and `-`")
             continue
         try:
-            axes[key] = read_axis(spec, source)
+            axes[key] = read_axis(axis, source)
         except InvalidError as error:
-            for below, message in error.faults:
-                notes.add((*where, key, *below), message)
+            notes.invalid((*where, key), error)
         except BatchfileError as error:
             notes.report.take(error)
     return axes
 
 
-def _entries(table: Mapping[str, Any], key: str, notes: Notes, where: Where) -> list[dict[str, Any]]:
-    entries = table.get(key, [])
-    if not isinstance(entries, list):
-        notes.add((*where, key), f"expected a list of tables, found {show(entries)}")
-        return []
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not entry:
-            notes.add((*where, key, i), f"expected a table with keys, found {show(entry)}")
-            continue
-        for name, value in entry.items():
-            if not _KEY.fullmatch(name):
-                notes.add((*where, key, i, name), "a placeholder has letters, digits, `_` and `-`")
-            elif not isinstance(value, (*SCALARS, dict)):
-                notes.add((*where, key, i, name), f"expected one value, found {show(value)}")
-            elif isinstance(value, dict) and not all(isinstance(cell, str) for cell in value.values()):
-                notes.add((*where, key, i, name), "expected the columns of a row, all strings")
-    return [entry for entry in entries if isinstance(entry, dict)]
-
-
 class _Matrix:
     """Combinations while `exclude` and `include` change them."""
 
-    def __init__(self, axes: dict[str, list[Value]]) -> None:
+    def __init__(self, axes: Mapping[str, Sequence[Value]]) -> None:
         self.axes = tuple(axes)
         self.values = {key: list(values) for key, values in axes.items()}
         self.columns: dict[str, list[int]] = {}
@@ -144,7 +117,7 @@ class _Matrix:
             rows = [row for row in rows if column[row] in wanted]
         return list(rows)
 
-    def exclude(self, entries: list[dict[str, Any]]) -> None:
+    def exclude(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Drop the combinations that one of the entries matches."""
         dropped = {row for entry in entries for row in self._matching(entry)}
         if dropped:

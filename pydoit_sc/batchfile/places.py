@@ -11,12 +11,12 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydoit_sc.batchfile.errors import Where
 from pydoit_sc.batchfile.read import Document, csv_rows, json_lines, place
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-Where = tuple[str | int, ...]  # keys and positions from the top of a document
 Place = tuple[int | None, int | None]  # line and column, from 1
 
 JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"\s]+')

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, Problem, did_you_mean
-from pydoit_sc.batchfile.places import Place, Where, find
+from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, InvalidError, Problem, Where, did_you_mean
+from pydoit_sc.batchfile.places import Place, find
 from pydoit_sc.batchfile.read import Document
 
 _BARE = re.compile(r"[\w-]+")
@@ -72,6 +72,11 @@ class Notes:
     def add(self, where: Where, message: str, also: Where | None = None) -> None:
         """Note a problem with the value at `where`; `also` is a second place to quote."""
         self.report.add(self.document, where, message, also)
+
+    def invalid(self, where: Where, error: InvalidError) -> None:
+        """Note every fault of the value at `where`."""
+        for below, message in error.faults:
+            self.add((*where, *below), message)
 
     def unknown(self, where: Where, what: str, word: str, known: Iterable[str]) -> None:
         """Note a word that is none of the known ones, and which was perhaps meant, where anybody will read it."""

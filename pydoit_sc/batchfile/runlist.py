@@ -6,43 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydoit_sc.batch import PLAIN, Run, Settings, Stage
+from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.errors import Where, show
+from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name, nested, repeated
-from pydoit_sc.batchfile.places import Where
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.batchfile.schema import (
-    SETTINGS,
-    Checker,
-    InvalidError,
-    anything,
-    check_table,
-    command,
-    command_fault,
-    show,
-    string,
-    strings,
-)
-from pydoit_sc.batchfile.stages import merged
+from pydoit_sc.batchfile.tables import ListedRun, RunTable
 
-
-def _no_stage(_: object) -> object:
-    raise InvalidError(((), "makes no sense in a plain list of runs; write stages, [runs.NAME]"))
-
-
-#: The keys of a run in a batchfile, `[[runs]]`.
-RUN: dict[str, Checker] = {"cmd": command, "name": string, "file_dep": strings, **SETTINGS}
-
-#: The keys of a run in a run list; `sc` writes the last four.
-LISTED: dict[str, Checker] = {
-    **RUN,
-    "remote_output_path": string,
-    "local_results_dir": string,
-    "status_code": anything,
-    "status": anything,
-}
-
-_STAGE_ONLY: dict[str, Checker] = {"after": _no_stage, "matrix": _no_stage}
-_READ_HERE = frozenset(("cmd", "name", "remote_output_path", "local_results_dir", "status_code", "status"))
+#: The keys of a run that are its own: all others are settings, which many runs share.
+_OWN = {"cmd", "name", "remote_output_path", "local_results_dir", "status_code", "status"}
 _NOT_IN_CSV = ("env", "file_dep", "retry_on")
 
 
@@ -69,7 +42,7 @@ def listed_items(notes: Notes) -> tuple[list[Any], Where]:
 def _csv_items(notes: Notes) -> list[dict[str, Any]]:
     rows: list[dict[str, str]] = notes.document.data
     columns = rows[0].keys() if rows else ()
-    known = [key for key in LISTED if key not in _NOT_IN_CSV]
+    known = [key for key in ListedRun.model_fields if key not in _NOT_IN_CSV]
     unknown = [column for column in columns if column not in known]
     for column in unknown:
         notes.unknown((), f"unknown column `{column[:60]}`", column, known)
@@ -86,19 +59,38 @@ def _csv_item(row: dict[str, str]) -> dict[str, Any]:
     return item
 
 
+def _is_sound(own: Mapping[str, object]) -> bool:
+    """Return whether a run's own keys are sound, where that shows quickly; the model decides about the others."""
+    cmd, name = own.get("cmd"), own.get("name")
+    paths = (own.get("remote_output_path"), own.get("local_results_dir"))
+    return (
+        isinstance(cmd, str)
+        and command_fault(cmd) is None
+        and (name is None or check_name(name) is None)
+        and all(
+            path is None or (isinstance(path, str) and path.strip() and path.isprintable()) for path in paths
+        )
+    )
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except (
+        ValueError,
+        RecursionError,
+    ):  # an integer of thousands of digits, or lists in lists: no key takes them
+        return ""
+
+
 class RunReader:
-    """Reads the runs of one list. There may be a million: settings are checked once for all that give the same."""
+    """Reads the runs of one list. There may be a million: runs with the same settings share one value for them."""
 
     def __init__(
-        self,
-        fields: Mapping[str, Checker],
-        settings: Settings,
-        notes: Notes,
-        where: Where,
-        remote: str | None,
+        self, model: type[RunTable], settings: Settings, notes: Notes, where: Where, remote: str | None
     ) -> None:
-        self._fields = {**fields, **_STAGE_ONLY}
-        self._simple = _READ_HERE & fields.keys()
+        self._model = model
+        self._keys = model.model_fields.keys()
         self._settings = settings
         self._shared: dict[str, Settings] = {}
         self._notes = notes
@@ -110,64 +102,47 @@ class RunReader:
         """Return the stage of these runs; what is wrong is noted. Relative paths count from `folder`."""
         runs, positions = [], []
         for i, item in enumerate(items):
-            if not isinstance(item, dict):
-                self._notes.add((*self._where, i), f"expected a run (a table with `cmd`), found {show(item)}")
-            elif (run := self._run(i, item, folder)) is not None:
+            run = self._run(i, item, folder)
+            if run is not None:
                 runs.append(run)
                 positions.append(i)
         self._check_names([run.name for run in runs], positions)
         return Stage(PLAIN, runs, named=self._named)
 
-    def _run(self, i: int, item: Mapping[Any, Any], folder: str) -> Run | None:
-        problems = self._notes.report.count
-        settings = self._settings if item.keys() <= self._simple else self._own_settings(i, item)
-        cmd = item.get("cmd")
-        if not isinstance(cmd, str):
-            message = "no `cmd`" if cmd is None else f"expected a command (a string), found {show(cmd)}"
-            self._note(i, "cmd", message)
-        elif (fault := command_fault(cmd)) is not None:
-            self._note(i, "cmd", fault)
-        name = self._name(i, item, folder)
-        results = item.get("local_results_dir")
-        if results is not None and not isinstance(results, str):
-            self._note(i, "local_results_dir", f"expected a string, found {show(results)}")
-        if self._notes.report.count > problems:
+    def _run(self, i: int, item: object, folder: str) -> Run | None:
+        """Return a run; one that is plainly sound needs no model: there may be a million."""
+        if not isinstance(item, dict):
+            check(self._model, item, self._notes, (*self._where, i))
             return None
-        return Run(name, str(cmd), name, settings, results)
+        given = item
+        if None in item.values():  # `sc` writes null
+            given = {key: value for key, value in item.items() if value is not None}
+        own = given.keys() <= _OWN
+        rest = {} if own else {key: value for key, value in given.items() if key not in _OWN}
+        word = _repr(rest) if rest else ""
+        settings = self._shared.get(word) if rest else self._settings
+        if settings is None or not (given.keys() <= self._keys and _is_sound(given)):
+            table = check(self._model, given, self._notes, (*self._where, i))
+            if table is None:
+                return None
+            settings = table.over(self._settings)
+            if word:
+                settings = self._shared.setdefault(word, settings)
+        return self._made(i, given, settings, folder)
+
+    def _made(self, i: int, given: Mapping[str, str], settings: Settings, folder: str) -> Run:
+        name, path = given.get("name"), given.get("remote_output_path")
+        if path is not None:
+            name = self._name_of_path(i, path, name, folder)
+        elif name is None:
+            self._named = False
+            name = str(i)
+        return Run(name, given["cmd"], name, settings, given.get("local_results_dir"))
 
     def _note(self, i: int, key: str, message: str) -> None:
         self._notes.add((*self._where, i, key), message)
 
-    def _own_settings(self, i: int, item: Mapping[Any, Any]) -> Settings:
-        given = {key: value for key, value in item.items() if key not in self._simple and value is not None}
-        try:
-            word = repr(given)
-        except (
-            ValueError,
-            RecursionError,
-        ):  # an integer of thousands of digits, or lists in lists: no key takes them
-            word = ""
-        if word in self._shared:
-            return self._shared[word]
-        problems = self._notes.report.count
-        checked = check_table(given, self._fields, self._notes, (*self._where, i))
-        settings = merged(self._settings, checked)
-        if self._notes.report.count == problems:
-            self._shared[word] = settings
-        return settings
-
-    def _name(self, i: int, item: Mapping[Any, Any], folder: str) -> str:
-        name, path = item.get("name"), item.get("remote_output_path")
-        if path is not None and "remote_output_path" in self._simple:
-            return self._name_of_path(i, path, name, folder)
-        if name is None:
-            self._named = False
-            return str(i)
-        if (reason := check_name(name)) is not None:
-            self._note(i, "name", f"{reason}, found {show(name)}")
-        return str(name)
-
-    def _name_of_path(self, i: int, path: object, name: object, folder: str) -> str:
+    def _name_of_path(self, i: int, path: str, name: str | None, folder: str) -> str:
         """Return the name that a run has by its own output path, which lies below the batch's."""
         try:
             own = self._below(path, folder)
@@ -182,9 +157,7 @@ class RunReader:
             )
         return own
 
-    def _below(self, path: object, folder: str) -> str:
-        if not isinstance(path, str):
-            raise ValueError(f"expected a string, found {show(path)}")
+    def _below(self, path: str, folder: str) -> str:
         if self._remote is None:
             return path.strip("/").rpartition("/")[2]
         above = self._remote + "/"

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import Field
 
 from pydoit_sc.batch import Run, Settings, Stage
-from pydoit_sc.batchfile.axes import Source
-from pydoit_sc.batchfile.errors import SHOWN, nearest
+from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable, Source
+from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.errors import SHOWN, Where, nearest, show
+from pydoit_sc.batchfile.fields import Command, Text, Texts, command_fault
 from pydoit_sc.batchfile.matrix import Combinations, expand
 from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
-from pydoit_sc.batchfile.places import Where
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.batchfile.schema import SETTINGS, STAGE, check_table, command_fault, show
+from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.batchfile.template import parse, render
 
 
-def merged(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """Return `settings` with what a narrower table gives; its environment adds to the wider one's."""
-    changes = {key: given[key] for key in (*SETTINGS, "file_dep") if key in given}
-    if "env" in changes:
-        changes["env"] = {**settings.env, **changes["env"]}
-    return replace(settings, **changes) if changes else settings
+class StageTable(AttemptTable):
+    """`[runs.NAME]`: a stage."""
+
+    variants: ClassVar[Mapping[str, type[Table]]] = VARIANTS
+
+    cmd: Command = Field(description="the shell command; placeholders in a stage with a matrix")
+    name: Text | None = Field(
+        default=None,
+        description="names of the runs, unique in the stage; left out: made from the values of the axes",
+    )
+    file_dep: Texts = Field(default=(), description="files and patterns; an edit makes completed runs stale")
+    after: Texts = Field(default=(), description="stages that must be completed first")
+    matrix: MatrixTable | None = Field(
+        default=None, description="axes, whose product is the runs; left out: one run"
+    )
 
 
 def read_stages(table: Mapping[str, Any], batch: Settings, source: Source, notes: Notes) -> tuple[Stage, ...]:
@@ -36,42 +47,34 @@ def read_stages(table: Mapping[str, Any], batch: Settings, source: Source, notes
         if reason is not None:
             notes.add(where, reason)
         if not isinstance(content, dict):
-            hint = "; a plain list of runs is written [[runs]]" if name in STAGE else ""
+            known = name in StageTable.model_fields
+            hint = "; a plain list of runs is written [[runs]]" if known else ""
             notes.add(where, f"expected a stage (a table), found {show(content)}{hint}")
             continue
-        stage = _read_stage(name, content, batch, source, notes)
+        found = check(StageTable, content, notes, where)
+        stage = _stage(name, found, batch, source, notes) if found is not None else None
         if stage is not None:
             stages.append(stage)
     _check_after({name: content for name, content in table.items() if isinstance(content, dict)}, notes)
     return tuple(stages)
 
 
-def _read_stage(
-    name: str, content: Mapping[str, Any], batch: Settings, source: Source, notes: Notes
-) -> Stage | None:
+def _stage(name: str, table: StageTable, batch: Settings, source: Source, notes: Notes) -> Stage | None:
     where: Where = ("runs", name)
-    given = check_table(content, STAGE, notes, where)
-    if "cmd" not in content:
-        notes.add(where, "no `cmd`")
-    settings = merged(batch, given)
-    after = given.get("after", ())
-    if "matrix" not in content:
-        if "name" in content:
+    settings = table.over(batch)
+    if table.matrix is None:
+        if table.name is not None:
             notes.add((*where, "name"), "only a stage with a matrix names its runs; this one is its own run")
-        if "cmd" not in given:
-            return None
-        return Stage(name, (Run(name, given["cmd"], name, settings),), after, single=True)
-    if "matrix" not in given:
-        return None
-    combinations = expand(given["matrix"], source, notes, (*where, "matrix"))
+        return Stage(name, (Run(name, table.cmd, name, settings),), table.after, single=True)
+    combinations = expand(table.matrix, source, notes, (*where, "matrix"))
     if combinations is None:
         return None
-    cmds = _commands(given.get("cmd"), combinations, notes, where)
-    names = _names(given.get("name"), combinations, notes, where)
+    cmds = _commands(table.cmd, combinations, notes, where)
+    names = _names(table.name, combinations, notes, where)
     if cmds is None or names is None:
         return None
     runs = [Run(run, cmd, f"{name}/{run}", settings) for run, cmd in zip(names, cmds, strict=True)]
-    return Stage(name, runs, after)
+    return Stage(name, runs, table.after)
 
 
 def _rendered(
@@ -84,9 +87,9 @@ def _rendered(
         return None
 
 
-def _commands(cmd: str | None, combinations: Combinations, notes: Notes, where: Where) -> list[str] | None:
+def _commands(cmd: str, combinations: Combinations, notes: Notes, where: Where) -> list[str] | None:
     where = (*where, "cmd")
-    cmds = _rendered(cmd, combinations, notes, where, quote=True) if cmd is not None else None
+    cmds = _rendered(cmd, combinations, notes, where, quote=True)
     for row, written in enumerate(cmds or ()):
         if (fault := command_fault(written)) is not None:
             notes.add(where, f"{fault} (in the combination {combinations.describe(row)})")

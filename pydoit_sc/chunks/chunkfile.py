@@ -11,13 +11,24 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, PlainSerializer
 
 from pydoit_sc.batch import Batch, Settings, Share
-from pydoit_sc.batchfile import schema
+from pydoit_sc.batchfile.fields import (
+    Command,
+    Duration,
+    Environment,
+    ExitCodes,
+    MaxFailures,
+    Natural,
+    Nprocs,
+    Path,
+    Text,
+    Timeout,
+)
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.plan import Work
 
 #: The key of what we add to a chunk.
@@ -26,94 +37,62 @@ EXTRA = "pydoit_sc"
 _SECRET = re.compile(r"secret|password|passphrase|token|credential|key", re.IGNORECASE)
 
 
-def _by(check: schema.Checker, *ready: type | None) -> PlainValidator:
-    """Return a validator that accepts what a checker of batchfiles accepts, and values of the types that are `ready`."""
-    types = tuple(type(None) if kind is None else kind for kind in ready)
-
-    def validate(value: object) -> Any:
-        try:
-            return value if isinstance(value, types) else check(value)
-        except schema.InvalidError as error:
-            raise PydanticCustomError("invalid", "{message}", {"message": error.faults[0][1]}) from error
-
-    return PlainValidator(validate)
-
-
 def _failures_to_json(most: int | Share | None) -> int | str | None:
     return f"{100 * most.value:.9f} %" if isinstance(most, Share) else most
 
 
-def _codes_to_json(codes: frozenset[int] | None) -> list[int] | None:
-    return None if codes is None else sorted(codes)
-
-
-Line = Annotated[str, _by(schema.string)]
-
-
-class _Part(BaseModel):
-    """A part of a chunk's file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ScRun(_Part):
+class ScRun(Table):
     """A run as `sc batch` knows it."""
 
-    remote_output_path: Line = Field(description="the path or URL of the run's output")
-    cmd: Annotated[str, _by(schema.command)] = Field(description="the shell command")
-    local_results_dir: Line = Field(description="where `sc` lets the run write its results")
+    remote_output_path: Text = Field(description="the path or URL of the run's output")
+    cmd: Command = Field(description="the shell command")
+    local_results_dir: Text = Field(description="where `sc` lets the run write its results")
     status_code: int | None = Field(
         default=None, description="for `sc`: the run's status code when it was chosen"
     )
     status: str | None = Field(default=None, description="for `sc`: the run's status when it was chosen")
 
 
-class ExtraSettings(_Part):
+class ExtraSettings(Table):
     """How our worker executes the runs of one shape."""
 
-    env: Annotated[dict[str, str], _by(schema.environment)] = Field(description="environment variables")
-    timeout: Annotated[float | None, _by(schema.timeout, None)] = Field(description="seconds, per attempt")
-    grace: Annotated[float, _by(schema.duration)] = Field(description="seconds from SIGTERM to SIGKILL")
-    retries: Annotated[int, _by(schema.integer(0))] = Field(description="further attempts after a failure")
-    retry_on: Annotated[
-        frozenset[int] | None, _by(schema.exit_codes, None, frozenset), PlainSerializer(_codes_to_json)
-    ] = Field(description="only after these status codes; null: after every failure")
+    env: Environment = Field(description="environment variables")
+    timeout: Timeout | None = Field(description="seconds, per attempt")
+    grace: Duration = Field(description="seconds from SIGTERM to SIGKILL")
+    retries: Natural = Field(description="further attempts after a failure")
+    retry_on: ExitCodes | None = Field(description="only after these status codes; null: after every failure")
 
 
-class ExtraRun(_Part):
+class ExtraRun(Table):
     """What we add to a run."""
 
-    task: Line = Field(description="its doit task, `month:2012-01`")
-    fingerprint: Line = Field(description="what it depends on")
+    task: Text = Field(description="its doit task, `month:2012-01`")
+    fingerprint: Text = Field(description="what it depends on")
     settings: int = Field(ge=0, description="its position in `settings`")
 
 
-class Extra(_Part):
+class Extra(Table):
     """What we add to a chunk; `sc` ignores it."""
 
-    submission: Line = Field(description="the id of the submission")
+    submission: Text = Field(description="the id of the submission")
     always: bool = Field(default=False, description="completed runs are executed again, once")
-    after: list[Line] = Field(default=[], description="the stages that must be completed first")
-    max_failures: Annotated[
-        int | Share | None, _by(schema.failures, None, Share), PlainSerializer(_failures_to_json)
-    ] = Field(
+    after: list[Text] = Field(default=[], description="the stages that must be completed first")
+    max_failures: Annotated[MaxFailures | None, PlainSerializer(_failures_to_json)] = Field(
         default=None, description="after so many failures, or such a share of the runs, no further run starts"
     )
     durable: bool = Field(default=True, description="false: outcomes need not survive a power cut")
-    scratch: Annotated[str | None, _by(schema.absolute_path, None)] = Field(
-        default=None, description="where runs write before they are published"
-    )
+    scratch: Path | None = Field(default=None, description="where runs write before they are published")
     storage_options: dict[str, Any] = Field(default={}, description="fsspec's, without secrets")
     settings: list[ExtraSettings] = Field(description="the settings of the runs, each once")
     runs: dict[str, ExtraRun] = Field(description="by the run's output, `remote_output_path`")
 
 
-class ChunkFile(_Part):
+class ChunkFile(Table):
     """A chunk as a file: the seed's three keys, and what we add."""
 
     runs: list[ScRun] = Field(description="the runs")
-    remote_output_path: Line = Field(description="where the batch's outputs go")
-    nprocs: Annotated[int | str, _by(schema.processes)] = Field(description="runs at once")
+    remote_output_path: Text = Field(description="where the batch's outputs go")
+    nprocs: Nprocs = Field(description="runs at once")
     pydoit_sc: Extra | None = Field(default=None, description="what we add; missing in a chunk of `sc`")
 
     def text(self) -> str:
@@ -125,7 +104,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     batch: Batch,
     works: Sequence[Work],
     *,
-    nprocs: int | str,
+    nprocs: int | Literal["cores", "gpus"],
     submission: str,
     always: bool = False,
     after: Sequence[str] = (),
@@ -175,7 +154,7 @@ def _extra_settings(settings: Settings) -> ExtraSettings:
         timeout=settings.timeout,
         grace=settings.grace,
         retries=settings.retries,
-        retry_on=settings.retry_on,
+        retry_on=None if settings.retry_on is None else tuple(sorted(settings.retry_on)),
     )
 
 

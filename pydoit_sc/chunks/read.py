@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
 from pydoit_sc.batch import PLAIN, Run, Settings
 from pydoit_sc.batchfile import BatchfileError, Problem, check_name, load
+from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import nested, repeated
 from pydoit_sc.batchfile.read import Document, read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
-from pydoit_sc.batchfile.schema import show
 from pydoit_sc.chunks.chunk import Chunk
-from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
+from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra, ExtraSettings
 from pydoit_sc.fingerprint import NOTHING, digest_text
 from pydoit_sc.plan import Ledger, Work
 from pydoit_sc.store import read_url
@@ -98,13 +96,10 @@ class _Reader:
 
     def chunk(self) -> Chunk:
         """Return the chunk; raises BatchfileError."""
-        try:
-            file = ChunkFile.model_validate(self._document.data)
-        except ValidationError as error:
-            for fault in error.errors(include_url=False):
-                self._note(fault)
+        file = check(ChunkFile, self._document.data, self._notes)
+        if file is None:
             self._notes.report.check()
-            raise
+            raise AssertionError("a chunk that is not sound has a problem")
         try:
             root = absolute_url(file.remote_output_path, self._folder)
         except ValueError as error:
@@ -132,19 +127,6 @@ class _Reader:
             extra.scratch,
             extra.storage_options,
         )
-
-    def _note(self, fault: ErrorDetails) -> None:
-        where, kind, found = fault["loc"], fault["type"], show(fault["input"])
-        if kind == "missing":
-            message, where = f"no `{where[-1]}`", where[:-1]
-        elif kind == "extra_forbidden":
-            message = "unknown key"
-        elif kind == "invalid":
-            message = fault["msg"]
-        else:
-            message = f"{fault['msg'].replace('Input should be', 'expected')}, found {found}"
-        again = "; split again" if where[:1] == (EXTRA,) else ""
-        self._notes.add(where, f"{message}{again}")
 
     def _keys(self, file: ChunkFile, root: str) -> list[str]:
         """Return the runs' keys, which lie below the batch's `remote_output_path`; not inside one another."""
@@ -177,7 +159,7 @@ class _Reader:
         return output[len(root) + 1 :].rstrip("/")
 
     def _works(self, extra: Extra, file: ChunkFile, keys: list[str]) -> list[Work]:
-        settings = [Settings(**dict(item)) for item in extra.settings]
+        settings = [_settings(item) for item in extra.settings]
         works = []
         for run, key in zip(file.runs, keys, strict=True):
             ours = extra.runs.get(run.remote_output_path)
@@ -214,3 +196,8 @@ class _Reader:
             )
             for run, key in zip(file.runs, keys, strict=True)
         ]
+
+
+def _settings(item: ExtraSettings) -> Settings:
+    retry_on = None if item.retry_on is None else frozenset(item.retry_on)
+    return Settings(item.env, (), item.timeout, item.grace, item.retries, retry_on)

@@ -130,7 +130,7 @@ def _engine(project: Project, name: str) -> Engine:
     """Return the engine that is meant: the one that is named, or the one that the batchfile has a table for."""
     if name:
         return load_engine(name)
-    found = [engine for engine in engine_names() if engine in project.batch.engines]
+    found = [engine for engine in engine_names() if engine in project.batch.tables]
     if len(found) == 1:
         return load_engine(found[0])
     if found:

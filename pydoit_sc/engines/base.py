@@ -11,9 +11,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.errors import UserError
 
 
@@ -42,10 +43,6 @@ class Submission:
     folder: str  # a local folder of the submission's own, for the engine's files and logs
     setup: str  # lines of shell that fetch the code and go to its folder, by sync/fetch.py; "": nothing is to be fetched
     options: Sequence[str] = ()  # words of `pydoit-sc batch` that stand before the chunk
-
-    def table(self, engine: str) -> Mapping[str, Any]:
-        """Return an engine's table of the batchfile; empty where there is none."""
-        return self.batch.engines.get(engine, {})
 
     def chunk(self, number: int) -> str:
         """Return the URL of a chunk."""
@@ -90,6 +87,10 @@ class Engine(Protocol):
 
     name: str
     ordered: bool  # whether it starts a group when the one before has ended; else a submission has one group
+
+    @property
+    def table(self) -> type[Table]:
+        """The model of the engine's table in a batchfile, which has the engine's name."""
 
     def nprocs(self, batch: Batch) -> int | None:
         """Return how many runs a machine will execute at once, None if that shows only there: for the chunks' size."""

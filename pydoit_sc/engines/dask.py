@@ -22,11 +22,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile.schema import show
+from pydoit_sc.batchfile.errors import show
+from pydoit_sc.batchfile.fields import Anything, Positive, Text, table_of
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
 from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
 from pydoit_sc.engines.detach import detach
@@ -82,10 +86,24 @@ class Plan:
         return cls(**{**data, "tasks": [Task(**task) for task in data["tasks"]]})
 
 
+class DaskTable(Table):
+    """`[dask]`: either the `address` of a cluster that is there, or a `cluster` to start."""
+
+    address: Text | None = Field(default=None, description='of a scheduler, such as `"tcp://HOST:8786"`')
+    cluster: Text | None = Field(
+        default=None, description='cluster to start: `"local"`, `"ssh"` or the dotted name of a class'
+    )
+    options: Anything = Field(default_factory=dict, description="arguments of the `cluster`'s class")
+    resources: Annotated[dict[str, Positive], table_of("a table")] = Field(
+        default_factory=dict, description="resources that a Dask worker must have free for a chunk"
+    )
+
+
 class Dask:
     """Chunks as tasks of a Dask cluster."""
 
     name = "dask"
+    table = DaskTable
     ordered = True
 
     def nprocs(self, batch: Batch) -> int | None:
@@ -142,35 +160,33 @@ class Dask:
 
 def make_plan(submission: Submission) -> Plan:
     """Return what is submitted; raises EngineError where the table [dask] is not as it should be."""
-    table, where = submission.table("dask"), f"{submission.batch.path}: [dask]"
-    if ("address" in table) == ("cluster" in table):
+    table, where = submission.batch.table("dask", DaskTable), f"{submission.batch.path}: [dask]"
+    if (table.address is None) == (table.cluster is None):
         raise EngineError(
             f'{where}: expected either `address = "tcp://HOST:PORT"`, of a cluster that is there, or '
             '`cluster`, one to start ("local", "ssh" or the dotted name of a class), '
-            f"found {'both' if 'address' in table else 'neither'}"
+            f"found {'both' if table.address else 'neither'}"
         )
-    if "options" in table and "address" in table:
+    if table.options and table.address:
         raise EngineError(f"{where} options: these are arguments of a `cluster`; an `address` takes none")
-    cluster = table.get("cluster", "")
-    cluster = _SHORT.get(cluster, cluster)
+    cluster = _SHORT.get(table.cluster or "", table.cluster or "")
     if cluster and not _CLASS.fullmatch(cluster):
         raise EngineError(
             f'{where} cluster: expected "local", "ssh" or the dotted name of a class, such as '
             f"dask_jobqueue.PBSCluster, found {show(cluster)}"
         )
-    options = table.get("options", {})
     try:
-        json.dumps(options)
+        json.dumps(table.options)
     except TypeError as error:
         raise EngineError(f"{where} options: expected strings, numbers, lists and tables; {error}") from error
-    lanes = (submission.scale or 0) if "address" in table else 0
+    lanes = (submission.scale or 0) if table.address else 0
     return Plan(
         make_tasks(submission, lanes),
         submission.scale or 1,
-        address=table.get("address", ""),
+        address=table.address or "",
         cluster=cluster,
-        options=options,
-        resources=table.get("resources", {}),
+        options=table.options,
+        resources=table.resources,
     )
 
 

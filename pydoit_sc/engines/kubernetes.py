@@ -12,9 +12,24 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile.fields import (
+    Count,
+    DnsLabel,
+    DnsName,
+    Environment,
+    Parsed,
+    Text,
+    fault,
+    list_of,
+    matching,
+    table_of,
+)
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, JobState, State, Submission
 
 if TYPE_CHECKING:
@@ -28,23 +43,89 @@ MOST = 100_000  # chunks: Kubernetes lets a job with a limit for each index have
 #: Exit codes of a worker: it was told to stop; its chunk cannot be read.
 _STOPPED, _BAD_INPUT = 143, 3
 _MARGIN = 20  # seconds to publish, beyond the grace of the runs
+_LABEL = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9./_-]+")
+
+
+def _label_name(name: object) -> str:
+    prefix, _, label = str(name).rpartition("/")
+    if not _LABEL.fullmatch(label) or (prefix and not _PREFIX.fullmatch(prefix)):
+        raise fault("not the name of a label in Kubernetes")
+    return str(name)
+
+
+def _mount(path: object) -> str:
+    if not isinstance(path, str) or not os.path.isabs(path) or ":" in path or not path.isprintable():
+        raise fault("not an absolute path without `:`")
+    return path
+
+
+_TEXT = {"type": "string"}
+Label = Annotated[
+    str,
+    matching(
+        f"({_LABEL.pattern})?",
+        "a string of at most 63 letters, digits, `-`, `_` and `.`, as labels in Kubernetes are",
+    ),
+]
+Labels = Annotated[dict[Annotated[str, Parsed(_label_name, _TEXT)], Label], table_of("a table")]
+Volumes = Annotated[dict[Annotated[str, Parsed(_mount, _TEXT)], DnsName], table_of("a table")]
+Cores = Annotated[
+    str,
+    matching(
+        r"(?=.*[1-9])([0-9]+(\.[0-9]+)?|[0-9]+m)",
+        'a number of cores, or thousandths of one such as "500m"',
+        numbers=True,
+    ),
+]
+Memory = Annotated[
+    str,
+    matching(
+        r"(?=.*[1-9])[0-9]+(\.[0-9]+)?(k|[MGTP]|[KMGTP]i)?",
+        'an amount of memory such as "4Gi"',
+        numbers=True,
+    ),
+]
+
+
+class KubernetesTable(Table):
+    """`[kubernetes]`: the pods of the job."""
+
+    image: Text | None = Field(
+        default=None, description="image that has pydoit-sc and what the runs need; required"
+    )
+    namespace: DnsLabel | None = Field(default=None, description="namespace of the job; left out: kubectl's")
+    cpu: Cores | None = Field(default=None, description='cores of a pod, such as `4` or `"500m"`')
+    memory: Memory | None = Field(default=None, description='memory of a pod, such as `"4Gi"`')
+    gpus: Count | None = Field(default=None, description="GPUs of a pod, as `nvidia.com/gpu`")
+    service_account: DnsName | None = Field(default=None, description="service account of the pods")
+    secrets: Annotated[tuple[DnsName, ...], list_of("a list of strings")] = Field(
+        default=(), description="secrets whose keys become environment variables"
+    )
+    env: Environment = Field(default_factory=dict, description="environment variables of the workers")
+    labels: Labels = Field(default_factory=dict, description="further labels of the job and its pods")
+    node_selector: Labels = Field(default_factory=dict, description="labels that a node must have")
+    volumes: Volumes = Field(
+        default_factory=dict, description="persistent volume claims, each by the path where a pod sees it"
+    )
 
 
 class Kubernetes:
     """Chunks as pods of an Indexed Job."""
 
     name = "kubernetes"
+    table = KubernetesTable
     ordered = False
 
     def nprocs(self, batch: Batch) -> int | None:
         """Return what the batch says, or as many as a pod is given GPUs or whole cores."""
         if isinstance(batch.nprocs, int):
             return batch.nprocs
-        table = batch.engines.get("kubernetes", {})
+        table = batch.table("kubernetes", KubernetesTable)
         if batch.nprocs == "gpus":
-            return table.get("gpus")
-        return _cores(table["cpu"]) if "cpu" in table else None
+            return table.gpus
+        return _cores(table.cpu) if table.cpu else None
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
         """Return the manifest; raises EngineError where the batchfile does not say enough for one."""
@@ -93,11 +174,12 @@ class Kubernetes:
 
 def manifest(submission: Submission) -> dict[str, Any]:
     """Return the Job that executes a submission's chunks; raises EngineError."""
-    table, batch = submission.table("kubernetes"), submission.batch
+    batch = submission.batch
+    table = batch.table("kubernetes", KubernetesTable)
     where = f"{batch.path}: [kubernetes]"
-    if "image" not in table:
+    if table.image is None:
         raise EngineError(f"{where}: no `image`, one that has pydoit-sc and what the runs need")
-    if batch.nprocs == "gpus" and "gpus" not in table:
+    if batch.nprocs == "gpus" and table.gpus is None:
         raise EngineError(f'{where}: nprocs = "gpus", but there is no `gpus` here: how many a pod has')
     _check_store(batch, table, where)
     count = len(submission.texts)
@@ -107,10 +189,10 @@ def manifest(submission: Submission) -> dict[str, Any]:
             "a larger `batch_size` in [batch] makes fewer"
         )
     label = re.sub(r"[^a-z0-9]+", "-", batch.name.lower())[:24].strip("-") or "batch"
-    labels = {**table.get("labels", {}), NAME: "pydoit-sc", "pydoit-sc/submission": submission.id}
+    labels = {**table.labels, NAME: "pydoit-sc", "pydoit-sc/submission": submission.id}
     metadata: dict[str, Any] = {"name": f"{label}-{submission.id}".lower(), "labels": labels}
-    if "namespace" in table:
-        metadata["namespace"] = table["namespace"]
+    if table.namespace:
+        metadata["namespace"] = table.namespace
     metadata["annotations"] = {
         "pydoit-sc/batch": batch.name,
         "pydoit-sc/remote-output-path": batch.remote_output_path,
@@ -130,7 +212,7 @@ def manifest(submission: Submission) -> dict[str, Any]:
     }
 
 
-def _check_store(batch: Batch, table: Mapping[str, Any], where: str) -> None:
+def _check_store(batch: Batch, table: KubernetesTable, where: str) -> None:
     scheme, separator, path = batch.remote_output_path.partition("://")
     path = path if separator else scheme
     if (not separator or scheme in ("file", "local")) and not _is_seen(path, table):
@@ -140,9 +222,9 @@ def _check_store(batch: Batch, table: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _is_seen(path: str, table: Mapping[str, Any]) -> bool:
+def _is_seen(path: str, table: KubernetesTable) -> bool:
     """Say whether a path lies in a volume."""
-    return any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in table.get("volumes", {}))
+    return any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in table.volumes)
 
 
 def _failure_rules() -> list[dict[str, Any]]:
@@ -160,42 +242,48 @@ def _failure_rules() -> list[dict[str, Any]]:
     ]
 
 
-def _pod(submission: Submission, table: Mapping[str, Any]) -> dict[str, Any]:
+def _pod(submission: Submission, table: KubernetesTable) -> dict[str, Any]:
+    """Return what a pod is: one container, which executes one chunk."""
     grace = max((run.settings.grace for _, run in submission.batch.runs()), default=0.0)
-    spec: dict[str, Any] = {
+    account = {"serviceAccountName": table.service_account}
+    return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": math.ceil(grace) + _MARGIN,
+        **(account if table.service_account else {"automountServiceAccountToken": False}),
+        **_given(nodeSelector=dict(table.node_selector), volumes=_volumes(table)),
+        "containers": [{"name": "worker", "image": table.image, **_container(submission, table)}],
     }
-    if "service_account" in table:
-        spec["serviceAccountName"] = table["service_account"]
-    else:
-        spec["automountServiceAccountToken"] = False
-    if "node_selector" in table:
-        spec["nodeSelector"] = dict(table["node_selector"])
-    volumes = list(table.get("volumes", {}).items())
-    if volumes:
-        spec["volumes"] = [
-            {"name": f"volume-{n}", "persistentVolumeClaim": {"claimName": claim}}
-            for n, (_, claim) in enumerate(volumes)
-        ]
-    container = {"name": "worker", "image": table["image"], **_command(submission, table)}
-    if table.get("env"):
-        container["env"] = [{"name": name, "value": literal(value)} for name, value in table["env"].items()]
-    if table.get("secrets"):
-        container["envFrom"] = [{"secretRef": {"name": name}} for name in table["secrets"]]
-    amounts = {name: table[name] for name in ("cpu", "memory") if name in table}
-    if "gpus" in table:
-        amounts["nvidia.com/gpu"] = str(table["gpus"])
-    if amounts:
-        container["resources"] = {"requests": amounts, "limits": dict(amounts)}
-    if volumes:
-        container["volumeMounts"] = [
-            {"name": f"volume-{n}", "mountPath": path} for n, (path, _) in enumerate(volumes)
-        ]
-    return {**spec, "containers": [container]}
 
 
-def _command(submission: Submission, table: Mapping[str, Any]) -> dict[str, Any]:
+def _volumes(table: KubernetesTable) -> list[dict[str, Any]]:
+    return [
+        {"name": f"volume-{n}", "persistentVolumeClaim": {"claimName": claim}}
+        for n, claim in enumerate(table.volumes.values())
+    ]
+
+
+def _container(submission: Submission, table: KubernetesTable) -> dict[str, Any]:
+    amounts = _given(cpu=table.cpu, memory=table.memory)
+    if table.gpus:
+        amounts["nvidia.com/gpu"] = str(table.gpus)
+    mounts = [{"name": f"volume-{n}", "mountPath": path} for n, path in enumerate(table.volumes)]
+    return {
+        **_command(submission, table),
+        **_given(
+            env=[{"name": name, "value": literal(value)} for name, value in table.env.items()],
+            envFrom=[{"secretRef": {"name": name}} for name in table.secrets],
+            resources={"requests": amounts, "limits": dict(amounts)} if amounts else None,
+            volumeMounts=mounts,
+        ),
+    }
+
+
+def _given(**keys: Any) -> dict[str, Any]:
+    """Return the keys that have a value."""
+    return {key: value for key, value in keys.items() if value}
+
+
+def _command(submission: Submission, table: KubernetesTable) -> dict[str, Any]:
     """Return the program of a pod, and its words: Kubernetes puts the pod's index into the last one."""
     words = ["batch", *submission.options]
     args = [*map(literal, words), f"{literal(submission.chunks)}/$(JOB_COMPLETION_INDEX).json"]

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, JobState, State, Submission
 from pydoit_sc.engines.detach import detach
 from pydoit_sc.engines.supervisor import LOG, ORDERS, Orders
@@ -22,10 +23,15 @@ from pydoit_sc.worker.gpus import slots
 _TO_END = 2.0  # seconds to see a process that was told to end do so
 
 
+class LocalTable(Table):
+    """`[local]`: it has no keys; `scale` in [batch] is how many workers there are."""
+
+
 class Local:
     """Worker processes on this machine, `scale` at once."""
 
     name = "local"
+    table = LocalTable
     ordered = True
 
     def nprocs(self, batch: Batch) -> int | None:

@@ -27,6 +27,7 @@ from pydoit_sc.saturn.job import (
     wishes_of,
 )
 from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.saturn.table import SaturnTable
 
 RECIPE = "recipe.yaml"
 _TO_START = 60.0  # seconds in which a job that was started may still be called by its old status
@@ -36,6 +37,7 @@ class Saturn:
     """A job of Saturn Cloud."""
 
     name = "saturn"
+    table = SaturnTable
     ordered = False
     sends_code = True
 

@@ -15,8 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from string import Template
+from typing import Annotated
+
+from pydantic import Field
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile.fields import Count, Script, Text, Texts, matching
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
 from pydoit_sc.templates import read_template
 
@@ -35,6 +40,47 @@ _HELD = re.compile(
 )
 
 
+SlurmTime = Annotated[
+    str,
+    matching(
+        r"[1-9]\d*|\d+(:\d+){1,2}|\d+-\d+(:\d+){0,2}",
+        'minutes, or "hours:minutes:seconds" or "days-hours:minutes:seconds"',
+        numbers=True,
+    ),
+]
+Gpus = Annotated[
+    str,
+    matching(r"([A-Za-z][\w.-]*:)?[1-9]\d*", 'an integer of at least 1, or "kind:number"', numbers=True),
+]
+
+
+class SlurmTable(Table):
+    """`[slurm]`: what the jobs ask for; the names are those of sbatch's options."""
+
+    partition: Text | None = Field(default=None, description="`--partition`")
+    account: Text | None = Field(default=None, description="`--account`")
+    time: SlurmTime | None = Field(
+        default=None, description="`--time` of each job: minutes, or as sbatch takes it"
+    )
+    mem: Text | None = Field(default=None, description='`--mem` of each job, such as `"16G"`')
+    cpus_per_task: Count | None = Field(
+        default=None, description="cores of each job; left out: `nprocs`, if that is a number"
+    )
+    gpus_per_node: Gpus | None = Field(default=None, description='GPUs of each job: `2`, or `"a100:2"`')
+    constraint: Text | None = Field(default=None, description="`--constraint`")
+    qos: Text | None = Field(default=None, description="`--qos`")
+    job_name: Text | None = Field(
+        default=None, description="name of the jobs; left out: the name of the batch"
+    )
+    options: Texts = Field(default=(), description="further lines of `#SBATCH`")
+    setup: Script = Field(
+        default="", description="lines of shell before the worker starts, such as `module load`"
+    )
+    worker: Text | None = Field(
+        default=None, description="command of the worker; left out: this Python's pydoit-sc"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Array:
     """A job array: as many chunks as Slurm takes at once."""
@@ -48,17 +94,17 @@ class Slurm:
     """Job arrays of Slurm."""
 
     name = "slurm"
+    table = SlurmTable
     ordered = True
 
     def nprocs(self, batch: Batch) -> int | None:
         """Return what the batch says, or how many cores or GPUs [slurm] asks for."""
         if isinstance(batch.nprocs, int):
             return batch.nprocs
-        table = batch.engines.get("slurm", {})
+        table = batch.table("slurm", SlurmTable)
         if batch.nprocs == "gpus":
-            count = str(table.get("gpus_per_node", "")).rpartition(":")[2]
-            return int(count) if count else None
-        return table.get("cpus_per_task")
+            return int(table.gpus_per_node.rpartition(":")[2]) if table.gpus_per_node else None
+        return table.cpus_per_task
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
         """Return the job script."""
@@ -101,24 +147,25 @@ class Slurm:
 
 def job_script(submission: Submission, python: str) -> str:
     """Return the script of all of a submission's arrays; `python` is one that has this package on every node."""
-    table = submission.table("slurm")
+    table = submission.batch.table("slurm", SlurmTable)
     template = Template(read_template("slurm.sh"))
     setup = [
         f"pydoit_sc_python={shlex.quote(python)}",
-        table.get("setup", "").strip("\n"),
+        table.setup.strip("\n"),
         submission.start.rstrip("\n"),
     ]
     return template.substitute(
         directives="\n".join(f"#SBATCH {line}" for line in directives(submission)),
         setup="\n".join(line for line in setup if line),
-        worker=table.get("worker", '"$pydoit_sc_python" -m pydoit_sc'),
+        worker=table.worker or '"$pydoit_sc_python" -m pydoit_sc',
         words=shlex.join(["batch", *submission.options, submission.chunks]),
     )
 
 
 def directives(submission: Submission) -> Iterator[str]:
     """Yield what sbatch is told in the script's head; raises EngineError for what cannot stand there."""
-    batch, table = submission.batch, submission.table("slurm")
+    batch = submission.batch
+    table = batch.table("slurm", SlurmTable)
     logs = f"{submission.folder}/{LOGS}"
     if "\\" in logs or not logs.isprintable():
         raise EngineError(
@@ -130,12 +177,12 @@ def directives(submission: Submission) -> Iterator[str]:
         "open_mode": "append",  # a task that is started again adds to its log
         "signal": f"B:TERM@{warning_seconds(batch)}",
         **({"cpus_per_task": batch.nprocs} if isinstance(batch.nprocs, int) else {}),
-        **{name: table[name] for name in ("job_name", *_OPTIONS) if name in table},
+        **{name: value for name in ("job_name", *_OPTIONS) if (value := getattr(table, name)) is not None},
     }
     yield from (f"--{name.replace('_', '-')}={shlex.quote(str(value))}" for name, value in options.items())
     yield "--requeue"
-    for line in table.get("options", ()):
-        yield str(line).removeprefix("#SBATCH").strip()
+    for line in table.options:
+        yield line.removeprefix("#SBATCH").strip()
 
 
 def warning_seconds(batch: Batch) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydoit_sc.batch import Batch, Status
 from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.batchfile.tables import SyncTable
 from pydoit_sc.plan import Ledger
 from pydoit_sc.saturn import commands
 from pydoit_sc.saturn import recipe as recipes
@@ -25,6 +26,7 @@ from pydoit_sc.saturn.errors import NotFoundError, RecipeError, SaturnError
 from pydoit_sc.saturn.models import Recipe
 from pydoit_sc.saturn.script import set_block
 from pydoit_sc.saturn.settings import Settings
+from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.submissions.choose import (
     Choice,
     Item,
@@ -74,29 +76,30 @@ class Wishes:
 
 def wishes_of(batch: Batch, recipe: str | None = None) -> Wishes:
     """Return what a batchfile's `[saturn]` table asks for, with another recipe if one is given."""
-    table, common = batch.engines.get("saturn", {}), batch.engines.get("sync", {})
+    table, common = batch.table("saturn", SaturnTable), batch.table("sync", SyncTable)
     folder = str(batch.folder)
-    file = recipe or os.path.join(folder, table.get("recipe", ""))
-    if recipe is None and "recipe" not in table:
-        missing = "[saturn] has no `recipe`" if table else "there is no table [saturn] with a `recipe`"
+    file = recipe or os.path.join(folder, table.recipe or "")
+    if recipe is None and table.recipe is None:
+        there = "saturn" in batch.tables
+        missing = "[saturn] has no `recipe`" if there else "there is no table [saturn] with a `recipe`"
         raise SaturnError(f"{batch.path}: {missing}, the path of a job's recipe (`pydoit-sc get job NAME`)")
-    url, local = table.get("file_syncs_base_dir_url", common.get("to")), table.get("commands_directory")
-    if table and local is None:
+    url, local = table.file_syncs_base_dir_url or common.to, table.commands_directory
+    if "saturn" in batch.tables and local is None:
         local = posixpath.join(".pydoit_sc", "commands")
     return Wishes(
         file,
-        name=table.get("name"),
-        owner=table.get("owner"),
-        instance_type=table.get("instance_type"),
+        name=table.name,
+        owner=table.owner,
+        instance_type=table.instance_type,
         scale=batch.scale,
         batch_size=batch.batch_size,
-        syncs=tuple((text, folder) for text in (*common.get("dirs", ()), *table.get("sync", ()))),
-        exclude=(*common.get("exclude", ()), *table.get("exclude", ())),
+        syncs=tuple((text, folder) for text in (*common.dirs, *table.sync)),
+        exclude=(*common.exclude, *table.exclude),
         base_url=None if url is None else _url(url, folder),
         local=os.path.join(folder, local) if local else COMMANDS,
-        worker=table.get("worker", "pydoit-sc"),
-        worker_install=table.get("worker_install", ""),
-        start=table.get("start", False),
+        worker=table.worker,
+        worker_install=table.worker_install,
+        start=table.start,
     )
 
 

@@ -11,13 +11,15 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
-from pydoit_sc.batchfile.schema import Checker, InvalidError, script, show, string
+from pydoit_sc.batchfile.check import require
+from pydoit_sc.batchfile.errors import InvalidError, show
+from pydoit_sc.batchfile.fields import Script, Text
 from pydoit_sc.batchfile.yamlfile import ShallowLoader
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
@@ -48,8 +50,20 @@ _RULES = (
 #: Aliases may write a recipe out to so many values.
 _MOST_VALUES = 100_000
 
-#: What we read of `spec`, where it is there.
-_SPEC: dict[str, Checker] = {"start_script": script, "working_directory": string}
+
+class _Known(BaseModel):
+    """What is read of a recipe's keys; Saturn Cloud checks the others."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
+
+
+class _Top(_Known):
+    type: Text | None = None
+
+
+class _Spec(_Known):
+    start_script: Script | None = None
+    working_directory: Text | None = None
 
 
 class _Loader(ShallowLoader):
@@ -127,8 +141,8 @@ def loads(text: str, file: str = "the recipe") -> Recipe:
         raise RecipeError(
             f"{file}: a recipe needs `spec`; `pydoit-sc get job NAME > {file}` writes a whole one"
         )
-    _check(recipe, {"type": string}, "", file)
-    _check(recipe["spec"], _SPEC, "spec.", file)
+    _check(recipe, _Top, "", file)
+    _check(recipe["spec"], _Spec, "spec.", file)
     return recipe
 
 
@@ -168,13 +182,12 @@ def _not_json(recipe: Any) -> str | None:
     return None
 
 
-def _check(table: Recipe, checks: Mapping[str, Checker], where: str, file: str) -> None:
-    for key, check in checks.items():
-        if table.get(key) not in (None, ""):
-            try:
-                check(table[key])
-            except InvalidError as error:
-                raise RecipeError(f"{file}: {where}{key}: {error.faults[0][1]}") from None
+def _check(table: Recipe, model: type[_Known], where: str, file: str) -> None:
+    try:
+        require(model, {key: value for key, value in table.items() if value not in (None, "")})
+    except InvalidError as error:
+        (key, *_), message = error.faults[0]
+        raise RecipeError(f"{file}: {where}{key}: {message}") from None
 
 
 def read(path: str | os.PathLike[str]) -> Recipe:

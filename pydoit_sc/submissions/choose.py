@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydoit_sc.batch import Batch, Run, Stage, Status
 from pydoit_sc.chunks.chunkfile import EXTRA, chunk_text
@@ -122,7 +123,9 @@ def new_submission() -> str:
 class Shape:
     """How runs are put into chunks."""
 
-    nprocs: int | str  # runs at once on a machine; "cores" or "gpus": as many as the machine has
+    nprocs: (
+        int | Literal["cores", "gpus"]
+    )  # runs at once on a machine; "cores" or "gpus": as many as the machine has
     size: int  # runs in a chunk
     always: bool  # completed runs are executed again
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.chunks.chunkfile import without_secrets
@@ -42,7 +43,9 @@ def make_draft(engine: Engine, ledger: Ledger, choice: Choice, *, always: bool) 
     own_sync = getattr(engine, "sends_code", False)
     nprocs = engine.nprocs(batch)
     # Our worker gives each rank a GPU of its own; a machine of Saturn Cloud may have another worker.
-    said = "gpus" if batch.nprocs == "gpus" and not own_sync else nprocs or "cores"
+    said: int | Literal["cores", "gpus"] = (
+        "gpus" if batch.nprocs == "gpus" and not own_sync else nprocs or "cores"
+    )
     shape = Shape(said, batch.batch_size or (3 * nprocs if nprocs else _CHUNK), always)
     groups = group_texts(batch, choice, shape, id_)
     texts = [text for group in groups for text in group]

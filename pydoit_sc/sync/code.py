@@ -11,6 +11,7 @@ from typing import Any
 
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.batchfile.tables import SyncTable
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.upload import Archive, FileSync, inside, parse_sync, stage
 
@@ -20,11 +21,11 @@ def send_code(batch: Batch, submission: str, options: Mapping[str, Any], say: Ca
 
     `options` are what a worker is to read the store with. Raises SyncError.
     """
-    table = batch.engines.get("sync", {})
-    if not table.get("dirs"):
+    table = batch.table("sync", SyncTable)
+    if not table.dirs:
         return ""
     base = staging_place(batch)
-    syncs = [_sync(text, batch) for text in table["dirs"]]
+    syncs = [_sync(text, batch) for text in table.dirs]
     start = start_folder(syncs, str(batch.folder))
     patterns = [
         path
@@ -36,9 +37,7 @@ def send_code(batch: Batch, submission: str, options: Mapping[str, Any], say: Ca
     staged = []
     for sync in syncs:
         say(f"syncing {sync.source}")
-        sent = stage(
-            sync, base, [*patterns, *table.get("exclude", ())], batch.storage_options if same else {}
-        )
+        sent = stage(sync, base, [*patterns, *table.exclude], batch.storage_options if same else {})
         say(f"synced {sync.source} to {sent.url}" + ("" if sent.uploaded else ", which is there already"))
         staged.append(sent)
     return fetch_lines(staged, submission, start, options if same else {})
@@ -46,7 +45,7 @@ def send_code(batch: Batch, submission: str, options: Mapping[str, Any], say: Ca
 
 def staging_place(batch: Batch) -> str:
     """Return the URL below which archives are staged; raises SyncError."""
-    place = batch.engines.get("sync", {}).get("to")
+    place = batch.table("sync", SyncTable).to
     if place is None:
         return f"{batch.remote_output_path}/{OURS}/sync"
     try:

@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('durable = "no"', 'durable: expected true or false, found "no"'),
         ("storage_options = 1", "storage_options: expected a table, found 1"),
         ("nproc = 1", "nproc: unknown key; did you mean `nprocs`?"),
-        ('file_dep = ["x"]', "file_dep: unknown key; known are `name`, `remote_output_path`, `nprocs`, `scale`, `batch_size`, `env`, `timeout`, `grace`, `retries`, `retry_on`, `max_failures`, `scratch`, `durable`, `storage_options`, `runs_from`"),
+        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `storage_options`, `runs_from`"),
     ],
 )  # fmt: skip
 def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
@@ -238,7 +238,7 @@ def test_a_run_list_tells_its_places(problems: Problems, name: str) -> None:
         f"{name}:4:18: runs[2]: expected a run (a table with `cmd`), found 3",
         f"{name}:5:18: runs[3].name: a name is a string, found 3",
         f'{name}:5:37: runs[3].env.A: expected a string, found 1; write "1"',
-        f"{name}:6:5: runs[4].cmd: no `cmd`",
+        f"{name}:6:5: runs[4]: no `cmd`: the shell command",
         f"{name}:7:18: runs[5].local_results_dir: expected a string, found 1",
         (
             f"{name}:7:42: runs[5].timeout: expected a duration such as "
@@ -273,7 +273,7 @@ def test_columns_of_csv(problems: Problems) -> None:
     assert problems("cmd,tmeout,env\na,b,c\n", "a.csv", remote_output_path="/o") == [
         "a.csv: unknown column `tmeout`; did you mean `timeout`?",
         (
-            "a.csv: unknown column `env`; known are `cmd`, `name`, `timeout`, `grace`, `retries`, "
+            "a.csv: unknown column `env`; known are `timeout`, `grace`, `retries`, `cmd`, `name`, "
             "`remote_output_path`, `local_results_dir`, `status_code`, `status`"
         ),
     ]
@@ -350,7 +350,7 @@ def test_all_problems_at_once(problems: Problems, tmp_path: Path) -> None:
     assert problems('[batch]\nremote_output_path = 1\nnprocs = 0\nruns_from = "jobs.csv"\n[x]\n') == [
         "batchfile.toml:2:1: batch.remote_output_path: expected a string, found 1",
         'batchfile.toml:3:1: batch.nprocs: expected an integer of at least 1, "cores" or "gpus", found 0',
-        "batchfile.toml:5:1: x: unknown table; known are `batch`, `runs`, `local`, `saturn`, `slurm`, `dask`, `kubernetes`, `sync`",
+        "batchfile.toml:5:1: x: unknown table; known are `batch`, `runs`, `sync`, `dask`, `kubernetes`, `local`, `saturn`, `slurm`",
         'jobs.csv:2: [0].name: a name has no segment `..`, found ".."',
     ]
 

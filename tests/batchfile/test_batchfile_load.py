@@ -14,6 +14,7 @@ import pytest
 
 from pydoit_sc.batch import Batch, Share
 from pydoit_sc.batchfile import load
+from pydoit_sc.engines.slurm import SlurmTable
 
 Make = Callable[..., Batch]
 
@@ -62,7 +63,7 @@ def test_every_key_of_a_batchfile(make: Make, tmp_path: Path) -> None:
     assert (batch.nprocs, batch.scale, batch.batch_size) == (4, 2, 12)
     assert (batch.max_failures, batch.scratch, batch.durable) == (Share(0.05), "/local/disk", False)
     assert batch.storage_options == {"anon": True}
-    assert batch.engines == {"slurm": {"partition": "long"}}
+    assert batch.tables == {"slurm": SlurmTable(partition="long")}
     month, plot = batch.stages
     assert (month.name, month.after, month.single, month.named) == ("month", (), False, True)
     assert [(run.name, run.key) for run in month.runs][:2] == [

@@ -11,7 +11,8 @@ import pytest
 import tomli
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile.axes import Source
+from pydoit_sc.batchfile.axes import MatrixTable, Source
+from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.matrix import expand
 from pydoit_sc.batchfile.read import Document
 from pydoit_sc.batchfile.report import Notes, Report
@@ -252,12 +253,12 @@ def test_date_times_have_no_last_day(problems: Problems) -> None:
         ("a = { range = [0, 10000] }\nb = { range = [0, 1001] }", "a matrix has at most 10,000,000 combinations, this one 10,010,000"),
         ('a = { glob = "no/*.csv" }', "a.glob: no file matches \"no/*.csv\" in "),
         ('a = { glob = "" }', 'a.glob: expected a string that is not empty, found ""'),
-        ("a = { from = 2012-01-01, to = 2012-01-01 }", "a: windows need `from`, `to` and `every`; every is missing"),
+        ("a = { from = 2012-01-01, to = 2012-01-01 }", "a: no `every`: distance between two starts, such as `\"1 month\"`"),
         ('a = { from = "2012-01-01", to = 2012-01-02, every = "1 day" }', 'a.from: expected a date or a date-time without quotes, found "2012-01-01"'),
         ('a = { from = 2012-01-01, to = 2012-01-01T00:00:00, every = "1 day" }', "a.to: expected a date as in `from`, found a date-time"),
         ('a = { from = 2012-01-01T00:00:00Z, to = 2012-01-01T00:00:00, every = "1 day" }', "a.to: expected a date-time with an offset as in `from`, found a date-time"),
         ('a = { from = 2012-01-02, to = 2012-01-01, every = "1 day" }', "a.to: 2012-01-01 is before `from`, 2012-01-02"),
-        ('a = { from = 2012-01-01, to = 2012-01-02, every = "1 hour" }', 'a.every: windows of dates have no hours and minutes; found "1 hour", give date-times'),
+        ('a = { from = 2012-01-01, to = 2012-01-02, every = "1 hour" }', 'a.every: expected days, weeks, months or years; windows of hours and minutes need date-times, found "1 hour"'),
         ('a = { from = 2012-01-01, to = 2012-01-02, every = "0 days" }', 'a.every: expected a length such as "1 day"'),
         ('a = { from = 2012-01-01, to = 2012-01-02, every = "1m" }', 'a.every: expected a length such as "1 day"'),
         ('a = { from = 2012-01-01, to = 2012-01-02, every = "1 day", span = 2 }', 'a.span: expected a length such as "1 day"'),
@@ -304,7 +305,9 @@ def combinations(text: str, tmp_path: Path) -> list[str]:
     table = tomli.loads(text)
     report = Report()
     notes = Notes(report, Document("f", "toml", text, table))
-    found = expand(table, Source(str(tmp_path), "f"), notes, ())
+    matrix = check(MatrixTable, table, notes)
+    assert matrix is not None
+    found = expand(matrix, Source(str(tmp_path), "f"), notes, ())
     report.check()
     assert found is not None
     return [found.describe(row) for row in range(found.count)]

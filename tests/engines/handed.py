@@ -15,15 +15,17 @@ from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.batchfile import load
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.engines.base import Engine, Group, State, Submission
+from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger, Work, in_order
 from pydoit_sc.submissions.choose import new_submission
 
 PATIENCE = 60.0  # seconds until a test gives up
 
 
-def submission_of(batch: Batch, engine: str, table: Mapping[str, Any], **changes: Any) -> Submission:
+def submission_of(batch: Batch, engine: str, table: Any, **changes: Any) -> Submission:
     """Put all runs of a batch into chunks in its store, a group for each stage, and return their submission."""
-    batch = replace(batch, engines={engine: table})
+    kind = load_engine(engine).table
+    batch = replace(batch, tables={engine: table if isinstance(table, kind) else kind(**table)})
     id_ = new_submission()
     scheme, _, path = batch.remote_output_path.partition("://")
     root = Path(path) if scheme == "file" else batch.folder / "elsewhere"

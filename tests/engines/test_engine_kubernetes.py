@@ -20,7 +20,15 @@ import yaml
 
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines.base import EngineError, State, Submission
-from pydoit_sc.engines.kubernetes import FILE, Kubernetes, literal, manifest, state_of, to_yaml
+from pydoit_sc.engines.kubernetes import (
+    FILE,
+    Kubernetes,
+    KubernetesTable,
+    literal,
+    manifest,
+    state_of,
+    to_yaml,
+)
 from tests.engines.handed import Yard, submission_of
 
 GOLDEN = Path(__file__).parent / "kubernetes_job.yaml"
@@ -112,7 +120,7 @@ def submission_in(yard: Yard, text: str, **changes: Any) -> Submission:
     (yard.folder / "batchfile.toml").write_text(text)
     batch = load(yard.folder / "batchfile.toml")
     here = replace(batch, remote_output_path=f"file://{yard.folder}/out")
-    made = submission_of(here, "kubernetes", batch.engines.get("kubernetes", {}), **changes)
+    made = submission_of(here, "kubernetes", batch.table("kubernetes", KubernetesTable), **changes)
     id_ = "20240102-030405-abcdef"
     chunks = f"{batch.remote_output_path}/.pydoit_sc/submissions/{id_}"
     return replace(made, id=id_, batch=batch, chunks=chunks)
@@ -360,7 +368,8 @@ def test_how_many_runs_a_pod_executes_at_once(yard: Yard, nprocs: str, expected:
     assert yard.engine.nprocs(batch) == expected
     if expected == 4:
         for cpu, cores in (("500m", 1), ("2500m", 2), ("3.7", 3)):
-            assert yard.engine.nprocs(replace(batch, engines={"kubernetes": {"cpu": cpu}})) == cores
+            tables = {"kubernetes": KubernetesTable(cpu=cpu)}
+            assert yard.engine.nprocs(replace(batch, tables=tables)) == cores
 
 
 def test_hostile_names(yard: Yard) -> None:

@@ -34,5 +34,5 @@ def test_the_batchfiles_of_the_documents(tmp_path: Path, engine: str, count: int
             (folder / file).touch()
         (folder / "batchfile.toml").write_text(block if "[batch]" in block else HEAD + block)
         batch = load(folder / "batchfile.toml")
-        submission = submission_of(batch, name, batch.engines[name])
+        submission = submission_of(batch, name, batch.tables[name])
         assert load_engine(name).prepare(submission)

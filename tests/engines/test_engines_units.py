@@ -65,6 +65,20 @@ def _stages(folder: Path) -> Ledger:
     return Ledger(load(folder / "batchfile.toml"), {})
 
 
+OTHER = """
+from pydantic import Field
+from pydoit_sc.batchfile.fields import Count
+from pydoit_sc.batchfile.tables import Table
+
+class OtherTable(Table):
+    y: Count | None = Field(default=None, description="a number")
+
+class Other:
+    name = "other"
+    table = OtherTable
+"""
+
+
 def test_our_own_engines() -> None:
     assert {"local", "slurm", "saturn", "dask", "kubernetes"} <= set(engine_names())
     for name in ("local", "slurm", "saturn"):
@@ -85,15 +99,22 @@ def test_an_engine_of_another_package(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(BatchfileError, match="other: unknown table"):
         load(tmp_path / "b.toml")
     monkeypatch.syspath_prepend(tmp_path)
-    build._engines_of_others.cache_clear()
-    assert load(tmp_path / "b.toml").engines == {"other": {"x": 1}}
+    build._engines.cache_clear()
+    with pytest.raises(
+        BatchfileError, match=r"b\.toml:5:1: other: the engine cannot be used: ModuleNotFoundError"
+    ):
+        load(tmp_path / "b.toml")
     with pytest.raises(
         EngineError, match=r"`other`: other_engine:Other of other cannot be used: ModuleNotFoundError"
     ):
         load_engine("other")
-    (tmp_path / "other_engine.py").write_text("class Other:\n    name = 'other'\n")
+    (tmp_path / "other_engine.py").write_text(OTHER)
     assert load_engine("other").name == "other"
-    build._engines_of_others.cache_clear()
+    with pytest.raises(BatchfileError, match=r"b\.toml:6:1: other\.x: unknown key; known are `y`"):
+        load(tmp_path / "b.toml")
+    (tmp_path / "b.toml").write_text((tmp_path / "b.toml").read_text().replace("x = 1", "y = 1"))
+    assert load(tmp_path / "b.toml").tables["other"].y == 1  # type: ignore[attr-defined]
+    build._engines.cache_clear()
 
 
 def test_groups_of_chunks(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from random import Random
 
 from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.batchfile import BatchfileError, axes, load, matrix, template
+from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name
-from pydoit_sc.batchfile.schema import command_fault
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.errors import UserError
@@ -143,7 +143,7 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
         if (reason := check_name(item.run.key)) is not None:
             raise ViolationError(f"the key {item.run.key!a}: {reason}")
         _check_run(item.run)
-    if "saturn" in batch.engines:
+    if "saturn" in batch.tables:
         job.described(job.wishes_of(batch), str)
     items = choose(ledger, Wanted(completed=True, failures=True, at_most=300)).items
     shape = Shape(nprocs=2, size=100, always=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.batchfile.schema import SATURN
 from pydoit_sc.saturn import recipe as recipe_files
+from pydoit_sc.saturn.table import SaturnTable
 
 from . import recipes
 from .conftest import Cli
@@ -258,4 +258,4 @@ def test_the_page_lists_every_key() -> None:
     named = {
         word for line in page.splitlines() if line.startswith("| `") for word in re.findall("`(\\w+)`", line)
     }
-    assert set(SATURN) <= named
+    assert set(SaturnTable.model_fields) <= named

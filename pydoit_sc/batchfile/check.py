@@ -1,0 +1,108 @@
+"""Check tables against their models, and put the faults that pydantic finds into our words and places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pydoit_sc.batchfile.errors import InvalidError, Where, show
+from pydoit_sc.batchfile.report import Notes
+from pydoit_sc.batchfile.tables import Table
+
+M = TypeVar("M", bound=BaseModel)
+
+_KEY = "[key]"  # ends pydantic's place of a key of a table
+
+
+def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | None:
+    """Return the table if it is sound, or None after noting every fault of it."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for fault in _faults(error, model):
+            if fault.known:
+                notes.unknown((*where, *fault.where), "unknown key", fault.word, fault.known)
+            else:
+                notes.add((*where, *fault.where), fault.message)
+        return None
+
+
+def require(model: type[M], data: object) -> M:
+    """Return the table if it is sound; raises InvalidError with every fault of it."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidError(*((fault.where, fault.message) for fault in _faults(error, model))) from None
+
+
+class _Fault:
+    """A fault of a table; where it is an unknown key, `known` are the keys that there are."""
+
+    def __init__(self, where: Where, message: str, word: str = "", known: Any = ()) -> None:
+        self.where, self.message, self.word, self.known = where, message, word, known
+
+
+def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Fault]:
+    for found in error.errors(include_url=False):
+        loc, kind, value = found["loc"], found["type"], found["input"]
+        table = _table_at(model, loc)
+        where = tuple(part for part in loc if part != _KEY and part not in _variants(model))
+        if kind == "missing":
+            yield _Fault(where[:-1], _missing(table, str(where[-1])))
+        elif kind == "invalid_key":
+            yield _Fault(where, f"expected a key (a string), found {show(where[-1])}")
+        elif kind == "extra_forbidden":
+            yield _unknown(table, where)
+        elif kind in ("model_type", "model_attributes_type", "dict_type"):
+            what = getattr(table, "what", "a table")
+            yield _Fault(where, f"expected {what}, found {show(value)}")
+        elif kind in ("fault", "union_tag_invalid", "union_tag_not_found"):
+            yield _Fault(where, found["msg"])
+        elif kind == "less_than_equal":
+            yield _Fault(where, f"expected an integer of at most {found['ctx']['le']:,}, found {show(value)}")
+        else:
+            yield _Fault(where, f"{found['msg'][:1].lower()}{found['msg'][1:]}, found {show(value)}")
+
+
+def _missing(table: type[BaseModel], key: str) -> str:
+    """Return the message for a key that is not there, with what it is."""
+    described = next((f.description for name, f in _fields(table).items() if name == key), None)
+    return f"no `{key}`" + (f": {described}" if described else "")
+
+
+def _unknown(table: type[BaseModel], where: Where) -> _Fault:
+    word = str(where[-1])
+    misplaced = table.misplaced if issubclass(table, Table) else {}
+    if word in misplaced:
+        return _Fault(where, misplaced[word])
+    return _Fault(where, "unknown key", word, tuple(_fields(table)))
+
+
+def _fields(table: type[BaseModel]) -> Mapping[str, Any]:
+    """Return the fields of a table by the names that users write."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
+
+
+def _variants(model: type[BaseModel]) -> Mapping[str, type[BaseModel]]:
+    """Return the models behind the tags that pydantic puts into a place where one of several tables may stand."""
+    found: Mapping[str, type[BaseModel]] = getattr(model, "variants", {})
+    return found
+
+
+def _table_at(model: type[BaseModel], loc: Where) -> type[BaseModel]:
+    """Return the model of the table that a place lies in: the innermost one on the way to it."""
+    table = model
+    for part in loc:
+        if part in _variants(model):
+            table = _variants(model)[str(part)]
+            continue
+        field = _fields(table).get(str(part))
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        table = next((kind for kind in kinds if _is_model(kind)), table)
+    return table
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -1,0 +1,260 @@
+"""The types of values in batchfiles: what a key takes, and the words for what it does not take.
+
+pydantic checks; each type here adds the wording. An error of type `expected` is completed by what was found, an error
+of type `fault` is a whole message. batchfile/check.py adds the place.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from pydoit_sc.batch import Share
+from pydoit_sc.batchfile.durations import parse_duration
+from pydoit_sc.batchfile.errors import show
+from pydoit_sc.batchfile.names import check_name
+
+MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
+LARGEST = 1_000_000_000
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+_SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
+_DNS_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+
+
+def expected(what: str) -> PydanticCustomError:
+    """Return the error of a value that is not `what`; what was found is added to the message."""
+    return PydanticCustomError("expected", "expected {what}", {"what": what})
+
+
+def fault(message: str) -> PydanticCustomError:
+    """Return the error with this message."""
+    return PydanticCustomError("fault", "{message}", {"message": message})
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Words for what a type takes, in place of pydantic's: `Annotated[bool, Expected("true or false")]`."""
+
+    what: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            handler(source), custom_error_type="expected", custom_error_message=f"expected {self.what}"
+        )
+
+
+@dataclass(frozen=True, eq=False)  # hashed as metadata of types
+class Parsed:
+    """A type that a function reads, with its JSON schema; the function raises `expected(…)` or `fault(…)`."""
+
+    parse: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+def matching(pattern: str, what: str, *, numbers: bool = False) -> Parsed:
+    """Return the type of texts of this pattern; with `numbers`, a positive number may be written without quotes."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def parse(value: object) -> str:
+        plain = numbers and isinstance(value, (int, float)) and not isinstance(value, bool)
+        text = str(value) if plain else value
+        if isinstance(text, str) and compiled.fullmatch(text):
+            return text
+        raise expected(what)
+
+    text = {"type": "string", "pattern": f"^(?:{pattern})$"}
+    return Parsed(parse, {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, text]} if numbers else text)
+
+
+def list_of(what: str) -> BeforeValidator:
+    """Return what makes a tuple's type take a list, and call it `what`."""
+
+    def read(value: object) -> tuple[Any, ...]:
+        if isinstance(value, (list, tuple)):
+            return tuple(value)
+        raise expected(what)
+
+    return BeforeValidator(read)
+
+
+def table_of(what: str) -> BeforeValidator:
+    """Return what makes a dict's type call itself `what`."""
+
+    def read(value: object) -> object:
+        if isinstance(value, Mapping):
+            return value
+        raise expected(what)
+
+    return BeforeValidator(read)
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise expected("a string that is not empty")
+    if _CONTROL.search(value):
+        raise expected("a string without control characters")
+    return value
+
+
+def command_fault(cmd: str) -> str | None:
+    """Return what is wrong with a shell command, or None.
+
+    >>> command_fault(" ")
+    'the command is empty'
+    """
+    if not cmd or cmd.isspace():
+        return "the command is empty"
+    if "\0" in cmd:
+        return "a command has no NUL character"
+    if cmd.isascii():
+        size = len(cmd)
+    else:
+        try:
+            size = len(cmd.encode())
+        except UnicodeEncodeError:
+            return "the command has a lone surrogate, which is no character"
+    if size > MAX_COMMAND:
+        return f"a command has at most {MAX_COMMAND:,} bytes (Linux takes no more), this one {size:,}"
+    return None
+
+
+def _command(value: object) -> str:
+    if not isinstance(value, str):
+        raise expected("a command (a string)")
+    if (wrong := command_fault(value)) is not None:
+        raise fault(wrong)
+    return value
+
+
+def _run_name(value: object) -> str:
+    if (reason := check_name(value)) is not None:
+        raise fault(f"{reason}, found {show(value)}")
+    return str(value)
+
+
+def _variable(value: object) -> str:
+    if not isinstance(value, str):
+        hint = f'; write "{show(value)}"' if isinstance(value, (int, float)) else ""
+        raise fault(f"expected a string, found {show(value)}{hint}")
+    if _NO_TEXT.search(value):
+        raise expected("a string without NUL characters and surrogates")
+    return value
+
+
+def _variable_name(name: object) -> str:
+    if not isinstance(name, str) or not name or "=" in name or _CONTROL.search(name):
+        raise fault("not the name of an environment variable")
+    return name
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST
+
+
+def _nprocs(value: object) -> object:
+    if value in ("cores", "gpus") or _is_count(value):
+        return value
+    raise expected('an integer of at least 1, "cores" or "gpus"')
+
+
+def _max_failures(value: object) -> object:
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and 0 < float(match[1]) <= 100:
+        return Share(float(match[1]) / 100)
+    if _is_count(value) or isinstance(value, Share):
+        return value
+    raise expected('an integer of at least 1 or a share such as "5 %"')
+
+
+def _duration(value: object) -> float:
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise expected(str(error)) from None
+
+
+def _timeout(value: object) -> float:
+    seconds = _duration(value)
+    if not seconds:
+        raise expected("a duration longer than 0 (leave it out for no limit)")
+    return seconds
+
+
+def _absolute(path: str) -> str:
+    if not os.path.isabs(path):
+        raise expected("an absolute path")
+    return path
+
+
+def _script(value: object) -> str:
+    if not isinstance(value, str) or _NO_TEXT.search(value):
+        raise expected("lines of shell (a string)")
+    return value
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise expected("a number above 0")
+    return value
+
+
+_TEXT = {"type": "string"}
+_DURATION = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "examples": ["90s", "10m", "1.5 h"]}]
+}
+
+Bool = Annotated[bool, Expected("true or false")]
+Natural = Annotated[int, Field(ge=0), Expected("an integer of at least 0"), Field(le=LARGEST)]
+Count = Annotated[int, Field(ge=1), Expected("an integer of at least 1"), Field(le=LARGEST)]
+Text = Annotated[str, Expected("a string"), AfterValidator(_text)]
+Texts = Annotated[tuple[Text, ...], list_of("a list of strings")]
+Path = Annotated[str, Expected("a string"), AfterValidator(_text), AfterValidator(_absolute)]
+Anything = Annotated[dict[str, Any], table_of("a table")]
+Command = Annotated[str, Parsed(_command, {**_TEXT, "minLength": 1})]
+RunName = Annotated[str, Parsed(_run_name, {**_TEXT, "minLength": 1})]
+Script = Annotated[str, Parsed(_script, _TEXT)]
+Duration = Annotated[float, Parsed(_duration, _DURATION)]
+Timeout = Annotated[float, Parsed(_timeout, _DURATION)]
+ExitCode = Annotated[int, Field(ge=1, le=255), Expected("a status code from 1 to 255")]
+ExitCodes = Annotated[tuple[ExitCode, ...], list_of("a list of status codes")]
+VariableName = Annotated[str, Parsed(_variable_name, _TEXT)]
+Variable = Annotated[str, Parsed(_variable, _TEXT)]
+Environment = Annotated[dict[VariableName, Variable], table_of("a table of environment variables")]
+Nprocs = Annotated[int | Literal["cores", "gpus"], BeforeValidator(_nprocs)]
+MaxFailures = Annotated[
+    int | Share,
+    Parsed(
+        _max_failures,
+        {"anyOf": [{"type": "integer", "minimum": 1}, {**_TEXT, "pattern": r"^\s*[0-9.]+\s*%\s*$"}]},
+    ),
+]
+Positive = Annotated[float, Parsed(_positive, {"type": "number", "exclusiveMinimum": 0})]
+DnsLabel = Annotated[
+    str,
+    matching(
+        rf"(?=.{{1,63}}$){_DNS_LABEL}",
+        "at most 63 small letters, digits and `-`, with a letter or digit at each end",
+    ),
+]
+DnsName = Annotated[
+    str,
+    matching(
+        rf"(?=.{{1,253}}$){_DNS_LABEL}(\.{_DNS_LABEL})*",
+        "a name in Kubernetes: small letters, digits, `-` and `.`",
+    ),
+]

@@ -1,0 +1,143 @@
+"""The tables of a batchfile as pydantic models: the schema of what users write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pydoit_sc.batch import Settings
+from pydoit_sc.batchfile.fields import (
+    Anything,
+    Bool,
+    Command,
+    Count,
+    Duration,
+    Environment,
+    ExitCodes,
+    MaxFailures,
+    Natural,
+    Nprocs,
+    Path,
+    RunName,
+    Text,
+    Texts,
+    Timeout,
+)
+
+
+class Table(BaseModel):
+    """A table: no key that is not known, nothing converted in silence, and no change once it is read.
+
+    An engine's own table is a subclass, with a description for every key:
+
+        class SlurmTable(Table):
+            partition: Text | None = Field(default=None, description="the partition of the jobs")
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+    #: What stands in this table's place is called so: `expected a run (a table with `cmd`)`.
+    what: ClassVar[str] = "a table"
+    #: Keys that belong elsewhere, each with the words that say so.
+    misplaced: ClassVar[Mapping[str, str]] = {}
+
+
+class AttemptTable(Table):
+    """How an attempt is executed: in [batch], in a stage, in a run. A narrower table wins over a wider one."""
+
+    env: Environment = Field(
+        default_factory=dict,
+        description="environment variables of the runs; those of a narrower table are added",
+    )
+    timeout: Timeout | None = Field(
+        default=None, description='longest duration of one attempt, such as `"90s"` or `"2h"`'
+    )
+    grace: Duration = Field(
+        default=10.0, description="duration between SIGTERM and SIGKILL for a run that is told to stop"
+    )
+    retries: Natural = Field(default=0, description="further attempts after a failure")
+    retry_on: ExitCodes | None = Field(
+        default=None, description="retry only after these status codes; left out: after every failure"
+    )
+
+    def over(self, wider: Settings) -> Settings:
+        """Return the settings of a wider table with what this one gives."""
+        given = self.model_fields_set & _SETTINGS
+        changes: dict[str, Any] = {key: getattr(self, key) for key in given}
+        if "env" in changes:
+            changes["env"] = {**wider.env, **changes["env"]}
+        if changes.get("retry_on") is not None:
+            changes["retry_on"] = frozenset(changes["retry_on"])
+        return replace(wider, **changes) if changes else wider
+
+
+_SETTINGS = {*AttemptTable.model_fields, "file_dep"}
+
+
+class BatchTable(AttemptTable):
+    """`[batch]`: where the outputs go, and how workers work."""
+
+    remote_output_path: Text | None = Field(
+        default=None, description="where the outputs go: a URL, or a path that counts from this file"
+    )
+    name: Text | None = Field(default=None, description="name of the batch; left out: that of the folder")
+    nprocs: Nprocs | None = Field(
+        default=None, description='runs at once on a machine: a number, `"cores"` or `"gpus"`'
+    )
+    scale: Count | None = Field(default=None, description="machines at once, for engines that have several")
+    batch_size: Count | None = Field(default=None, description="runs in a chunk; left out: 3 × `nprocs`")
+    max_failures: MaxFailures | None = Field(
+        default=None,
+        description='failures after which no further run starts: a number, or a share such as `"5 %"`',
+    )
+    scratch: Path | None = Field(
+        default=None, description="folder on a local disk where runs write before they are published"
+    )
+    durable: Bool = Field(
+        default=True, description="`false`: outputs survive killed processes, but not a power cut"
+    )
+    storage_options: Anything = Field(
+        default_factory=dict, description="options of the store, by fsspec's names"
+    )
+    runs_from: Text | None = Field(
+        default=None, description="a run list in JSON, JSON Lines, YAML or CSV, in place of `[runs]`"
+    )
+
+
+class RunTable(AttemptTable):
+    """A run of a plain list, `[[runs]]`."""
+
+    what = "a run (a table with `cmd`)"
+    misplaced = dict.fromkeys(
+        ("after", "matrix"), "makes no sense in a plain list of runs; write stages, [runs.NAME]"
+    )
+
+    cmd: Command = Field(description="the shell command")
+    name: RunName | None = Field(
+        default=None, description="name of the run; left out: its position in the list"
+    )
+    file_dep: Texts = Field(default=(), description="files and patterns; an edit makes completed runs stale")
+
+
+class ListedRun(RunTable):
+    """A run of a run list; `sc` writes the last four keys."""
+
+    remote_output_path: Text | None = Field(
+        default=None, description="where the output goes, below the list's own"
+    )
+    local_results_dir: Text | None = Field(default=None, description="read by `sc` alone")
+    status_code: Any = Field(default=None, description="not read")
+    status: Any = Field(default=None, description="not read")
+
+
+class SyncTable(Table):
+    """`[sync]`: the folders that are sent to the workers."""
+
+    dirs: Texts = Field(default=(), description="folders to send, as `SRC` or `SRC:DEST`")
+    exclude: Texts = Field(default=(), description="what is left out, as in a .gitignore")
+    to: Text | None = Field(
+        default=None, description="URL below which the archives lie; left out: in the store"
+    )
