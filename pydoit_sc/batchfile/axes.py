@@ -14,14 +14,14 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from pydoit_sc.batchfile.errors import InvalidError, show
 from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
@@ -243,20 +243,6 @@ def _variant(spec: object) -> str | None:
     return kinds.pop() if len(kinds) == 1 and "" not in kinds else "<unclear>"
 
 
-Axis = Annotated[
-    Annotated[Listed, Tag("<list>")]
-    | Annotated[WindowsAxis, Tag("<windows>")]
-    | Annotated[RangeAxis, Tag("<range>")]
-    | Annotated[CsvAxis, Tag("<csv>")]
-    | Annotated[GlobAxis, Tag("<glob>")]
-    | SkipJsonSchema[Annotated[_UnclearAxis, Tag("<unclear>")]],
-    Discriminator(
-        _variant,
-        custom_error_type="expected",
-        custom_error_message="expected a list of values, or a table with `from`, `range`, `csv` or `glob`",
-    ),
-]
-
 #: Where pydantic puts one of these tags into the place of a fault, the rest of it counts from this table.
 VARIANTS: Mapping[str, type[Table]] = {
     "<list>": Table,
@@ -266,6 +252,29 @@ VARIANTS: Mapping[str, type[Table]] = {
     "<glob>": GlobAxis,
     "<unclear>": _UnclearAxis,
 }
+
+
+class _AnyAxis:
+    """One of the axes, told apart by `_variant`; pydantic's own Discriminator would put the unclear one into the schema."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices: dict[Any, CoreSchema] = {
+            tag: handler.generate_schema(kind) for tag, kind in VARIANTS.items()
+        }
+        choices["<list>"] = handler.generate_schema(Listed)
+        return core_schema.tagged_union_schema(
+            choices,
+            _variant,
+            custom_error_type="expected",
+            custom_error_message="expected a list of values, or a table with `from`, `range`, `csv` or `glob`",
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        sound = {tag: choice for tag, choice in schema["choices"].items() if tag != "<unclear>"}
+        return handler({**schema, "choices": sound})
+
+
+Axis = Annotated[Any, _AnyAxis()]
 
 
 def _placeholder(key: object) -> str:

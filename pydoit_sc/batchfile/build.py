@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict
 
@@ -24,6 +23,9 @@ from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.runlist import RunReader, listed_items
 from pydoit_sc.batchfile.stages import read_stages
 from pydoit_sc.batchfile.tables import BatchTable, ListedRun, RunTable, SyncTable, Table
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 #: The entry points of engines; each names a class with the `table` that the engine reads.
 ENGINES = "pydoit_sc.engines"
@@ -101,6 +103,8 @@ def _engine_table(engine: str, notes: Notes) -> type[Table] | None:
 @cache
 def _engines() -> Mapping[str, EntryPoint]:
     """Return the engines that are installed; to look for them takes milliseconds."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table that is not ours
+
     return {point.name: point for point in entry_points(group=ENGINES)}
 
 
