@@ -6,7 +6,7 @@ from typing import Any
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
-from pydoit_sc.saturn.clone import Wishes
+from pydoit_sc.saturn.clone import Clone
 from pydoit_sc.saturn.job import connect
 
 
@@ -39,7 +39,7 @@ class CloneCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Create the resource and say so."""
         kind, name, new_kind, new_name = self.each(words, "TYPE NAME NEWTYPE NEWNAME")
-        wishes = Wishes(
+        wishes = Clone(
             new_kind, new_name, options["command"], options["ide"], options["disk_space"], options["owner"]
         )
         with connect() as client:

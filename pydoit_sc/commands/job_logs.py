@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
-from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.job import connect
-from pydoit_sc.saturn.models import Pod
+from pydoit_sc.saturn.models import Pod, resource_id
 
 
 class JobLogsCommand(Command):
@@ -49,7 +49,7 @@ class JobLogsCommand(Command):
 
 def _chosen(
     client: SaturnClient, identity: str, name: str, wanted: str | None, *, everything: bool
-) -> list[Pod]:
+) -> Sequence[Pod]:
     live = [] if everything or wanted else client.live_pods("job", identity)
     pods = live or client.pods("job", identity)
     if not pods:

@@ -40,7 +40,7 @@ class ServerOptionsCommand(Command):
         found: list[Any]
         with connect() as client:
             if kind == "sizes":
-                found = [dict(size.raw) for size in client.sizes(glob)]
+                found = [size.model_dump() for size in client.sizes(glob)]
             else:
                 found = list(client.options(kind, glob))
         for one in found:

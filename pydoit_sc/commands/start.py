@@ -6,8 +6,8 @@ from typing import Any
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
-from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.job import connect
+from pydoit_sc.saturn.models import resource_id
 
 
 class StartCommand(Command):

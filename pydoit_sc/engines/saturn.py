@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pydoit_sc.batch import Batch
 from pydoit_sc.engines.base import EngineError, JobState, State, Submission
 from pydoit_sc.saturn import recipe as recipes
-from pydoit_sc.saturn.answers import resource_id
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.errors import NotFoundError, SaturnError
 from pydoit_sc.saturn.job import (
@@ -26,7 +25,7 @@ from pydoit_sc.saturn.job import (
     status_of,
     wishes_of,
 )
-from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.saturn.models import Recipe, resource_id
 from pydoit_sc.saturn.table import SaturnTable
 
 RECIPE = "recipe.yaml"

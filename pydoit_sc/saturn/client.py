@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from pydoit_sc.batchfile.errors import did_you_mean, nearest
-from pydoit_sc.saturn import answers
-from pydoit_sc.saturn.clone import Wishes, cloned
+from pydoit_sc.saturn import models
+from pydoit_sc.saturn.account import Account
+from pydoit_sc.saturn.clone import Clone, cloned
 from pydoit_sc.saturn.errors import (
     AnswerError,
     NotFoundError,
@@ -21,23 +23,31 @@ from pydoit_sc.saturn.errors import (
     SaturnError,
     UnknownInstanceTypeError,
 )
-from pydoit_sc.saturn.models import Org, Pod, Recipe, Size, resource_type
-from pydoit_sc.saturn.settings import Settings
-from pydoit_sc.saturn.transport import Policy, Transport
+from pydoit_sc.saturn.models import Pod, Recipe, Size, checked_recipe, read, resource_type
+
+if TYPE_CHECKING:
+    from pydoit_sc.saturn.policy import Policy
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Pod)
 
 _LOOKED_AT = 1000  # recipes that are looked at for a name near a wrong one
 _PODS_BY_API = (2026, 2, 1)  # from this version on pods have an API of their own
 _LOG_PAGE = "1000"  # lines
 
-#: A parameter of the next page, and where a page gives its value; the newer first.
-_PAGES = (("next_key", "next_key"), ("last_key", "next_last_key"))
-
 
 class SaturnClient:
-    """One user's view of one Saturn Cloud; the first call asks for its version first. A context manager."""
+    """One user's view of one Saturn Cloud, a context manager; the first call asks for its version first.
 
-    def __init__(self, settings: Settings, policy: Policy | None = None) -> None:
-        self._transport = Transport(settings, policy or Policy())
+    with SaturnClient(Account.from_env()) as client:
+        print([size.name for size in client.sizes("g4*")])
+    """
+
+    def __init__(self, account: Account, policy: Policy | None = None) -> None:
+        # here, since its library takes longer to import than all the rest
+        from pydoit_sc.saturn.transport import Transport  # noqa: PLC0415
+
+        self._transport = Transport(account, policy)
 
     def __repr__(self) -> str:
         return f"SaturnClient({self._transport.base_url!r})"
@@ -55,15 +65,15 @@ class SaturnClient:
     @cached_property
     def version(self) -> str:
         """The version of Saturn Cloud, such as 2026.02.01."""
-        return answers.field(self._transport.request("GET", "api/status"), "version", str, "api/status")
+        return read(models.Version, self._transport.request("GET", "api/status"), "api/status").version
 
     def user(self) -> str:
         """Return the name of the token's user."""
-        return answers.field(self._call("GET", "api/user"), "username", str, "api/user")
+        return read(models.User, self._call("GET", "api/user"), "api/user").username
 
-    def orgs(self) -> list[Org]:
+    def orgs(self) -> list[models.Org]:
         """Return the user's organisations."""
-        return answers.orgs(self._pages("orgs", "api/orgs", {}))
+        return list(self._pages(models.Orgs, "api/orgs", {}))
 
     def default_sync_url(self, name: str) -> str:
         """Return where the files of the resource `name` are staged if nothing else is said."""
@@ -75,8 +85,10 @@ class SaturnClient:
 
     def sizes(self, glob: str | None = None) -> list[Size]:
         """Return the instance types whose names match `glob`, by GPUs and cores."""
-        found = answers.sizes(self._call("GET", "api/info/servers"))
-        return [size for size in found if glob is None or fnmatchcase(size.name, glob)]
+        what = "api/info/servers"
+        found = read(models.Choices, self._call("GET", what), what).sizes.values()
+        chosen = [size for size in found if glob is None or fnmatchcase(size.name, glob)]
+        return sorted(chosen, key=lambda size: (size.gpu, size.cores))
 
     def size(self, name: str) -> Size:
         """Return one instance type; raise UnknownInstanceTypeError with the nearest name."""
@@ -90,8 +102,9 @@ class SaturnClient:
         known = ("disk_space", "auto_shutoff")
         if option not in known:
             raise SaturnError(f"unknown option `{option}`{did_you_mean(option, ('sizes', *known))}")
-        found = answers.field(self._call("GET", "api/info/servers"), option, list, "api/info/servers")
-        return [str(one) for one in found if glob is None or fnmatchcase(str(one), glob)]
+        choices = read(models.Choices, self._call("GET", "api/info/servers"), "api/info/servers")
+        found = map(str, getattr(choices, option))
+        return [one for one in found if glob is None or fnmatchcase(one, glob)]
 
     def get_recipe(
         self, kind: str, name: str, owner: str | None = None, *, as_template: bool = False
@@ -104,7 +117,7 @@ class SaturnClient:
             answer = self._call("GET", path, query)
         except NotFoundError as error:
             raise NotFoundError(self._missing(type_, name, owner), error.status) from None
-        return answers.recipe(answer, path)
+        return checked_recipe(answer, path)
 
     def list_recipes(
         self,
@@ -117,32 +130,26 @@ class SaturnClient:
         """Yield recipes, page by page; `name` is the beginning of their names."""
         type_ = None if kind is None else resource_type(kind)
         query = _query(type=type_, owner_name=owner, name=name, as_template=as_template)
-        for item in self._pages("recipes", "api/recipes", query):
-            yield answers.recipe(item, "api/recipes")
+        for item in self._pages(models.Recipes, "api/recipes", query):
+            yield checked_recipe(item, "api/recipes")
 
     def apply(self, recipe: Recipe) -> Recipe:
         """Create or update a resource, and return its recipe with its `state`."""
         sent = _sendable(recipe)
         if isinstance(sent["spec"].get("command"), list):
             sent["spec"]["command"] = json.dumps(sent["spec"]["command"])
-        return answers.recipe(self._call("PUT", "api/recipes", body=sent), "PUT api/recipes")
+        return checked_recipe(self._call("PUT", "api/recipes", body=sent), "PUT api/recipes")
 
     def create(self, recipe: Recipe) -> Recipe:
         """Create a resource from a recipe that may hold more than Saturn Cloud knows; return its recipe."""
         query = {"enforce_unknown": "false"}
         answer = self._call("POST", "api/recipes", query, _sendable(recipe))
-        return answers.recipe(answer, "POST api/recipes")
+        return checked_recipe(answer, "POST api/recipes")
 
-    def clone(self, kind: str, name: str, wishes: Wishes) -> Recipe:
+    def clone(self, kind: str, name: str, new: Clone) -> Recipe:
         """Create a resource like another one of the same owner, and return its recipe."""
-        new = resource_type(wishes.type)
-        template = self.get_recipe(kind, name, wishes.owner, as_template=True)
-        return self.create(
-            cloned(
-                template,
-                Wishes(new, wishes.name, wishes.command, wishes.ide, wishes.disk_space, wishes.owner),
-            )
-        )
+        new = replace(new, type=resource_type(new.type))
+        return self.create(cloned(self.get_recipe(kind, name, new.owner, as_template=True), new))
 
     def start(self, kind: str, resource_id: str, *, debug: bool = False) -> None:
         """Start a resource; in debug mode its machines stay after their command has failed."""
@@ -152,35 +159,31 @@ class SaturnClient:
         """Stop a resource; one that is stopped stays so."""
         self._call("POST", _path(kind, resource_id, "stop"), idempotent=True)
 
-    def pods(self, kind: str, resource_id: str) -> list[Pod]:
+    def pods(self, kind: str, resource_id: str) -> Sequence[Pod]:
         """Return the machines of a resource: those alive, then those of the past, the latest first."""
         live = self.live_pods(kind, resource_id)
-        past = answers.historical_pods(self._call("GET", _path(kind, resource_id, "history")))
+        past = read(models.History, self._call("GET", _path(kind, resource_id, "history")), "a history").pods
         names = {pod.name for pod in live}
-        return live + [pod for pod in past if pod.name not in names]
+        return [*live, *_latest_first(pod for pod in past if pod.name not in names)]
 
-    def live_pods(self, kind: str, resource_id: str) -> list[Pod]:
+    def live_pods(self, kind: str, resource_id: str) -> Sequence[Pod]:
         """Return the machines that a resource holds now, the latest first."""
         if self._has_pod_api():
             query = {"workload_type": resource_type(kind), "workload_id": resource_id}
-            return answers.live_pods(self._pages("pod_summaries", "api/active/pods", query))
-        summary = self._call("GET", _path(kind, resource_id, "runtimesummary"), {"details": "true"})
-        jobs = summary.get("job_summaries") if isinstance(summary, dict) else None
-        parts = jobs if isinstance(jobs, list) else [summary]
-        return answers.live_pods(pod for part in parts for pod in part.get("pod_summaries") or [])
+            return _latest_first(self._pages(models.LivePods, "api/active/pods", query))
+        path = _path(kind, resource_id, "runtimesummary")
+        return _latest_first(
+            read(models.RuntimeSummary, self._call("GET", path, {"details": "true"}), path).pods()
+        )
 
     def logs(self, kind: str, resource_id: str, pod: Pod) -> str:
         """Return what a machine's main container has written."""
-        if pod.source == "live":
+        if pod.is_live:
             found = self._live_logs(resource_id, pod.name)
             if found is not None:
                 return found
-        query = {"pod_name": pod.name}
-        answer = self._call("GET", _path(kind, resource_id, "logs"), query)
-        logs = answer.get("logs") if isinstance(answer, dict) else None
-        if isinstance(logs, list):
-            return "\n".join(answers.field(part, "content", str, "a log") for part in logs)
-        return answers.field(answer, "logs", str, "a log")
+        answer = self._call("GET", _path(kind, resource_id, "logs"), {"pod_name": pod.name})
+        return read(models.Log, answer, "a log").logs
 
     def _live_logs(self, resource_id: str, name: str) -> str | None:
         """Return None if the machine is gone."""
@@ -189,25 +192,22 @@ class SaturnClient:
         if not self._has_pod_api():
             path = f"api/pod/namespace/main-namespace/name/{pod}/runtimesummary"
         try:
-            summary = self._call("GET", path)
+            details = read(models.PodDetails, self._call("GET", path), path)
         except NotFoundError:
             return None
-        labels = answers.field(summary, "labels", dict, path)
-        if labels.get("saturncloud.io/resource-id") != resource_id:
+        if details.labels.get("saturncloud.io/resource-id") != resource_id:
             raise SaturnError(f"the pod `{name}` belongs to another resource")
-        containers = answers.main_containers(summary)
-        if summary.get("status") not in ("stopping", "stopped") and any(
-            one.get("logs") for one in containers
-        ):
-            return "\n\n".join(str(one.get("logs") or "") for one in containers)
-        query = {
-            "page_size": _LOG_PAGE,
-            **({"container_name": str(containers[0]["name"])} if containers else {}),
-        }
+        containers = details.main_containers()
+        if details.status not in ("stopping", "stopped") and any(one.logs for one in containers):
+            return "\n\n".join(one.logs for one in containers)
+        return self._kept_logs(f"api/active/pods/{pod}/logs", containers)
+
+    def _kept_logs(self, path: str, containers: list[models.Container]) -> str | None:
+        container = _query(container_name=containers[0].name if containers else None)
         try:
-            return answers.field(
-                self._call("GET", f"api/active/pods/{pod}/logs", query), "logs", str, "a log"
-            )
+            return read(
+                models.Log, self._call("GET", path, {"page_size": _LOG_PAGE, **container}), "a log"
+            ).logs
         except NotFoundError:
             return None
 
@@ -237,29 +237,23 @@ class SaturnClient:
         _ = self.version  # asked first, so that a wrong address or token is told before anything is done
         return self._transport.request(method, path, query=query, body=body, idempotent=idempotent)
 
-    def _pages(self, field: str, path: str, query: dict[str, str]) -> Iterator[Any]:
+    def _pages(self, model: type[models.Page[T]], path: str, query: dict[str, str]) -> Iterator[T]:
         seen: set[str] = set()
-        page = query
+        asked = query
         while True:
-            answer = self._call("GET", path, page)
-            yield from answers.field(answer, field, list, path)
-            following = _next_page(answer)
+            page = read(model, self._call("GET", path, asked), path)
+            yield from page.items
+            following = page.following()
             if following is None:
                 return
             if str(following) in seen:
                 raise AnswerError(f"{path}: its pages go round in a circle")
             seen.add(str(following))
-            page = {**query, **following}
+            asked = {**query, **following}
 
 
-def _next_page(answer: dict[str, Any]) -> dict[str, str] | None:
-    for parameter, key in _PAGES:
-        if answer.get(key):
-            return {parameter: str(answer[key])}
-    for older in ("links", "pagination"):
-        if isinstance(answer.get(older), dict) and answer[older].get("next"):
-            raise AnswerError("this Saturn Cloud is too old: its listings page by links")
-    return None
+def _latest_first(pods: Iterable[P]) -> list[P]:
+    return sorted(pods, key=lambda pod: (pod.start_time, pod.name), reverse=True)
 
 
 def _query(**parameters: str | bool | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ _VISIBLE = ("owner", "org")  # what a route of the clone of a workspace may keep
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Clone:
     """What the new resource is to be; None leaves it to Saturn Cloud."""
 
     type: str
@@ -24,25 +24,25 @@ class Wishes:
     owner: str | None = None
 
 
-def cloned(template: Recipe, wishes: Wishes) -> Recipe:
+def cloned(template: Recipe, new: Clone) -> Recipe:
     """Return the recipe of the new resource, as the reference client makes it; `template` is left as it is."""
     recipe = copy.deepcopy(template)
     spec, source = recipe["spec"], recipe["type"]
     _drop_default_route(spec, source)
-    spec["name"] = wishes.name
-    recipe["type"] = wishes.type
-    if wishes.type in ("deployment", "job"):
-        spec["command"] = wishes.command
-    if wishes.type == "job":
+    spec["name"] = new.name
+    recipe["type"] = new.type
+    if new.type in ("deployment", "job"):
+        spec["command"] = new.command
+    if new.type == "job":
         spec["start_dind"] = False
-    if wishes.type == "workspace" and source != "workspace":
+    if new.type == "workspace" and source != "workspace":
         for repository in spec.get("git_repositories") or []:
             repository["on_restart"] = "preserve changes"
     if source == "workspace":
-        spec["ide"] = wishes.ide
-        spec["disk_space"] = wishes.disk_space
-    if wishes.owner:
-        spec["owner"] = wishes.owner
+        spec["ide"] = new.ide
+        spec["disk_space"] = new.disk_space
+    if new.owner:
+        spec["owner"] = new.owner
     return recipe
 
 

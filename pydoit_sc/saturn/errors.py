@@ -9,7 +9,7 @@ class SaturnError(UserError):
     """Saturn Cloud, its address, or what was given to it is not as it should be; the message is for the user."""
 
 
-class SettingsError(SaturnError):
+class AccountError(SaturnError):
     """An environment variable is missing, or its value cannot be used."""
 
 

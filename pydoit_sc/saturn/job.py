@@ -20,12 +20,11 @@ from pydoit_sc.batchfile.tables import SyncTable
 from pydoit_sc.plan import Ledger
 from pydoit_sc.saturn import commands
 from pydoit_sc.saturn import recipe as recipes
-from pydoit_sc.saturn.answers import resource_id
+from pydoit_sc.saturn.account import Account
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.errors import NotFoundError, RecipeError, SaturnError
-from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.saturn.models import Recipe, resource_id
 from pydoit_sc.saturn.script import set_block
-from pydoit_sc.saturn.settings import Settings
 from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.submissions.choose import (
     Choice,
@@ -49,8 +48,8 @@ Say = Callable[[str], object]
 
 
 def connect() -> SaturnClient:
-    """Return a client for the Saturn Cloud that the environment names; raise SettingsError."""
-    return SaturnClient(Settings.from_env())
+    """Return a client for the Saturn Cloud that the environment names; raise AccountError."""
+    return SaturnClient(Account.from_env())
 
 
 @dataclass(frozen=True, slots=True)

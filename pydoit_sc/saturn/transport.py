@@ -1,50 +1,42 @@
 """Requests to Saturn Cloud: authorization, token refresh, time-outs, retries, redirects, and answers as JSON.
 
-No error keeps a reference to the library's own exceptions: those hold the request, and with it the token.
+No error keeps a reference to the library's own exceptions: those hold the request, and with it the token. So errors
+are raised after their `except` block, not within it.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import re
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests import exceptions
+from requests.adapters import HTTPAdapter
 
 from pydoit_sc import __version__
 from pydoit_sc.saturn import errors
-from pydoit_sc.saturn.settings import REFRESH_TOKEN, TOKEN, Secret, Settings, replace_in_env
-
-if TYPE_CHECKING:
-    import requests
+from pydoit_sc.saturn.account import REFRESH_TOKEN, TOKEN, Account, Secret, replace_in_env
+from pydoit_sc.saturn.models import Tokens, read
+from pydoit_sc.saturn.policy import Policy, retries
 
 #: The reference client whose protocol this is; Saturn Cloud may answer by it.
 CLIENT_VERSION = "2026.2.1"
 
-_AGAIN = frozenset({429, 500, 502, 503, 504})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD = frozenset({307, 308})
 _MOST_REDIRECTS = 5
 _LONGEST_MESSAGE = 500
 _REASON = re.compile(r"\[Errno -?\d+\] ([A-Za-z ]+)")
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How long to wait, how often to try; all times in seconds."""
-
-    connect_timeout: float = 10
-    read_timeout: float = 60
-    attempts: int = 4  # of idempotent calls
-    first_delay: float = 0.5  # doubled after each attempt
-    longest_delay: float = 60  # a server that asks for more is not waited for
-    sleep: Callable[[float], None] = time.sleep
+_REFUSALS = {
+    401: (errors.UnauthorizedError, "`SATURN_TOKEN` is not accepted"),
+    403: (errors.ForbiddenError, "your token may not do this"),
+    404: (errors.NotFoundError, "not found"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +54,21 @@ class Call:
 
 
 class Transport:
-    """One session with one Saturn Cloud."""
+    """Connections to one Saturn Cloud."""
 
-    def __init__(self, settings: Settings, policy: Policy) -> None:
-        import requests  # noqa: PLC0415 - not before it is used: it takes longer to import than all the rest
-
-        self.base_url = settings.base_url
+    def __init__(self, account: Account, policy: Policy | None = None) -> None:
+        policy = policy or Policy()
+        self.base_url = account.base_url
         self._policy = policy
-        self._token = settings.token
-        self._refresh_token = settings.refresh_token
+        self._token = account.token
+        self._refresh_token = account.refresh_token
         self._refreshing = threading.Lock()
-        self._library = requests
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"pydoit-sc/{__version__}"
-        self._session.headers["X-Saturn-Client-Version"] = CLIENT_VERSION
-        # http goes to this machine alone (Settings): a proxy would take the token to the network
-        self._session.trust_env = not self.base_url.startswith("http:")
+        self._once = _session(self.base_url, HTTPAdapter())
+        self._repeating = _session(self.base_url, HTTPAdapter(max_retries=retries(policy)))
 
     def close(self) -> None:
-        self._session.close()
+        self._once.close()
+        self._repeating.close()
 
     def request(
         self,
@@ -94,41 +82,16 @@ class Transport:
         """Return the JSON of the answer, None if it has no body; raise SaturnError."""
         again = method in ("GET", "PUT") if idempotent is None else idempotent
         call = Call(method, f"{self.base_url}/{path}", query or {}, body, again)
-        response = self._with_retries(call)
+        response = self._authorized(call)
         if not response.ok:
             raise self._refusal(call, response)
         return self._json(call, response)
 
-    def _with_retries(self, call: Call) -> requests.Response:
-        attempts = self._policy.attempts if call.idempotent else 1
-        for attempt in range(1, attempts + 1):
-            outcome = self._authorized(call)
-            wait = self._wait(outcome, attempt) if attempt < attempts else None
-            if wait is None:
-                break
-            self._policy.sleep(wait)
-        if isinstance(outcome, errors.SaturnError):
-            raise outcome
-        return outcome
-
-    def _wait(self, outcome: requests.Response | errors.SaturnError, attempt: int) -> float | None:
-        """Return how long to wait before the next attempt, None if there is none to make."""
-        if isinstance(outcome, errors.SaturnError):
-            return self._delay(attempt) if _worth_another(outcome) else None
-        if outcome.status_code not in _AGAIN:
-            return None
-        asked = retry_after(outcome.headers.get("Retry-After")) or 0.0
-        return max(asked, self._delay(attempt)) if asked <= self._policy.longest_delay else None
-
-    def _delay(self, attempt: int) -> float:
-        longest = min(self._policy.longest_delay, self._policy.first_delay * 2.0 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1)
-
-    def _authorized(self, call: Call) -> requests.Response | errors.SaturnError:
+    def _authorized(self, call: Call) -> requests.Response:
         token = self._token
-        outcome = self._follow(call, token, {})
-        if isinstance(outcome, errors.SaturnError) or not _is_expired(outcome) or not self._refresh(token):
-            return outcome
+        response = self._follow(call, token, {})
+        if not _is_expired(response) or not self._refresh(token):
+            return response
         return self._follow(call, self._token, {"X-Saturn-Retry": "true"})
 
     def _refresh(self, expired: Secret) -> bool:
@@ -148,66 +111,63 @@ class Transport:
             return True
 
     def _ask_for_token(self, used: Secret) -> tuple[Secret, Secret | None] | None:
-        call = Call("POST", f"{self.base_url}/api/auth/token", {}, _Grant(used), idempotent=False)
-        outcome = self._send(call, None, {})
-        if isinstance(outcome, errors.SaturnError) or not outcome.ok:
+        body = {"grant_type": "refresh_token", "refresh_token": used}
+        call = Call("POST", f"{self.base_url}/api/auth/token", {}, body, idempotent=False)
+        try:
+            answer = read(Tokens, _json_of(self._send(call, None, {})), "api/auth/token")
+            refresh = answer.refresh_token
+            return Secret(answer.access_token, TOKEN), Secret(refresh, REFRESH_TOKEN) if refresh else None
+        except errors.SaturnError:
             return None
-        answer = _json_of(outcome)
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            return None
-        refresh = answer.get("refresh_token")
-        return Secret(answer["access_token"], TOKEN), (
-            Secret(refresh, REFRESH_TOKEN) if isinstance(refresh, str) and refresh else None
-        )
 
-    def _follow(
-        self, call: Call, token: Secret, headers: Mapping[str, str]
-    ) -> requests.Response | errors.SaturnError:
+    def _follow(self, call: Call, token: Secret, headers: Mapping[str, str]) -> requests.Response:
         """Send, and follow redirects on the same host; the token does not go to another one."""
         here = call
         for _ in range(_MOST_REDIRECTS):
-            outcome = self._send(here, token, headers)
-            if isinstance(outcome, errors.SaturnError) or outcome.status_code not in _REDIRECTS:
-                return outcome
-            target = urljoin(here.url, outcome.headers.get("Location", ""))
+            response = self._send(here, token, headers)
+            if not response.is_redirect:
+                return response
+            target = urljoin(here.url, response.headers["Location"])
             if _origin(target) != _origin(self.base_url):
                 host = urlsplit(target).netloc.rpartition("@")[2]
-                return errors.RedirectError(
+                raise errors.RedirectError(
                     f"{call}: redirected to another host, `{host}`; is `SATURN_BASE_URL` right?"
                 )
-            if call.method != "GET" and outcome.status_code not in _SAME_METHOD:
-                return errors.RedirectError(f"{call}: redirected in a way that loses what was sent")
-            here = Call(call.method, target, {}, call.body, call.idempotent)
-        return errors.RedirectError(f"{call}: redirected more than {_MOST_REDIRECTS} times")
+            if call.method != "GET" and response.status_code not in _SAME_METHOD:
+                raise errors.RedirectError(f"{call}: redirected in a way that loses what was sent")
+            here = replace(call, url=target, query={})
+        raise errors.RedirectError(f"{call}: redirected more than {_MOST_REDIRECTS} times")
 
-    def _send(
-        self, call: Call, token: Secret | None, headers: Mapping[str, str]
-    ) -> requests.Response | errors.SaturnError:
-        library = self._library
+    def _send(self, call: Call, token: Secret | None, headers: Mapping[str, str]) -> requests.Response:
+        session = self._repeating if call.idempotent else self._once
+        seconds = self._policy.connect_timeout, self._policy.read_timeout
+        problem: errors.SaturnError
         try:
-            return self._session.request(
+            return session.request(
                 call.method,
                 call.url,
                 params=call.query,
-                json=call.body.reveal() if isinstance(call.body, _Grant) else call.body,
+                json=_revealed(call.body),
                 headers=dict(headers),
                 auth=_Authorization(token),
-                timeout=(self._policy.connect_timeout, self._policy.read_timeout),
+                timeout=seconds,
                 allow_redirects=False,
                 verify=True,
             )
-        except library.exceptions.SSLError:
-            return _Untrusted(f"{call}: the server's certificate is not trusted, or it does not speak TLS")
-        except library.exceptions.ConnectTimeout:
-            seconds = self._policy.connect_timeout
-            return errors.SaturnTimeoutError(f"{call}: no connection within {seconds:g} s")
-        except library.exceptions.ReadTimeout:
-            return errors.SaturnTimeoutError(f"{call}: no answer within {self._policy.read_timeout:g} s")
-        except (library.exceptions.ConnectionError, library.exceptions.ChunkedEncodingError) as error:
+        except exceptions.SSLError:
+            problem = errors.UnreachableError(
+                f"{call}: the server's certificate is not trusted, or it does not speak TLS"
+            )
+        except exceptions.ConnectTimeout:
+            problem = errors.SaturnTimeoutError(f"{call}: no connection within {seconds[0]:g} s")
+        except exceptions.ReadTimeout:
+            problem = errors.SaturnTimeoutError(f"{call}: no answer within {seconds[1]:g} s")
+        except (exceptions.ConnectionError, exceptions.ChunkedEncodingError) as error:
             found = _REASON.search(str(error))
-            return errors.UnreachableError(f"{call}: {found[1] if found else 'the connection broke off'}")
-        except library.exceptions.RequestException as error:
-            return errors.SaturnError(f"{call}: cannot be sent ({type(error).__name__})")
+            problem = errors.UnreachableError(f"{call}: {found[1] if found else 'the connection broke off'}")
+        except exceptions.RequestException as error:
+            problem = errors.SaturnError(f"{call}: cannot be sent ({type(error).__name__})")
+        raise problem
 
     def _json(self, call: Call, response: requests.Response) -> Any:
         if not response.content:
@@ -222,12 +182,9 @@ class Transport:
 
     def _refusal(self, call: Call, response: requests.Response) -> errors.HTTPError:
         status, said = response.status_code, self._said(response)
-        if status == 401:
-            return errors.UnauthorizedError(f"{call}: `SATURN_TOKEN` is not accepted ({said})", status)
-        if status == 403:
-            return errors.ForbiddenError(f"{call}: your token may not do this ({said})", status)
-        if status == 404:
-            return errors.NotFoundError(f"{call}: not found ({said})", status)
+        if status in _REFUSALS:
+            kind, meaning = _REFUSALS[status]
+            return kind(f"{call}: {meaning} ({said})", status)
         if status >= 500:
             return errors.ServerError(f"{call}: Saturn Cloud failed with {status} ({said})", status)
         asked = response.headers.get("Retry-After")
@@ -237,10 +194,8 @@ class Transport:
     def _said(self, response: requests.Response) -> str:
         answer = _json_of(response)
         if isinstance(answer, dict):
-            for key in ("message", "error", "detail"):
-                if answer.get(key):
-                    return self._clean(str(answer[key]))
-            return self._clean(str(answer))
+            said = next((answer[key] for key in ("message", "error", "detail") if answer.get(key)), answer)
+            return self._clean(str(said))
         return self._clean(response.reason or "no reason given")
 
     def _clean(self, text: str) -> str:
@@ -252,8 +207,14 @@ class Transport:
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
-class _Untrusted(errors.UnreachableError):
-    """A certificate that does not get better by asking again."""
+def _session(base_url: str, adapter: HTTPAdapter) -> requests.Session:
+    session = requests.Session()
+    session.headers["User-Agent"] = f"pydoit-sc/{__version__}"
+    session.headers["X-Saturn-Client-Version"] = CLIENT_VERSION
+    # http goes to this machine alone (Account): a proxy would take the token to the network
+    session.trust_env = not base_url.startswith("http:")
+    session.mount(f"{urlsplit(base_url).scheme}://", adapter)
+    return session
 
 
 class _Authorization:
@@ -268,14 +229,11 @@ class _Authorization:
         return request
 
 
-class _Grant:
-    """The body of a request for a new token."""
-
-    def __init__(self, refresh_token: Secret) -> None:
-        self._refresh_token = refresh_token
-
-    def reveal(self) -> dict[str, str]:
-        return {"grant_type": "refresh_token", "refresh_token": self._refresh_token.reveal()}
+def _revealed(body: Any) -> Any:
+    """Return a body with the secrets at its top as text."""
+    if not isinstance(body, dict):
+        return body
+    return {key: value.reveal() if isinstance(value, Secret) else value for key, value in body.items()}
 
 
 _NOT_JSON = object()
@@ -295,13 +253,6 @@ def _is_expired(response: requests.Response) -> bool:
     return isinstance(answer, dict) and "expired" in str(answer.get("message"))
 
 
-def _worth_another(error: errors.SaturnError) -> bool:
-    """Return whether a second attempt may go better; a server that is slow once is slow again."""
-    if isinstance(error, errors.SaturnTimeoutError):
-        return "no connection" in str(error)
-    return isinstance(error, errors.UnreachableError) and not isinstance(error, _Untrusted)
-
-
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     try:
@@ -309,17 +260,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     except ValueError:
         return parts.scheme, None, -1
     return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), None if it says nothing."""
-    if not header:
-        return None
-    if header.strip().isdigit():
-        return float(header)
-    try:
-        when = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-    return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())

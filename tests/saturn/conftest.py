@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.saturn import Policy, SaturnClient, Settings
+from pydoit_sc.saturn.account import Account
+from pydoit_sc.saturn.client import SaturnClient
+from pydoit_sc.saturn.policy import Policy
 from pydoit_sc.tasks.program import run_program
 
 from .standin import Standin
@@ -22,7 +24,7 @@ from .standin import Standin
 Sc = Callable[..., "subprocess.CompletedProcess[str]"]
 
 #: Retries without waiting.
-QUICK = Policy(connect_timeout=5, read_timeout=5, first_delay=0.001, longest_delay=2, sleep=lambda _: None)
+QUICK = Policy(connect_timeout=5, read_timeout=5, first_delay=0.001, longest_delay=2)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ def standin() -> Iterator[Standin]:
 
 @pytest.fixture
 def client(standin: Standin) -> Iterator[SaturnClient]:
-    with SaturnClient(Settings.from_env(standin.env()), QUICK) as client:
+    with SaturnClient(Account.from_env(standin.env()), QUICK) as client:
         yield client
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from pydoit_sc.saturn import SaturnClient, Settings
 from pydoit_sc.saturn import recipe as recipe_files
-from pydoit_sc.saturn.answers import resource_id
-from pydoit_sc.saturn.clone import Wishes
+from pydoit_sc.saturn.account import Account
+from pydoit_sc.saturn.client import SaturnClient
+from pydoit_sc.saturn.clone import Clone
+from pydoit_sc.saturn.models import resource_id
 from pydoit_sc.saturn.script import set_block
 from pydoit_sc.sync.archive import write_archive
 from pydoit_sc.sync.upload import parse_sync, stage, staging_url
@@ -35,7 +36,7 @@ def sent(standin: Standin, call: Callable[[], object]) -> list[Any]:
 
 
 def ours(standin: Standin, call: Call) -> list[Any]:
-    with SaturnClient(Settings.from_env(standin.env()), QUICK) as client:
+    with SaturnClient(Account.from_env(standin.env()), QUICK) as client:
         return sent(standin, lambda: call(client))
 
 
@@ -88,18 +89,18 @@ def test_the_requests_agree(standin: Standin, sc: Sc, arguments: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wishes"),
+    ("arguments", "new"),
     [
-        (("job", "my-job", "--command", "a 'b'"), Wishes("job", "my-job", command="a 'b'")),
-        (("job", "my-job"), Wishes("job", "my-job")),
-        (("job", "my-job", "--command", "x", *OWNER), Wishes("job", "my-job", command="x", owner="test/hugo")),
-        (("workspace", "w", "--ide", "rstudio", "--disk-space", "10Gi"), Wishes("workspace", "w", ide="rstudio", disk_space="10Gi")),
-        (("deployment", "d", "--command", "x"), Wishes("deployment", "d", command="x")),
+        (("job", "my-job", "--command", "a 'b'"), Clone("job", "my-job", command="a 'b'")),
+        (("job", "my-job"), Clone("job", "my-job")),
+        (("job", "my-job", "--command", "x", *OWNER), Clone("job", "my-job", command="x", owner="test/hugo")),
+        (("workspace", "w", "--ide", "rstudio", "--disk-space", "10Gi"), Clone("workspace", "w", ide="rstudio", disk_space="10Gi")),
+        (("deployment", "d", "--command", "x"), Clone("deployment", "d", command="x")),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("source", ["workspace", "job"])
 def test_clones_agree_key_by_key(
-    standin: Standin, sc: Sc, source: str, arguments: tuple[str, ...], wishes: Wishes
+    standin: Standin, sc: Sc, source: str, arguments: tuple[str, ...], new: Clone
 ) -> None:
     name = "source"
     standin.add(
@@ -110,7 +111,7 @@ def test_clones_agree_key_by_key(
     theirs = sent(standin, lambda: sc("clone", source, name, *arguments))
     (made,) = (key for key in standin.recipes if key[2] != name)
     stored = standin.recipes.pop(made)
-    assert ours(standin, lambda client: client.clone(source, name, wishes)) == theirs
+    assert ours(standin, lambda client: client.clone(source, name, new)) == theirs
     assert standin.recipes[made]["spec"] == stored["spec"]
     assert [list(one["spec"]) for one in (standin.recipes[made], stored)] == [list(stored["spec"])] * 2
 
@@ -140,7 +141,7 @@ def test_recipes_are_printed_alike(standin: Standin, sc: Sc) -> None:
     seed["spec"]["environment_variables"] = {"A": "yes", "B": "010", "C": "x: y", "D": "", "E": "ü # x"}
     standin.add(seed)
     printed = sc("get", "job", "sctest-run", *OWNER).stdout
-    with SaturnClient(Settings.from_env(standin.env()), QUICK) as client:
+    with SaturnClient(Account.from_env(standin.env()), QUICK) as client:
         recipe = client.get_recipe("job", "sctest-run", "test/hugo")
     assert recipe_files.loads(printed) == recipe
     # a reader of YAML 1.1 would take their `yes` for true
@@ -160,7 +161,7 @@ def test_pods_and_logs_agree(standin: Standin, sc: Sc, version: str, tmp_path: P
         command="echo working; while test ! -e go; do sleep 0.02; done", working_directory=str(tmp_path)
     )
     identity = standin.add(recipe)["state"]["id"]
-    with SaturnClient(Settings.from_env(standin.env()), QUICK) as client:
+    with SaturnClient(Account.from_env(standin.env()), QUICK) as client:
         client.start("job", identity)
         while not standin.jobs[identity].log():
             time.sleep(0.02)

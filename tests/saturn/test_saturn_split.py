@@ -313,11 +313,13 @@ def test_a_server_that_fails_or_is_silent(
 ) -> None:
     """In this process, with waits that are shorter than the program's own."""
     from pydoit_sc.commands import options
-    from pydoit_sc.saturn import Policy, SaturnClient, Settings
+    from pydoit_sc.saturn.account import Account
+    from pydoit_sc.saturn.client import SaturnClient
+    from pydoit_sc.saturn.policy import Policy
     from pydoit_sc.tasks.program import run_program
 
     quick = Policy(read_timeout=0.1, first_delay=0.001, attempts=2)
-    settings = Settings.from_env(cli.standin.env())
+    settings = Account.from_env(cli.standin.env())
     monkeypatch.setattr(options, "connect", lambda: SaturnClient(settings, quick))
     cli.standin.tricks = [trick]
     assert run_program(["options"]) == 3

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from pydoit_sc.saturn import SaturnClient, SaturnError, Settings, errors
+from pydoit_sc.saturn import errors
+from pydoit_sc.saturn.account import Account
+from pydoit_sc.saturn.client import SaturnClient
+from pydoit_sc.saturn.errors import SaturnError
 
 from . import recipes
 from .standin import Standin, Trick
@@ -41,7 +44,7 @@ def test_an_expired_token_is_refreshed(
     assert refresh.body == {"grant_type": "refresh_token", "refresh_token": used}
     assert (again.status, again.authorization) == (200, f"token {standin.token}")
     assert (again.headers["X-Saturn-Retry"], again.body) == ("true", refused.body)
-    assert Settings.from_env().token.reveal() == standin.token  # for what reads the environment after us
+    assert Account.from_env().token.reveal() == standin.token  # for what reads the environment after us
     standin.expire()
     assert client.user() == "hugo"
     assert len(standin.used_refresh_tokens) == 2
@@ -134,7 +137,7 @@ def _all_failures(client: SaturnClient, standin: Standin) -> list[Callable[[], A
         failing(Trick("recipes", hang_up=True)),
         failing(Trick("recipes|token", 401, b'{"message": "expired"}')),
         lambda: client.get_recipe("job", "none"),
-        lambda: pickle.dumps(Settings.from_env(standin.env())),
+        lambda: pickle.dumps(Account.from_env(standin.env())),
     ]
 
 
@@ -144,7 +147,7 @@ def test_a_canary_token_is_shown_nowhere(
     """Not in messages, tracebacks with what they chain, reprs, locals of our frames, logs, or pickles."""
     caplog.set_level(logging.DEBUG)
     canaries = (standin.token, standin.refresh_token)
-    shown = [repr(client), repr(Settings.from_env(standin.env())), str(Settings.from_env(standin.env()))]
+    shown = [repr(client), repr(Account.from_env(standin.env())), str(Account.from_env(standin.env()))]
     for call in _all_failures(client, standin):
         with pytest.raises((SaturnError, TypeError)) as caught:
             call()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from pydoit_sc.saturn.errors import SettingsError
+from pydoit_sc.saturn.errors import AccountError
 
 BASE_URL = "SATURN_BASE_URL"
 TOKEN = "SATURN_TOKEN"
@@ -25,7 +25,7 @@ class Secret:
         text = text.strip()
         # requests would show what it refuses to put into a header
         if not text or not all("!" <= character <= "~" for character in text):
-            raise SettingsError(f"`{name}` is no token: expected letters, digits and signs without spaces")
+            raise AccountError(f"`{name}` is no token: expected letters, digits and signs without spaces")
         self._text = text
 
     def reveal(self) -> str:
@@ -40,7 +40,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Account:
     """The address of Saturn Cloud, without a slash at its end, and the tokens."""
 
     base_url: str
@@ -51,13 +51,13 @@ class Settings:
         object.__setattr__(self, "base_url", _checked_url(self.base_url))
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment's variables; raise SettingsError."""
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Account:
+        """Read the environment's variables; raise AccountError."""
         env = os.environ if env is None else env
         missing = [f"`{name}`" for name in (BASE_URL, TOKEN) if not env.get(name, "").strip()]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
-            raise SettingsError(
+            raise AccountError(
                 f"{' and '.join(missing)} {verb} not set: Saturn Cloud's address "
                 "(such as https://app.community.saturnenterprise.io) and your token are needed"
             )
@@ -94,11 +94,11 @@ def _checked_url(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise SettingsError(f"`{BASE_URL}` is not a URL") from None
+        raise AccountError(f"`{BASE_URL}` is not a URL") from None
     if parts.username is not None or parts.password is not None:
-        raise SettingsError(f"`{BASE_URL}` holds a user name or password; only a token is used")
+        raise AccountError(f"`{BASE_URL}` holds a user name or password; only a token is used")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise SettingsError(f"`{BASE_URL}` is `{url}`: expected an address such as https://app.example.com")
+        raise AccountError(f"`{BASE_URL}` is `{url}`: expected an address such as https://app.example.com")
     if parts.scheme == "http" and not is_loopback(host):
-        raise SettingsError(f"`{BASE_URL}` is `{url}`: http would show the token to the network; use https")
+        raise AccountError(f"`{BASE_URL}` is `{url}`: http would show the token to the network; use https")
     return url.rstrip("/")
