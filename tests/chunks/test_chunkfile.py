@@ -1,19 +1,104 @@
-"""What a chunk may say of the store."""
+"""What stands in a chunk: the seed's keys for `sc`, and the rest in one object beside them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from pydoit_sc.batch import Batch, Run, Settings, Stage
+import pytest
+
+from pydoit_sc.batch import Batch, Run, Settings, Share
+from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.plan import Work
 
+ROOT = "file:///out"
+
+
+def written(works: list[Work], nprocs: int | str = 2, **batch: Any) -> str:
+    made = Batch("b", Path("/b/batchfile.toml"), batch.pop("remote_output_path", ROOT), (), **batch)
+    return chunk_text(made, works, nprocs=nprocs, submission="s1", always=True, after=["a"])
+
+
+def work(task: str, settings: Settings | None = None, cmd: str = "true") -> Work:
+    key = task.replace(":", "/")
+    name = task.partition(":")[2] or task
+    return Work(task, Run(name, cmd, key, settings or Settings()), f"{ROOT}/{key}", f"of {key}")
+
+
+def reread(text: str, folder: Path) -> Chunk:
+    (folder / "0.json").write_text(text)
+    return read_chunk(folder / "0.json")
+
+
+def test_the_keys_of_the_seed_stay_as_they_are() -> None:
+    data = json.loads(written([work("a:1"), work("plot")]))
+    assert list(data) == ["runs", "remote_output_path", "nprocs", "pydoit_sc"]
+    assert (data["remote_output_path"], data["nprocs"]) == (ROOT, 2)
+    folders = [run.pop("local_results_dir") for run in data["runs"]]
+    assert data["runs"] == [
+        {"remote_output_path": f"{ROOT}/{key}", "cmd": "true", "status_code": None, "status": None}
+        for key in ("a/1", "plot")
+    ]
+    assert len(set(folders)) == 2
+    assert all(folder.startswith("/tmp/") and folder.endswith("/") for folder in folders)
+
+
+def test_what_we_add_is_found_by_the_output_of_the_run() -> None:
+    shared = Settings(retries=1)
+    data = json.loads(written([work("a:1", shared), work("plot"), work("a:2", shared)]))["pydoit_sc"]
+    assert data["runs"] == {
+        f"{ROOT}/a/1": {"task": "a:1", "fingerprint": "of a/1", "settings": 0},
+        f"{ROOT}/plot": {"task": "plot", "fingerprint": "of plot", "settings": 1},
+        f"{ROOT}/a/2": {"task": "a:2", "fingerprint": "of a/2", "settings": 0},
+    }
+    assert [settings["retries"] for settings in data["settings"]] == [1, 0]
+
+
+def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    own = Settings(
+        env={"A": "é\n", "B": ""}, timeout=0.25, grace=0.0, retries=3, retry_on=frozenset((137, 75))
+    )
+    works = [work("a:x/ü", own, "echo 'é'"), work("plot"), work("runs:-$(x)")]
+    text = written(
+        works,
+        "gpus",
+        max_failures=Share(0.025),
+        durable=False,
+        scratch="/local/disk",
+        storage_options={"client_kwargs": {"region_name": "here"}},
+    )
+    assert text.isascii()  # `sc` reads it in the encoding of its locale
+    assert reread(text, tmp_path) == Chunk(
+        works,
+        ROOT,
+        "gpus",
+        "s1",
+        always=True,
+        after=["a"],
+        max_failures=Share(0.025),
+        durable=False,
+        scratch="/local/disk",
+        storage_options={"client_kwargs": {"region_name": "here"}},
+    )
+
+
+@pytest.mark.parametrize("bound", [None, 1, 1000, Share(1.0), Share(0.000001)])
+def test_a_number_of_failures_reads_back(bound: int | Share | None, tmp_path: Path) -> None:
+    assert reread(written([work("plot")], max_failures=bound), tmp_path).max_failures == bound
+
+
+def test_the_order_of_status_codes_makes_no_difference_to_the_text() -> None:
+    texts = set()
+    for codes in ((1, 2, 300 - 45), (255, 2, 1)):
+        data = json.loads(written([work("plot", Settings(retry_on=frozenset(codes)))]))
+        texts.add(json.dumps(data["pydoit_sc"]))
+    assert len(texts) == 1
+
 
 def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
-    run = Run("0", "true", "0", Settings())
-    stage = Stage("runs", [run])
     options = {
         "endpoint_url": "http://127.0.0.1:1",
         "account_name": "ours",
@@ -21,14 +106,10 @@ def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
         "secret": "canary",
         "client_kwargs": {"region_name": "here", "aws_secret_access_key": "canary"},
     }
-    batch = Batch("b", tmp_path / "batchfile.toml", "s3://bucket/out", (stage,), storage_options=options)
-    text = chunk_text(batch, [Work("runs:0", run, "s3://bucket/out/0", "1-0-0-0")], nprocs=1, submission="s")
+    text = written([work("plot")], storage_options=options)
     assert "canary" not in text
-    (tmp_path / "0.json").write_text(text)
-    kept = {
+    assert reread(text, tmp_path).storage_options == {
         "endpoint_url": "http://127.0.0.1:1",
         "account_name": "ours",
         "client_kwargs": {"region_name": "here"},
     }
-    assert read_chunk(tmp_path / "0.json").storage_options == kept
-    assert json.loads(text)["runs"][0]["cmd"] == "true"
