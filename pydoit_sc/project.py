@@ -14,7 +14,7 @@ from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.layout import STATUS_CODE
 
 #: The tasks of an engine; `sync` and `split` are groups.
-ENGINE_TASKS = ("sync", "split", "recipe", "apply")
+ENGINE_TASKS = ("sync", "split", "chunk", "recipe", "apply")
 
 #: The files that are looked for when none is named, in this order.
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")

@@ -12,7 +12,7 @@ RESERVED = frozenset((
     "help", "run", "list", "info", "clean", "forget", "ignore", "dumpdb", "strace", "tabcompletion",
     "reset-dep", "auto", "plan", "batch", "summarize-batch", "logs", "fetch", "results", "report",
     "clone", "get", "apply", "options", "split", "submit", "init", "start", "stop", "job-logs",
-    "verify", "cancel", "submissions", "reproduce", "sync", "recipe", PLAIN,
+    "verify", "cancel", "submissions", "reproduce", "sync", "recipe", "chunk", PLAIN,
 ))
 # fmt: on
 

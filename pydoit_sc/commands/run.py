@@ -17,11 +17,12 @@ from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_QUIET
 from pydoit_sc.commands.parsing import OptionsAnywhere, parse_nprocs
 from pydoit_sc.show.progress import Lasting
+from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.runner import BatchRunner
-from pydoit_sc.tasks.tasks import StageTask
+from pydoit_sc.tasks.tasks import RunTask, StageTask
 
 OPT_NPROCS = {
     "name": "num_process",
@@ -118,15 +119,26 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
         options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
         with _output(outfile) as outstream, user_errors():
-            runner = BatchRunner(
+            new_runner: Any = BatchRunner
+            how: dict[str, Any] = {"nprocs": nprocs}
+            if _are_chunks(self.control):
+                new_runner, how = ChunkRunner, {"num_process": nprocs or 1}
+            runner = new_runner(
                 self.dep_manager,
                 make(Lasting(outstream), options),
                 continue_,
                 always,
                 Stream(verbosity, force_verbosity),
-                nprocs=nprocs,
+                **how,
             )
             return int(runner.run_all(self.control.task_dispatcher()))
+
+
+def _are_chunks(control: TaskControl) -> bool:
+    """Return whether chunks are selected, and no runs."""
+    selected = [control.tasks[name] for name in control.selected_tasks]
+    runs = any(isinstance(task, (RunTask, StageTask)) for task in selected)
+    return not runs and any((task.subtask_of or task.name) == CHUNK for task in selected)
 
 
 def _leave_dependencies(tasks: dict[str, Any], name: str) -> None:

@@ -33,6 +33,7 @@ from pydoit_sc.submissions.choose import (
     Wanted,
     choose,
     chunk_texts,
+    covers,
     new_submission,
     same_plan,
 )
@@ -265,8 +266,13 @@ def _staging_options(batch: Batch, wishes: Wishes) -> dict[str, Any]:
     return dict(batch.storage_options) if same else {}
 
 
-def assemble(ledger: Ledger, wanted: Wanted, wishes: Wishes, say: Say) -> tuple[Choice, Submission]:
-    """Return which runs are scheduled, and their submission; nothing has been written or sent."""
+def assemble(
+    ledger: Ledger, wanted: Wanted, wishes: Wishes, say: Say, *, keep: bool = False
+) -> tuple[Choice, Submission]:
+    """Return which runs are scheduled, and their submission; nothing has been written or sent.
+
+    With `keep` it is the one in the local commands directory if that has all these runs: while its chunks are executed.
+    """
     batch = ledger.batch
     say(f"reading {wishes.recipe}")
     recipe = described(wishes, say)
@@ -278,6 +284,8 @@ def assemble(ledger: Ledger, wanted: Wanted, wishes: Wishes, say: Say) -> tuple[
     how = "using" if wishes.batch_size else "defaulting to"
     say(f"{how} a batch size of {'' if wishes.batch_size else '3 * nprocs = '}{size}")
     shape = Shape(nprocs, size, always=wanted.completed)
+    if keep and (found := commands.present(wishes.local)) and covers(found[1], ledger, choice.items, shape):
+        return choice, of_chunks(wishes, recipe, batch, *found)
     return choice, prepare(wishes, recipe, batch, choice.items, shape)
 
 

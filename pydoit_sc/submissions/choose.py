@@ -170,6 +170,25 @@ def earlier_runs(ledger: Ledger, choice: Choice) -> dict[str, dict[str, str]]:
     }
 
 
+def covers(chunks: Sequence[str], ledger: Ledger, items: Sequence[Item], shape: Shape) -> bool:
+    """Return whether a submission's chunks can stay: its runs, cut again, give the same ones, and `items` are among them.
+
+    So the chunks of a submission keep their numbers while it is executed: what it has completed is not an item of the
+    next one. Raises MissingFileDepError.
+    """
+    batch = ledger.batch
+    by_output = {f"{batch.remote_output_path}/{run.key}": (stage, run) for stage, run in batch.runs()}
+    outputs = [run["remote_output_path"] for text in chunks for run in json.loads(text)["runs"]]
+    if (
+        not {f"{batch.remote_output_path}/{run.key}" for _, run, _ in items}
+        <= set(outputs)
+        <= by_output.keys()
+    ):
+        return False
+    again = [(*by_output[output], ledger.fingerprint(*by_output[output])) for output in outputs]
+    return same_plan(chunks, chunk_texts(batch, again, shape, "any"))
+
+
 def same_plan(old: Sequence[str], new: Sequence[str]) -> bool:
     """Say whether two submissions' chunks differ in nothing but the ids that each has made for itself."""
     return len(old) == len(new) and all(_essence(a) == _essence(b) for a, b in zip(old, new, strict=True))

@@ -119,7 +119,8 @@ def _choose(project: Project, command: str, words: list[str]) -> _Chosen:
 def _with_submission(project: Project, chosen: _Chosen) -> list[Task]:
     from pydoit_sc.tasks.saturn import saturn_tasks  # noqa: PLC0415 - most commands need no engine
 
-    tasks = saturn_tasks(project)
+    chunks = any(word.partition(":")[0] == "chunk" for word in chosen.submission)
+    tasks = saturn_tasks(project, keep=chunks)
     if chosen.groups or chosen.runs:
         return [*tasks, *stage_tasks(project), *run_tasks(project, chosen.runs)]
     return tasks

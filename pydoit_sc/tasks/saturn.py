@@ -6,6 +6,7 @@ They are made when they are asked for by name: the chunks come from the plan, wh
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -31,12 +32,14 @@ from pydoit_sc.saturn.job import (
 from pydoit_sc.saturn.models import Recipe
 from pydoit_sc.submissions.choose import Wanted
 from pydoit_sc.sync.upload import Archive
+from pydoit_sc.tasks.chunk import SPLIT, chunk_tasks
 
 
-def saturn_tasks(project: Project) -> list[Task]:
-    """Return the tasks of the next submission; raises UserError."""
-    work = _Work(project)
+def saturn_tasks(project: Project, *, keep: bool = False) -> list[Task]:
+    """Return the tasks of the next submission, or with `keep` of the one that is executed now; raises UserError."""
+    work = _Work(project, keep=keep)
     count, syncs = len(work.submission.chunks), len(work.submission.syncs)
+    local = work.submission.wishes.local
     chunks = [f"split:{n}" for n in range(count)]
     folders = [f"sync:{n}" for n in range(syncs)]
     staged = [*folders, *(["sync:chunks"] if count else [])]
@@ -50,6 +53,8 @@ def saturn_tasks(project: Project) -> list[Task]:
         _group("sync", staged, "code and chunks to where the machines fetch them"),
         _group("split", [*chunks, "recipe"], f"{count:,} chunk{'s' * (count != 1)} and a recipe"),
         *tasks,
+        Task(SPLIT, None, task_dep=chunks, has_subtask=True, subtask_of="split", doc="all chunks"),
+        *chunk_tasks(project, [os.path.join(local, commands.chunk_name(n)) for n in range(count)]),
         _task("recipe", _RecipeStep(work), work.submission.recipe_file, [*chunks, *staged]),
         _task("apply", _ApplyStep(work), "the job in Saturn Cloud", ["recipe"]),
     ]
@@ -58,10 +63,10 @@ def saturn_tasks(project: Project) -> list[Task]:
 class _Work:
     """What the tasks do together: one submission."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, keep: bool) -> None:
         wanted = Wanted(completed=False, failures=True)
         wishes = wishes_of(project.batch)
-        self.choice, new = assemble(project.ledger, wanted, wishes, lambda _: None)
+        self.choice, new = assemble(project.ledger, wanted, wishes, lambda _: None, keep=keep)
         self.submission: Submission = unless_changed(new)
         self.staged: dict[int, Archive] = {}  # the user's folders
         self._commands: Archive | None = None
