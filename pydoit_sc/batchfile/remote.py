@@ -9,6 +9,19 @@ _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
+def below(path: str, root: str, folder: str) -> str:
+    """Return where a path or URL lies below the URL `root`; a relative one counts from `folder`. Raises ValueError.
+
+    >>> below("/data/out/month/2012-01/", "file:///data/out", "/")
+    'month/2012-01'
+    """
+    if not path.startswith(f"{root}/"):
+        path = absolute_url(path, folder)
+    if not path.startswith(f"{root}/"):
+        raise ValueError(f"expected a path below the batch's, `{root}`, found `{path}`")
+    return path[len(root) + 1 :].rstrip("/")
+
+
 def absolute_url(path: str, folder: str) -> str:
     """Return `path` as a URL without a slash at its end; relative paths count from `folder`.
 

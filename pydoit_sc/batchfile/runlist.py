@@ -10,7 +10,7 @@ from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.errors import Where, show
 from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name, nested, repeated
-from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.batchfile.remote import below
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import ListedRun, RunTable
 
@@ -145,7 +145,11 @@ class RunReader:
     def _name_of_path(self, i: int, path: str, name: str | None, folder: str) -> str:
         """Return the name that a run has by its own output path, which lies below the batch's."""
         try:
-            own = self._below(path, folder)
+            own = (
+                path.strip("/").rpartition("/")[2]
+                if self._remote is None
+                else below(path, self._remote, folder)
+            )
         except ValueError as error:
             self._note(i, "remote_output_path", str(error))
             return ""
@@ -156,16 +160,6 @@ class RunReader:
                 i, "name", f"the run's `remote_output_path` gives it the name `{own}`, found {show(name)}"
             )
         return own
-
-    def _below(self, path: str, folder: str) -> str:
-        if self._remote is None:
-            return path.strip("/").rpartition("/")[2]
-        above = self._remote + "/"
-        if not path.startswith(above):
-            path = absolute_url(path, folder)
-        if not path.startswith(above):
-            raise ValueError(f"expected a path below the batch's, `{self._remote}`, found `{path}`")
-        return path[len(above) :].rstrip("/")
 
     def _check_names(self, names: list[str], positions: list[int]) -> None:
         for name, rows in repeated(names).items():

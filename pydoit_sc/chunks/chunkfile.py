@@ -17,18 +17,19 @@ from pydantic import Field, PlainSerializer
 
 from pydoit_sc.batch import Batch, Settings, Share
 from pydoit_sc.batchfile.fields import (
+    Anything,
+    Bool,
     Command,
-    Duration,
-    Environment,
-    ExitCodes,
     MaxFailures,
     Natural,
     Nprocs,
     Path,
     Text,
-    Timeout,
+    Texts,
+    list_of,
+    table_of,
 )
-from pydoit_sc.batchfile.tables import Table
+from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.plan import Work
 
 #: The key of what we add to a chunk.
@@ -53,44 +54,38 @@ class ScRun(Table):
     status: str | None = Field(default=None, description="for `sc`: the run's status when it was chosen")
 
 
-class ExtraSettings(Table):
-    """How our worker executes the runs of one shape."""
-
-    env: Environment = Field(description="environment variables")
-    timeout: Timeout | None = Field(description="seconds, per attempt")
-    grace: Duration = Field(description="seconds from SIGTERM to SIGKILL")
-    retries: Natural = Field(description="further attempts after a failure")
-    retry_on: ExitCodes | None = Field(description="only after these status codes; null: after every failure")
-
-
 class ExtraRun(Table):
     """What we add to a run."""
 
     task: Text = Field(description="its doit task, `month:2012-01`")
     fingerprint: Text = Field(description="what it depends on")
-    settings: int = Field(ge=0, description="its position in `settings`")
+    settings: Natural = Field(description="the position of its settings in the chunk's")
 
 
 class Extra(Table):
     """What we add to a chunk; `sc` ignores it."""
 
     submission: Text = Field(description="the id of the submission")
-    always: bool = Field(default=False, description="completed runs are executed again, once")
-    after: list[Text] = Field(default=[], description="the stages that must be completed first")
+    always: Bool = Field(default=False, description="completed runs are executed again, once")
+    after: Texts = Field(default=(), description="the stages that must be completed first")
     max_failures: Annotated[MaxFailures | None, PlainSerializer(_failures_to_json)] = Field(
         default=None, description="after so many failures, or such a share of the runs, no further run starts"
     )
-    durable: bool = Field(default=True, description="false: outcomes need not survive a power cut")
+    durable: Bool = Field(default=True, description="false: outcomes need not survive a power cut")
     scratch: Path | None = Field(default=None, description="where runs write before they are published")
-    storage_options: dict[str, Any] = Field(default={}, description="fsspec's, without secrets")
-    settings: list[ExtraSettings] = Field(description="the settings of the runs, each once")
-    runs: dict[str, ExtraRun] = Field(description="by the run's output, `remote_output_path`")
+    storage_options: Anything = Field(default_factory=dict, description="fsspec's, without secrets")
+    settings: Annotated[tuple[AttemptTable, ...], list_of("a list of settings")] = Field(
+        description="the settings of the runs, each once"
+    )
+    runs: Annotated[dict[str, ExtraRun], table_of("a table of runs")] = Field(
+        description="by the run's output, `remote_output_path`"
+    )
 
 
 class ChunkFile(Table):
     """A chunk as a file: the seed's three keys, and what we add."""
 
-    runs: list[ScRun] = Field(description="the runs")
+    runs: Annotated[tuple[ScRun, ...], list_of("a list of runs")] = Field(description="the runs")
     remote_output_path: Text = Field(description="where the batch's outputs go")
     nprocs: Nprocs = Field(description="runs at once")
     pydoit_sc: Extra | None = Field(default=None, description="what we add; missing in a chunk of `sc`")
@@ -106,7 +101,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     *,
     nprocs: int | Literal["cores", "gpus"],
     submission: str,
-    always: bool = False,
+    always: Bool = False,
     after: Sequence[str] = (),
 ) -> str:
     """Return the text of a chunk of these runs.
@@ -114,29 +109,29 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     Only our worker knows `nprocs` "cores" and "gpus", and `after`, the stages that must be completed first.
     """
     positions: dict[int, int] = {}
-    settings: list[ExtraSettings] = []
+    settings: list[AttemptTable] = []
     runs: dict[str, ExtraRun] = {}
     for work in works:
         own = work.run.settings
         if id(own) not in positions:
             positions[id(own)] = len(settings)
-            settings.append(_extra_settings(own))
+            settings.append(_attempt_table(own))
         runs[work.output] = ExtraRun(
             task=work.task, fingerprint=work.fingerprint, settings=positions[id(own)]
         )
     extra = Extra(
         submission=submission,
         always=always,
-        after=list(after),
+        after=tuple(after),
         max_failures=batch.max_failures,
         durable=batch.durable,
         scratch=batch.scratch,
         storage_options=without_secrets(batch.storage_options),
-        settings=settings,
+        settings=tuple(settings),
         runs=runs,
     )
     return ChunkFile(
-        runs=[_sc_run(work) for work in works],
+        runs=tuple(_sc_run(work) for work in works),
         remote_output_path=batch.remote_output_path,
         nprocs=nprocs,
         pydoit_sc=extra,
@@ -148,8 +143,8 @@ def _sc_run(work: Work) -> ScRun:
     return ScRun(remote_output_path=work.output, cmd=work.run.cmd, local_results_dir=results)
 
 
-def _extra_settings(settings: Settings) -> ExtraSettings:
-    return ExtraSettings(
+def _attempt_table(settings: Settings) -> AttemptTable:
+    return AttemptTable(
         env=dict(settings.env),
         timeout=settings.timeout,
         grace=settings.grace,

@@ -7,7 +7,7 @@ import json
 import os
 import posixpath
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,10 @@ from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import nested, repeated
 from pydoit_sc.batchfile.read import Document, read
-from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.batchfile.remote import absolute_url, below
 from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.chunks.chunk import Chunk
-from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra, ExtraSettings
+from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
 from pydoit_sc.fingerprint import NOTHING, digest_text
 from pydoit_sc.plan import Ledger, Work
 from pydoit_sc.store import read_url
@@ -96,25 +96,22 @@ class _Reader:
 
     def chunk(self) -> Chunk:
         """Return the chunk; raises BatchfileError."""
-        file = check(ChunkFile, self._document.data, self._notes)
-        if file is None:
-            self._notes.report.check()
-            raise AssertionError("a chunk that is not sound has a problem")
         try:
-            root = absolute_url(file.remote_output_path, self._folder)
-        except ValueError as error:
-            self._notes.add(("remote_output_path",), str(error))
-            root = ""
-        keys = self._keys(file, root)
-        works = (
-            self._sc_works(file, keys) if file.pydoit_sc is None else self._works(file.pydoit_sc, file, keys)
-        )
-        self._notes.report.check()
-        if file.pydoit_sc is None:
-            digest = hashlib.blake2b(json.dumps(self._document.data).encode(), digest_size=8).hexdigest()
-            # `sc split` wrote it, and chose what to execute.
-            return Chunk(works, root, file.nprocs, f"sc-{digest}", always=True)
+            file = check(ChunkFile, self._document.data, self._notes)
+            self._notes.report.check()
+            assert file is not None
+            return self._made(file)
+        except BatchfileError as error:
+            raise BatchfileError([_with_advice(problem) for problem in error.problems], error.more) from None
+
+    def _made(self, file: ChunkFile) -> Chunk:
+        root, keys = self._keys(file)
         extra = file.pydoit_sc
+        works = _sc_works(file, keys) if extra is None else self._works(extra, file, keys)
+        self._notes.report.check()
+        if extra is None:  # `sc split` wrote it, and chose what to execute
+            digest = hashlib.blake2b(json.dumps(self._document.data).encode(), digest_size=8).hexdigest()
+            return Chunk(works, root, file.nprocs, f"sc-{digest}", always=True)
         return Chunk(
             works,
             root,
@@ -128,76 +125,64 @@ class _Reader:
             extra.storage_options,
         )
 
-    def _keys(self, file: ChunkFile, root: str) -> list[str]:
-        """Return the runs' keys, which lie below the batch's `remote_output_path`; not inside one another."""
-        keys = []
+    def _keys(self, file: ChunkFile) -> tuple[str, list[str]]:
+        """Return where the outputs go, and the keys of the runs below it; none lies inside another."""
+        root, keys = "", list[str]()
+        try:
+            root = absolute_url(file.remote_output_path, self._folder)
+        except ValueError as error:
+            self._notes.add(("remote_output_path",), str(error))
+            return root, keys
         for n, run in enumerate(file.runs):
-            key = ""
             try:
-                key = self._key(run.remote_output_path, root)
-                fault = check_name(key)
+                keys.append(below(run.remote_output_path, root, self._folder))
+                fault = check_name(keys[-1])
             except ValueError as error:
+                keys.append("")
                 fault = str(error)
             if fault is not None:
                 self._notes.add(("runs", n, "remote_output_path"), fault)
-            keys.append(key)
         for key, rows in repeated(keys).items():
-            where = ("runs", rows[1], "remote_output_path")
-            self._notes.add(
-                where, f"`{key}` is twice the output of a run; the first is", also=("runs", rows[0])
-            )
+            where, first = ("runs", rows[1], "remote_output_path"), ("runs", rows[0])
+            self._notes.add(where, f"`{key}` is twice the output of a run; the first is", also=first)
         for inner, outer in nested(keys):
             message = f"the output of `{keys[inner]}` would lie inside that of `{keys[outer]}`,"
             self._notes.add(("runs", inner, "remote_output_path"), message, also=("runs", outer))
-        return keys
+        return root, keys
 
-    def _key(self, output: str, root: str) -> str:
-        if not output.startswith(f"{root}/"):
-            output = absolute_url(output, self._folder)
-        if not output.startswith(f"{root}/"):
-            raise ValueError(f"expected a path below the batch's, `{root}`, found `{output}`")
-        return output[len(root) + 1 :].rstrip("/")
-
-    def _works(self, extra: Extra, file: ChunkFile, keys: list[str]) -> list[Work]:
-        settings = [_settings(item) for item in extra.settings]
+    def _works(self, extra: Extra, file: ChunkFile, keys: Sequence[str]) -> list[Work]:
+        settings = [table.over(Settings()) for table in extra.settings]
         works = []
-        for run, key in zip(file.runs, keys, strict=True):
-            ours = extra.runs.get(run.remote_output_path)
+        for run, key in zip(file.runs, keys, strict=False):  # there are no keys where their root is wrong
+            output = run.remote_output_path
+            ours = extra.runs.get(output)
             if ours is None:
-                self._notes.add(
-                    (EXTRA, "runs"), f"no entry for the run {show(run.remote_output_path)}; split again"
-                )
+                self._notes.add((EXTRA, "runs"), f"no entry for the run {show(output)}")
             elif ours.settings >= len(settings):
-                where = (EXTRA, "runs", run.remote_output_path, "settings")
-                self._notes.add(
-                    where, f"expected a position in `settings`, found {ours.settings}; split again"
-                )
+                where = (EXTRA, "runs", output, "settings")
+                self._notes.add(where, f"expected a position in `settings`, found {ours.settings}")
             else:
                 # Our worker lets a run write into its attempt's own folder: `local_results_dir` is for `sc`.
                 name = ours.task.partition(":")[2] or ours.task
-                works.append(
-                    Work(
-                        ours.task,
-                        Run(name, run.cmd, key, settings[ours.settings]),
-                        run.remote_output_path,
-                        ours.fingerprint,
-                    )
-                )
+                own = Run(name, run.cmd, key, settings[ours.settings])
+                works.append(Work(ours.task, own, output, ours.fingerprint))
         return works
 
-    def _sc_works(self, file: ChunkFile, keys: list[str]) -> list[Work]:
-        settings = Settings()
-        return [
-            Work(
-                f"{PLAIN}:{key}",
-                Run(key, run.cmd, key, settings, run.local_results_dir),
-                run.remote_output_path,
-                f"{digest_text(run.cmd)}-{NOTHING}-{NOTHING}-{NOTHING}",
-            )
-            for run, key in zip(file.runs, keys, strict=True)
-        ]
+
+def _sc_works(file: ChunkFile, keys: Sequence[str]) -> list[Work]:
+    settings = Settings()
+    return [
+        Work(
+            f"{PLAIN}:{key}",
+            Run(key, run.cmd, key, settings, run.local_results_dir),
+            run.remote_output_path,
+            f"{digest_text(run.cmd)}-{NOTHING}-{NOTHING}-{NOTHING}",
+        )
+        for run, key in zip(file.runs, keys, strict=False)
+    ]
 
 
-def _settings(item: ExtraSettings) -> Settings:
-    retry_on = None if item.retry_on is None else frozenset(item.retry_on)
-    return Settings(item.env, (), item.timeout, item.grace, item.retries, retry_on)
+def _with_advice(problem: Problem) -> Problem:
+    """Return a problem with what to do about it, where what we add to a chunk is wrong."""
+    ours = problem.message.startswith(EXTRA)
+    return replace(problem, message=f"{problem.message}; split again") if ours else problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,7 +17,7 @@ from pydoit_sc.plan import Work
 ROOT = "file:///out"
 
 
-def written(works: list[Work], nprocs: int | str = 2, **batch: Any) -> str:
+def written(works: list[Work], nprocs: int | Literal["cores", "gpus"] = 2, **batch: Any) -> str:
     made = Batch("b", Path("/b/batchfile.toml"), batch.pop("remote_output_path", ROOT), (), **batch)
     return chunk_text(made, works, nprocs=nprocs, submission="s1", always=True, after=["a"])
 
@@ -77,7 +77,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         "gpus",
         "s1",
         always=True,
-        after=["a"],
+        after=("a",),
         max_failures=Share(0.025),
         durable=False,
         scratch="/local/disk",

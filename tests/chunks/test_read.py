@@ -158,7 +158,10 @@ def _with(value: object, *where: Any) -> Callable[[dict[str, Any]], None]:
         (_with("/elsewhere/x", "runs", 0, "remote_output_path"), "expected a path below the batch's"),
         (_with(1, "pydoit_sc", "extra"), "pydoit_sc.extra: unknown key"),
         (_without("pydoit_sc", "submission"), "pydoit_sc: no `submission`"),
-        (_with("yes", "pydoit_sc", "always"), "pydoit_sc.always: expected "),
+        (
+            _with("yes", "pydoit_sc", "always"),
+            'pydoit_sc.always: expected true or false, found "yes"; split again',
+        ),
         (
             _with("many", "pydoit_sc", "max_failures"),
             "pydoit_sc.max_failures: expected an integer of at least 1",
@@ -172,7 +175,7 @@ def _with(value: object, *where: Any) -> Callable[[dict[str, Any]], None]:
         (_with({"A=B": ""}, "pydoit_sc", "settings", 0, "env"), "not the name of an environment variable"),
         (_with([], "pydoit_sc", "settings"), "expected a position in `settings`, found 0"),
         (_with({}, "pydoit_sc", "runs"), "pydoit_sc.runs: no entry for the run "),
-        (_with([], "pydoit_sc"), "pydoit_sc: expected "),
+        (_with([], "pydoit_sc"), "pydoit_sc: expected a table, found an empty list; split again"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -191,7 +194,10 @@ def test_all_that_is_wrong_is_named_with_its_place(tmp_path: Path) -> None:
         read_chunk(tmp_path / "0.json")
     assert str(error.value).splitlines() == [
         f"{tmp_path}/0.json:5:4: runs[0].cmd: the command is empty",
-        f"{tmp_path}/0.json:16:4: runs[1].retries: unknown key",
+        (
+            f"{tmp_path}/0.json:16:4: runs[1].retries: unknown key; known are `remote_output_path`, `cmd`, "
+            "`local_results_dir`, `status_code`, `status`"
+        ),
     ]
 
 
