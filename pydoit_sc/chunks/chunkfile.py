@@ -116,7 +116,8 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         if id(own) not in positions:
             positions[id(own)] = len(settings)
             settings.append(_attempt_table(own))
-        runs[work.output] = ExtraRun(
+        # What a batch says has been checked when it was read, and there may be a million runs: no check here.
+        runs[work.output] = ExtraRun.model_construct(
             task=work.task, fingerprint=work.fingerprint, settings=positions[id(own)]
         )
     extra = Extra(
@@ -140,7 +141,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
 
 def _sc_run(work: Work) -> ScRun:
     results = work.run.local_results_dir or f"/tmp/{uuid.uuid4().hex}/"
-    return ScRun(remote_output_path=work.output, cmd=work.run.cmd, local_results_dir=results)
+    return ScRun.model_construct(remote_output_path=work.output, cmd=work.run.cmd, local_results_dir=results)
 
 
 def _attempt_table(settings: Settings) -> AttemptTable:
