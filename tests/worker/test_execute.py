@@ -1,0 +1,126 @@
+"""A chunk executed in this process: what is skipped, what is shown, and the exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.chunks.chunk import Chunk
+from pydoit_sc.plan import Work
+from pydoit_sc.store import HeldError, StoreError
+from pydoit_sc.worker import execute
+from pydoit_sc.worker.execute import execute_chunk
+from pydoit_sc.worker.executor import Executor
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of its own, and no scheduler around the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("SLURM_"):
+            monkeypatch.delenv(name)
+    yield
+
+
+def chunk_of(cmds: Mapping[str, str], submission: str = "s1", **how: object) -> Chunk:
+    """Return a chunk of these commands by name."""
+    root, settings = f"file://{Path.cwd()}/out", Settings()
+    works = [
+        Work(f"a:{name}", Run(name, cmd, name, settings), f"{root}/{name}", "now")
+        for name, cmd in cmds.items()
+    ]
+    chunk = Chunk(works, root, 1, submission, durable=False)
+    return replace(chunk, **how)  # type: ignore[arg-type]
+
+
+def log() -> list[str]:
+    return Path("log").read_text().split()
+
+
+def test_a_chunk_is_executed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    chunk = chunk_of({name: f"echo {name} >> log" for name in "ab"}, always=True)
+    assert execute_chunk(chunk) == 0
+    assert capsys.readouterr().out.startswith("2 of 2 runs to execute\n2 completed, in 0:0")
+    assert execute_chunk(chunk) == 0
+    assert capsys.readouterr().out == "0 of 2 runs to execute\n"
+    assert log() == ["a", "b"]
+
+
+def test_failed_runs_count_where_that_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    chunk = chunk_of({"good": "true", "bad": "echo oops >&2; exit 7"})
+    assert execute_chunk(chunk, quiet=True) == 0
+    assert capsys.readouterr().out == "failed a:bad: status code 7\n    oops\n"
+    assert execute_chunk(chunk, quiet=True, strict=True) == 1
+    assert capsys.readouterr().out == "failed a:bad: status code 7\n    oops\n"
+
+
+def test_it_stops_after_too_many_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    chunk = chunk_of({str(n): f"echo {n} >> log; exit 1" for n in range(4)}, max_failures=2)
+    assert execute_chunk(chunk) == 1
+    assert capsys.readouterr().err == "2 runs are left: stopped after 2 failures (`max_failures`)\n"
+    assert log() == ["0", "1"]
+
+
+def test_nothing_is_executed_before_earlier_stages_are_completed(capsys: pytest.CaptureFixture[str]) -> None:
+    chunk = chunk_of({"x": "echo x >> log"}, after=("b",))
+    note = Path("out/.pydoit_sc/submissions/s1/after.json")
+    note.parent.mkdir(parents=True)
+    note.write_text('{"b": {"b/1": "now"}}')
+    assert execute_chunk(chunk) == 2
+    assert "ERROR: nothing is executed: runs that must come first are not completed: 1 of `b`" in (
+        capsys.readouterr().err
+    )
+    assert not Path("log").exists()
+
+
+def test_it_waits_for_the_worker_that_holds_the_chunk(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, held = execute._watch, [HeldError("the chunk is held by w1")] * 3
+
+    def watch(*args: object) -> int:
+        if held:
+            raise held.pop()
+        return really(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(execute, "_watch", watch)
+    monkeypatch.setattr(execute, "LOOK_AGAIN", 0.0)
+    assert execute_chunk(chunk_of({"x": "echo x >> log"})) == 0
+    assert capsys.readouterr().err == "the chunk is held by w1; waiting for its end\n"
+    assert log() == ["x"]
+
+
+def test_what_the_worker_before_has_completed_is_skipped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is read again when the chunk is held: another worker may have had it meanwhile."""
+    chunk = chunk_of({name: f"echo {name} >> log" for name in "ab"})
+    really = execute._watch
+
+    def watch(*args: object) -> int:
+        monkeypatch.setattr(execute, "_watch", really)
+        assert execute_chunk(replace(chunk, works=chunk.works[:1]), quiet=True) == 0
+        return really(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(execute, "_watch", watch)
+    assert execute_chunk(chunk) == 0
+    assert "1 completed, 1 skipped, in 0:0" in capsys.readouterr().out
+    assert log() == ["a", "b"]
+
+
+def test_an_error_of_the_store_ends_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object) -> Iterator[None]:
+        raise StoreError("the disk is on fire")
+        yield
+
+    monkeypatch.setattr(Executor, "run", run)
+    assert execute_chunk(chunk_of({"x": "true"})) == 2
+    assert capsys.readouterr().err == "ERROR: the disk is on fire\n"
