@@ -143,8 +143,8 @@ def _no_constant(name: str) -> None:
 _JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
-def _parse_json(text: str, file: str, first_line: int = 1) -> Any:
-    """Parse JSON that starts at line `first_line` of the file."""
+def parse_json(text: str, file: str, first_line: int = 1) -> Any:
+    """Parse JSON that starts at line `first_line` of the file; raise BatchfileError."""
     try:
         return _JSON.decode(text)
     except json.JSONDecodeError as error:
@@ -161,7 +161,7 @@ def _parse_json(text: str, file: str, first_line: int = 1) -> Any:
 
 
 def _parse_jsonl(text: str, file: str) -> list[Any]:
-    return [_parse_json(line, file, number) for number, line in json_lines(text)]
+    return [parse_json(line, file, number) for number, line in json_lines(text)]
 
 
 def json_lines(text: str) -> list[tuple[int, str]]:
@@ -220,4 +220,4 @@ def csv_rows(text: str, file: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
-_PARSERS = {"toml": _parse_toml, "json": _parse_json, "jsonl": _parse_jsonl, "csv": parse_csv}
+_PARSERS = {"toml": _parse_toml, "json": parse_json, "jsonl": _parse_jsonl, "csv": parse_csv}

@@ -21,8 +21,8 @@ _PYTHON_TAG = "tag:yaml.org,2002:python/"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class ShallowLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is known only at run time
-    """A loader that raises RecursionError where a document is nested too deeply."""
+class StrictLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders is known only at run time
+    """A loader that raises RecursionError where a document is nested too deeply, and refuses duplicate keys."""
 
     depth = 0
 
@@ -35,8 +35,6 @@ class ShallowLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loader
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
-
-class _Loader(ShallowLoader):
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         if len({key.value for key, _ in node.value if isinstance(key, ScalarNode)}) != len(node.value):
             _refuse_duplicates(node)
@@ -54,10 +52,13 @@ def _refuse_duplicates(node: MappingNode) -> None:
         seen.add(key.value if isinstance(key, ScalarNode) else id(key))
 
 
-def parse_yaml(text: str, file: str) -> tuple[Node, Any]:
-    """Return the tree and the data of a YAML document; raise BatchfileError."""
+def parse_yaml(text: str, file: str, kind: type[StrictLoader] = StrictLoader) -> tuple[Node, Any]:
+    """Return the tree and the data of a YAML document; raise BatchfileError, or RecursionError.
+
+    `kind` is a loader with other rules for plain values.
+    """
     try:
-        loader = _Loader(text)
+        loader = kind(text)
         root = loader.get_single_node()
         if root is None:
             raise failure(file, "empty file")
@@ -72,7 +73,7 @@ def parse_yaml(text: str, file: str) -> tuple[Node, Any]:
         raise _failure(error, file) from None
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         # PyYAML lets these through for a scalar such as 2024-02-30, without saying where it stands
-        raise _bad_scalar(root, file, error) from None
+        raise _bad_scalar(root, file, error, kind("")) from None
 
 
 def _failure(error: yaml.YAMLError, file: str) -> BatchfileError:
@@ -88,8 +89,7 @@ def _failure(error: yaml.YAMLError, file: str) -> BatchfileError:
     return failure(file, message, *((mark.line + 1, mark.column + 1) if mark else ()))
 
 
-def _bad_scalar(root: Node, file: str, error: Exception) -> BatchfileError:
-    loader = _Loader("")
+def _bad_scalar(root: Node, file: str, error: Exception, loader: StrictLoader) -> BatchfileError:
     for node in _nodes(root):
         if isinstance(node, ScalarNode):
             try:

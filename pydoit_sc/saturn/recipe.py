@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
-from collections import Counter
 from contextlib import suppress
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from pydoit_sc.batchfile.check import require
-from pydoit_sc.batchfile.errors import InvalidError, show
+from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, show
 from pydoit_sc.batchfile.fields import Script, Text
-from pydoit_sc.batchfile.yamlfile import ShallowLoader
+from pydoit_sc.batchfile.read import parse_json, read_text
+from pydoit_sc.batchfile.yamlfile import StrictLoader, parse_yaml
+from pydoit_sc.files import not_for_all, replacing
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
 
@@ -47,37 +47,30 @@ _RULES = (
     ("merge", re.compile("<<"), ["<"]),
 )
 
-#: Aliases may write a recipe out to so many values.
-_MOST_VALUES = 100_000
 
-
-class _Known(BaseModel):
-    """What is read of a recipe's keys; Saturn Cloud checks the others."""
+class _Table(BaseModel):
+    """What is read of a table; Saturn Cloud checks the other keys, and takes an empty value for none."""
 
     model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_values(cls, table: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in table.items() if value not in (None, "")}
 
-class _Top(_Known):
-    type: Text | None = None
 
-
-class _Spec(_Known):
+class _Spec(_Table):
     start_script: Script | None = None
     working_directory: Text | None = None
 
 
-class _Loader(ShallowLoader):
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's way: a table of the class
+class _Known(_Table):
+    type: Text | None = None
+    spec: _Spec
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = [key for key, count in Counter(keys).items() if count > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"`{twice[0]}` is given twice", node.start_mark
-            )
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
+
+class _Loader(StrictLoader):
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's way: a table of the class
 
 
 class _Dumper(yaml.SafeDumper):
@@ -125,12 +118,7 @@ for _dumper in (_Dumper, _PlainDumper):
 
 def loads(text: str, file: str = "the recipe") -> Recipe:
     """Return the recipe of a YAML or JSON text; `file` is named in the RecipeError."""
-    try:
-        recipe = json.loads(text, object_pairs_hook=_unique) if text.lstrip()[:1] == "{" else None
-    except (ValueError, RecursionError):
-        recipe = None  # YAML may begin with a brace too, and says where an error is
-    if recipe is None:
-        recipe = _parsed(text, file)
+    recipe = _parsed(text, file)
     if (wrong := _not_json(recipe)) is not None:
         raise RecipeError(f"{file}: {wrong}")
     if not isinstance(recipe, dict):
@@ -141,21 +129,30 @@ def loads(text: str, file: str = "the recipe") -> Recipe:
         raise RecipeError(
             f"{file}: a recipe needs `spec`; `pydoit-sc get job NAME > {file}` writes a whole one"
         )
-    _check(recipe, _Top, "", file)
-    _check(recipe["spec"], _Spec, "spec.", file)
+    try:
+        require(_Known, recipe)
+    except InvalidError as error:
+        where, message = error.faults[0]
+        raise RecipeError(f"{file}: {'.'.join(map(str, where))}: {message}") from None
     return recipe
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError
-    return table
+def _parsed(text: str, file: str) -> Any:
+    try:
+        if text.lstrip()[:1] == "{":
+            # YAML may begin with a brace, too, and says where an error is
+            with suppress(BatchfileError, RecursionError):
+                return parse_json(text, file)
+        return parse_yaml(text, file, _Loader)[1]
+    except BatchfileError as error:
+        raise RecipeError(str(error)) from None
+    except RecursionError:
+        raise RecipeError(f"{file}: nested too deeply to be read") from None
 
 
 def _not_json(recipe: Any) -> str | None:
-    """Return what a recipe holds that JSON, as which it is sent, has no words for; None if there is no such thing."""
-    left, rows = _MOST_VALUES, [(recipe, 0)]
+    """Return what a recipe holds that JSON, as which it is sent, cannot express; None if there is no such thing."""
+    rows = [(recipe, 0)]
     while rows:
         value, depth = rows.pop()
         if depth > _DEEPEST:
@@ -164,41 +161,25 @@ def _not_json(recipe: Any) -> str | None:
             odd = next((key for key in value if not isinstance(key, str)), "")
             if odd != "":
                 return f"a key is text, found {show(odd)}; write it in quotes"
-            children = [*value, *value.values()]
+            rows += ((child, depth + 1) for child in (*value, *value.values()))
         elif isinstance(value, list):
-            children = value
+            rows += ((child, depth + 1) for child in value)
         elif isinstance(value, str) and _SURROGATE.search(value):
             return f"a lone surrogate, which is no character, in {value[:60]!a}"
         elif not isinstance(value, (str, int, float, type(None))) or (
             isinstance(value, int) and value.bit_length() > _MOST_BITS
         ):
             return f"expected text, numbers, true, false, null, lists and tables, found {show(value)}"
-        else:
-            continue
-        left -= len(children)
-        if left < 0:
-            return f"it comes to more than {_MOST_VALUES:,} values"
-        rows += ((child, depth + 1) for child in children)
     return None
-
-
-def _check(table: Recipe, model: type[_Known], where: str, file: str) -> None:
-    try:
-        require(model, {key: value for key, value in table.items() if value not in (None, "")})
-    except InvalidError as error:
-        (key, *_), message = error.faults[0]
-        raise RecipeError(f"{file}: {where}{key}: {message}") from None
 
 
 def read(path: str | os.PathLike[str]) -> Recipe:
     """Return the recipe of a file; raise RecipeError."""
+    file = os.fspath(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            return loads(file.read(), os.fspath(path))
-    except UnicodeDecodeError:
-        raise RecipeError(f"{os.fspath(path)}: not UTF-8 text") from None
-    except OSError as error:
-        raise RecipeError(f"{os.fspath(path)}: {error.strerror}") from None
+        return loads(read_text(file, file), file)
+    except BatchfileError as error:
+        raise RecipeError(str(error)) from None
 
 
 def dumps(recipe: Recipe) -> str:
@@ -221,41 +202,15 @@ def write(recipe: Recipe, path: str | os.PathLike[str]) -> bool:
         with suppress(FileNotFoundError), open(name, "rb") as file:
             if file.read() == data:
                 return False
-        _replace(name, data)
+        with replacing(name) as aside, open(aside, "xb", opener=not_for_all) as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), os.stat(name).st_mode & 0o777)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise RecipeError(f"{name}: {error.strerror}") from None
     return True
-
-
-def _replace(name: str, data: bytes) -> None:
-    aside = f"{name}.{secrets.token_hex(4)}.tmp"
-    try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o664)
-        with open(descriptor, "wb") as file:
-            with suppress(FileNotFoundError):
-                os.fchmod(descriptor, os.stat(name).st_mode & 0o777)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(aside, name)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(aside)
-        raise
-
-
-def _parsed(text: str, file: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise RecipeError(f"{file}{place}: not YAML: {error.problem}") from None
-    except RecursionError:
-        raise RecipeError(f"{file}: not YAML: nested too deeply to be read") from None
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
-        # PyYAML lets some through for a scalar such as `!!bool maybe`, without saying where it stands
-        raise RecipeError(f"{file}: not YAML: {error}") from None
 
 
 def _dumped(recipe: Recipe, dumper: type[_Dumper]) -> str:

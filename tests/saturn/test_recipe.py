@@ -127,16 +127,28 @@ def test_anything_comes_back(value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "expected a recipe, found nothing"),
+        ("", "empty file"),
+        ("~", "expected a recipe, found nothing"),
         ("- a\n", "expected a recipe, found list"),
         ("type: job\n", "a recipe needs `spec`"),
         ("spec: x\n", "a recipe needs `spec`"),
         ('{"type": "job"}', "a recipe needs `spec`"),
         ("spec: {\n", ":2:1: not YAML"),
-        ("spec:\n  name: a\n  name: b\n", ":2:3: not YAML: `name` is given twice"),
-        ("spec: !!python/object/apply:os.system [echo]\n", "not YAML"),
+        ("spec:\n  name: a\n  name: b\n", ":3:3: the key `name` is given twice"),
+        (
+            "spec: !!python/object/apply:os.system [echo]\n",
+            ":1:7: the tag `!!python/object/apply:os.system` is refused",
+        ),
         ("a: 1\n---\nspec: {}\n", "not YAML"),
-        ("[" * 5000, "not YAML"),
+        ("[" * 5000, "nested too deeply to be read"),
+        ("spec:\n  x: !!bool maybe\n", ":2:6: `maybe` cannot be read"),
+        ('{"spec": {"a": 1, "a": 2}}', ":1:19: the key `a` is given twice"),
+        (f"spec: {'[' * 150}{']' * 150}", "nested more than 100 levels deep"),
+        (
+            "spec:\n  start_script: [a]\n",
+            "spec.start_script: expected lines of shell (a string), found a list",
+        ),
+        ("type: 5\nspec: {}\n", "type: expected a string, found 5"),
     ],
 )
 def test_bad_recipes(tmp_path: Path, text: str, said: str) -> None:
@@ -149,7 +161,7 @@ def test_bad_recipes(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="No such file"):
+    with pytest.raises(RecipeError, match="no such file"):
         recipes.read(tmp_path / "none.yaml")
     (tmp_path / "latin").write_bytes(b"spec: \xe9\xff")
     with pytest.raises(RecipeError, match="not UTF-8"):

@@ -270,7 +270,7 @@ ERRORS: list[Error] = [
     ((*SPLIT, "--nprocs", "4", "--sync", "a:b:c"), {}, None, r"expected SRC or SRC:DEST"),
     ((*SPLIT, "--skip-complete-d"), {}, None, r"did you mean `--skip-completed`"),
     (("split", "recipe.yaml"), {}, None, r"split: expected RECIPE BATCH, found recipe.yaml"),
-    (("split", "no.yaml", "jobs.json"), {}, None, r"no.yaml: No such file"),
+    (("split", "no.yaml", "jobs.json"), {}, None, r"no.yaml: no such file"),
     (("split", "recipe.yaml", "no.yaml"), {}, None, r"no.yaml: no such file"),
     (("split", "bare.yaml", "jobs.json"), {}, None, r"bare.yaml: a recipe needs `spec`"),
     (("split",), {}, None, r"there is no batchfile.toml"),
