@@ -19,7 +19,6 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.runner import MThreadRunner
 from doit.task import Task
 
-from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
@@ -39,6 +38,8 @@ class ChunkIsCurrent:
     @user_errors()
     def _to_execute(self) -> tuple[int, int]:
         """Return the number of runs to execute, and of all runs."""
+        from pydoit_sc.chunks.read import read_chunk  # noqa: PLC0415 - `run` has no chunks, mostly
+
         chunk, records = read_chunk(self._path), self._project.ledger.records
         count = sum(not chunk.completed(work.fingerprint, records.get(work.run.key)) for work in chunk.works)
         return count, len(chunk.works)
