@@ -23,9 +23,10 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from pydoit_sc.batchfile.csvfile import parse_csv
+from pydoit_sc.batchfile.document import failure, read_text
 from pydoit_sc.batchfile.errors import InvalidError, show
 from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
-from pydoit_sc.batchfile.read import failure, parse_csv, read_text
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.batchfile.values import SCALARS, FilePath, Row, Value
 from pydoit_sc.batchfile.windows import Length, count, parse_length, windows

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydoit_sc.batchfile.document import Document, Place
 from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, InvalidError, Problem, Where, did_you_mean
-from pydoit_sc.batchfile.places import Place, find
-from pydoit_sc.batchfile.read import Document
+from pydoit_sc.batchfile.places import find
 
 _BARE = re.compile(r"[\w-]+")
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from pydoit_sc.batchfile.errors import BatchfileError
-from pydoit_sc.batchfile.read import failure, place
+from pydoit_sc.batchfile.document import Place, failure, place
+from pydoit_sc.batchfile.errors import BatchfileError, Where
 
 #: Aliases may write a file out to so many values.
 MOST_NODES = 1_000_000
@@ -156,3 +156,17 @@ def _has_alias(root: Node) -> bool:
             seen.add(id(child))
             stack.append(child)
     return False
+
+
+def yaml_keys(root: Node) -> Iterator[tuple[Where, Place]]:
+    stack: list[tuple[Where, Node]] = [((), root)]
+    while stack:
+        path, node = stack.pop()
+        members: list[tuple[str | int, Node, Node]] = []
+        if isinstance(node, MappingNode):
+            members = [(key.value, key, value) for key, value in node.value if isinstance(key, ScalarNode)]
+        elif isinstance(node, SequenceNode):
+            members = [(i, item, item) for i, item in enumerate(node.value)]
+        for key, marked, value in members:
+            yield (*path, key), (marked.start_mark.line + 1, marked.start_mark.column + 1)
+            stack.append(((*path, key), value))

@@ -14,9 +14,10 @@ from typing import Any
 from pydoit_sc.batch import PLAIN, Run, Settings
 from pydoit_sc.batchfile import BatchfileError, Problem, check_name, load
 from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.document import Document
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import nested, repeated
-from pydoit_sc.batchfile.read import Document, read
+from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url, below
 from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.chunks.chunk import Chunk

@@ -16,9 +16,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from pydoit_sc.batchfile.check import require
+from pydoit_sc.batchfile.document import read_text
 from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, show
 from pydoit_sc.batchfile.fields import Script, Text
-from pydoit_sc.batchfile.read import parse_json, read_text
+from pydoit_sc.batchfile.jsonfile import parse_json
 from pydoit_sc.batchfile.yamlfile import StrictLoader, parse_yaml
 from pydoit_sc.files import not_for_all, replacing
 from pydoit_sc.saturn.errors import RecipeError

@@ -13,8 +13,8 @@ import tomli
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.axes import MatrixTable, Source
 from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.document import Document
 from pydoit_sc.batchfile.matrix import expand
-from pydoit_sc.batchfile.read import Document
 from pydoit_sc.batchfile.report import Notes, Report
 
 Make = Callable[..., Batch]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pydoit_sc.batchfile import BatchfileError, Problem, check_name, nearest, parse_duration
 from pydoit_sc.batchfile.names import RESERVED, check_stage_name
-from pydoit_sc.batchfile.places import toml_keys
+from pydoit_sc.batchfile.tomlfile import toml_keys
 
 
 @pytest.mark.parametrize(

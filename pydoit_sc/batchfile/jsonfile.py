@@ -1,0 +1,100 @@
+"""JSON and JSON Lines: no duplicate keys, no NaN, and the places of all keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydoit_sc.batchfile.document import Frame, failure, place
+from pydoit_sc.batchfile.errors import Where
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"\s]+')
+
+
+class _DuplicateKeyError(ValueError):
+    pass
+
+
+class _ConstantError(ValueError):
+    pass
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _DuplicateKeyError
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise _ConstantError(name)
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def parse_json(text: str, file: str, first_line: int = 1) -> Any:
+    """Return the value of a JSON text that starts at line `first_line` of the file; raise BatchfileError."""
+    try:
+        return _JSON.decode(text)
+    except json.JSONDecodeError as error:
+        message, offset = f"not JSON: {error.msg}", error.pos
+    except _ConstantError as error:
+        message, offset = f"not JSON: {error} is not a number of JSON", _constant(text)
+    except _DuplicateKeyError:
+        key, offset = _duplicate(text)
+        message = f"the key `{key}` is given twice"
+    except ValueError as error:
+        raise failure(file, f"not JSON: {error}", first_line) from None
+    line, column = place(text, offset)
+    raise failure(file, message, first_line + line - 1, column)
+
+
+def parse_jsonl(text: str, file: str) -> list[Any]:
+    """Return the values of JSON Lines; raise BatchfileError."""
+    return [parse_json(line, file, number) for number, line in json_lines(text)]
+
+
+def json_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines of JSON Lines that are not blank, with their numbers from 1."""
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.isspace() and line]
+
+
+def _constant(text: str) -> int:
+    """Return the offset of the first NaN or Infinity outside strings."""
+    tokens = _TOKEN.finditer(text)
+    return next((m.start() for m in tokens if m.group() in ("NaN", "Infinity", "-Infinity")), 0)
+
+
+def _duplicate(text: str) -> tuple[str, int]:
+    """Return the first key that an object has twice, and the offset of the second."""
+    seen = set()
+    for where, offset in json_keys(text):
+        if where in seen:
+            return str(where[-1]), offset
+        seen.add(where)
+    return "", 0
+
+
+def json_keys(text: str) -> Iterator[tuple[Where, int]]:
+    """Yield the path and the offset of every key and every item of a JSON text."""
+    frames: list[Frame] = []
+    for match in _TOKEN.finditer(text):
+        token, frame = match.group(), frames[-1] if frames else None
+        if token in "]}":
+            frames.pop()
+        elif token == ",":
+            if frame is not None:
+                frame.advance()
+        elif frame is not None and frame.wants_key:
+            if token != ":":
+                frame.name(json.loads(token))
+                yield frame.here, match.start()
+        elif token != ":":
+            here = frame.here if frame is not None else ()
+            if frame is not None and frame.index is not None:
+                yield here, match.start()
+            if token in "[{":
+                frames.append(Frame(here, 0 if token == "[" else None))

@@ -1,0 +1,117 @@
+"""TOML, and the places of its keys: the text was parsed before, so the scanner may trust its syntax."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import tomli
+
+from pydoit_sc.batchfile.document import Frame, failure
+from pydoit_sc.batchfile.errors import Where
+
+_TOKEN = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:[^"\\]|\\.)*"'
+    r"|'[^']*'"
+    r"|#[^\n]*"
+    r"|[][{},=.\n]"
+    r"""|[^\s\[\]{},=."'#]+""",
+    re.DOTALL,
+)
+
+
+def parse_toml(text: str, file: str) -> dict[str, Any]:
+    """Return the data of a TOML text; raise BatchfileError."""
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise failure(file, f"not TOML: {error.msg}", error.lineno, error.colno) from None
+    except ValueError as error:
+        raise failure(file, f"not TOML: {error}") from None
+
+
+def toml_keys(text: str) -> Iterator[tuple[Where, int]]:
+    """Yield the path and the offset of every table, key and list item of a TOML text."""
+    scanner = _Toml()
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if token[0] != "#":
+            yield from scanner.take(token, match.start())
+
+
+class _Toml:
+    """Follows the tokens of a TOML text and tells which path each of them begins."""
+
+    def __init__(self) -> None:
+        self.frames = [Frame(())]
+        self.header: list[str] | None = None  # the parts of a table's header that is being read
+        self.is_array = False
+        self.start = 0  # of the header
+        self.lengths: dict[Where, int] = {}  # of arrays of tables
+
+    def take(self, token: str, offset: int) -> list[tuple[Where, int]]:
+        frame = self.frames[-1]
+        if self.header is not None:
+            return [(where, self.start) for where in self._in_header(token, self.header)]
+        if token == "\n":
+            if len(self.frames) == 1:
+                frame.advance()
+            return []
+        if token == "[" and frame.wants_key and not frame.key:
+            self.header, self.start, self.is_array = [], offset, False
+            return []
+        step = self._in_key if frame.wants_key else self._in_value
+        return [(where, offset) for where in step(token, frame)]
+
+    def _in_header(self, token: str, parts: list[str]) -> list[Where]:
+        if token == "[":
+            self.is_array = True
+        elif token == "]":
+            if self.is_array:
+                array = (*self._table(parts[:-1]), parts[-1])
+                self.lengths[array] = self.lengths.get(array, 0) + 1
+            path = self._table(parts)
+            self.header, self.frames = None, [Frame(path)]
+            return [path[:n] for n in range(1, len(path) + 1)]
+        elif token != ".":
+            parts.append(_toml_key(token))
+        return []
+
+    def _table(self, parts: list[str]) -> Where:
+        """Return the path of a header, with the positions of the arrays of tables in it."""
+        path: Where = ()
+        for part in parts:
+            path = (*path, part)
+            if path in self.lengths:
+                path = (*path, self.lengths[path] - 1)
+        return path
+
+    def _in_key(self, token: str, frame: Frame) -> list[Where]:
+        if token == "=":
+            frame.wants_key = False
+        elif token == "}":
+            self.frames.pop()
+        elif token not in (".", ",", "]"):  # "]" is the second one of an array of tables
+            frame.key = (*frame.key, _toml_key(token))
+            return [frame.here]
+        return []
+
+    def _in_value(self, token: str, frame: Frame) -> list[Where]:
+        if token in "]}":
+            self.frames.pop()
+            return []
+        if token == ",":
+            frame.advance()
+            return []
+        if token in "[{":
+            self.frames.append(Frame(frame.here, 0 if token == "[" else None))
+        return [frame.here] if frame.index is not None and token != "." else []
+
+
+def _toml_key(token: str) -> str:
+    if token[0] == '"':
+        return str(tomli.loads(f"key = {token}")["key"])
+    return token.strip("'")
