@@ -11,7 +11,7 @@ from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.project import Project
-from pydoit_sc.submissions.notes import Submitted, read_notes, under_way
+from pydoit_sc.submissions.notes import Note, read_notes, under_way
 from pydoit_sc.tasks.loader import OPT_FILE
 
 
@@ -47,7 +47,7 @@ class CancelCommand(Command):
         return 0
 
 
-def _named(notes: list[Submitted], id_: str) -> Submitted:
+def _named(notes: list[Note], id_: str) -> Note:
     for note in notes:
         if note.id == id_ and note.jobs:
             return note

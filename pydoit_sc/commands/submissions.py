@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.project import Project
-from pydoit_sc.submissions.notes import Standing, Submitted, ask, outcomes, read_notes, write_note
+from pydoit_sc.submissions.notes import JobStates, Note, ask, outcomes, read_notes, write_note
 from pydoit_sc.tasks.loader import OPT_FILE
 
 _SHOWN = 10
@@ -49,7 +48,7 @@ class SubmissionsCommand(Command):
         standing = ask([note for note in notes if note.jobs and not note.ended], load_engine)
         for note in notes:
             if note.id in standing and not standing[note.id].under_way:
-                write_note(store, replace(note, ended=True))
+                write_note(store, note.but(ended=True))
         shown = notes if options["all"] else notes[-_SHOWN:]
         done = outcomes(shown, project.ledger.records.values())
         print(_table([_row(note, standing.get(note.id), done[note.id]) for note in shown]))
@@ -61,7 +60,7 @@ class SubmissionsCommand(Command):
         return 0
 
 
-def _row(note: Submitted, standing: Standing | None, done: tuple[int, int]) -> dict[str, str]:
+def _row(note: Note, standing: JobStates | None, done: tuple[int, int]) -> dict[str, str]:
     completed, failed = done
     return {
         "submission": note.id,
@@ -75,7 +74,7 @@ def _row(note: Submitted, standing: Standing | None, done: tuple[int, int]) -> d
     }
 
 
-def _jobs(note: Submitted, standing: Standing | None) -> str:
+def _jobs(note: Note, standing: JobStates | None) -> str:
     if not note.jobs:
         return "being handed over"
     if standing is None:
@@ -85,7 +84,7 @@ def _jobs(note: Submitted, standing: Standing | None) -> str:
     return standing.count() or "ended"
 
 
-def _hindrances(standing: Standing | None) -> list[str]:
+def _hindrances(standing: JobStates | None) -> list[str]:
     if standing is None:
         return []
     held = [f"job {job} is held: {why}" for job, why in standing.held().items()]

@@ -21,7 +21,7 @@ from pydoit_sc.show.progress import make_bar
 from pydoit_sc.store import StoreError
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.handover import hand_over, make_draft
-from pydoit_sc.submissions.notes import Submitted
+from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 from pydoit_sc.tasks.loader import OPT_FILE
 
@@ -91,7 +91,7 @@ class _Handed:
 
     project: Project
     engine: Engine
-    note: Submitted
+    note: Note
     runs: Runs
     waiting: bool  # there are stages left for a later submission
 
@@ -117,7 +117,7 @@ def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _
     return _Handed(project, engine, note, Runs(items, before, always), bool(choice.waiting))
 
 
-def _refusal(project: Project, others: list[Submitted]) -> str:
+def _refusal(project: Project, others: list[Note]) -> str:
     which = ", ".join(f"{other.id} ({other.engine})" for other in others)
     file = shlex.quote(str(project.batch.path))
     return (

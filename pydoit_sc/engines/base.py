@@ -16,10 +16,25 @@ from typing import Protocol
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.errors import UserError
+from pydoit_sc.programs import ProgramError, call
 
 
 class EngineError(UserError):
     """An engine could not do what it was asked to; the text says which program or service answered what."""
+
+
+_ANSWER = 120.0  # seconds for a program to answer; Slurm's and kubectl try again for a while themselves
+
+
+def call_program(*words: str, missing: str) -> str:
+    """Return what an engine's program writes; raises EngineError, which ends with `missing` if there is no program.
+
+    call_program("squeue", "-h", missing="the engine slurm works where Slurm's commands are installed")
+    """
+    try:
+        return call(*words, timeout=_ANSWER, missing=missing)
+    except ProgramError as error:
+        raise EngineError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class DaskTask:
     """A task for Dask; without a script it is a gate."""
 
     key: str
@@ -66,10 +66,10 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TaskGraph:
     """What is submitted, and where to: an address, or a cluster that is to be started."""
 
-    tasks: Sequence[Task]
+    tasks: Sequence[DaskTask]
     scale: int  # workers of a cluster that is to be started
     address: str = ""
     cluster: str = ""  # the dotted name of a class
@@ -79,11 +79,11 @@ class Plan:
     )  # that a Dask worker must have free for a chunk
 
     @classmethod
-    def read(cls, folder: str) -> Plan:
-        """Read the plan in a submission's folder."""
+    def read(cls, folder: str) -> TaskGraph:
+        """Read the graph in a submission's folder."""
         with open(os.path.join(folder, FILE), encoding="utf-8") as file:
             data = json.load(file)
-        return cls(**{**data, "tasks": [Task(**task) for task in data["tasks"]]})
+        return cls(**{**data, "tasks": [DaskTask(**task) for task in data["tasks"]]})
 
 
 class DaskTable(Table):
@@ -111,19 +111,19 @@ class Dask:
         return batch.nprocs if isinstance(batch.nprocs, int) else None
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
-        """Return the plan; raises EngineError where the table [dask] is not as it should be."""
-        return {FILE: json.dumps(asdict(make_plan(submission)), indent=1)}
+        """Return the graph; raises EngineError where the table [dask] is not as it should be."""
+        return {FILE: json.dumps(asdict(make_graph(submission)), indent=1)}
 
     def submit(self, submission: Submission) -> Sequence[str]:
         """Hand the tasks to the cluster; with a cluster of ours, return when it has taken them."""
-        plan = Plan.read(submission.folder)
-        if plan.address:
-            with connected(plan.address) as client:
-                hand_over(client, plan)
-            address = plan.address
+        graph = TaskGraph.read(submission.folder)
+        if graph.address:
+            with connected(graph.address) as client:
+                hand_over(client, graph)
+            address = graph.address
         else:
             address = _OURS + _started(submission.folder)
-        return [f"{address}#{task.key}" for task in plan.tasks if task.script]
+        return [f"{address}#{task.key}" for task in graph.tasks if task.script]
 
     def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Ask each scheduler once; a cluster of ours that does not answer has ended."""
@@ -158,29 +158,13 @@ class Dask:
         return {}
 
 
-def make_plan(submission: Submission) -> Plan:
+def make_graph(submission: Submission) -> TaskGraph:
     """Return what is submitted; raises EngineError where the table [dask] is not as it should be."""
-    table, where = submission.batch.table("dask", DaskTable), f"{submission.batch.path}: [dask]"
-    if (table.address is None) == (table.cluster is None):
-        raise EngineError(
-            f'{where}: expected either `address = "tcp://HOST:PORT"`, of a cluster that is there, or '
-            '`cluster`, one to start ("local", "ssh" or the dotted name of a class), '
-            f"found {'both' if table.address else 'neither'}"
-        )
-    if table.options and table.address:
-        raise EngineError(f"{where} options: these are arguments of a `cluster`; an `address` takes none")
+    table = submission.batch.table("dask", DaskTable)
     cluster = _SHORT.get(table.cluster or "", table.cluster or "")
-    if cluster and not _CLASS.fullmatch(cluster):
-        raise EngineError(
-            f'{where} cluster: expected "local", "ssh" or the dotted name of a class, such as '
-            f"dask_jobqueue.PBSCluster, found {show(cluster)}"
-        )
-    try:
-        json.dumps(table.options)
-    except TypeError as error:
-        raise EngineError(f"{where} options: expected strings, numbers, lists and tables; {error}") from error
+    _check(table, cluster, f"{submission.batch.path}: [dask]")
     lanes = (submission.scale or 0) if table.address else 0
-    return Plan(
+    return TaskGraph(
         make_tasks(submission, lanes),
         submission.scale or 1,
         address=table.address or "",
@@ -190,18 +174,38 @@ def make_plan(submission: Submission) -> Plan:
     )
 
 
-def make_tasks(submission: Submission, lanes: int) -> list[Task]:
+def _check(table: DaskTable, cluster: str, where: str) -> None:
+    if (table.address is None) == (table.cluster is None):
+        raise EngineError(
+            f'{where}: expected either `address = "tcp://HOST:PORT"`, of a cluster that is there, or '
+            '`cluster`, one to start ("local", "ssh" or the dotted name of a class), '
+            f"found {'both' if table.address else 'neither'}"
+        )
+    if "options" in table.model_fields_set and table.address:
+        raise EngineError(f"{where} options: these are arguments of a `cluster`; an `address` takes none")
+    if cluster and not _CLASS.fullmatch(cluster):
+        raise EngineError(
+            f'{where} cluster: expected "local", "ssh" or the dotted name of a class, such as '
+            f"dask_jobqueue.PBSCluster, found {show(cluster)}"
+        )
+    try:
+        json.dumps(table.options)
+    except TypeError as error:
+        raise EngineError(f"{where} options: expected strings, numbers, lists and tables; {error}") from error
+
+
+def make_tasks(submission: Submission, lanes: int) -> list[DaskTask]:
     """Return a submission's tasks in their order: at most `lanes` at once, 0 for no limit."""
-    tasks: list[Task] = []
+    tasks: list[DaskTask] = []
     gate: list[str] = []
     for number, group in enumerate(submission.groups):
         keys = [f"pydoit-sc-{submission.id}-{n}" for n in _numbers(group)]
         for place, (key, n) in enumerate(zip(keys, _numbers(group), strict=True)):
             lane = [keys[place - lanes]] if lanes and place >= lanes else []
-            tasks.append(Task(key, _script(submission, n), [*gate, *lane]))
+            tasks.append(DaskTask(key, _script(submission, n), [*gate, *lane]))
         if number + 1 < len(submission.groups):
             gate = [f"pydoit-sc-gate-{submission.id}-{number}"]
-            tasks.append(Task(gate[0], "", keys))
+            tasks.append(DaskTask(gate[0], "", keys))
     return tasks
 
 
@@ -260,16 +264,16 @@ def load_distributed() -> Any:
     return distributed
 
 
-def hand_over(client: Client, plan: Plan) -> dict[str, Future]:
-    """Submit a plan's tasks so that they outlive this client, and return their futures by key.
+def hand_over(client: Client, graph: TaskGraph) -> dict[str, Future]:
+    """Submit a graph's tasks so that they outlive this client, and return their futures by key.
 
     Raises EngineError where the scheduler refuses them.
     """
     futures: dict[str, Future] = {}
-    for task in plan.tasks:
+    for task in graph.tasks:
         before = [futures[key] for key in task.after]
         if task.script:
-            how = {"key": task.key, "resources": plan.resources or None}
+            how = {"key": task.key, "resources": graph.resources or None}
             futures[task.key] = client.submit(dask_task.execute, task.script, task.key, before, **how)
         else:
             futures[task.key] = client.submit(dask_task.gate, before, key=task.key)

@@ -1,4 +1,4 @@
-"""The process that has a Dask cluster of ours: start it, hand over a plan's tasks, wait for their end, end it.
+"""The process that has a Dask cluster of ours: start it, hand over a graph's tasks, wait for their end, end it.
 
 python -m pydoit_sc.engines.dask_cluster FOLDER
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydoit_sc.engines import dask_task
 from pydoit_sc.engines.base import EngineError
-from pydoit_sc.engines.dask import READY, Plan, connected, hand_over, load_distributed
+from pydoit_sc.engines.dask import READY, TaskGraph, connected, hand_over, load_distributed
 from pydoit_sc.files import write_whole
 
 if TYPE_CHECKING:
@@ -34,39 +34,39 @@ def main() -> int:
     """Return the exit code: 0 when all tasks have ended, or were cancelled."""
     folder = sys.argv[1]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    plan = Plan.read(folder)
+    graph = TaskGraph.read(folder)
     try:
-        with start(plan) as cluster, connected(cluster.scheduler_address) as client:
-            futures = hand_over(client, plan)
+        with start(graph) as cluster, connected(cluster.scheduler_address) as client:
+            futures = hand_over(client, graph)
             write_whole(os.path.join(folder, READY), str(cluster.scheduler_address).encode())
-            await_end(cluster, client, futures.values(), plan)
+            await_end(cluster, client, futures.values(), graph)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 3
     return 0
 
 
-def start(plan: Plan) -> Cluster:
-    """Start the cluster that a plan asks for, with `scale` workers; raises EngineError."""
+def start(graph: TaskGraph) -> Cluster:
+    """Start the cluster that a graph asks for, with `scale` workers; raises EngineError."""
     load_distributed()
     import dask  # noqa: PLC0415 (optional)
 
-    kind = cluster_class(plan.cluster)
+    kind = cluster_class(graph.cluster)
     dask.config.set(
         {"distributed.scheduler.worker-saturation": 1.0}
     )  # a chunk waits where any worker can take it
     try:
-        cluster = kind(**arguments(plan))
-        scale(cluster, plan)
+        cluster = kind(**arguments(graph))
+        scale(cluster, graph)
     except Exception as error:  # whatever the class raises for its arguments and its surroundings
-        raise EngineError(f"{plan.cluster} was not started: {type(error).__name__}: {error}") from error
+        raise EngineError(f"{graph.cluster} was not started: {type(error).__name__}: {error}") from error
     return cluster
 
 
-def scale(cluster: Cluster, plan: Plan) -> None:
+def scale(cluster: Cluster, graph: TaskGraph) -> None:
     """Have a cluster start the workers that it has too few, also those that were lost."""
-    if plan.cluster != _SSH:  # which has one on each of its hosts
-        cluster.scale(plan.scale)
+    if graph.cluster != _SSH:  # which has one on each of its hosts
+        cluster.scale(graph.scale)
 
 
 def cluster_class(name: str) -> type[Cluster]:
@@ -87,31 +87,31 @@ def cluster_class(name: str) -> type[Cluster]:
     return found
 
 
-def arguments(plan: Plan) -> Mapping[str, Any]:
+def arguments(graph: TaskGraph) -> Mapping[str, Any]:
     """Return the arguments of a cluster's class: the user's, and one thread for each worker where we know how."""
-    options = dict(plan.options)
-    if plan.cluster == "distributed.LocalCluster":
+    options = dict(graph.options)
+    if graph.cluster == "distributed.LocalCluster":
         ours = {
-            "n_workers": plan.scale,
+            "n_workers": graph.scale,
             "threads_per_worker": 1,
             "processes": True,
             "dashboard_address": None,
         }
         return {**ours, **options}
-    if plan.cluster == _SSH:
+    if graph.cluster == _SSH:
         return {**options, "worker_options": {"nthreads": 1, **options.get("worker_options", {})}}
-    if plan.cluster.startswith("dask_jobqueue."):
+    if graph.cluster.startswith("dask_jobqueue."):
         return {**options, "worker_extra_args": [*_ONE_THREAD, *options.get("worker_extra_args", ())]}
     return options
 
 
-def await_end(cluster: Cluster, client: Client, futures: Iterable[Future], plan: Plan) -> None:
+def await_end(cluster: Cluster, client: Client, futures: Iterable[Future], graph: TaskGraph) -> None:
     """Wait until all tasks have ended, those that were cancelled in their own time: runs have a grace."""
     waiting, looked = list(futures), time.monotonic()
     while waiting := [future for future in waiting if not future.done()]:
         time.sleep(_PAUSE)
         if time.monotonic() - looked > _LOST:
-            scale(cluster, plan)
+            scale(cluster, graph)
             looked = time.monotonic()
     while any(client.run(dask_task.busy).values()):
         time.sleep(_PAUSE)

@@ -10,7 +10,6 @@ import math
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +29,7 @@ from pydoit_sc.batchfile.fields import (
     table_of,
 )
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, JobState, State, Submission, call_program
 
 if TYPE_CHECKING:
     from yaml import SafeDumper, ScalarNode
@@ -174,33 +173,14 @@ class Kubernetes:
 
 def manifest(submission: Submission) -> dict[str, Any]:
     """Return the Job that executes a submission's chunks; raises EngineError."""
-    batch = submission.batch
-    table = batch.table("kubernetes", KubernetesTable)
-    where = f"{batch.path}: [kubernetes]"
-    if table.image is None:
-        raise EngineError(f"{where}: no `image`, one that has pydoit-sc and what the runs need")
-    if batch.nprocs == "gpus" and table.gpus is None:
-        raise EngineError(f'{where}: nprocs = "gpus", but there is no `gpus` here: how many a pod has')
-    _check_store(batch, table, where)
+    table = submission.batch.table("kubernetes", KubernetesTable)
     count = len(submission.texts)
-    if count > MOST:
-        raise EngineError(
-            f"{batch.path}: {count:,} chunks, and a job of Kubernetes has at most {MOST:,}; "
-            "a larger `batch_size` in [batch] makes fewer"
-        )
-    label = re.sub(r"[^a-z0-9]+", "-", batch.name.lower())[:24].strip("-") or "batch"
+    _check(submission.batch, table, count)
     labels = {**table.labels, NAME: "pydoit-sc", "pydoit-sc/submission": submission.id}
-    metadata: dict[str, Any] = {"name": f"{label}-{submission.id}".lower(), "labels": labels}
-    if table.namespace:
-        metadata["namespace"] = table.namespace
-    metadata["annotations"] = {
-        "pydoit-sc/batch": batch.name,
-        "pydoit-sc/remote-output-path": batch.remote_output_path,
-    }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata,
+        "metadata": _metadata(submission, table, labels),
         "spec": {
             "completionMode": "Indexed",
             "completions": count,
@@ -208,6 +188,35 @@ def manifest(submission: Submission) -> dict[str, Any]:
             "backoffLimitPerIndex": TRIES,
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": {"metadata": {"labels": labels}, "spec": _pod(submission, table)},
+        },
+    }
+
+
+def _check(batch: Batch, table: KubernetesTable, count: int) -> None:
+    """Raise EngineError if the batchfile does not say enough for a job of `count` chunks."""
+    where = f"{batch.path}: [kubernetes]"
+    if table.image is None:
+        raise EngineError(f"{where}: no `image`, one that has pydoit-sc and what the runs need")
+    if batch.nprocs == "gpus" and table.gpus is None:
+        raise EngineError(f'{where}: nprocs = "gpus", but there is no `gpus` here: how many a pod has')
+    _check_store(batch, table, where)
+    if count > MOST:
+        raise EngineError(
+            f"{batch.path}: {count:,} chunks, and a job of Kubernetes has at most {MOST:,}; "
+            "a larger `batch_size` in [batch] makes fewer"
+        )
+
+
+def _metadata(submission: Submission, table: KubernetesTable, labels: Mapping[str, str]) -> dict[str, Any]:
+    batch = submission.batch
+    name = re.sub(r"[^a-z0-9]+", "-", batch.name.lower())[:24].strip("-") or "batch"
+    return {
+        "name": f"{name}-{submission.id}".lower(),
+        "labels": dict(labels),
+        **_given(namespace=table.namespace),
+        "annotations": {
+            "pydoit-sc/batch": batch.name,
+            "pydoit-sc/remote-output-path": batch.remote_output_path,
         },
     }
 
@@ -223,12 +232,16 @@ def _check_store(batch: Batch, table: KubernetesTable, where: str) -> None:
 
 
 def _is_seen(path: str, table: KubernetesTable) -> bool:
-    """Say whether a path lies in a volume."""
+    """Return whether a path lies in a volume."""
     return any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in table.volumes)
 
 
 def _failure_rules() -> list[dict[str, Any]]:
-    """A pod that was evicted, preempted or told to stop is no failure; one whose chunk cannot be read needs no other."""
+    """Return the rules for failed pods.
+
+    A pod that was evicted, preempted or told to stop does not count as failed. A chunk that cannot be read is not
+    tried again.
+    """
     return [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {
@@ -299,7 +312,7 @@ def literal(text: str) -> str:
 
 
 def _cores(cpu: str) -> int:
-    """Return how many runs an amount of cores is for: whole ones, at least 1."""
+    """Return how many runs an number of cores is for: whole cores, at least 1."""
     cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
     return max(1, math.floor(cores))
 
@@ -338,30 +351,18 @@ def _by_namespace(jobs: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for job in jobs:
         namespace, _, name = job.partition("/")
-        found.setdefault(namespace, []).append(name)
+        if _PREFIX.fullmatch(namespace) and _PREFIX.fullmatch(name):  # a note in the store may hold anything
+            found.setdefault(namespace, []).append(name)
     return found
 
 
 def _kubectl(*words: str) -> str:
-    """Return what `kubectl` writes; raises EngineError."""
-    try:
-        done = subprocess.run(
-            ["kubectl", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise EngineError(
-            "the engine `kubernetes` hands its job over by the program kubectl, which is not on PATH; "
-            "`pydoit-sc split --engine kubernetes` writes the manifest for another machine"
-        ) from error
-    if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-        raise EngineError(f"kubectl {words[0]}: {said}")
-    return done.stdout
+    return call_program(
+        "kubectl",
+        *words,
+        missing="the engine kubernetes hands its job over by it; "
+        "`pydoit-sc split --engine kubernetes` writes the manifest for another machine",
+    )
 
 
 def _json(text: str) -> Any:

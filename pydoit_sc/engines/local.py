@@ -18,6 +18,7 @@ from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, JobState, State, Submission
 from pydoit_sc.engines.detach import detach
 from pydoit_sc.engines.supervisor import LOG, ORDERS, Orders
+from pydoit_sc.proc import started_at
 from pydoit_sc.worker.gpus import slots
 
 _TO_END = 2.0  # seconds to see a process that was told to end do so
@@ -50,7 +51,7 @@ class Local:
     def submit(self, submission: Submission) -> Sequence[str]:
         """Start the supervisor, in a session of its own."""
         pid = detach("pydoit_sc.engines.supervisor", submission.folder, LOG)
-        return [f"{socket.gethostname()}/{pid}/{_started(pid)}"]
+        return [f"{socket.gethostname()}/{pid}/{started_at(pid)}"]
 
     def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Return how each supervisor stands; of those of another machine nothing is known here."""
@@ -88,19 +89,4 @@ def _state(job: str) -> JobState:
     host, pid, started = _parts(job)
     if host != socket.gethostname():
         return JobState(State.ENDED, f"on {host}, or ended: only that machine knows")
-    return JobState(State.RUNNING) if _started(pid) == started else JobState(State.ENDED)
-
-
-def _started(pid: int) -> str:
-    """Return when a process was started, in ticks since the machine was; "" if it has ended.
-
-    With the machine's own boot it tells a process from a later one of the same id.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read(8)
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else f"{fields[19]}-{boot}"
+    return JobState(State.RUNNING) if started_at(pid) == started else JobState(State.ENDED)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from pydantic import Field
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.fields import Count, Script, Text, Texts, matching
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission, call_program
 from pydoit_sc.templates import read_template
 
 SCRIPT = "job.sh"
@@ -30,7 +29,6 @@ LOGS = "logs"
 
 _MARGIN = 30  # seconds that a worker has to publish and leave after the runs' grace
 _MANY_TASKS = 1001  # Slurm's own MaxArraySize
-_ANSWER = 120.0  # seconds for Slurm to answer; its programs try again for a while themselves
 _OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
 _QUEUED = frozenset({"PENDING", "REQUEUED", "SUSPENDED", "RESV_DEL_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
 #: Why a job that is pending will not start by itself, in the words of `squeue -o %r`.
@@ -252,16 +250,4 @@ def _job_id(answer: str) -> str:
 
 
 def _call(*words: str) -> str:
-    """Return what a program of Slurm writes; raises EngineError with what it complains of."""
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_ANSWER, check=False)
-    except FileNotFoundError as error:
-        raise EngineError(
-            f"there is no program `{words[0]}`: the engine slurm works on a machine where Slurm's commands are installed"
-        ) from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError(f"{words[0]}: {error}") from error
-    if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise EngineError(f"{words[0]}: {said.removeprefix(f'{words[0]}: ').removeprefix('error: ')}")
-    return done.stdout
+    return call_program(*words, missing="the engine slurm works where Slurm's commands are installed")

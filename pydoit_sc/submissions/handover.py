@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pydoit_sc.batch import OURS, Batch
@@ -17,7 +17,7 @@ from pydoit_sc.files import write_whole
 from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Store
 from pydoit_sc.submissions.choose import Choice, Shape, earlier_runs, group_texts, new_submission
-from pydoit_sc.submissions.notes import Submitted, claim, new_note, write_note
+from pydoit_sc.submissions.notes import Note, claim, new_note, write_note
 from pydoit_sc.sync.code import send_code
 from pydoit_sc.worker.earlier import note_name
 
@@ -30,7 +30,7 @@ class Draft:
 
     submission: Submission
     files: Mapping[str, str]  # the engine's, by name
-    note: Submitted
+    note: Note
     earlier: Mapping[str, Mapping[str, str]]  # the runs that later groups come after
 
 
@@ -90,9 +90,7 @@ def folder_of(batch: Batch, submission: str) -> str:
     return os.path.join(root, OURS, "submissions", submission)
 
 
-def hand_over(
-    store: Store, engine: Engine, draft: Draft, *, force: bool
-) -> tuple[Submitted | None, list[Submitted]]:
+def hand_over(store: Store, engine: Engine, draft: Draft, *, force: bool) -> tuple[Note | None, list[Note]]:
     """Hand a submission to its engine; return its note, or None and those under way, which hinder it unless forced.
 
     Raises StoreError, EngineError; then nothing of it goes on.
@@ -104,10 +102,10 @@ def hand_over(
         return None, others
     try:
         put(store, draft)
-        note = replace(note, jobs=tuple(engine.submit(draft.submission)))
+        note = note.but(jobs=tuple(engine.submit(draft.submission)))
     except BaseException:
         with suppress(Exception):
-            write_note(store, replace(note, ended=True))
+            write_note(store, note.but(ended=True))
         raise
     write_note(store, note)
     return note, []

@@ -10,15 +10,18 @@ other's note, since both write theirs first and look then; both draw back and tr
 from __future__ import annotations
 
 import getpass
-import json
 import os
-import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pydoit_sc.engines.base import Engine, EngineError, JobState, State
+from pydoit_sc.proc import started_at
+from pydoit_sc.retries import pauses
 from pydoit_sc.store import Record, Store
 
 _FOLDER = "submitted"
@@ -26,67 +29,67 @@ _TO_HAND_OVER = 600.0  # seconds after which a submission that has no jobs is ta
 _TRIES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A submission, as its note tells."""
+class Note(BaseModel):
+    """What the store keeps of a submission. Anybody may have written it: what is not exactly so is no note."""
 
-    id: str
-    engine: str
-    batch: str
-    when: float  # seconds since the epoch
-    host: str  # where it was submitted
-    pid: int
-    user: str
-    chunks: int
-    runs: int
-    nprocs: int | str | None
-    scale: int | None
-    jobs: tuple[str, ...] = ()  # the engine's ids; none: it is being handed over
-    ended: bool = False  # somebody has seen all its jobs ended, or it was given up
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+    id: Annotated[str, Field(pattern=r"^[\w-]+$", description="the submission's id")]
+    engine: str = Field(description="name of the engine")
+    batch: str = Field(description="name of the batch")
+    when: float = Field(description="when it was submitted, in seconds since the epoch", ge=0, lt=1e11)
+    host: str = Field(description="the machine that submitted it")
+    pid: int = Field(description="the process that submitted it")
+    user: str = Field(description="who submitted it")
+    chunks: int = Field(description="number of chunks")
+    runs: int = Field(description="number of runs")
+    nprocs: int | str | None = Field(description="runs at once on a machine")
+    scale: int | None = Field(description="machines at once")
+    jobs: tuple[Annotated[str, Field(pattern="^[^-]")], ...] = Field(
+        default=(), description="the engine's ids; none: it is being handed over"
+    )
+    ended: bool = Field(default=False, description="all its jobs were seen to have ended, or it was given up")
 
     @property
     def being_made(self) -> bool:
         """Whether it is just being handed to its engine, as far as can be told."""
         if self.jobs or self.ended or time.time() - self.when > _TO_HAND_OVER:
             return False
-        return self.host != socket.gethostname() or os.path.exists(f"/proc/{self.pid}")
+        return self.host != socket.gethostname() or bool(started_at(self.pid))
+
+    def but(self, **changes: Any) -> Note:
+        """Return a copy with changes: `note.but(ended=True)`."""
+        return self.model_copy(update=changes)
 
 
-def new_note(**known: object) -> Submitted:
+def new_note(**known: Any) -> Note:
     """Return the note of a submission that this process makes now."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
         user = str(os.getuid())
-    return Submitted(
-        when=time.time(),
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        user=user,
-        **known,  # type: ignore[arg-type]
-    )
+    return Note(when=time.time(), host=socket.gethostname(), pid=os.getpid(), user=user, **known)
 
 
-def write_note(store: Store, note: Submitted) -> None:
+def write_note(store: Store, note: Note) -> None:
     """Write a submission's note in place of an older one; raises StoreError."""
-    store.write_note(f"{_FOLDER}/{note.id}.json", json.dumps(asdict(note), indent=1).encode())
+    store.write_note(f"{_FOLDER}/{note.id}.json", note.model_dump_json(indent=1).encode())
 
 
-def read_notes(store: Store) -> list[Submitted]:
-    """Return all submissions of a store, the oldest first; raises StoreError. A note that is torn is left out."""
+def read_notes(store: Store) -> list[Note]:
+    """Return all submissions of a store, the oldest first; raises StoreError. What is no note is left out."""
     found = []
     for name in store.notes(_FOLDER):
         try:
-            data = json.loads(store.read_note(name))
-            found.append(Submitted(**{**data, "jobs": tuple(data["jobs"])}))
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            found.append(Note.model_validate_json(store.read_note(name)))
+        except (FileNotFoundError, ValidationError):
             continue
     return sorted(found, key=lambda note: (note.when, note.id))
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How the jobs of a submission stand."""
+class JobStates:
+    """The states of a submission's jobs."""
 
     jobs: Mapping[str, JobState]
     unknown: str = ""  # why its engine could not be asked
@@ -97,7 +100,7 @@ class Standing:
         return bool(self.unknown) or any(job.state is not State.ENDED for job in self.jobs.values())
 
     def count(self) -> str:
-        """Say how many jobs stand how: `2 queued, 1 running`."""
+        """Return the number of jobs in each state: `2 queued, 1 running`."""
         states = [job.state for job in self.jobs.values() if job.state is not State.ENDED]
         return ", ".join(f"{states.count(state)} {state.value}" for state in State if state in states)
 
@@ -106,27 +109,27 @@ class Standing:
         return {job: state.detail for job, state in self.jobs.items() if state.state is State.HELD}
 
 
-def ask(notes: Iterable[Submitted], load: Callable[[str], Engine]) -> dict[str, Standing]:
-    """Ask the engines how submissions that have jobs stand, each engine once; by the submission's id."""
-    by_engine: dict[str, list[Submitted]] = {}
+def ask(notes: Iterable[Note], load: Callable[[str], Engine]) -> dict[str, JobStates]:
+    """Ask each engine once for the jobs of these submissions; return the states by the submission's id."""
+    by_engine: dict[str, list[Note]] = {}
     for note in notes:
         by_engine.setdefault(note.engine, []).append(note)
-    answers: dict[str, Standing] = {}
+    answers: dict[str, JobStates] = {}
     for name, group in by_engine.items():
         try:
             states = load(name).poll([job for note in group for job in note.jobs])
-        except EngineError as error:
-            answers.update((note.id, Standing({}, str(error))) for note in group)
+        except (EngineError, ValueError, LookupError, TypeError) as error:  # the last three: an id is no id
+            answers.update((note.id, JobStates({}, str(error))) for note in group)
             continue
         ended = JobState(State.ENDED)
         answers.update(
-            (note.id, Standing({job: states.get(job, ended) for job in note.jobs})) for note in group
+            (note.id, JobStates({job: states.get(job, ended) for job in note.jobs})) for note in group
         )
     return answers
 
 
-def under_way(store: Store, load: Callable[[str], Engine]) -> list[Submitted]:
-    """Return the submissions that have not ended, and note of the others that they have; raises StoreError."""
+def under_way(store: Store, load: Callable[[str], Engine]) -> list[Note]:
+    """Return the submissions that have not ended, and mark the others as ended; raises StoreError."""
     found = [note for note in read_notes(store) if not note.ended]
     standing = ask([note for note in found if note.jobs], load)
     left = []
@@ -134,32 +137,32 @@ def under_way(store: Store, load: Callable[[str], Engine]) -> list[Submitted]:
         if (note.jobs and standing[note.id].under_way) or note.being_made:
             left.append(note)
         else:
-            write_note(store, replace(note, ended=True))
+            write_note(store, note.but(ended=True))
     return left
 
 
-def claim(store: Store, note: Submitted, load: Callable[[str], Engine]) -> list[Submitted]:
+def claim(store: Store, note: Note, load: Callable[[str], Engine]) -> list[Note]:
     """Take a submission's place in the store, and return []; or return those that are under way, which have it.
 
     Raises StoreError.
     """
-    others: list[Submitted] = []
-    for attempt in range(_TRIES):
+    others: list[Note] = []
+    for pause in pauses(_TRIES, first=0.3, longest=2.5):
         others = under_way(store, load)
         if others:
             if any(other.jobs for other in others):
                 return others
         else:
-            write_note(store, replace(note, when=time.time()))
+            write_note(store, note.but(when=time.time()))
             others = [other for other in under_way(store, load) if other.id != note.id]
             if not others:
                 return []
-            write_note(store, replace(note, ended=True))
-        time.sleep(random.uniform(0.1, 0.5) * (attempt + 1))
+            write_note(store, note.but(ended=True))
+        time.sleep(pause)
     return others
 
 
-def outcomes(notes: Sequence[Submitted], records: Iterable[Record]) -> dict[str, tuple[int, int]]:
+def outcomes(notes: Sequence[Note], records: Iterable[Record]) -> dict[str, tuple[int, int]]:
     """Count the runs whose outcome is a submission's: completed and failed, by its id."""
     counts = {note.id: (0, 0) for note in notes}
     for record in records:

@@ -10,7 +10,7 @@ from pydoit_sc.engines.base import Engine, EngineError
 from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Record, Store
 from pydoit_sc.submissions.choose import Item
-from pydoit_sc.submissions.notes import Standing
+from pydoit_sc.submissions.notes import JobStates
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
 _ASK_FIRST, _ASK_LONGEST = 0.5, 30.0  # seconds between two questions to the engine
@@ -41,7 +41,7 @@ class Jobs:
 
     engine: Engine
     ids: Sequence[str]
-    standing: Standing = field(default_factory=lambda: Standing({}))
+    standing: JobStates = field(default_factory=lambda: JobStates({}))
     _next: float = 0.0
     _delay: float = _ASK_FIRST
 
@@ -50,9 +50,9 @@ class Jobs:
         if clock() >= self._next:
             before = self.standing
             try:
-                self.standing = Standing(self.engine.poll(self.ids))
+                self.standing = JobStates(self.engine.poll(self.ids))
             except EngineError as error:
-                self.standing = Standing(before.jobs, str(error))
+                self.standing = JobStates(before.jobs, str(error))
             same = self.standing == before
             self._delay = min(1.5 * self._delay, _ASK_LONGEST) if same else _ASK_FIRST
             self._next = clock() + self._delay

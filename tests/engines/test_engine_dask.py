@@ -20,7 +20,7 @@ import pytest
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines import dask_cluster, dask_task
 from pydoit_sc.engines.base import EngineError, State
-from pydoit_sc.engines.dask import LOG, Dask, Plan, connected, make_plan, make_tasks
+from pydoit_sc.engines.dask import LOG, Dask, TaskGraph, connected, make_graph, make_tasks
 from tests.engines.handed import Yard, alive, processes_with, submission_of
 
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'pydoit-sc[dask]'")
@@ -290,7 +290,7 @@ def test_a_cluster_is_kept_until_the_last_chunk_has_ended(yard: Yard, address: s
         future = client.submit(dask_task.execute, script, "last", [], key="last")
         yard.await_lines(1)
         client.cancel([future], force=True)
-        dask_cluster.await_end(None, client, [future], Plan([], 1))
+        dask_cluster.await_end(None, client, [future], TaskGraph([], 1))
         assert yard.log() == ["x", "told"]
 
 
@@ -418,9 +418,9 @@ def test_a_plan_is_read_as_it_was_written(yard: Yard) -> None:
     submission = yard.submission(ORDERED, "dask", table, scale=7)
     for name, text in yard.engine.prepare(submission).items():
         Path(submission.folder, name).write_text(text)
-    plan = Plan.read(submission.folder)
-    assert plan == make_plan(submission)
-    assert (plan.cluster, plan.options, plan.scale) == (table["cluster"], table["options"], 7)
+    graph = TaskGraph.read(submission.folder)
+    assert graph == make_graph(submission)
+    assert (graph.cluster, graph.options, graph.scale) == (table["cluster"], table["options"], 7)
 
 
 def parent(pid: int) -> int:

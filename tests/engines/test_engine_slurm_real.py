@@ -211,7 +211,7 @@ def test_without_slurm(project: Place, tmp_path: Path) -> None:
     project.env["PATH"] = str(tmp_path)
     said = project("submit", code=3)
     assert said == (
-        "ERROR: there is no program `scontrol`: the engine slurm works on a machine where Slurm's commands are installed\n"
+        "ERROR: the program `scontrol` is not on PATH: the engine slurm works where Slurm's commands are installed\n"
     )
 
 

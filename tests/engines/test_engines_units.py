@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from pydoit_sc.engines.local import Local
 from pydoit_sc.engines.registry import engine_names, load_engine
 from pydoit_sc.fingerprint import NOTHING
 from pydoit_sc.plan import Ledger
+from pydoit_sc.proc import started_at
 from pydoit_sc.store import Record, open_store
 from pydoit_sc.submissions import notes
 from pydoit_sc.submissions.choose import Shape, Wanted, choose, earlier_runs, group_texts
@@ -206,7 +206,7 @@ def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.
 
     def other_goes_on(_: float) -> None:
         assert {note.id: note.ended for note in read_notes(store)} == {"a": False, "b": True}
-        write_note(store, replace(other, jobs=("j",)))
+        write_note(store, other.but(jobs=("j",)))
 
     monkeypatch.setattr(notes, "under_way", first_look)
     monkeypatch.setattr(time, "sleep", other_goes_on)
@@ -221,16 +221,14 @@ def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
     common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
     note = new_note(id="a", **common)
     assert note.being_made
-    write_note(store, replace(note, pid=process.pid))
+    write_note(store, note.but(pid=process.pid))
     assert claim(store, new_note(id="b", **common), lambda _: Fixed({})) == []
 
 
 def test_a_process_id_that_is_used_again() -> None:
     """A job of the engine `local` is a process of one start, not whatever has its number later."""
-    from pydoit_sc.engines.local import _started
-
     host, mine = os.uname().nodename, f"{os.getpid()}"
-    assert [job.state for job in Local().poll([f"{host}/{mine}/{_started(os.getpid())}"]).values()] == [
+    assert [job.state for job in Local().poll([f"{host}/{mine}/{started_at(os.getpid())}"]).values()] == [
         State.RUNNING
     ]
     assert [job.state for job in Local().poll([f"{host}/{mine}/123-abc"]).values()] == [State.ENDED]
@@ -304,4 +302,4 @@ def test_where_folders_may_go(tmp_path: Path, text: str) -> None:
 
 def test_no_wait_for_a_note_of_long_ago(tmp_path: Path) -> None:
     common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
-    assert not replace(new_note(id="a", **common), when=time.time() - 3600).being_made
+    assert not new_note(id="a", **common).but(when=time.time() - 3600).being_made
