@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from pydoit_sc.worker.allotment import OUT_OF_TIME
+from pydoit_sc.worker.allocation import OUT_OF_TIME
 
 LOOK = 0.5  # seconds between two looks at whether Dask still wants the chunk
 PAUSE = 5.0  # seconds before a chunk is given back

@@ -19,7 +19,7 @@ from pydoit_sc.engines.base import EngineError, JobState, State, Submission
 from pydoit_sc.engines.detach import detach
 from pydoit_sc.engines.supervisor import LOG, ORDERS, Orders
 from pydoit_sc.proc import started_at
-from pydoit_sc.worker.gpus import slots
+from pydoit_sc.worker.slots import slots
 
 _TO_END = 2.0  # seconds to see a process that was told to end do so
 

@@ -20,14 +20,14 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Verdict, failure_budget, in_order, judge, plan
+from pydoit_sc.plan import Verdict, Work, failure_budget, in_order, judge, plan
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import failure_line
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.tasks import RunTask, StageTask
-from pydoit_sc.worker.executor import Executor, Job, Limits, Result
-from pydoit_sc.worker.gpus import slots
+from pydoit_sc.worker.executor import Executor, Limits, Result
+from pydoit_sc.worker.slots import slots
 
 
 @dataclass(slots=True)
@@ -39,14 +39,6 @@ class _Open:
     failed: bool = False
 
 
-@dataclass(slots=True)
-class _Tag:
-    """What a job's result comes back with."""
-
-    node: ExecNode
-    stage: _Open | None
-
-
 class BatchRunner(Runner):  # type: ignore[misc]
     """Executes the runs of one batch among doit's tasks; `nprocs` None takes the batch's."""
 
@@ -54,7 +46,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         super().__init__(*args)
         self.final_result: int
         self._nprocs = nprocs
-        self._executor: Executor[_Tag]
+        self._executor: Executor
+        self._executing: dict[str, tuple[ExecNode, _Open | None]] = {}  # by the name of the run's task
         self._project: Project
         self._todo: dict[str, list[Run]] = {}
         self._processed: deque[ExecNode] = deque()
@@ -74,12 +67,12 @@ class BatchRunner(Runner):  # type: ignore[misc]
             )
         self._project = projects.pop()
         self._prepare(task_dispatcher)
-        jobs = self._jobs(task_dispatcher)
-        first = next(jobs, None)
+        works = self._works(task_dispatcher)
+        first = next(works, None)
         if first is None:  # nothing to execute
             return
         try:
-            for result in self._executor.run(chain([first], jobs)):
+            for result in self._executor.run(chain([first], works)):
                 self._conclude(result)
         except StoreError as error:
             self._executor.error = str(error)
@@ -117,7 +110,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(counts)
 
-    def _jobs(self, dispatcher: TaskDispatcher) -> Iterator[Job[_Tag] | None]:
+    def _works(self, dispatcher: TaskDispatcher) -> Iterator[Work | None]:
         """Yield what is to be executed, as the dispatcher comes to it; None while all that is left must wait."""
         while not self._stop_running:
             processed = self._processed.popleft() if self._processed else None
@@ -132,7 +125,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
                 if not self._planned:
                     self._plan(dispatcher)
                 yield from (
-                    self._stage_jobs(node) if isinstance(node.task, StageTask) else self._run_job(node)
+                    self._stage_works(node) if isinstance(node.task, StageTask) else self._run_works(node)
                 )
             else:
                 while self._executor.running:
@@ -142,8 +135,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
                     self._project.ledger.reread_files()
                 self._processed.append(node)
 
-    def _stage_jobs(self, node: ExecNode) -> Iterator[Job[_Tag]]:
-        """Yield the jobs of a stage's runs that are not up to date."""
+    def _stage_works(self, node: ExecNode) -> Iterator[Work]:
+        """Yield the runs of a stage that are not up to date."""
         task: StageTask = node.task
         stage = task.stage
         if self._blocked(node) or self._ignored(node):
@@ -165,11 +158,11 @@ class BatchRunner(Runner):  # type: ignore[misc]
                 opened.failed = True
             elif self._concerns(verdict) and self.select_task(run_node, {}):
                 opened.left += 1
-                yield self._job(run_node, fingerprint, opened)
+                yield self._work(run_node, fingerprint, opened)
         self._close(opened)
 
-    def _run_job(self, node: ExecNode) -> Iterator[Job[_Tag]]:
-        """Yield the job of a run that has a task of its own, if it is not up to date."""
+    def _run_works(self, node: ExecNode) -> Iterator[Work]:
+        """Yield a run that has a task of its own, if it is not up to date."""
         task: RunTask = node.task
         if self._blocked(node):
             return
@@ -178,7 +171,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if fingerprint is None:
             self._handle_task_error(node, _not_started(task, verdict.reason))
         elif self.select_task(node, {}):
-            yield self._job(node, fingerprint, None)
+            yield self._work(node, fingerprint, None)
             return
         self._processed.append(node)
 
@@ -198,20 +191,22 @@ class BatchRunner(Runner):  # type: ignore[misc]
             return None, ledger.verdict(stage, run)
         return fingerprint, judge(fingerprint, ledger.records.get(run.key))
 
-    def _job(self, node: ExecNode, fingerprint: str, opened: _Open | None) -> Job[_Tag]:
+    def _work(self, node: ExecNode, fingerprint: str, opened: _Open | None) -> Work:
         run: Run = node.task.run
         if isinstance(self.reporter, BatchReporter):
             self.reporter.beginning(self._executor.running + 1)
         else:
             self.reporter.execute_task(node.task)
         known = self._project.ledger.records.get(run.key)
-        return Job(run, self._project.output(run), fingerprint, known, _Tag(node, opened))
+        self._executing[node.task.name] = node, opened
+        return Work(node.task.name, run, self._project.output(run), fingerprint, known)
 
-    def _conclude(self, result: Result[_Tag]) -> None:
+    def _conclude(self, result: Result) -> None:
         """Take note of how a run ended."""
-        node, opened, record = result.job.tag.node, result.job.tag.stage, result.record
+        node, opened = self._executing.pop(result.work.task)
+        record = result.record
         if record is not None:
-            self._project.ledger.publish(result.job.run, record)
+            self._project.ledger.publish(result.work.run, record)
         fail: BaseFail | None = None
         if record is None or record.code != 0:
             kind = TaskFailed if record else TaskError

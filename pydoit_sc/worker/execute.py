@@ -12,9 +12,10 @@ from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.show.progress import Bar, Lasting, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Store, StoreError, open_store
-from pydoit_sc.worker import allotment
+from pydoit_sc.worker import allocation
 from pydoit_sc.worker.earlier import NotCompletedError, after_earlier
-from pydoit_sc.worker.executor import Executor, Job, Limits, Result
+from pydoit_sc.worker.executor import Executor, Limits, Result
+from pydoit_sc.worker.slots import slots
 
 LOOK_AGAIN = 2.0  # seconds between two attempts to take a chunk that another worker holds
 
@@ -51,8 +52,8 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
         bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
     if not todo:
         return 0
-    executor: Executor[Work] = Executor(store, _limits(chunk, nprocs), chunk.submission, chunk.id)
-    gained = _watch(executor, _jobs(store, chunk, todo, progress), bar, progress)
+    executor: Executor = Executor(store, _limits(chunk, nprocs), chunk.submission, chunk.id)
+    gained = _watch(executor, _works(store, chunk, todo, progress), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)
     return _exit_code(executor, progress, strict=strict)
@@ -67,24 +68,23 @@ def _left(store: Store, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
 
 def _limits(chunk: Chunk, nprocs: int | None) -> Limits:
     """Return what bounds this worker: what the chunk says, and what a scheduler has given it; raises NoGpuError."""
-    count, gpus = allotment.slots(nprocs or chunk.nprocs)
+    count, gpus = slots(nprocs or chunk.nprocs)
     budget = failure_budget(chunk.max_failures, len(chunk.works))
-    return Limits(count, budget, gpus, chunk.scratch, allotment.end_of_time())
+    return Limits(count, budget, gpus, chunk.scratch, allocation.end_of_time())
 
 
-def _jobs(store: Store, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Job[Work]]:
-    """Yield the jobs of a chunk that is held now, less those that the worker before has completed meanwhile."""
+def _works(store: Store, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Work]:
+    """Yield the runs of a chunk that is held now, less those that the worker before has completed meanwhile."""
     left = _left(store, chunk, todo)
     progress.begin(len(left), progress.skipped + len(todo) - len(left))
-    for work in left:
-        yield Job(work.run, work.output, work.fingerprint, work.known, work)
+    yield from left
 
 
-def _watch(executor: Executor[Work], jobs: Iterator[Job[Work]], bar: Bar, progress: Progress) -> int:
+def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> int:
     """Execute, show progress, and return how many runs have an outcome that they cannot get a second time."""
     gained = 0
     try:
-        for result in executor.run(jobs):
+        for result in executor.run(works):
             gained += _is_gain(result, executor.submission)
             progress.running = executor.running
             if result.record is None:
@@ -93,7 +93,7 @@ def _watch(executor: Executor[Work], jobs: Iterator[Job[Work]], bar: Bar, progre
                 progress.done += 1
             else:
                 progress.failed += 1
-                bar.line(failure_line(result.job.tag.task, result.record.code, result.stderr_tail))
+                bar.line(failure_line(result.work.task, result.record.code, result.stderr_tail))
             bar.update(progress)
     except HeldError:
         raise
@@ -103,29 +103,29 @@ def _watch(executor: Executor[Work], jobs: Iterator[Job[Work]], bar: Bar, progre
     return gained
 
 
-def _is_gain(result: Result[Work], submission: str) -> bool:
+def _is_gain(result: Result, submission: str) -> bool:
     """Return whether a run has an outcome that it cannot get a second time: completed, or its submission's first."""
     if result.record is None:
         return False
-    known = result.job.known
+    known = result.work.known
     return result.record.code == 0 or known is None or known.submission != submission
 
 
 def _start_again(gained: int) -> None:
     """Let a scheduler that can do so start this worker again; not if nothing was gained, or it might never end."""
-    if not allotment.can_start_again():
+    if not allocation.can_start_again():
         return
     if not gained:
         print("no run has ended within this job's time, so it is not queued again", file=sys.stderr)
         return
     print("this job is to be queued again, for the runs that are left", file=sys.stderr, flush=True)
-    if not allotment.start_again():
+    if not allocation.start_again():
         print(
             "Slurm refuses to queue it again: the runs that are left need another submission", file=sys.stderr
         )
 
 
-def _exit_code(executor: Executor[Work], progress: Progress, *, strict: bool) -> int:
+def _exit_code(executor: Executor, progress: Progress, *, strict: bool) -> int:
     """Return the worker's exit code, and print why it ended early if it did."""
     if executor.stopped_by:
         name = signal.Signals(executor.stopped_by).name
@@ -138,7 +138,7 @@ def _exit_code(executor: Executor[Work], progress: Progress, *, strict: bool) ->
     left = f"{count:,} run{'s are' if count > 1 else ' is'} left"
     if executor.out_of_time:
         print(f"{left}: the time of this machine is nearly over", file=sys.stderr)
-        return allotment.OUT_OF_TIME
+        return allocation.OUT_OF_TIME
     if executor.failed_too_often and count:
         failures = f"{executor.failures:,} failure{'s' * (executor.failures > 1)}"
         print(f"{left}: stopped after {failures} (`max_failures`)", file=sys.stderr)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 import signal
 import sys
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
+from pydoit_sc.proc import GONE, Stat, read_stat, read_stats
 from pydoit_sc.worker import guardian
 from pydoit_sc.worker.sessions import Sessions
 
@@ -36,8 +38,6 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
 _LOADING = 5  # milliseconds in which a new process comes to have its environment
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
-# What a look at a process answers that has ended meanwhile, or that is not ours to see.
-_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 _NO_PROCESS = (
     errno.EAGAIN,
     errno.ENOMEM,
@@ -58,7 +58,7 @@ class Exit:
 
 
 class Processes:
-    """The processes of one worker; used from the main thread, within `session()`. Raises OSError."""
+    """The processes of one worker, for its main thread, within `session()`. Its methods raise OSError."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
@@ -78,7 +78,7 @@ class Processes:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Take over signals and orphans, and start the guardian; give all of it back at the end."""
+        """Take over signals and orphans and start the guardian; undo all of it at the end."""
         for name in os.listdir("/proc/self/fd"):  # what we were given is not for our runs
             if int(name) > 2:
                 with suppress(OSError):
@@ -164,29 +164,18 @@ class Processes:
     def reap(self) -> Iterator[Exit]:
         """Yield every run that has ended; what it left behind is killed first.
 
-        A run ends with its shell; but where it was asked to stop, the shell may be the first to go, and what it
+        A run ends with its shell. Where the run was asked to stop, the shell may be the first to go, and what it
         had started has the same grace.
         """
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
+        for pid, status, usage in _ended_children():
             if pid == self._guardian:
                 self._replace_guardian(status)
             if pid not in self._live:
                 self._adopted.pop(pid, None)  # a process that some run left behind
                 continue
             code = os.waitstatus_to_exitcode(status)
-            exit_ = Exit(
-                pid,
-                code if code >= 0 else 128 - code,
-                usage.ru_utime + usage.ru_stime,
-                usage.ru_maxrss * 1024,
-                time.monotonic(),
-            )
+            cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+            exit_ = Exit(pid, code if code >= 0 else 128 - code, cpu, peak, time.monotonic())
             if pid in self._asked and self._has_more(pid):
                 self._lingering[pid] = exit_
             else:
@@ -195,12 +184,12 @@ class Processes:
             yield self._ended(self._lingering.pop(pid))
 
     def _has_more(self, pid: int) -> bool:
-        """Say whether processes of a run are left whose shell has ended."""
+        """Return whether a run whose shell has ended has other processes left."""
         me, ours = os.getpid(), {*self._live, self._guardian, *self._others}
         return any(
-            session == pid or self._attempt_of(child) == self._live[pid]
-            for child, (parent, session) in _processes().items()
-            if parent == me and child not in ours
+            stat.session == pid or self._attempt_of(child) == self._live[pid]
+            for child, stat in read_stats().items()
+            if stat.parent == me and child not in ours
         )
 
     def _ended(self, exit_: Exit) -> Exit:
@@ -228,21 +217,24 @@ class Processes:
         """Kill our children that belong to no live run.
 
         Called when a run's shell has ended: what it left has become our child. A process of a run that is still
-        alive may be among our children too; it is known by its session or its environment, and left alone.
+        alive may be among our children, too; its session or its environment shows that, and it is left alone.
         """
         until = time.monotonic() + _UNKILLABLE
-        expected = len(self._live) - len(self._lingering) + bool(self._guardian)
-        while len(children := self._list_children()) > expected:
-            known, live = {*self._live, self._guardian, *self._others}, set(self._live.values())
-            left = [pid for pid in children - known if self._attempt_of(pid) not in live]
-            if not left or time.monotonic() > until:
-                return
+        while (left := self._leftovers()) and time.monotonic() < until:
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             for pid in left:
                 _reap_one(pid, until)
                 self._adopted.pop(pid, None)
+
+    def _leftovers(self) -> list[int]:
+        """Return our children that belong to no live run; usually there are as many children as there should be."""
+        children = self._list_children()
+        if len(children) <= len(self._live) - len(self._lingering) + bool(self._guardian):
+            return []
+        known, live = {*self._live, self._guardian, *self._others}, set(self._live.values())
+        return [pid for pid in children - known if self._attempt_of(pid) not in live]
 
     def _attempt_of(self, child: int) -> str | None:
         """Return the live attempt that a child of ours belongs to; remembered, since reading it is slow."""
@@ -293,7 +285,7 @@ class Processes:
         """Return our children. The kernel's list may leave one out while another ends, so it is read twice."""
         if self._children is None:
             me = os.getpid()
-            return {pid for pid, (parent, _) in _processes().items() if parent == me}
+            return {pid for pid, stat in read_stats().items() if stat.parent == me}
         return {int(pid) for pid in (*_read_whole(self._children), *_read_whole(self._children))}
 
 
@@ -310,6 +302,18 @@ def _open_children() -> int | None:
         return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+
+
+def _ended_children() -> Iterator[tuple[int, int, resource.struct_rusage]]:
+    """Yield the children of this process that have ended, with status and usage, until none is left."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status, usage
 
 
 def _reap_one(pid: int, until: float) -> None:
@@ -329,7 +333,7 @@ def _attempt_told_by(pid: int, live: Mapping[int, str]) -> str:
         if session in live:
             return live[session]
         variables = _environment(pid)
-    except _GONE:
+    except GONE:
         return ""
     prefix = os.fsencode(f"{ATTEMPT_VARIABLE}=")
     return next((os.fsdecode(text[len(prefix) :]) for text in variables if text.startswith(prefix)), "")
@@ -340,40 +344,25 @@ def _environment(pid: int) -> list[bytes]:
     for _ in range(_LOADING):
         with open(f"/proc/{pid}/environ", "rb") as file:
             variables = file.read()
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            ended = file.read().rpartition(b")")[2].startswith(b" Z")
-        if variables or ended:
+        stat = read_stat(pid)
+        if variables or stat is None or stat.ended:
             return variables.split(b"\0")
         time.sleep(0.001)
     return []
 
 
-def _processes() -> dict[int, tuple[int, int]]:
-    """Return every process's parent and session."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-            except _GONE:
-                continue
-            found[int(name)] = (int(fields[1]), int(fields[3]))
-    return found
-
-
 def _members(leaders: Collection[int]) -> list[int]:
     """Return all processes of these sessions, with their descendants in whatever session, parents first."""
-    processes = _processes()
-    members = {pid for pid, (_, session) in processes.items() if session in leaders}
-    while grown := {pid for pid, (parent, _) in processes.items() if parent in members} - members:
+    processes = read_stats()
+    members = {pid for pid, stat in processes.items() if stat.session in leaders}
+    while grown := {pid for pid, stat in processes.items() if stat.parent in members} - members:
         members |= grown
     return sorted(members, key=lambda pid: _depth(pid, members, processes))
 
 
-def _depth(pid: int, members: Collection[int], processes: Mapping[int, tuple[int, int]]) -> int:
+def _depth(pid: int, members: Collection[int], processes: Mapping[int, Stat]) -> int:
     """Return how many of a process's ancestors are among these."""
     depth = 0
-    while (pid := processes[pid][0]) in members:
+    while (pid := processes[pid].parent) in members:
         depth += 1
     return depth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ import pytest
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
 from pydoit_sc.engines.slurm import Array, Slurm, arrays, job_script, read_squeue, sbatch_words
-from pydoit_sc.worker import allotment
 
 GOLDEN = Path(__file__).parent / "slurm_job.sh"
 
@@ -151,56 +150,3 @@ def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
 )  # fmt: skip
 def test_what_squeue_says(lines: str, state: JobState) -> None:
     assert read_squeue(lines, ["7"]) == {"7": state}
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("3:04", 184),
-        ("0:00", 0),
-        ("1:02:03", 3723),
-        ("2-01:02:03", 176523),
-        ("UNLIMITED", None),
-        ("NOT_SET", None),
-        ("", None),
-    ],
-)
-def test_the_time_that_is_left(text: str, seconds: int | None) -> None:
-    assert allotment.seconds_left(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("env", "expected"),
-    [
-        ({}, None),
-        ({"SLURM_CPUS_ON_NODE": "8"}, 8),
-        ({"SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "3"}, 3),
-        ({"SLURM_CPUS_PER_TASK": ""}, None),
-    ],
-)
-def test_the_cores_that_slurm_gives(env: Mapping[str, str], expected: int | None) -> None:
-    assert allotment.cores_of(env) == expected
-
-
-@pytest.mark.parametrize(
-    ("env", "expected"),
-    [
-        ({}, None),
-        ({"SLURM_JOB_GPUS": "0,2"}, ["0", "2"]),
-        ({"SLURM_GPUS_ON_NODE": "2"}, ["0", "1"]),
-        ({"SLURM_GPUS_ON_NODE": "a100:2"}, ["0", "1"]),
-        ({"SLURM_JOB_GPUS": "0,2", "CUDA_VISIBLE_DEVICES": "0,1"}, None),
-    ],
-)
-def test_the_gpus_that_slurm_gives(env: Mapping[str, str], expected: list[str] | None) -> None:
-    assert allotment.gpus_of(env) == expected
-
-
-def test_an_end_that_the_environment_tells() -> None:
-    assert allotment.end_of_time({"SLURM_JOB_END_TIME": "1700000000"}) == 1700000000
-    assert allotment.end_of_time({}) is None
-
-
-def test_only_our_own_jobs_are_queued_again() -> None:
-    assert not allotment.can_start_again({"SLURM_JOB_ID": "7"})
-    assert not allotment.can_start_again({"PYDOIT_SC_REQUEUE": "1"})

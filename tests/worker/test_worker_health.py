@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Run, Settings, Share
+from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
-from pydoit_sc.worker.executor import HOLD, Executor, Job, Limits
+from pydoit_sc.worker.executor import HOLD, Executor, Limits
 from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked, state
 
 pytest_plugins = ["tests.worker.worker_fixtures"]
@@ -30,7 +31,8 @@ SCARCE = """
 import json, os, resource, sys
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import StoreError, open_store
-from pydoit_sc.worker.executor import Executor, Job, Limits
+from pydoit_sc.plan import Work
+from pydoit_sc.worker.executor import Executor, Limits
 
 root = sys.argv[1]
 for number in range(3, 22):
@@ -40,10 +42,10 @@ for number in range(3, 22):
         executor = Executor(store, Limits(2))
         settings = Settings(timeout=0.5, grace=0.2)
         commands = ["true", "setsid sleep 300 & wait", "true"]
-        jobs = (Job(Run(str(n), cmd, str(n), settings), "", "", None, n) for n, cmd in enumerate(commands))
+        jobs = (Work(str(n), Run(str(n), cmd, str(n), settings), "", "") for n, cmd in enumerate(commands))
         resource.setrlimit(resource.RLIMIT_NOFILE, (number, 4096))
         try:
-            codes = {r.job.tag: r.record.code for r in executor.run(jobs) if r.record}
+            codes = {int(r.work.task): r.record.code for r in executor.run(jobs) if r.record}
         except StoreError as error:
             codes, executor.error = {}, str(error)
         print(json.dumps([number, codes, executor.error]), flush=True)
@@ -211,10 +213,10 @@ def test_a_run_that_dies_of_a_signal_without_its_worker_fails_a_moment_later(pla
     assert place.lines("log") == ["x"]
 
 
-def execute(root: Path, commands: list[str], limits: Limits, settings: Settings) -> Executor[int]:
+def execute(root: Path, commands: list[str], limits: Limits, settings: Settings) -> Executor:
     """Execute commands in this process, and return what did it."""
-    executor: Executor[int] = Executor(open_store(str(root), {}, durable=False), limits)
-    jobs = (Job(Run(str(n), cmd, str(n), settings), "", "", None, n) for n, cmd in enumerate(commands))
+    executor: Executor = Executor(open_store(str(root), {}, durable=False), limits)
+    jobs = (Work(str(n), Run(str(n), cmd, str(n), settings), "", "") for n, cmd in enumerate(commands))
     for _ in executor.run(jobs):
         pass
     return executor

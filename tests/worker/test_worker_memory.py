@@ -12,11 +12,12 @@ SCRIPT = """
 import sys
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import open_store
-from pydoit_sc.worker.executor import Executor, Job, Limits
+from pydoit_sc.plan import Work
+from pydoit_sc.worker.executor import Executor, Limits
 
 root, count = sys.argv[1], int(sys.argv[2])
 settings = Settings(timeout=100_000.0)
-jobs = (Job(Run(str(n), "true", str(n), settings), f"{root}/{n}", "", None, n) for n in range(count))
+jobs = (Work(str(n), Run(str(n), "true", str(n), settings), f"{root}/{n}", "") for n in range(count))
 done = sum(result.record.code == 0 for result in Executor(open_store(root, {}, durable=False), Limits(2)).run(jobs))
 assert done == count
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])

@@ -150,12 +150,13 @@ ABANDONED = """
 import sys
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import open_store
-from pydoit_sc.worker.executor import Executor, Job, Limits
+from pydoit_sc.plan import Work
+from pydoit_sc.worker.executor import Executor, Limits
 
 root, *commands = sys.argv[1:]
-jobs = (Job(Run(str(n), cmd, str(n), Settings()), "", "", None, n) for n, cmd in enumerate(commands))
+jobs = (Work(str(n), Run(str(n), cmd, str(n), Settings()), "", "") for n, cmd in enumerate(commands))
 results = Executor(open_store(root, {}, durable=False), Limits(3)).run(jobs)
-print(next(results).job.tag)
+print(next(results).work.task)
 results.close()
 """
 

@@ -1,0 +1,147 @@
+"""One attempt at a run: its folder and environment before it starts, its outcome as files when it has ended.
+
+An attempt has a folder of its own, which holds the whole output: stdout and stderr, which the run appends to, the
+results folder, and at the end `run.json` and `status_code`. Nothing here decides whether the outcome is published.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pydoit_sc.batch import Settings
+from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.plan import Work
+from pydoit_sc.store import Finished, Record
+from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Provenance
+from pydoit_sc.store.manifest import sizes
+from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit
+
+TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
+_TAIL = 2000  # bytes of a failed run's stderr that are shown
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt that is executing, or has just ended."""
+
+    work: Work
+    id: str
+    rank: int
+    folder: str
+    started: float  # seconds since the epoch
+    clock: float  # the monotonic clock at that moment
+    retry_codes: tuple[int, ...]  # status codes of the attempts before
+    timed_out: bool = False
+
+    @property
+    def stdout(self) -> str:
+        """The file of its standard output."""
+        return f"{self.folder}/{STDOUT}"
+
+    @property
+    def stderr(self) -> str:
+        """The file of its standard error."""
+        return f"{self.folder}/{STDERR}"
+
+    @property
+    def results(self) -> str:
+        """The folder of its results: the one that a chunk of `sc` names, or its own."""
+        return self.work.run.local_results_dir or f"{self.folder}/{RESULTS}"
+
+    def make_folders(self) -> None:
+        """Make the folders that the run finds; raises OSError."""
+        os.mkdir(self.folder, FOLDER_MODE)
+        os.mkdir(f"{self.folder}/{RESULTS}", FOLDER_MODE)
+        if self.work.run.local_results_dir:
+            _make_empty(self.results, self.id)
+
+    def code(self, exit_: Exit) -> int:
+        """Return the status code; a run that had to be told to stop has not succeeded."""
+        return TIMED_OUT if self.timed_out and exit_.code == 0 else exit_.code
+
+    def tail(self) -> bytes:
+        """Return the end of its stderr; raises OSError."""
+        with open(self.stderr, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            return file.read()
+
+    def write_outcome(self, exit_: Exit, host: str, submission: str) -> tuple[Record, Finished]:
+        """Write `run.json` and `status_code`; return what the store will say, and what is published. Raises OSError."""
+        work, code = self.work, self.code(exit_)
+        provenance = Provenance(
+            cmd=work.run.cmd,
+            fingerprint=work.fingerprint,
+            attempt=self.id,
+            status_code=code,
+            host=host,
+            rank=self.rank,
+            started=self.started,
+            finished=self.started + exit_.clock - self.clock,
+            cpu_seconds=exit_.cpu_seconds,
+            peak_memory=exit_.peak_memory,
+            retry_codes=self.retry_codes,
+            timed_out=self.timed_out,
+            submission=submission,
+            files=self._sizes(),
+        )
+        _write(f"{self.folder}/{RUN_JSON}", provenance.to_json())
+        _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
+        supersedes = work.known.attempt if work.known else None
+        finished = Finished(work.run.key, self.id, self.folder, work.run.local_results_dir, supersedes)
+        return Record(code, self.id, work.fingerprint, submission), finished
+
+    def _sizes(self) -> dict[str, int]:
+        """Return the sizes of all that it has written, by path below its output."""
+        found = sizes(self.folder)
+        elsewhere = self.work.run.local_results_dir
+        if elsewhere and os.path.isdir(elsewhere):
+            found.update({f"{RESULTS}/{name}": size for name, size in sizes(elsewhere).items()})
+        return found
+
+
+class Environments:
+    """The environments of runs: what the runs of one `Settings` share is made once."""
+
+    def __init__(self, worker: str, gpus: Sequence[str] | None) -> None:
+        self._worker, self._gpus = worker, gpus
+        self._shared: dict[
+            int, tuple[Settings, Mapping[str, str]]
+        ] = {}  # keeps Settings, so that ids stay theirs
+
+    def of(self, attempt: Attempt) -> dict[str, str]:
+        """Return the environment of an attempt."""
+        settings = attempt.work.run.settings
+        shared = self._shared.get(id(settings))
+        if shared is None:
+            env = {**os.environ, WORKER_VARIABLE: self._worker, **settings.env}
+            shared = self._shared[id(settings)] = (settings, env)
+        own = {
+            **shared[1],
+            "SATURN_RUN_LOCAL_RANK": str(attempt.rank),
+            "SATURN_RUN_LOCAL_RESULTS_DIR": attempt.results,
+            "SATURN_RUN_REMOTE_OUTPUT_PATH": attempt.work.output,
+            ATTEMPT_VARIABLE: attempt.id,
+        }
+        if self._gpus is not None:
+            own["CUDA_VISIBLE_DEVICES"] = self._gpus[attempt.rank]
+        return own
+
+
+def _write(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        while data:  # a disk that is nearly full takes a part
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
+
+
+def _make_empty(folder: str, attempt: str) -> None:
+    """Make the results folder that a chunk of `sc` names; what an earlier attempt left there is moved aside."""
+    with suppress(FileNotFoundError):
+        if os.listdir(folder):
+            os.rename(folder, f"{folder.rstrip('/')}.before-{attempt}")
+    os.makedirs(folder, exist_ok=True)

@@ -1,0 +1,79 @@
+"""How many runs execute at once, and which GPU each rank sees: a number, the machine's cores, or its GPUs.
+
+What Slurm has given this worker comes first: its environment says so. Elsewhere it is the cores that this process may
+use, and the GPUs that it sees.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+
+from pydoit_sc.errors import UserError
+from pydoit_sc.programs import call
+
+
+class NoGpuError(UserError):
+    """`nprocs = "gpus"` on a machine without a visible GPU; the text names the places that were looked at."""
+
+
+def slots(nprocs: int | str | None, env: Mapping[str, str] = os.environ) -> tuple[int, Sequence[str] | None]:
+    """Return how many runs execute at once, and the GPU of each rank where there is one each; raises NoGpuError.
+
+    >>> slots("gpus", {"CUDA_VISIBLE_DEVICES": "2,3"})
+    (2, ['2', '3'])
+    """
+    if nprocs == "gpus":
+        gpus = _gpus_of_slurm(env) or _visible_gpus(env)
+        return len(gpus), gpus
+    return (nprocs if isinstance(nprocs, int) else _cores_of_slurm(env) or len(os.sched_getaffinity(0))), None
+
+
+def _cores_of_slurm(env: Mapping[str, str]) -> int | None:
+    """Return how many cores Slurm has given this worker on this machine; None without Slurm."""
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        value = env.get(name, "")
+        if value.isdecimal() and int(value):
+            return int(value)
+    return None
+
+
+def _gpus_of_slurm(env: Mapping[str, str]) -> Sequence[str] | None:
+    """Return the GPUs that Slurm has given this worker on this machine; None where it does not say.
+
+    Slurm sets CUDA_VISIBLE_DEVICES where its GPUs are configured to; else SLURM_JOB_GPUS names them (`0,2`) or
+    SLURM_GPUS_ON_NODE counts them (`2`, older versions `a100:2`).
+    """
+    if "CUDA_VISIBLE_DEVICES" in env:
+        return None
+    named = [name.strip() for name in env.get("SLURM_JOB_GPUS", "").split(",") if name.strip()]
+    if named:
+        return named
+    count = env.get("SLURM_GPUS_ON_NODE", "").rpartition(":")[2]
+    return [str(index) for index in range(int(count))] if count.isdecimal() and int(count) else None
+
+
+def _visible_gpus(env: Mapping[str, str]) -> Sequence[str]:
+    """Return this process' GPUs as CUDA_VISIBLE_DEVICES names them, or all of the machine's; raises NoGpuError."""
+    named = env.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        # CUDA takes the entries up to the first that is not a device, and -1 is none.
+        gpus = [name.strip() for name in re.split(r",\s*-\d+|^-\d+", named)[0].split(",") if name.strip()]
+        if not gpus:
+            raise NoGpuError(f'nprocs = "gpus", but CUDA_VISIBLE_DEVICES={named!r} shows none')
+        return gpus
+    devices = [name for name in os.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+    count = len(devices) or _count_by_nvidia_smi()
+    if not count:
+        raise NoGpuError(
+            'nprocs = "gpus", but this machine has none: no /dev/nvidia0, and nvidia-smi lists none'
+        )
+    return [str(index) for index in range(count)]
+
+
+def _count_by_nvidia_smi() -> int:
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    return sum(line.startswith("GPU ") for line in call("nvidia-smi", "-L", timeout=60).splitlines())

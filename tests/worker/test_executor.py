@@ -1,0 +1,199 @@
+"""The worker's loop, with processes and a clock of the test's own."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.plan import Work
+from pydoit_sc.store.posix import PosixStore
+from pydoit_sc.worker import executor as module
+from pydoit_sc.worker.disks import Disks
+from pydoit_sc.worker.executor import Executor, Limits, Result
+from tests.worker.fake_processes import Clock, FakeProcesses
+
+
+@dataclass
+class Loop:
+    """An executor on a store of its own."""
+
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.processes = FakeProcesses(self.clock)
+
+    def executor(self, nprocs: int = 2, **limits: Any) -> Executor:
+        store = PosixStore(str(self.folder), durable=False)
+        return Executor(store, Limits(nprocs, **limits), processes=lambda _: self.processes)
+
+    def run(self, executor: Executor, *commands: str, **settings: Any) -> list[Result]:
+        shared = Settings(**settings)
+        works = (
+            Work(f"r:{n}", Run(str(n), cmd, str(n), shared), f"/o/{n}", "f") for n, cmd in enumerate(commands)
+        )
+        return list(executor.run(works))
+
+    def codes(self, results: list[Result]) -> dict[str, int | None]:
+        return {result.work.task: result.record and result.record.code for result in results}
+
+    def said(self, key: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / str(key) / "run.json").read_text())
+        return found
+
+
+@pytest.fixture
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    made = Loop(tmp_path)
+    monkeypatch.setattr(module, "time", made.clock)
+    return made
+
+
+def test_the_lowest_free_rank_comes_first(loop: Loop) -> None:
+    executor = loop.executor(nprocs=2)
+    loop.run(executor, "5 0", "1 0", "1 0", "1 0", "9 0")
+    ranks = [env["SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned]
+    assert ranks == ["0", "1", "1", "1", "1"]
+    assert [when - 1000 for _, _, when in loop.processes.spawned] == [0, 0, 1, 2, 3]
+    assert loop.processes.most_at_once == 2
+
+
+def test_each_rank_sees_its_gpu(loop: Loop) -> None:
+    loop.run(loop.executor(nprocs=2, gpus=["4", "7"]), "1 0", "1 0")
+    assert [env["CUDA_VISIBLE_DEVICES"] for _, env, _ in loop.processes.spawned] == ["4", "7"]
+
+
+def test_outcomes_are_published_with_their_codes(loop: Loop) -> None:
+    executor = loop.executor()
+    results = loop.run(executor, "1 0", "2 3")
+    assert loop.codes(results) == {"r:0": 0, "r:1": 3}
+    assert (loop.folder / "1" / "status_code").read_text() == "3"
+    assert (loop.said(1)["seconds"], loop.said(1)["rank"]) == (2.0, 1)
+    assert results[1].stderr_tail == b"stderr of 2 3"
+    assert (executor.failures, executor.error, executor.stopped_by) == (1, "", 0)
+
+
+def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
+    executor = loop.executor(nprocs=2)
+    results = loop.run(executor, "1 3", "9 0", retries=2)
+    assert [env["SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned] == ["0", "1", "0", "0"]
+    assert loop.codes(results) == {"r:0": 3, "r:1": 0}
+    assert loop.said(0)["retry_codes"] == [3, 3]
+    assert (executor.attempts, executor.failures) == (4, 1)
+
+
+@pytest.mark.parametrize(("code", "attempts"), [(75, 3), (3, 1)])
+def test_only_some_codes_are_worth_a_retry(loop: Loop, code: int, attempts: int) -> None:
+    executor = loop.executor()
+    loop.run(executor, f"1 {code}", retries=2, retry_on=frozenset({75}))
+    assert executor.attempts == attempts
+
+
+def test_a_timeout_is_sigterm_then_sigkill_after_the_grace(loop: Loop) -> None:
+    results = loop.run(loop.executor(), "99 0 stubborn", "99 0", timeout=10.0, grace=5.0)
+    sent = [(when - 1000, number, pid) for when, number, pid in loop.processes.sent]
+    assert sent == [(10, signal.SIGTERM, 100), (10, signal.SIGTERM, 101), (15, signal.SIGKILL, 100)]
+    assert loop.codes(results) == {"r:0": 137, "r:1": 143}
+    assert loop.said(0)["timed_out"]
+
+
+def test_success_that_had_to_be_told_to_stop_is_none(loop: Loop) -> None:
+    loop.run(loop.executor(), "12 0 stubborn", timeout=10.0, grace=5.0)
+    assert loop.said(0)["status_code"] == 124
+
+
+def test_a_run_that_died_of_a_stop_signal_is_held_back(loop: Loop) -> None:
+    """The signal may be for all processes of the machine: the worker hears of it a moment later."""
+    loop.processes.to_come = [(1001.5, signal.SIGTERM)]
+    executor = loop.executor()
+    assert loop.run(executor, "1 143", "9 0") == []
+    assert executor.stopped_by == signal.SIGTERM
+    assert not (loop.folder / "0").exists()
+
+
+def test_a_run_that_kills_itself_is_published_after_the_hold(loop: Loop) -> None:
+    executor = loop.executor()
+    results = loop.run(executor, "1 143")
+    assert loop.codes(results) == {"r:0": 143}
+    assert loop.clock.now >= 1001 + module.HOLD
+
+
+def test_a_second_signal_does_not_wait_for_the_grace(loop: Loop) -> None:
+    loop.processes.to_come = [(1001.0, signal.SIGINT), (1002.0, signal.SIGINT)]
+    executor = loop.executor()
+    assert loop.run(executor, "99 0 stubborn", "1 0", "1 0", grace=50.0) != []
+    assert [(when - 1000, number) for when, number, _ in loop.processes.sent] == [
+        (1, signal.SIGTERM),
+        (2, signal.SIGKILL),
+    ]
+    assert executor.stopped_by == signal.SIGINT
+
+
+def test_what_ended_before_a_signal_is_published(loop: Loop) -> None:
+    loop.processes.to_come = [(1001.0, signal.SIGTERM)]
+    assert loop.codes(loop.run(loop.executor(), "1 0", "9 0")) == {"r:0": 0}
+
+
+def test_no_run_starts_after_too_many_failures(loop: Loop) -> None:
+    executor = loop.executor(nprocs=1, max_failures=2)
+    results = loop.run(executor, "1 1", "1 0", "1 1", "1 0")
+    assert loop.codes(results) == {"r:0": 1, "r:1": 0, "r:2": 1}
+    assert executor.failed_too_often
+
+
+def test_no_run_starts_that_would_outlast_the_machine(loop: Loop) -> None:
+    executor = loop.executor(nprocs=1, ends_at=loop.clock.time() + 12)
+    results = loop.run(executor, "5 0", "5 0", "5 0")
+    assert loop.codes(results) == {"r:0": 0, "r:1": 0}
+    assert executor.out_of_time
+
+
+def test_a_full_disk_drops_what_is_executing(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    full: Callable[[object], str] = lambda _: "/d: the disk is full" if loop.clock.now >= 1003 else ""  # noqa: E731
+    monkeypatch.setattr(Disks, "full", full)
+    executor = loop.executor(nprocs=2)
+    assert loop.codes(loop.run(executor, "1 0", "9 0", "9 0")) == {"r:0": 0}
+    assert "the disk is full; what was executing is incomplete" in executor.error
+    assert not (loop.folder / "1").exists()
+
+
+def test_a_run_that_another_worker_has_completed_is_not_started(loop: Loop) -> None:
+    loop.run(loop.executor(), "1 0")
+    results = loop.run(loop.executor(), "1 0")
+    assert [(result.executed, result.record and result.record.code) for result in results] == [(False, 0)]
+    assert len(loop.processes.spawned) == 1
+
+
+def test_the_loop_waits_while_nothing_is_ready(loop: Loop) -> None:
+    """`None` stands for runs that wait for the end of others: here, the second for the first."""
+    settings = Settings()
+    done: list[str] = []
+
+    def works() -> Any:
+        yield Work("r:0", Run("0", "3 0", "0", settings), "/o/0", "f")
+        while not done:
+            yield None
+        yield Work("r:1", Run("1", "1 0", "1", settings), "/o/1", "f")
+
+    for result in loop.executor(nprocs=2).run(works()):
+        done += [result.work.task]
+    assert done == ["r:0", "r:1"]
+    assert loop.processes.most_at_once == 1
+
+
+def test_what_the_worker_lacks_is_no_outcome(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_process(*_: object) -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(loop.processes, "spawn", no_process)
+    executor = loop.executor()
+    (result,) = loop.run(executor, "1 0", "1 0")
+    assert (result.record, executor.error) == (None, "cannot start a run: Resource temporarily unavailable")
+    assert not (loop.folder / "0").exists()

@@ -1,0 +1,47 @@
+"""How many runs execute at once, and the GPU of each rank."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import pytest
+
+from pydoit_sc.worker.slots import NoGpuError, slots
+
+HERE = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("nprocs", "env", "expected"),
+    [
+        (3, {"SLURM_CPUS_ON_NODE": "8"}, 3),
+        (None, {}, HERE),
+        ("cores", {}, HERE),
+        ("cores", {"SLURM_CPUS_ON_NODE": "8"}, 8),
+        ("cores", {"SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "3"}, 3),
+        ("cores", {"SLURM_CPUS_PER_TASK": "", "SLURM_CPUS_ON_NODE": "0"}, HERE),
+    ],
+)
+def test_cores(nprocs: int | str | None, env: Mapping[str, str], expected: int) -> None:
+    assert slots(nprocs, env) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"SLURM_JOB_GPUS": "0,2"}, ["0", "2"]),
+        ({"SLURM_GPUS_ON_NODE": "2"}, ["0", "1"]),
+        ({"SLURM_GPUS_ON_NODE": "a100:2"}, ["0", "1"]),
+        ({"SLURM_JOB_GPUS": "0,2", "CUDA_VISIBLE_DEVICES": "4,5"}, ["4", "5"]),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-1, GPU-2,-1,GPU-3"}, ["GPU-1", "GPU-2"]),
+    ],
+)
+def test_gpus(env: Mapping[str, str], expected: list[str]) -> None:
+    assert slots("gpus", env) == (len(expected), expected)
+
+
+@pytest.mark.parametrize("shown", ["", "-1", "-1,0"])
+def test_no_gpu_is_a_message(shown: str) -> None:
+    with pytest.raises(NoGpuError, match=r"CUDA_VISIBLE_DEVICES=.* shows none"):
+        slots("gpus", {"CUDA_VISIBLE_DEVICES": shown})
