@@ -23,21 +23,24 @@ def retry(
     call: Callable[[], T],
     waits: Iterable[float],
     *,
-    final: tuple[type[Exception], ...] = (),
+    when: Callable[[Exception], bool] = lambda _error: True,
     before: Callable[[], object] = lambda: None,
 ) -> T:
-    """Return what `call` returns, and call it again after each of these pauses (seconds) while it raises.
+    """Return what `call` returns; call it again after each of these pauses (seconds) while it raises.
 
-    An error of a `final` type is raised at once, the last error in any case. `before` is called ahead of each try;
-    what it raises is raised.
+    An error for which `when` returns False is raised at once, the last error in any case. `before` is called ahead
+    of each try; what it raises is raised.
+
+    >>> retry(lambda: 42, pauses(3, 0.2), when=lambda error: isinstance(error, TimeoutError))
+    42
     """
     for wait in waits:
         before()
         try:
             return call()
-        except final:
-            raise
-        except Exception:  # libraries have their own
-            time.sleep(wait)
+        except Exception as error:  # libraries have their own
+            if not when(error):
+                raise
+        time.sleep(wait)
     before()
     return call()

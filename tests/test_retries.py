@@ -38,11 +38,11 @@ def test_the_last_error_is_raised() -> None:
     assert flaky.calls == 3
 
 
-def test_a_final_error_is_not_tried_again() -> None:
-    flaky = Flaky(FileNotFoundError())
+def test_an_error_that_does_not_pass_is_raised_at_once() -> None:
+    flaky = Flaky(OSError(), FileNotFoundError())
     with pytest.raises(FileNotFoundError):
-        retry(flaky, (0, 0), final=(FileNotFoundError,))
-    assert flaky.calls == 1
+        retry(flaky, (0, 0, 0), when=lambda error: not isinstance(error, FileNotFoundError))
+    assert flaky.calls == 2
 
 
 def test_what_is_called_before_each_try_may_end_it() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_REMOTE, Command
 from pydoit_sc.project import Project
-from pydoit_sc.store import Store
+from pydoit_sc.store import Outputs
 from pydoit_sc.store.manifest import digest, fault
 from pydoit_sc.tasks.loader import OPT_FILE
 
@@ -67,7 +67,7 @@ class VerifyCommand(Command):
         return int(broken > 0)
 
 
-def _reader(store: Store, key: str) -> Callable[[str], str]:
+def _reader(store: Outputs, key: str) -> Callable[[str], str]:
     def read(name: str) -> str:
         with store.open(key, name) as file:
             return digest(file)[1]
@@ -75,7 +75,7 @@ def _reader(store: Store, key: str) -> Callable[[str], str]:
     return read
 
 
-def _repair(store: Store, key: str) -> str:
+def _repair(store: Outputs, key: str) -> str:
     return "; now incomplete" if store.forget(key) else ""
 
 

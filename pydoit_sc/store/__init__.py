@@ -1,4 +1,4 @@
-"""Where outputs live: layout, scan and publication, one file per kind of store."""
+"""Where outputs are stored: their layout, scan and publication, one file for each kind of store."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from pydoit_sc.store.base import Finished, HeldError, Live, Outcome, Staged, Store, StoreError
+from pydoit_sc.store.base import (
+    Finished,
+    HeldError,
+    NoteStore,
+    Outcome,
+    Outputs,
+    Publisher,
+    Staged,
+    Store,
+    StoreError,
+)
 from pydoit_sc.store.blobs import Blobs
-from pydoit_sc.store.layout import Record
+from pydoit_sc.store.documents import Live
+from pydoit_sc.store.layout import Record, stays
 
 #: The extras of this package that bring what a scheme needs.
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
@@ -18,13 +29,17 @@ __all__ = [
     "Finished",
     "HeldError",
     "Live",
+    "NoteStore",
     "Outcome",
+    "Outputs",
+    "Publisher",
     "Record",
     "Staged",
     "Store",
     "StoreError",
     "open_store",
     "read_url",
+    "stays",
 ]
 
 
@@ -32,8 +47,11 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
     """Return the store below `remote_output_path`: a `file://` URL, an absolute path or any fsspec URL.
 
     Raises StoreError where the URL's file system is unknown, not installed or refuses its options.
+
+    >>> open_store("file:///data/output", {}).url
+    'file:///data/output'
     """
-    from pydoit_sc.store.posix import PosixStore  # noqa: PLC0415 (ctypes, only when a store is used)
+    from pydoit_sc.store.posix import PosixStore  # noqa: PLC0415 (only when a store is used)
 
     scheme, separator, path = url.partition("://")
     if not separator:
@@ -48,7 +66,7 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
         extra = EXTRAS.get(scheme)
         hint = f": pip install 'pydoit-sc[{extra}]'" if extra else ""
         raise StoreError(f"{url}: {error}{hint}") from error
-    except Exception as error:  # unknown protocol, wrong options, and whatever the libraries raise
+    except Exception as error:  # unknown protocol, wrong options, and what else libraries raise
         raise StoreError(f"{url}: {error}") from error
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from hashlib import md5
@@ -12,11 +10,12 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 
+from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.blobs import Blob, ChangedError
 
 #: File systems without folders: making one could make a bucket.
 _FLAT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci"})
-_TRIES, _PAUSE = 4, 0.2  # seconds before the second try; twice as long before each further one
+_TRIES, _PAUSE = 4, 0.2  # of each request; seconds before the second
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _FINAL = (*_ABSENT, FileExistsError, PermissionError, NotImplementedError)
 
@@ -26,20 +25,20 @@ T = TypeVar("T")
 class AnyBlobs:
     """Files below a folder of an fsspec file system.
 
-    `create` and `update` look first and write then, in two steps, unless the file system has them: s3fs creates in
-    one. So two workers that do so in the same moment may both succeed.
+    `create` and `update` look first and then write, unless the file system can do so in one step, as s3fs can
+    create. So two workers that do so at the same moment may both succeed.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         scheme = url.partition("://")[0]
-        # Never a cached listing: other workers write to the store at any moment. Not every class knows the first option.
+        # No cached listings: other workers write to the store at any moment. Not every class has the option.
         quiet: dict[str, Any] = {"skip_instance_cache": True, **options}
         if scheme in _FLAT:
             quiet = {"use_listings_cache": False, **quiet}
         self._fs, root = fsspec.core.url_to_fs(url, **quiet)
         self._root: str = root.rstrip("/")
         self._flat = scheme in _FLAT
-        # Classes that are not asynchronous are seldom made for several threads (sftp hung with 8).
+        # Classes that are not asynchronous are seldom safe for several threads (sftp hung with 8).
         self.at_once = 8 if self._fs.async_impl or scheme == "memory" else 1
 
     def list(self, folder: str) -> Iterator[Blob]:
@@ -49,7 +48,7 @@ class AnyBlobs:
         except _ABSENT:
             return
         for path, info in found.items():
-            if path != self._path(folder):  # fsspec: of a file, the file itself
+            if path != self._path(folder):  # fsspec lists a file as itself
                 yield self._blob(path[len(self._root) + 1 :], info)
 
     def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:
@@ -123,17 +122,13 @@ class AnyBlobs:
 
 
 def _patiently(call: Callable[[], T]) -> T:
-    """Try again, later and later, after an error that may pass: many of these classes do not do so themselves."""
-    for trial in range(_TRIES):
-        try:
-            return call()
-        except _FINAL:
-            raise
-        except OSError as error:
-            if trial == _TRIES - 1 or error.errno == errno.EINVAL:  # s3fs: the request itself is wrong
-                raise
-            time.sleep(_PAUSE * 2**trial * random.uniform(0.5, 1.5))
-    raise AssertionError
+    """Try again after an error that may pass: many of these classes do not do so themselves."""
+    return retry(call, pauses(_TRIES - 1, _PAUSE), when=_may_pass)
+
+
+def _may_pass(error: Exception) -> bool:
+    # EINVAL: s3fs says so of a request that is wrong itself.
+    return isinstance(error, OSError) and not isinstance(error, _FINAL) and error.errno != errno.EINVAL
 
 
 def _tag(data: bytes) -> str:
@@ -141,7 +136,7 @@ def _tag(data: bytes) -> str:
 
 
 def _modified(info: Mapping[str, Any]) -> float | None:
-    """Return when a file was written, as the classes say it under their several names."""
+    """Return when a file was written; the classes have several names for it."""
     for name in ("LastModified", "last_modified", "mtime", "updated", "modified", "created"):
         when = info.get(name)
         if isinstance(when, datetime):

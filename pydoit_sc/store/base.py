@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO, Protocol
 
 from pydoit_sc.errors import UserError
+from pydoit_sc.store.documents import Live
 from pydoit_sc.store.layout import Record
 
 
@@ -17,34 +18,52 @@ class StoreError(UserError):
 
 
 class HeldError(StoreError):
-    """Another worker, which may be alive, holds what was asked for; the text says who."""
+    """Another worker that may be alive holds what was asked for; the text says which."""
+
+
+@contextmanager
+def answers(
+    where: str, errors: type[Exception] = OSError, *, but: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Turn the errors of a file system or of a library into a `StoreError` that names the file, else `where`.
+
+    Those in `but` are raised as they are.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except but:
+        raise
+    except errors as error:
+        paths = [
+            str(path) for path in (_attribute(error, "filename"), _attribute(error, "filename2")) if path
+        ]
+        text = str(error).partition("\n\nDebug source")[0].strip()  # obstore adds its own insides
+        said = _attribute(error, "strerror") or text or type(error).__name__
+        raise StoreError(f"{' -> '.join(paths) or where}: {said}") from error
+
+
+def _attribute(error: Exception, name: str) -> object:
+    return getattr(error, name) if isinstance(error, OSError) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An attempt that has ended: a local folder that holds the whole output, `status_code` included."""
+    """An attempt that has ended: a local folder that holds the whole output with its `status_code`."""
 
     key: str
     attempt: str
     folder: str
-    results: str | None  # a folder outside it whose files are its results too
+    results: str | None  # a folder elsewhere whose files are results, too
     supersedes: str | None  # the attempt whose outcome it is to replace; None: there was none
 
 
 class Outcome(Enum):
-    """What became of an attempt."""
+    """The result of publishing an attempt."""
 
     PUBLISHED = "published"
     LOST = "lost"  # another worker's attempt had completed the run first; ours was dropped
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """An attempt that a worker is executing."""
-
-    host: str
-    folder: str  # on that host
-    since: float  # seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +81,51 @@ class Staged:
 
     attempt: Finished
     folder: str = ""  # where it waits for its commit
-    outcome: Outcome | None = None  # known already, in a store where nothing is left to commit
+    outcome: Outcome | None = None  # known before the commit where `stage` has done it all
 
 
-class Store(Protocol):
-    """The outputs below one `remote_output_path`.
+class Outputs(Protocol):
+    """The outputs of runs below one `remote_output_path`: read, forget and remove them.
 
-    A key is the path of a run's output below it. An attempt is published in two steps: `stage`, which may take long,
-    and `commit`, which is quick and makes it the run's outcome, all at once. Every method raises `StoreError` where the store fails; only
-    an answer that a thing does not exist is taken for its absence.
+    A key is the path of a run's output below it. Every method of a store raises `StoreError` where the store fails;
+    a failure is never taken for the absence of a thing.
     """
 
     url: str  # without a slash at its end
-    stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
-        """Return the record of each of these runs that has a `status_code`: one bulk read."""
-
-    def peek(self, key: str) -> Record | None:
-        """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None."""
+        """Return the record of each of these runs that has a `status_code`, in one bulk read."""
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         """Yield what each of these runs that has a `status_code` consists of, to be verified."""
+
+    def running(self) -> Mapping[str, Live]:
+        """Return what live workers say they are executing, by key."""
+
+    def files(self, key: str) -> Mapping[str, int]:
+        """Return the sizes in bytes of a run's files, by path below its output."""
+
+    def open(self, key: str, file: str) -> BinaryIO:
+        """Open one of a run's files to read; raises FileNotFoundError where there is none."""
+
+    def forget(self, key: str) -> bool:
+        """Make a run incomplete again: move its output to the history. Return False if there was no output."""
+
+    def remove(self, key: str) -> bool:
+        """Delete a run's output and its history. Return False if there was no output."""
+
+    def orphans(self, keys: set[str]) -> Iterator[str]:
+        """Yield the keys of outputs in the store whose run is not among these."""
+
+
+class Publisher(Protocol):
+    """What a worker publishes its attempts with.
+
+    An attempt is published in two steps: `stage`, which may take long, and `commit`, which is quick and makes it the
+    run's outcome, all at once. Every method raises `StoreError` where the store fails.
+    """
+
+    stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> AbstractContextManager[str]:
         """Give a worker a local folder for its attempts, removed at the end; clear those of dead workers.
@@ -92,10 +134,16 @@ class Store(Protocol):
         another worker holds it.
         """
 
+    def peek(self, key: str) -> Record | None:
+        """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None."""
+
+    def announce(self, worker: str, live: Mapping[str, Live]) -> None:
+        """Let others know what a worker is executing, by key; people see it, no decision depends on it."""
+
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         """Bring the attempts' data to the store and wait until it is durable.
 
-        An attempt that cannot be staged is answered by its error, and does not hinder the others.
+        The answer to an attempt that cannot be staged is its error; the others are staged.
         """
 
     def commit(self, staged: Staged) -> Outcome:
@@ -104,32 +152,21 @@ class Store(Protocol):
     def settle(self) -> None:
         """Return when everything committed so far survives what the store promises to survive."""
 
-    def announce(self, worker: str, live: Mapping[str, Live]) -> None:
-        """Let others know what a worker is executing, by key; for people to see, no decision rests on it."""
 
-    def running(self) -> Mapping[str, Live]:
-        """Return what live workers say they are executing, by key."""
+class NoteStore(Protocol):
+    """Small files of our own below `.pydoit_sc/`, `submissions/…/0.json`. Every method raises `StoreError`."""
 
-    def files(self, key: str) -> Mapping[str, int]:
-        """Return a run's files, by path below its output, with their sizes in bytes."""
-
-    def open(self, key: str, file: str) -> BinaryIO:
-        """Open one of a run's files to read; raises FileNotFoundError where there is none."""
-
-    def forget(self, key: str) -> bool:
-        """Make a run incomplete again: its output goes to the history. False: there was no output."""
-
-    def remove(self, key: str) -> bool:
-        """Delete a run's output and its history. False: there was no output."""
-
-    def orphans(self, keys: set[str]) -> Iterator[str]:
-        """Yield the keys of outputs in the store whose run is not among these."""
+    url: str  # of the store
 
     def write_note(self, name: str, data: bytes) -> None:
-        """Keep a small file of our own, `submissions/…/0.json`, below `.pydoit_sc/`: whole or not at all."""
+        """Keep a note: whole or not at all."""
 
     def read_note(self, name: str) -> bytes:
-        """Return a file that `write_note` has kept; raises FileNotFoundError where there is none."""
+        """Return a note; raises FileNotFoundError where there is none."""
 
     def notes(self, folder: str) -> Sequence[str]:
         """Return the names of the notes below a folder, `submissions`, sorted."""
+
+
+class Store(Outputs, Publisher, NoteStore, Protocol):
+    """All of it: what `open_store` returns. Functions take the part that they need."""

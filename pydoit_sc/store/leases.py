@@ -1,42 +1,47 @@
 """Leases on an object store: which workers are alive, and what each of them holds.
 
-A worker renews its lease by replacing one version of an object, so a worker whose lease somebody else has ended
-cannot renew it. It writes nothing when it has not renewed in time (it was frozen, or cut off): it tries to renew
-first, and stops if that fails. A lease whose last renewal is older than `TTL` is ended by whoever it hinders; both times are the
-store's own, so no two clocks are compared, and a store that tells no times is watched for that long. A worker that died on
-the same machine is seen at once.
+A worker renews its lease by replacing one version of an object, so it cannot renew a lease that another worker has
+ended. If it has not renewed in time (it was frozen, or cut off), it renews before it writes anything, and stops if that
+fails. A lease that was not renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so
+no two clocks are compared; where a store tells no times, the lease is watched for that long. A worker that died on the
+same machine is noticed at once.
 
 What is held (a chunk, the replacing of an outcome) is an object with the holder's name; it is held as long as that
-worker's lease is.
+worker's lease lasts.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from functools import cache
-from typing import Any
+from itertools import repeat
+from typing import TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.store.base import HeldError, Live, StoreError
+from pydoit_sc.proc import boot_id, read_stat
+from pydoit_sc.retries import retry
+from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
+from pydoit_sc.store.documents import Hold, Lease, Live, read
 
 TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4
-MARGIN = TTL / 4  # before that end the worker itself takes it for over: a request may be under way so long
+MARGIN = TTL / 4  # so long before its end the worker renews first: a request may be under way for this time
 LOOK_EVERY = 1.0  # seconds between two looks at what another worker holds
+_BEGIN_AGAIN = (1.0, 3.0)  # seconds before the second and the third try to write a new lease
 
 _FOLDER = f"{OURS}/leases"
 
+H = TypeVar("H", bound=Hold)
+
 
 class FencedError(StoreError):
-    """The worker's lease was ended by another worker; what it has not published is that one's now."""
+    """Another worker has ended the worker's lease, and may publish what this one has not."""
 
 
 class Leases:
@@ -44,15 +49,14 @@ class Leases:
 
     def __init__(self, blobs: Blobs, url: str) -> None:
         self._blobs, self._url = blobs, url
-        self._worker = ""  # whose lease is kept here, "" where none is
+        self._worker = ""  # whose lease is kept here; "": none is
         self._etag = ""
         self._renewed = 0.0
-        self._over = ""  # who has ended the lease
+        self._over = ""  # the message once another worker has ended the lease
         self._live: Mapping[str, Live] = {}
         self._mutex = threading.RLock()
-        self._seen: dict[
-            str, tuple[str, float]
-        ] = {}  # of stores without times: a version, and since when it is there
+        # For stores without times: the version of each lease, and since when it has been there.
+        self._seen: dict[str, tuple[str, float]] = {}
 
     @contextmanager
     def keep(self, worker: str) -> Iterator[None]:
@@ -68,27 +72,22 @@ class Leases:
             end.set()
             thread.join()
             if not self._over:
-                with suppress(Exception):  # it ends by itself
+                with suppress(Exception):  # it ends without
                     self._blobs.delete([f"{_FOLDER}/{worker}"])
             self._worker = ""
 
     def _begin(self) -> None:
-        """Write the lease, which a slow answer or two do not prevent; raises what the store raises."""
-        for pause in (1.0, 3.0, None):
-            began = _now()
-            try:
-                self._etag = self._blobs.put(f"{_FOLDER}/{self._worker}", self._text())
-            except Exception:
-                if pause is None:
-                    raise
-                time.sleep(pause)
-            else:
-                self._renewed = began
-                return
+        """Write a new lease, trying three times; raises what the store raises."""
+
+        def write() -> None:
+            self._renewed = _now()
+            self._etag = self._blobs.put(f"{_FOLDER}/{self._worker}", self._text())
+
+        retry(write, _BEGIN_AGAIN)
 
     def _keep_renewing(self, end: threading.Event) -> None:
         while not end.wait(RENEW_EVERY):
-            with suppress(Exception):  # whoever is about to write tries again, and tells of it
+            with suppress(Exception):  # what is about to write tries again, and reports it
                 self.renew()
 
     def renew(self) -> None:
@@ -101,21 +100,21 @@ class Leases:
             try:
                 self._etag = self._blobs.update(path, text, self._etag)
             except ChangedError:
-                there = self._read(path)
-                if not there or "ended_by" in there[0]:
-                    by = str(there[0].get("ended_by", "")) if there else ""
+                there = self._read(Lease, path)
+                if there is None or there[0].ended_by is not None:
+                    by = f"worker {there[0].ended_by}" if there and there[0].ended_by else "another worker"
                     self._over = (
                         f"{self._url}: worker {self._worker} did not renew its lease for {TTL:g} s, and "
-                        f"{f'worker {by}' if by else 'another worker'} has ended it: what was not published is left"
+                        f"{by} has ended it: what was not published is left"
                     )
                     raise FencedError(self._over) from None
-                self._etag = there[1].etag  # our own, whose answer was lost
+                self._etag = there[1].etag  # our own renewal, whose reply was lost
             self._renewed = began
 
     def check(self) -> None:
         """Return if the worker may write now; raises FencedError where its lease was ended, and what the store raises."""
         if not self._worker:
-            return  # a command that somebody has given, `forget`; no worker
+            return  # a user's command, such as `forget`, has no lease
         if self._over or _now() - self._renewed > TTL - MARGIN:
             self.renew()
 
@@ -124,38 +123,37 @@ class Leases:
         self._live = live
 
     def running(self) -> Mapping[str, Live]:
-        """Return what workers whose lease is not old say they are executing, by key."""
+        """Return what workers whose lease is recent say they are executing, by key."""
         fresh = [blob for blob in self._blobs.list(_FOLDER) if (blob.modified or 0) > time.time() - 3 * TTL]
         live: dict[str, Live] = {}
         for data in get_all(self._blobs, (blob.path for blob in fresh)).values():
-            said = _parse(data)
-            if _is_here(said) is not False:
-                with suppress(TypeError):
-                    live.update({key: Live(**item) for key, item in said.get("running", {}).items()})
+            lease = read(Lease, data)
+            if lease and _is_here(lease) is not False:
+                live.update(lease.running)
         return live
 
     def is_alive(self, worker: str) -> str:
-        """Return where a worker is that may be alive; "" where it is not: its lease is over, and is ended if need be."""
-        there = self._read(f"{_FOLDER}/{worker}")
-        if there is None or "ended_by" in there[0]:
+        """Return which worker it is, and where, if it may be alive; else end its lease and return ""."""
+        there = self._read(Lease, f"{_FOLDER}/{worker}")
+        if there is None or there[0].ended_by is not None:
             return ""
-        said, blob = there
-        where = f"worker {worker} on {said.get('host', 'an unknown host')}"
-        if _is_here(said) is not False and not self._is_old(blob):
+        lease, blob = there
+        where = f"worker {worker} on {lease.host}"
+        if _is_here(lease) is not False and not self._is_old(blob):
             return where
         self.check()
         try:
-            text = json.dumps({"worker": worker, "ended_by": self._worker}).encode()
-            self._blobs.update(blob.path, text, blob.etag)
+            ended = Lease(worker=worker, ended_by=self._worker)
+            self._blobs.update(blob.path, ended.to_json(), blob.etag)
         except ChangedError:
-            return where  # it has renewed it in this moment
+            return where  # it has been renewed meanwhile
         self._blobs.delete([blob.path])
         return ""
 
     def _is_old(self, blob: Blob) -> bool:
         if blob.modified is not None:
-            self.renew()  # for the store's own time of this moment
-            own = self._read(f"{_FOLDER}/{self._worker}")
+            self.renew()  # to get the store's time now
+            own = self._read(Lease, f"{_FOLDER}/{self._worker}")
             if own and own[1].modified is not None:
                 return own[1].modified - blob.modified > TTL
         etag, since = self._seen.setdefault(blob.path, (blob.etag, _now()))
@@ -164,20 +162,20 @@ class Leases:
         return etag == blob.etag and _now() - since > TTL
 
     def take(self, name: str) -> None:
-        """Hold something for the worker that keeps a lease here; raises HeldError where another one holds it."""
-        path, text = f"{OURS}/{name}", json.dumps({"worker": self._worker}).encode()
+        """Hold something for the worker whose lease is kept here; raises HeldError where another one holds it."""
+        path, text = f"{OURS}/{name}", Hold(worker=self._worker).to_json()
         self.check()
         while True:
             try:
                 self._blobs.create(path, text)
                 return
             except FileExistsError:
-                there = self._read(path)
+                there = self._read(Hold, path)
             if there is None:
                 continue
-            holder = str(there[0].get("worker", ""))
+            holder = there[0].worker
             if holder == self._worker:
-                return  # ours: the answer was lost
+                return  # ours: the reply was lost
             alive = self.is_alive(holder) if holder else ""
             if alive:
                 raise HeldError(f"{self._url}: {name} is held by {alive}")
@@ -188,81 +186,64 @@ class Leases:
                 continue
 
     def release(self, name: str) -> None:
-        """Hold something no longer; a failure is no matter, since it ends with the lease."""
+        """Hold something no longer; a failure is ignored, since a hold ends with the lease."""
         with suppress(Exception):
             self.check()
             self._blobs.delete([f"{OURS}/{name}"])
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
-        """Hold something within, after waiting for whoever holds it."""
+        """Hold something in the body, after waiting for the worker that holds it."""
         wait_for(lambda: self.take(name))
         try:
             yield
         finally:
             self.release(name)
 
-    def _read(self, path: str) -> tuple[dict[str, Any], Blob] | None:
+    def _read(self, model: type[H], path: str) -> tuple[H, Blob] | None:
+        """Return a document, an empty one where it is not sound, and its version; None where there is none."""
         try:
             data, blob = self._blobs.read(path)
         except FileNotFoundError:
             return None
-        return _parse(data), blob._replace(path=path)
+        return read(model, data) or model(), blob._replace(path=path)
 
     def _text(self) -> bytes:
-        said = {
-            "worker": self._worker,
-            "host": socket.gethostname(),
-            "here": _machine(),
-            "pid": os.getpid(),
-            "started": _started(os.getpid()),
-            "time": time.time(),  # also makes every version another one
-            "running": {key: asdict(live) for key, live in dict(self._live).items()},
-        }
-        return json.dumps(said).encode()
+        return Lease(
+            worker=self._worker,
+            host=socket.gethostname(),
+            here=_machine(),
+            pid=os.getpid(),
+            started=_started(os.getpid()),
+            time=time.time(),
+            running=dict(self._live),
+        ).to_json()
 
 
 def wait_for(take: Callable[[], None]) -> None:
     """Call until it no longer raises HeldError."""
-    while True:
-        try:
-            return take()
-        except HeldError:
-            time.sleep(LOOK_EVERY)
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
+    retry(take, repeat(LOOK_EVERY), when=lambda error: isinstance(error, HeldError))
 
 
 def _now() -> float:
-    """Return seconds on a clock that nobody sets, and that goes on while the machine is suspended."""
+    """Return seconds on a clock that is never set, and that goes on while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _is_here(said: Mapping[str, Any]) -> bool | None:
-    """Say whether a worker runs on this machine; None if it is, or was, on another."""
-    if said.get("here") != _machine():
+def _is_here(lease: Lease) -> bool | None:
+    """Return whether a worker is alive on this machine; None if it is, or was, on another."""
+    if lease.here != _machine():
         return None
-    return _started(said.get("pid")) == said.get("started") != ""
+    return _started(lease.pid) == lease.started != ""
 
 
 @cache
 def _machine() -> str:
-    """Return what no other machine, no other start of it, and no other container on it has."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+    """Return what tells this machine, this start of it and this container from all others."""
+    return f"{boot_id()} {os.readlink('/proc/self/ns/pid')}"
 
 
-def _started(pid: object) -> str:
-    """Return when a process started, in the kernel's ticks; "" if there is none, or only what is left of it."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == b"Z" else fields[19].decode()
+def _started(pid: int) -> str:
+    """Return when a process was started, in the kernel's ticks; "" if it has ended."""
+    stat = read_stat(pid)
+    return "" if stat is None or stat.ended else stat.started

@@ -1,4 +1,4 @@
-"""What `run.json` says of the files beside it, and whether they are as it says."""
+"""The files that `run.json` lists, and whether they are there as it says."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from hashlib import md5
 from typing import BinaryIO
 
 from pydoit_sc.store.base import Contents
+from pydoit_sc.store.documents import FileEntry, Manifest, read
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, parse_status_code
 
 _PIECE = 1 << 20
 
 
 def sizes(folder: str) -> dict[str, int]:
-    """Return the sizes in bytes of all files below a folder by their paths; a pipe or a socket is none."""
+    """Return the sizes in bytes of all files below a folder, by path; pipes and sockets are left out."""
     found = {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -28,7 +29,7 @@ def sizes(folder: str) -> dict[str, int]:
 
 
 def digest(file: BinaryIO) -> tuple[int, str]:
-    """Return the size and the MD5 of what a stream still holds."""
+    """Return the size and the MD5 of the rest of a stream."""
     md5_, size = md5(usedforsecurity=False), 0
     while piece := file.read(_PIECE):
         md5_.update(piece)
@@ -37,7 +38,7 @@ def digest(file: BinaryIO) -> tuple[int, str]:
 
 
 def with_files(run_json: bytes, files: Mapping[str, str]) -> bytes:
-    """Return a `run.json` that describes these files, given by their names and where they lie; raises OSError."""
+    """Return a `run.json` that lists these files, given as the local path of each name; raises OSError."""
     data = json.loads(run_json)
     data["files"] = {name: _describe(path) for name, path in sorted(files.items())}
     return json.dumps(data).encode()
@@ -49,44 +50,41 @@ def _describe(path: str) -> dict[str, int | str]:
     return {"size": size, "md5": md5_}
 
 
-def fault(found: Contents, read: Callable[[str], str] | None = None) -> str | None:
-    """Return what is wrong with a finished run, "" if nothing is; None where nothing says how it should be.
+def fault(found: Contents, content_md5: Callable[[str], str] | None = None) -> str | None:
+    """Return what is wrong with a finished run, "" if nothing is, or None where its `run.json` lists no files.
 
-    `read` returns the MD5 of a file's content, for those whose listing does not tell it. Outputs of `sc` have no
-    `run.json`, and those of our first version do not list their files.
+    `content_md5` returns the MD5 of a file's content; it is called where the listing does not tell the MD5. Outputs of
+    `sc` have no `run.json`, and those of our first version do not list their files.
     """
     code = parse_status_code(found.status_code)
     if code is None:
         return f"{STATUS_CODE}: expected 0 … 255, found {found.status_code[:20]!r}"
     if found.run_json is None:
         return None
-    try:
-        said = json.loads(found.run_json)
-        if said["status_code"] != code:
-            return f"{STATUS_CODE}: expected {said['status_code']}, as {RUN_JSON} says, found {code}"
-        if "files" not in said:
-            return None
-        wanted = {
-            str(name): (int(entry["size"]), str(entry.get("md5", "")))
-            for name, entry in said["files"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    manifest = read(Manifest, found.run_json)
+    if manifest is None or manifest.status_code is None:
         return f"{RUN_JSON}: torn, or not one of ours"
-    return "; ".join(_differences(wanted, found.files, read))
+    if manifest.status_code != code:
+        return f"{STATUS_CODE}: expected {manifest.status_code}, as {RUN_JSON} says, found {code}"
+    if manifest.files is None:
+        return None
+    return "; ".join(_differences(manifest.files, found.files, content_md5))
 
 
 def _differences(
-    wanted: Mapping[str, tuple[int, str]],
+    listed: Mapping[str, FileEntry],
     files: Mapping[str, tuple[int, str]],
-    read: Callable[[str], str] | None,
+    content_md5: Callable[[str], str] | None,
 ) -> Iterator[str]:
-    for name, (size, md5_) in wanted.items():
-        there, there_md5 = files.get(name, (-1, ""))
-        if there < 0:
+    for name, entry in listed.items():
+        size, md5_ = files.get(name, (-1, ""))
+        if content_md5 and not md5_ and entry.md5 and size == entry.size:
+            md5_ = content_md5(name)
+        if size < 0:
             yield f"{name}: missing"
-        elif there != size:
-            yield f"{name}: expected {size:,} bytes, found {there:,}"
-        elif md5_ and md5_ != (there_md5 or (read(name) if read else md5_)):
+        elif size != entry.size:
+            yield f"{name}: expected {entry.size:,} bytes, found {size:,}"
+        elif md5_ and entry.md5 and md5_ != entry.md5:
             yield f"{name}: its content is not that of the attempt"
-    for name in sorted(files.keys() - wanted.keys() - {RUN_JSON, STATUS_CODE}):
+    for name in sorted(files.keys() - listed.keys() - {RUN_JSON, STATUS_CODE}):
         yield f"{name}: not of the attempt"

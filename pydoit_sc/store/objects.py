@@ -1,41 +1,42 @@
 """The store on objects, or on any fsspec file system: files are uploaded under the run's key, `status_code` last.
 
-The first object of a publication is `run.json`, by conditional create: the manifest is also the claim. While it is there without
-a `status_code`, the run is its worker's as long as that worker's lease lasts (store/leases.py); then whoever comes next clears
-what is there and begins anew. All other objects are created conditionally, too, so a worker that was frozen overwrites
-nothing of the one that took its place, and it writes nothing at all once its lease is over.
+The first object of a publication is `run.json`, by conditional create: the manifest is also the claim. While it is
+there without a `status_code`, the run belongs to its worker as long as that worker's lease lasts (store/leases.py);
+then the next worker clears what is there and begins again. All other objects are created conditionally, too, so a
+worker that was frozen overwrites nothing of the worker that took its place, and it writes nothing at all once its lease
+has ended.
 
 An outcome that is replaced is copied to the history, then deleted, `status_code` first and `run.json` last, by one
-worker at a time. So a reader never takes a mixture for finished.
+worker at a time. So a reader never takes a mixture for a finished run.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import tempfile
-import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.store.base import Contents, Finished, HeldError, Live, Outcome, Staged, StoreError
+from pydoit_sc.retries import pauses, retry
+from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.documents import Live, attempt_of, parse_record
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, status_code_of, unpack
-from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, attempt_of, parse_record
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
 from pydoit_sc.store.leases import Leases, wait_for
 from pydoit_sc.store.manifest import with_files
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
-FEW = 100  # runs that are asked for one by one, where a listing of the whole store would be longer
-_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between the tries of a request that is tried briefly
+FEW = 100  # up to so many runs are read one by one; for more, one listing of the whole store is faster
+_TRIES, _PAUSE = 6, 0.25  # of a brief request that writes; seconds before the second
 _FINAL = (FileExistsError, FileNotFoundError, PermissionError, StoreError)
 
 T = TypeVar("T")
@@ -52,8 +53,8 @@ class ObjectStore:
         self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
-        """Answer from one listing and the index, or by asking for each run where they are few."""
-        with _answers(self.url):
+        """Read one listing and the index, or the objects of each run where they are few."""
+        with self._answers():
             wanted = set(keys)
             found = self._read_few(wanted) if len(wanted) <= FEW else self._read_listed(wanted)
         return {key: parse_record(code, run_json) for key, (code, run_json) in found.items()}
@@ -78,7 +79,7 @@ class ObjectStore:
     def _small_contents(
         self, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], index: list[str]
     ) -> dict[str, tuple[bytes, bytes | None]]:
-        """Return what the two small files of each run hold; what neither ETag nor index tells is read."""
+        """Return what the two small files of each run hold; those that ETag and index do not tell are read."""
         known = self._read_index(index) if codes else {}
         told: dict[str, bytes] = {}
         unknown: list[str] = []
@@ -103,18 +104,18 @@ class ObjectStore:
         return known
 
     def _write_index(self, at_least: int) -> None:
-        """Add the outcomes published since the last time to the index, if there are so many."""
+        """Add the outcomes published since the last time to the index, if there are at least so many."""
         if len(self._published) < at_least:
             return
         contents = []
-        with suppress(IndexError):  # empty: other threads take from it too
+        with suppress(IndexError):  # empty; other threads take from it, too
             while True:
                 contents.append(self._published.popleft())
         path = f"{OURS}/index/{uuid.uuid4().hex}"
         self._insist(partial(self._blobs.put, path, pack(contents)))
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
-        with _answers(self.url):
+        with self._answers():
             wanted, index = set(keys), []
             files: dict[str, dict[str, Blob]] = defaultdict(dict)
             for blob in self._blobs.list(""):
@@ -134,24 +135,24 @@ class ObjectStore:
                 yield key, Contents(known, code, run_json)
 
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
-        """Ask nothing of the run, which is a request; but a worker whose lease was ended starts no more runs."""
-        with _answers(self.url):
+        """Check the worker's lease, without which it starts no more runs; the run itself would cost a request."""
+        with self._answers():
             self._leases.check()
         return None
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:
         with ExitStack() as ours:
-            with _answers(scratch or tempfile.gettempdir()):
+            with answers(scratch or tempfile.gettempdir()):
                 folder = ours.enter_context(scratch_folder(scratch or tempfile.gettempdir(), worker))
             ours.enter_context(self._lease(worker, chunk))
             yield folder
 
     @contextmanager
     def _lease(self, worker: str, chunk: str) -> Iterator[None]:
-        """Keep a worker's lease and hold its chunk; an error from within is none of the store's."""
+        """Keep a worker's lease and hold its chunk; an error in the body is not the store's."""
         with ExitStack() as held:
-            with _answers(self.url):
+            with self._answers():
                 held.enter_context(self._leases.keep(worker))
                 if chunk:
                     self._leases.take(f"chunks/{chunk}")
@@ -163,7 +164,7 @@ class ObjectStore:
 
     def _stage(self, attempt: Finished) -> Staged | StoreError:
         try:
-            with _answers(self.url):
+            with self._answers():
                 outcome = self._publish(attempt)
         except StoreError as error:
             return error
@@ -191,7 +192,7 @@ class ObjectStore:
         return Outcome.PUBLISHED
 
     def _claim(self, attempt: Finished, run_json: bytes) -> bool:
-        """Make the run's key this attempt's, after clearing what is there; False where a completed outcome stays."""
+        """Claim the run's key for an attempt, after clearing it; return False where a completed outcome stays."""
         while True:
             files = self._list(attempt.key)
             if not files:
@@ -199,7 +200,7 @@ class ObjectStore:
                     self._insist(lambda: self._blobs.create(f"{attempt.key}/{RUN_JSON}", run_json))
                     return True
             elif STATUS_CODE not in files and self._is_ours(attempt):
-                return True  # the answer to our own claim was lost
+                return True  # the reply to our own claim was lost
             elif self._stays(attempt, files):
                 return False
             else:
@@ -208,14 +209,11 @@ class ObjectStore:
                     self._clear(attempt)
 
     def _stays(self, attempt: Finished, files: Mapping[str, Blob]) -> bool:
-        """Say whether what is there stays: completed, and not what the plan set out to replace."""
-        if STATUS_CODE not in files:
-            return False
-        record = self._record(attempt.key)
-        return record is not None and record.code == 0 and record.attempt != attempt.supersedes
+        """Return whether what is there stays, and the new attempt is dropped."""
+        return STATUS_CODE in files and stays(self._record(attempt.key), attempt.supersedes)
 
     def _check_free(self, attempt: Finished) -> None:
-        """Raise HeldError while another worker, which may be alive, is publishing the run."""
+        """Raise HeldError while another worker that may be alive is publishing the run."""
         files = self._list(attempt.key)
         if STATUS_CODE in files or RUN_JSON not in files:
             return
@@ -226,7 +224,7 @@ class ObjectStore:
                 raise HeldError(f"{self.url}: {attempt.key} is being published by {alive}")
 
     def _clear(self, attempt: Finished) -> None:
-        """Move what is there to the history, unless it is to stay or another worker has just begun anew."""
+        """Move what is there to the history, unless it stays or another worker has just claimed the key."""
         files = self._list(attempt.key)
         with suppress(HeldError):
             self._check_free(attempt)
@@ -234,18 +232,18 @@ class ObjectStore:
                 self._to_history(attempt.key, files)
 
     def _upload(self, attempt: Finished, path: str, name: str) -> bool:
-        """Upload a file; False where the run's key is not ours any more."""
+        """Upload a file; return False where the run's key is not ours any more."""
         target = f"{attempt.key}/{name}"
         try:
             self._insist(partial(self._blobs.upload, path, target, new=True))
-        except FileExistsError:  # ours, and its answer was lost; or of a worker that has been ended meanwhile
+        except FileExistsError:  # ours, and the reply was lost; or of a worker whose lease has ended
             if not self._is_ours(attempt):
                 return False
             self._insist(partial(self._blobs.upload, path, target, new=False))
         return True
 
     def _seal(self, attempt: Finished, code: bytes) -> bool:
-        """Write `status_code`, the commit; False where the run's key is not ours any more."""
+        """Write `status_code`, the commit; return False where the run's key is not ours any more."""
         path = f"{attempt.key}/{STATUS_CODE}"
         while True:
             try:
@@ -255,7 +253,7 @@ class ObjectStore:
                 if not self._is_ours(attempt):
                     return False
             with suppress(FileNotFoundError):
-                # Ours, and its answer was lost. Or late, of a worker that has been ended: all else here is ours.
+                # Ours, and the reply was lost. Or late, of a worker whose lease has ended: all else here is ours.
                 if self._blobs.get(path) == code:
                     return True
                 self._insist(partial(self._blobs.delete, [path]))
@@ -271,45 +269,35 @@ class ObjectStore:
             return ""
 
     def _insist(self, call: Callable[[], T]) -> T:
-        """Try a brief request again, as long as the worker's lease lasts."""
-        for pause in _PAUSES:
-            self._leases.check()
-            try:
-                return call()
-            except _FINAL:
-                raise
-            except Exception:  # what its library raises
-                time.sleep(pause * random.uniform(0.5, 1.5))
-        self._leases.check()
-        return call()
+        """Make a brief request that writes; try it again as long as the worker's lease lasts."""
+        waits = pauses(_TRIES - 1, _PAUSE)
+        return retry(call, waits, when=lambda error: not isinstance(error, _FINAL), before=self._leases.check)
+
+    def _answers(self, *but: type[Exception]) -> AbstractContextManager[None]:
+        return answers(self.url, Exception, but=but)  # each library has errors of its own
 
     def settle(self) -> None:
-        """Complete the index; nothing else is pending, since `stage` returns when the store has answered."""
-        with _answers(self.url):
+        """Complete the index; all else is in the store when `stage` returns."""
+        with self._answers():
             self._write_index(1)
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:  # noqa: ARG002
         self._leases.announce(live)
 
     def running(self) -> Mapping[str, Live]:
-        with _answers(self.url):
+        with self._answers():
             return self._leases.running()
 
     def files(self, key: str) -> Mapping[str, int]:
-        with _answers(self.url):
+        with self._answers():
             return {name: blob.size for name, blob in sorted(self._list(key).items())}
 
     def open(self, key: str, file: str) -> BinaryIO:
-        try:
-            with _answers(self.url):
-                return self._blobs.open(f"{key}/{file}")
-        except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise error.__cause__ from error
-            raise
+        with self._answers(FileNotFoundError):
+            return self._blobs.open(f"{key}/{file}")
 
     def forget(self, key: str) -> bool:
-        with _answers(self.url):
+        with self._answers():
             there = self._list(key)
             self._to_history(key, there)
         return bool(there)
@@ -331,12 +319,12 @@ class ObjectStore:
             n += 1
             place = f"{home}.{n}"
         for name in names:
-            with suppress(FileNotFoundError):  # whoever was here before was killed while it did the same
+            with suppress(FileNotFoundError):  # a worker was killed while it moved them
                 self._insist(partial(self._blobs.copy, f"{key}/{name}", f"{place}/{name}"))
         self._delete(key, names)
 
     def remove(self, key: str) -> bool:
-        with _answers(self.url):
+        with self._answers():
             there = self._list(key)
             self._delete(key, there)
             history = f"{OURS}/history/{key}"
@@ -344,7 +332,7 @@ class ObjectStore:
         return bool(there)
 
     def _delete(self, key: str, names: Iterable[str]) -> None:
-        """Delete a run's objects: `status_code` first, and what holds the key last."""
+        """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""
         rest = set(names)
         for part in ({STATUS_CODE}, rest - {STATUS_CODE, RUN_JSON}, {RUN_JSON}):
             paths = [f"{key}/{name}" for name in sorted(part & rest)]
@@ -352,35 +340,30 @@ class ObjectStore:
                 self._insist(partial(self._blobs.delete, paths))
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
-        with _answers(self.url):
+        with self._answers():
             paths = (blob.path.rpartition("/") for blob in self._blobs.list(""))
             outputs = {
                 key for key, _, file in paths if file == STATUS_CODE and not key.startswith(f"{OURS}/")
             }
-        for key in sorted(outputs - keys):  # a file of this name among a run's results makes no output
+        for key in sorted(outputs - keys):  # a result of this name is no output
             if _above(key, outputs | keys) is None:
                 yield key
 
     def write_note(self, name: str, data: bytes) -> None:
-        with _answers(self.url):
+        with self._answers():
             self._insist(partial(self._blobs.put, f"{OURS}/{name}", data))
 
     def read_note(self, name: str) -> bytes:
-        try:
-            with _answers(self.url):
-                return self._blobs.get(f"{OURS}/{name}")
-        except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise error.__cause__ from error
-            raise
+        with self._answers(FileNotFoundError):
+            return self._blobs.get(f"{OURS}/{name}")
 
     def notes(self, folder: str) -> Sequence[str]:
-        with _answers(self.url):
+        with self._answers():
             return sorted(blob.path[len(OURS) + 1 :] for blob in self._blobs.list(f"{OURS}/{folder}"))
 
 
 def _above(path: str, keys: set[str]) -> str | None:
-    """Return the key that a path lies below."""
+    """Return the key that a path lies below, or None."""
     end = path.find("/")
     while end != -1:
         if path[:end] in keys:
@@ -395,7 +378,7 @@ def _digest(key: str) -> str:
 
 
 def _files(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the files of an attempt, by path below its folder; a pipe or a socket is no result."""
+    """Yield the files of an attempt by path below its folder; pipes and sockets are left out."""
     for above, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(above, name)
@@ -406,15 +389,3 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
 def _read_file(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
-
-
-@contextmanager
-def _answers(url: str) -> Iterator[None]:
-    """Turn whatever a library raises into a `StoreError` that names the store."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except Exception as error:  # each library has its own
-        said = str(error).partition("\n\nDebug source")[0].strip()  # obstore adds its own insides
-        raise StoreError(f"{url}: {said or type(error).__name__}") from error

@@ -15,7 +15,7 @@ from pydoit_sc.engines.base import Engine, EngineError, Group, Submission
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.files import write_whole
 from pydoit_sc.plan import Ledger
-from pydoit_sc.store import Store
+from pydoit_sc.store import NoteStore
 from pydoit_sc.submissions.choose import Choice, Shape, earlier_runs, group_texts, new_submission
 from pydoit_sc.submissions.notes import Note, claim, new_note, write_note
 from pydoit_sc.sync.code import send_code
@@ -90,7 +90,9 @@ def folder_of(batch: Batch, submission: str) -> str:
     return os.path.join(root, OURS, "submissions", submission)
 
 
-def hand_over(store: Store, engine: Engine, draft: Draft, *, force: bool) -> tuple[Note | None, list[Note]]:
+def hand_over(
+    store: NoteStore, engine: Engine, draft: Draft, *, force: bool
+) -> tuple[Note | None, list[Note]]:
     """Hand a submission to its engine; return its note, or None and those under way, which hinder it unless forced.
 
     Raises StoreError, EngineError; then nothing of it goes on.
@@ -111,7 +113,7 @@ def hand_over(store: Store, engine: Engine, draft: Draft, *, force: bool) -> tup
     return note, []
 
 
-def put(store: Store, draft: Draft) -> None:
+def put(store: NoteStore, draft: Draft) -> None:
     """Put the chunks into the store, and the engine's files into the submission's folder.
 
     Raises StoreError, EngineError.

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydoit_sc.engines.base import Engine, EngineError, JobState, State
 from pydoit_sc.proc import started_at
 from pydoit_sc.retries import pauses
-from pydoit_sc.store import Record, Store
+from pydoit_sc.store import NoteStore, Record
 
 _FOLDER = "submitted"
 _TO_HAND_OVER = 600.0  # seconds after which a submission that has no jobs is taken for given up
@@ -71,12 +71,12 @@ def new_note(**known: Any) -> Note:
     return Note(when=time.time(), host=socket.gethostname(), pid=os.getpid(), user=user, **known)
 
 
-def write_note(store: Store, note: Note) -> None:
+def write_note(store: NoteStore, note: Note) -> None:
     """Write a submission's note in place of an older one; raises StoreError."""
     store.write_note(f"{_FOLDER}/{note.id}.json", note.model_dump_json(indent=1).encode())
 
 
-def read_notes(store: Store) -> list[Note]:
+def read_notes(store: NoteStore) -> list[Note]:
     """Return all submissions of a store, the oldest first; raises StoreError. What is no note is left out."""
     found = []
     for name in store.notes(_FOLDER):
@@ -128,7 +128,7 @@ def ask(notes: Iterable[Note], load: Callable[[str], Engine]) -> dict[str, JobSt
     return answers
 
 
-def under_way(store: Store, load: Callable[[str], Engine]) -> list[Note]:
+def under_way(store: NoteStore, load: Callable[[str], Engine]) -> list[Note]:
     """Return the submissions that have not ended, and mark the others as ended; raises StoreError."""
     found = [note for note in read_notes(store) if not note.ended]
     standing = ask([note for note in found if note.jobs], load)
@@ -141,7 +141,7 @@ def under_way(store: Store, load: Callable[[str], Engine]) -> list[Note]:
     return left
 
 
-def claim(store: Store, note: Note, load: Callable[[str], Engine]) -> list[Note]:
+def claim(store: NoteStore, note: Note, load: Callable[[str], Engine]) -> list[Note]:
     """Take a submission's place in the store, and return []; or return those that are under way, which have it.
 
     Raises StoreError.

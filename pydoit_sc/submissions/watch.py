@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError
 from pydoit_sc.show.progress import Bar, Progress
-from pydoit_sc.store import Record, Store
+from pydoit_sc.store import Outputs, Record
 from pydoit_sc.submissions.choose import Item
 from pydoit_sc.submissions.notes import JobStates
 
@@ -67,7 +67,7 @@ class Jobs:
 class Watch:
     """Shows how the runs of a submission end."""
 
-    def __init__(self, store: Store, runs: Runs, jobs: Jobs, bar: Bar) -> None:
+    def __init__(self, store: Outputs, runs: Runs, jobs: Jobs, bar: Bar) -> None:
         self._store, self._runs, self._jobs, self._bar = store, runs, jobs, bar
         self.left = {item[1].key: item for item in runs.items}
         self.progress = Progress()

@@ -15,7 +15,8 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
-from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Provenance
+from pydoit_sc.store.documents import FileEntry, Provenance
+from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.store.manifest import sizes
 from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit
 
@@ -82,10 +83,10 @@ class Attempt:
             finished=self.started + exit_.clock - self.clock,
             cpu_seconds=exit_.cpu_seconds,
             peak_memory=exit_.peak_memory,
-            retry_codes=self.retry_codes,
+            retry_codes=list(self.retry_codes),
             timed_out=self.timed_out,
-            submission=submission,
-            files=self._sizes(),
+            submission=submission or None,
+            files={name: FileEntry(size=size) for name, size in self._sizes().items()},
         )
         _write(f"{self.folder}/{RUN_JSON}", provenance.to_json())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)

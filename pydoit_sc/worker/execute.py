@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.show.progress import Bar, Lasting, Progress, failure_line, make_bar
-from pydoit_sc.store import HeldError, Store, StoreError, open_store
+from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.earlier import NotCompletedError, after_earlier
 from pydoit_sc.worker.executor import Executor, Limits, Result
@@ -59,7 +59,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     return _exit_code(executor, progress, strict=strict)
 
 
-def _left(store: Store, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
+def _left(store: Outputs, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
     """Return those of a chunk's runs that are to be executed, with what the store has of them."""
     records = store.scan(work.run.key for work in works)
     known = (replace(work, known=records.get(work.run.key)) for work in works)
@@ -73,7 +73,7 @@ def _limits(chunk: Chunk, nprocs: int | None) -> Limits:
     return Limits(count, budget, gpus, chunk.scratch, allocation.end_of_time())
 
 
-def _works(store: Store, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Work]:
+def _works(store: Outputs, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Work]:
     """Yield the runs of a chunk that is held now, less those that the worker before has completed meanwhile."""
     left = _left(store, chunk, todo)
     progress.begin(len(left), progress.skipped + len(todo) - len(left))

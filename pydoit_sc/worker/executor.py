@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work, is_current
-from pydoit_sc.store import Live, Outcome, Record, Staged, Store, StoreError
+from pydoit_sc.store import Live, Outcome, Record, Staged, Store, StoreError, stays
 from pydoit_sc.worker.attempts import Attempt, Environments
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import Disks
@@ -209,7 +209,7 @@ class Executor:
     def _completed(self, work: Work) -> Record | None:
         """Return the outcome with which another worker has completed a run since the plan was made."""
         now = self.store.peek(work.run.key)
-        return now if now and now.code == 0 and now.attempt != (work.known and work.known.attempt) else None
+        return now if stays(now, work.known.attempt if work.known else None) else None
 
     def _too_late(self) -> bool:
         """Return whether the machine's time may not suffice for another attempt; if so, stop."""
@@ -265,7 +265,10 @@ class Executor:
         now, pids = time.monotonic(), tuple(self._live)
         if pids != self._announced and now >= self._announce_at:
             self._announced, self._announce_at = pids, now + ANNOUNCE_EVERY
-            live = {a.work.run.key: Live(self._host, a.folder, a.started) for a in self._live.values()}
+            live = {
+                a.work.run.key: Live(host=self._host, folder=a.folder, since=a.started)
+                for a in self._live.values()
+            }
             with suppress(StoreError):  # for people alone
                 self.store.announce(self.worker, live)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from pydoit_sc.errors import reason
-from pydoit_sc.store import Finished, Staged, Store, StoreError
+from pydoit_sc.store import Finished, Publisher, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree
 from pydoit_sc.store.layout import RESULTS
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Stager(Generic[T]):
     """Threads that stage attempts; all methods are for one thread, `wake` is called by the staging ones."""
 
-    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+    def __init__(self, store: Publisher, wake: Callable[[], None]) -> None:
         self.pending = 0  # attempts that were put and not yet taken
         self._store = store
         self._wake = wake

@@ -65,10 +65,10 @@ def completed_again() -> None:
 def last_one_wins() -> None:
     """A completed outcome is replaced by whoever comes later."""
 
-    def wins(existing: Record | None, attempt: Finished) -> bool:
+    def stays(there: Record | None, supersedes: str | None) -> bool:
         return False
 
-    posix._wins = wins
+    posix.stays = stays  # type: ignore[attr-defined]
 
 
 @bug

@@ -107,7 +107,7 @@ class Worker:
         said = {"attempt": attempt, "fingerprint": "f", "submission": "s", "status_code": code}
         (folder / "run.json").write_text(json.dumps(said))
         try:
-            with self.store.workspace(self.name, None):
+            with self.store.workspace(self.name, str(self.world.folder)):
                 staged = self.store.stage([Finished(KEY, attempt, str(folder), None, supersedes)])[0]
         except StoreError as error:
             return error

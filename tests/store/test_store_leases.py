@@ -151,7 +151,7 @@ def test_what_workers_execute_is_told_with_their_leases(
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: bucket.clock)
     one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
-    live = Live("host", "/folder", 1.5)
+    live = Live(host="host", folder="/folder", since=1.5)
     with one.keep("w1"):
         assert two.running() == {}
         one.announce({"a/run": live})

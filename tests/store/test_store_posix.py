@@ -33,7 +33,7 @@ from pydoit_sc.store.posix import PosixStore
 store = PosixStore(sys.argv[1])
 with store.workspace(sys.argv[2], sys.argv[3] if sys.argv[3:] else None) as folder:
     os.mkdir(f"{folder}/{sys.argv[2]}-1")
-    store.announce(sys.argv[2], {"some/run": Live("here", folder, 1.5)})
+    store.announce(sys.argv[2], {"some/run": Live(host="here", folder=folder, since=1.5)})
     print(folder, flush=True)
     sys.stdin.read()
 """
@@ -216,7 +216,7 @@ def test_only_the_attempts_of_dead_workers_are_cleared(store: PosixStore) -> Non
         workers[0].send_signal(signal.SIGKILL)
         workers[0].wait(30)
         assert os.path.exists(f"{dead}/dead-1")
-        assert store.running() == {"some/run": Live("here", live, 1.5)}
+        assert store.running() == {"some/run": Live(host="here", folder=live, since=1.5)}
         with store.workspace("third", None) as third:
             assert not os.path.exists(dead)
             assert os.path.exists(f"{live}/live-1")

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pydoit_sc.fingerprint import NOTHING, digest_text
 from pydoit_sc.plan import judge
 from pydoit_sc.store import Finished, Outcome, Staged, StoreError, leases
-from pydoit_sc.store.layout import Provenance
+from pydoit_sc.store.documents import Provenance
 from pydoit_sc.store.manifest import fault
 from pydoit_sc.store.objects import ObjectStore
 from tests.store.memory_blobs import Bucket, MemoryBlobs
@@ -122,7 +122,7 @@ class Histories(RuleBasedStateMachine):
         store = ObjectStore("memory", blobs)
         try:
             records = store.scan(KEYS)
-            with store.workspace(name, None):
+            with store.workspace(name, self.folder.name):
                 for n, key in enumerate(KEYS):
                     verdict = judge(self.fingerprint(key), records.get(key))
                     if verdict.execute:
@@ -146,8 +146,19 @@ class Histories(RuleBasedStateMachine):
         for file in ("stdout", "stderr", f"results/{attempt}"):
             (folder / file).write_text(f"{key} {version} {attempt}\n")
         (folder / "status_code").write_text(str(code))
-        said = Provenance("c", self.fingerprint(key), attempt, code, "h", 0, 1.0, 2.0, 0.0, 0)
-        (folder / "run.json").write_bytes(said.to_json())
+        provenance = Provenance(
+            cmd="c",
+            fingerprint=self.fingerprint(key),
+            attempt=attempt,
+            status_code=code,
+            host="h",
+            rank=0,
+            started=1.0,
+            finished=2.0,
+            cpu_seconds=0.0,
+            peak_memory=0,
+        )
+        (folder / "run.json").write_bytes(provenance.to_json())
         staged = store.stage([Finished(key, attempt, str(folder), None, supersedes)])[0]
         if isinstance(staged, StoreError):
             raise staged

@@ -1,0 +1,139 @@
+"""What is written is read back; what is not sound is read as nothing, and never raises."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydoit_sc.store import Live, Record
+from pydoit_sc.store.documents import (
+    FileEntry,
+    Hold,
+    Lease,
+    Manifest,
+    Provenance,
+    Running,
+    Stamp,
+    attempt_of,
+    parse_record,
+    read,
+)
+
+# Surrogates too: bytes that are not UTF-8 in a command or a file's name.
+TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
+WORD = st.text("0123456789abcdefXYZ_-", max_size=64)
+SECONDS = st.floats(0, 1e11)
+PROVENANCES = st.builds(
+    Provenance,
+    fingerprint=TEXT,
+    attempt=WORD,
+    submission=st.none() | TEXT,
+    status_code=st.integers(0, 255),
+    files=st.none() | st.dictionaries(TEXT, st.builds(FileEntry, size=st.integers(0), md5=st.none() | WORD)),
+    cmd=TEXT,
+    host=TEXT,
+    rank=st.integers(0),
+    started=SECONDS,
+    finished=SECONDS,
+    cpu_seconds=SECONDS,
+    peak_memory=st.integers(0),
+    retry_codes=st.lists(st.integers(1, 255), max_size=3),
+    timed_out=st.booleans(),
+)
+LIVE = st.builds(Live, host=TEXT, folder=TEXT, since=SECONDS)
+LEASES = st.builds(
+    Lease,
+    worker=WORD,
+    host=TEXT,
+    here=TEXT,
+    pid=st.integers(0),
+    started=WORD,
+    time=SECONDS,
+    running=st.dictionaries(TEXT, LIVE, max_size=3),
+    ended_by=st.none() | WORD,
+)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+)
+MODELS = (Stamp, Manifest, Provenance, Running, Hold, Lease)
+
+
+@given(PROVENANCES)
+@settings(deadline=None)
+def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
+    data = written.to_json()
+    assert data.isascii() and b"\n" not in data  # the index keeps one a line
+    assert read(Provenance, data) == written
+    assert parse_record(b"%d" % (written.status_code or 0), data) == Record(
+        written.status_code, written.attempt, written.fingerprint, written.submission or ""
+    )
+    manifest, stamp = read(Manifest, data), read(Stamp, data)
+    assert manifest and manifest.files == written.files
+    assert stamp and stamp.attempt == attempt_of(data) == written.attempt
+
+
+@given(LEASES, st.dictionaries(TEXT, LIVE, max_size=3))
+@settings(deadline=None)
+def test_what_workers_say_is_read_as_it_was_written(lease: Lease, live: dict[str, Live]) -> None:
+    assert read(Lease, lease.to_json()) == lease
+    assert read(Hold, lease.to_json()) == Hold(worker=lease.worker)
+    running = read(Running, Running(live).to_json())
+    assert running and running.root == live
+
+
+@given(st.binary() | JSON.map(json.dumps).map(str.encode), st.binary(max_size=4))
+@settings(deadline=None)
+def test_no_document_raises(data: bytes, status_code: bytes) -> None:
+    for model in MODELS:
+        read(model, data)
+    parse_record(status_code, data)
+    attempt_of(data)
+
+
+KEYS = st.sampled_from([key for model in MODELS[:3] + MODELS[4:] for key in model.model_fields])
+
+
+@given(LEASES, KEYS, JSON)
+@settings(deadline=None)
+def test_one_wrong_value_raises_nothing(lease: Lease, key: str, value: object) -> None:
+    data = json.dumps({**json.loads(lease.to_json()), key: value}).encode()
+    for model in MODELS:
+        read(model, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'{"attempt": "a-1"}',
+        b'{"attempt": 1, "fingerprint": "f"}',
+        b'{"attempt": "../up", "fingerprint": "f"}',
+        b'{"attempt": "a\\n", "fingerprint": "f"}',
+        b'{"attempt": "%s", "fingerprint": "f"}' % (b"a" * 65),
+        b'{"attempt": "a", "fingerprint": "f", "status_code": "0"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_stamp_that_is_not_sound_is_none(data: bytes) -> None:
+    assert read(Stamp, data) is None
+    assert parse_record(b"0", data) == Record(0)
+
+
+def test_a_scan_ignores_the_rest_of_a_run_json() -> None:
+    data = b'{"attempt": "a", "fingerprint": "f", "files": 3, "cmd": [1], "more": {}}'
+    assert parse_record(b"0", data) == Record(0, "a", "f", "")
+    assert read(Manifest, data) is None
+    assert parse_record(b"1", data[:-1] + b', "status_code": 0}') == Record(1)  # of another outcome
+
+
+def test_every_field_is_described() -> None:
+    for model in (Live, FileEntry, *MODELS):
+        fields = [] if model is Running else [*model.model_fields.values()]
+        assert all(field.description for field in fields), model
