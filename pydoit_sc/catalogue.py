@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command of the program; its class is imported when the command is used."""
 
     location: str  # module:class
@@ -14,58 +14,58 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "run": Entry(
+    "run": CommandEntry(
         "pydoit_sc.commands.run:RunCommand",
         "execute here what is not up to date (the default)",
         ("run", "run -n 4 month", "run month:2012-01", "run -a 'month:2012-*'"),
     ),
-    "plan": Entry(
+    "plan": CommandEntry(
         "pydoit_sc.commands.plan:PlanCommand",
         "show what would execute, and why",
         ("plan", "plan --all 'month:2012-*'"),
     ),
-    "list": Entry(
+    "list": CommandEntry(
         "pydoit_sc.commands.stock:ListCommand",
         "list stages; --all runs too, --status whether they are up to date",
         ("list", "list --all --status month"),
     ),
-    "info": Entry(
+    "info": CommandEntry(
         "pydoit_sc.commands.stock:InfoCommand", "show why a run would execute", ("info month:2012-01",)
     ),
-    "summarize-batch": Entry(
+    "summarize-batch": CommandEntry(
         "pydoit_sc.commands.summarize:SummarizeBatchCommand",
         "show the status of every run",
         ("summarize-batch jobs.yaml", "summarize-batch --status error,incomplete --format json"),
     ),
-    "logs": Entry(
+    "logs": CommandEntry(
         "pydoit_sc.commands.logs:LogsCommand",
         "show or follow what a run writes",
         ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
     ),
-    "verify": Entry(
+    "verify": CommandEntry(
         "pydoit_sc.commands.verify:VerifyCommand",
         "report the finished runs that are not whole",
         ("verify", "verify --repair 'month:2012-*'"),
     ),
-    "clean": Entry(
+    "clean": CommandEntry(
         "pydoit_sc.commands.stock:CleanCommand", "remove outputs", ("clean month:2012-01", "clean --dry-run")
     ),
-    "forget": Entry(
+    "forget": CommandEntry(
         "pydoit_sc.commands.stock:ForgetCommand",
         "make runs incomplete again; their outputs go to the history",
         ("forget month:2012-01",),
     ),
-    "ignore": Entry(
+    "ignore": CommandEntry(
         "pydoit_sc.commands.stock:IgnoreCommand",
         "skip a run from now on; `forget` undoes it",
         ("ignore month:2012-01",),
     ),
-    "batch": Entry(
+    "batch": CommandEntry(
         "pydoit_sc.commands.batch:BatchCommand",
         "execute a chunk: the worker",
         ("batch /tmp/commands/0.json",),
     ),
-    "split": Entry(
+    "split": CommandEntry(
         "pydoit_sc.commands.split:SplitCommand",
         "write chunks, and the Saturn Cloud recipe or Kubernetes manifest of a job that executes them",
         (
@@ -75,63 +75,63 @@ COMMANDS = {
             "split --engine kubernetes",
         ),
     ),
-    "apply": Entry(
+    "apply": CommandEntry(
         "pydoit_sc.commands.apply:ApplyCommand",
         "create or update a Saturn Cloud resource from its recipe",
         ("apply /tmp/commands/recipe.yaml --start",),
     ),
-    "submit": Entry(
+    "submit": CommandEntry(
         "pydoit_sc.commands.submit:SubmitCommand",
         "split, send the code, hand over to an engine, all in one",
         ("submit --wait", "submit --engine local --wait", "submit --engine slurm"),
     ),
-    "submissions": Entry(
+    "submissions": CommandEntry(
         "pydoit_sc.commands.submissions:SubmissionsCommand",
         "list submissions and the state of their jobs",
         ("submissions", "submissions --all"),
     ),
-    "cancel": Entry(
+    "cancel": CommandEntry(
         "pydoit_sc.commands.cancel:CancelCommand",
         "end a submission",
         ("cancel", "cancel 20260131-235959-1a2b3c"),
     ),
-    "clone": Entry(
+    "clone": CommandEntry(
         "pydoit_sc.commands.clone:CloneCommand",
         "make a Saturn Cloud job from a workspace",
         ('clone workspace my-workspace job my-job --command "..." --owner ORG/USER',),
     ),
-    "get": Entry(
+    "get": CommandEntry(
         "pydoit_sc.commands.get:GetCommand",
         "print the recipe of a Saturn Cloud resource",
         ("get job my-job --owner ORG/USER > recipe.yaml", "get job my-job -o table"),
     ),
-    "options": Entry(
+    "options": CommandEntry(
         "pydoit_sc.commands.options:ServerOptionsCommand",
         "list Saturn Cloud's instance types",
         ("options", "options --glob 'g4*'"),
     ),
-    "start": Entry(
+    "start": CommandEntry(
         "pydoit_sc.commands.start:StartCommand", "start a Saturn Cloud resource", ("start job my-job",)
     ),
-    "stop": Entry(
+    "stop": CommandEntry(
         "pydoit_sc.commands.stop:StopCommand", "stop a Saturn Cloud resource", ("stop job my-job",)
     ),
-    "job-logs": Entry(
+    "job-logs": CommandEntry(
         "pydoit_sc.commands.job_logs:JobLogsCommand",
         "show the logs of the machines of a Saturn Cloud job",
         ("job-logs my-job", "job-logs my-job --all"),
     ),
-    "init": Entry(
+    "init": CommandEntry(
         "pydoit_sc.commands.init:InitCommand",
         "start a project: batchfile.toml, work.py, doit.cfg",
         ("init backfill && cd backfill && pydoit-sc",),
     ),
-    "tabcompletion": Entry(
+    "tabcompletion": CommandEntry(
         "pydoit_sc.commands.stock:TabCompletionCommand",
         "write a completion script for a shell",
         ("tabcompletion --hardcode-tasks > completion.sh",),
     ),
-    "help": Entry(
+    "help": CommandEntry(
         "pydoit_sc.commands.help:HelpCommand", "show this, or the usage of a command", ("help run",)
     ),
 }

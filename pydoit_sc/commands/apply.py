@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_BASE_URL, OPT_SYNC, Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import apply, connect
 from pydoit_sc.saturn.models import Recipe
@@ -18,20 +18,13 @@ class ApplyCommand(Command):
     """Create or update a resource."""
 
     name = "apply"
-    doc_purpose = COMMANDS["apply"].purpose
     doc_usage = "RECIPE"
     doc_description = (
         "RECIPE is a file in YAML or JSON, such as `split` writes. With --sync the folders take the place of "
         "those that the recipe fetches."
     )
     cmd_options = (
-        {
-            "name": "start",
-            "long": "start",
-            "type": bool,
-            "default": False,
-            "help": "start the resource then",
-        },
+        flag("start", "start the resource then"),
         OPT_SYNC,
         OPT_BASE_URL,
     )

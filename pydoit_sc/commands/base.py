@@ -8,58 +8,26 @@ from typing import Any
 from doit.cmd_base import Command as DoitCommand
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.commands.parsing import OptionsAnywhere
+from pydoit_sc.commands.parsing import OptionsAnywhere, flag, option
 from pydoit_sc.tasks.errors import user_errors
 
-OPT_REMOTE = {
-    "name": "remote_output_path",
-    "long": "remote-output-path",
-    "type": str,
-    "default": "",
-    "help": "where the outputs are, in place of what the file says",
-}
-OPT_OWNER = {
-    "name": "owner",
-    "long": "owner",
-    "type": str,
-    "default": None,
-    "help": "whose it is, as ORG/USER [default: the user of the token]",
-}
+OPT_REMOTE = option("remote_output_path", "where the outputs are, in place of what the file says", default="")
+OPT_OWNER = option("owner", "whose it is, as ORG/USER [default: the user of the token]")
 
-OPT_SYNC = {
-    "name": "sync",
-    "long": "sync",
-    "type": list,
-    "default": [],
-    "metavar": "SRC[:DEST]",
-    "help": "a folder that every machine gets, at DEST; a relative DEST counts from the recipe's "
+OPT_SYNC = option(
+    "sync",
+    "a folder that every machine gets, at DEST; a relative DEST counts from the recipe's "
     "working_directory; may be given several times",
-}
-OPT_BASE_URL = {
-    "name": "file_syncs_base_dir_url",
-    "long": "file-syncs-base-dir-url",
-    "type": str,
-    "default": None,
-    "help": "where folders are staged [default: sfs://ORG/USER/NAME/]",
-}
+    metavar="SRC[:DEST]",
+    type=list,
+    default=[],
+)
+OPT_BASE_URL = option("file_syncs_base_dir_url", "where folders are staged [default: sfs://ORG/USER/NAME/]")
 
-OPT_ALWAYS = {
-    "name": "always",
-    "long": "always",
-    "type": bool,
-    "default": False,
-    "help": "of a batchfile.toml: completed runs too, which are left out otherwise",
-}
+OPT_ALWAYS = flag("always", "of a batchfile.toml: completed runs too, which are left out otherwise")
 
 
-OPT_QUIET = {
-    "name": "quiet",
-    "short": "q",
-    "long": "quiet",
-    "type": bool,
-    "default": False,
-    "help": "show failures only",
-}
+OPT_QUIET = flag("quiet", "show failures only", short="q")
 
 
 class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]

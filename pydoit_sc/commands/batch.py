@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.chunks.read import read_chunk_at
 from pydoit_sc.commands.base import OPT_QUIET, Command
-from pydoit_sc.commands.parsing import parse_nprocs, parse_table
+from pydoit_sc.commands.parsing import flag, option, parse_nprocs, parse_table
 from pydoit_sc.worker.execute import execute_chunk
 
 
@@ -15,7 +14,6 @@ class BatchCommand(Command):
     """Execute a chunk."""
 
     name = "batch"
-    doc_purpose = COMMANDS["batch"].purpose
     doc_usage = "CHUNK"
     doc_description = (
         "Takes a chunk of `split`, ours or of the published `sc`, or a run list, by its path or URL. What the chunk's "
@@ -26,28 +24,9 @@ class BatchCommand(Command):
         "1 if `max_failures` have failed and runs are left, 128+n stopped by signal n."
     )
     cmd_options = (
-        {
-            "name": "nprocs",
-            "short": "n",
-            "long": "nprocs",
-            "type": str,
-            "default": None,
-            "help": "runs at once [default: what the chunk says]",
-        },
-        {
-            "name": "strict",
-            "long": "strict",
-            "type": bool,
-            "default": False,
-            "help": "exit with 1 if a run failed",
-        },
-        {
-            "name": "storage_options",
-            "long": "storage-options",
-            "type": str,
-            "default": "",
-            "help": "fsspec's, as JSON, to read a chunk at a URL",
-        },
+        option("nprocs", "runs at once [default: what the chunk says]", short="n"),
+        flag("strict", "exit with 1 if a run failed"),
+        option("storage_options", "fsspec's, as JSON, to read a chunk at a URL", default=""),
         OPT_QUIET,
     )
 

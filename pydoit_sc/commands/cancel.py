@@ -7,7 +7,6 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile.errors import did_you_mean
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.project import Project
@@ -19,7 +18,6 @@ class CancelCommand(Command):
     """End a submission."""
 
     name = "cancel"
-    doc_purpose = COMMANDS["cancel"].purpose
     doc_usage = "[SUBMISSION]"
     doc_description = (
         "Without its id, the one that is under way. Runs that are executing become incomplete, after their grace; what "

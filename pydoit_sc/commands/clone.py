@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
+from pydoit_sc.commands.parsing import option
 from pydoit_sc.saturn.clone import Clone
 from pydoit_sc.saturn.job import connect
 
@@ -14,25 +14,12 @@ class CloneCommand(Command):
     """Make a resource like another one."""
 
     name = "clone"
-    doc_purpose = COMMANDS["clone"].purpose
     doc_usage = "TYPE NAME NEWTYPE NEWNAME"
     doc_description = "TYPE and NEWTYPE are deployment, job or workspace."
     cmd_options = (
-        {
-            "name": "command",
-            "long": "command",
-            "type": str,
-            "default": None,
-            "help": "what the new job or deployment executes; `split` replaces it",
-        },
-        {"name": "ide", "long": "ide", "type": str, "default": None, "help": "of the new workspace"},
-        {
-            "name": "disk_space",
-            "long": "disk-space",
-            "type": str,
-            "default": None,
-            "help": "of the new workspace; `options --option-type disk_space` lists them",
-        },
+        option("command", "what the new job or deployment executes; `split` replaces it"),
+        option("ide", "of the new workspace"),
+        option("disk_space", "of the new workspace; `options --option-type disk_space` lists them"),
         OPT_OWNER,
     )
 

@@ -6,9 +6,8 @@ import json
 import sys
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
-from pydoit_sc.commands.parsing import parse_choice
+from pydoit_sc.commands.parsing import flag, option, parse_choice
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Recipe
@@ -22,26 +21,12 @@ class GetCommand(Command):
     """Print a recipe."""
 
     name = "get"
-    doc_purpose = COMMANDS["get"].purpose
     doc_usage = "TYPE NAME"
     doc_description = "TYPE is deployment, job or workspace."
     cmd_options = (
         OPT_OWNER,
-        {
-            "name": "as_template",
-            "long": "as-template",
-            "type": bool,
-            "default": False,
-            "help": "without what belongs to this one resource, to make others of it",
-        },
-        {
-            "name": "output",
-            "short": "o",
-            "long": "output",
-            "type": str,
-            "default": "yaml",
-            "help": f"one of {', '.join(FORMATS)} [default: %(default)s]",
-        },
+        flag("as_template", "without what belongs to this one resource, to make others of it"),
+        option("output", f"one of {', '.join(FORMATS)} [default: %(default)s]", short="o", default="yaml"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
 from pydoit_sc.templates import read_template
 
@@ -19,7 +18,6 @@ class InitCommand(Command):
     """Write a first batchfile, a script and doit.cfg."""
 
     name = "init"
-    doc_purpose = COMMANDS["init"].purpose
     doc_usage = "[FOLDER]"
     doc_description = "Nothing that exists is overwritten."
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Pod, resource_id
@@ -18,20 +18,13 @@ class JobLogsCommand(Command):
     """Show a job's logs."""
 
     name = "job-logs"
-    doc_purpose = COMMANDS["job-logs"].purpose
     doc_usage = "NAME [MACHINE]"
     doc_description = (
         "Without a MACHINE, of the one that was started last. `logs` shows what a single run has written."
     )
     cmd_options = (
         OPT_OWNER,
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "of all machines, those of the past too, the latest first",
-        },
+        flag("all", "of all machines, those of the past too, the latest first"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Run
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.project import Project
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import OPT_FILE
@@ -23,20 +23,13 @@ class LogsCommand(Command):
     """Show a run's stdout and stderr."""
 
     name = "logs"
-    doc_purpose = COMMANDS["logs"].purpose
     doc_usage = "RUN"
     doc_description = "The run's stdout goes to standard output, its stderr to standard error, byte for byte."
     cmd_options = (
         OPT_FILE,
-        {"name": "stdout", "long": "stdout", "type": bool, "default": False, "help": "its stdout only"},
-        {"name": "stderr", "long": "stderr", "type": bool, "default": False, "help": "its stderr only"},
-        {
-            "name": "follow",
-            "long": "follow",
-            "type": bool,
-            "default": False,
-            "help": "of a run that is executing: show what it writes, until it ends",
-        },
+        flag("stdout", "its stdout only"),
+        flag("stderr", "its stderr only"),
+        flag("follow", "of a run that is executing: show what it writes, until it ends"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pprint import pformat
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import option
 from pydoit_sc.saturn.job import connect
 
 
@@ -14,23 +14,10 @@ class ServerOptionsCommand(Command):
     """List Saturn Cloud's options."""
 
     name = "options"
-    doc_purpose = COMMANDS["options"].purpose
     doc_usage = ""
     cmd_options = (
-        {
-            "name": "option_type",
-            "long": "option-type",
-            "type": str,
-            "default": "sizes",
-            "help": "sizes, disk_space or auto_shutoff [default: %(default)s]",
-        },
-        {
-            "name": "glob",
-            "long": "glob",
-            "type": str,
-            "default": None,
-            "help": "only names that match, such as 'g4*'",
-        },
+        option("option_type", "sizes, disk_space or auto_shutoff [default: %(default)s]", default="sizes"),
+        option("glob", "only names that match, such as 'g4*'"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -11,6 +11,19 @@ from doit.cmdparse import CmdParse, CmdParseError
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import nearest
+from pydoit_sc.catalogue import COMMANDS
+
+
+def option(name: str, help: str, *, long: str = "", **more: Any) -> dict[str, Any]:  # noqa: A002 - doit's word
+    """Return an option as doit describes it: a text, unless `type` says otherwise. `long` is its name on the command line."""
+    return {
+        "name": name, "long": long or name.replace("_", "-"), "type": str, "default": None, "help": help, **more,
+    }  # fmt: skip
+
+
+def flag(name: str, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - doit's word
+    """Return an option without a value."""
+    return option(name, help, **{"type": bool, "default": False, **more})
 
 
 class Parser(CmdParse):  # type: ignore[misc]
@@ -38,7 +51,14 @@ class Parser(CmdParse):  # type: ignore[misc]
 
 
 class OptionsAnywhere:
-    """A doit command that reads its options so."""
+    """A doit command that reads its options so; the catalogue has its purpose."""
+
+    doc_purpose = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if (name := getattr(cls, "name", None)) in COMMANDS:
+            cls.doc_purpose = COMMANDS[name].purpose
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._cmdparser: CmdParse | None = None

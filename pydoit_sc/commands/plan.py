@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.plan import count, failure_budget, moved, plan
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import summary
@@ -19,26 +19,12 @@ class PlanCommand(Command):
     """Show what `run` would execute."""
 
     name = "plan"
-    doc_purpose = COMMANDS["plan"].purpose
     doc_usage = "[STAGE | RUN | PATTERN ...]"
     doc_description = "Counts by reason, then the runs; nothing is executed."
     cmd_options = (
         OPT_FILE,
-        {
-            "name": "everything",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": f"list every run that would execute, not the first {SHOWN}",
-        },
-        {
-            "name": "always",
-            "short": "a",
-            "long": "always-execute",
-            "type": bool,
-            "default": False,
-            "help": "as `run -a`: up-to-date runs too",
-        },
+        flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
+        flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

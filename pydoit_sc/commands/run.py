@@ -13,9 +13,8 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_QUIET
-from pydoit_sc.commands.parsing import OptionsAnywhere, parse_nprocs
+from pydoit_sc.commands.parsing import OptionsAnywhere, option, parse_nprocs
 from pydoit_sc.show.progress import Lasting
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
@@ -24,37 +23,29 @@ from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.runner import BatchRunner
 from pydoit_sc.tasks.tasks import RunTask, StageTask
 
-OPT_NPROCS = {
-    "name": "num_process",
-    "short": "n",
-    "long": "process",
-    "type": str,
-    "default": None,
-    "help": "runs at once [default: nprocs of the batchfile]",
-}
-OPT_CONTINUE = {
-    "name": "continue",
-    "short": "c",
-    "long": "continue",
-    "inverse": "no-continue",
-    "type": bool,
-    "default": True,
-    "help": "continue with other runs after a failure [default: %(default)s]",
-}
-OPT_FAILURES = {
-    "name": "failure_verbosity",
-    "long": "failure-verbosity",
-    "type": int,
-    "default": 0,
-    "help": "for tasks that are not runs: 1 repeats the stderr of failed tasks at the end, 2 also their stdout",
-}
+OPT_NPROCS = option(
+    "num_process", "runs at once [default: nprocs of the batchfile]", short="n", long="process"
+)
+OPT_CONTINUE = option(
+    "continue",
+    "continue with other runs after a failure [default: %(default)s]",
+    short="c",
+    inverse="no-continue",
+    type=bool,
+    default=True,
+)
+OPT_FAILURES = option(
+    "failure_verbosity",
+    "for tasks that are not runs: 1 repeats the stderr of failed tasks at the end, 2 also their stdout",
+    type=int,
+    default=0,
+)
 
 
 class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     """doit's `run` with our runner and our reporter."""
 
     name = "run"
-    doc_purpose = COMMANDS["run"].purpose
     doc_usage = "[STAGE | RUN | PATTERN | TARGET ...]"
     doc_description = (
         "Without a name: the whole batch. A failed run is executed again; a completed one only if it is stale.\n"

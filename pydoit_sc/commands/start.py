@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import resource_id
 
@@ -14,18 +14,11 @@ class StartCommand(Command):
     """Start a resource."""
 
     name = "start"
-    doc_purpose = COMMANDS["start"].purpose
     doc_usage = "TYPE NAME"
     doc_description = "TYPE is deployment, job or workspace."
     cmd_options = (
         OPT_OWNER,
-        {
-            "name": "debug",
-            "long": "debug",
-            "type": bool,
-            "default": False,
-            "help": "open SSH, and leave a machine on after its command has failed",
-        },
+        flag("debug", "open SSH, and leave a machine on after its command has failed"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

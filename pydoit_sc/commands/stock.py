@@ -11,7 +11,6 @@ from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.parsing import OptionsAnywhere
 
 _NAMES = "STAGE | RUN | PATTERN ..."
@@ -21,7 +20,6 @@ class ListCommand(OptionsAnywhere, DoitList):  # type: ignore[misc]
     """doit's `list`."""
 
     name = "list"
-    doc_purpose = COMMANDS["list"].purpose
     doc_usage = f"[{_NAMES}]"
 
 
@@ -29,7 +27,6 @@ class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
     """doit's `info`, with the reason in plain words."""
 
     name = "info"
-    doc_purpose = COMMANDS["info"].purpose
     doc_usage = "RUN"
     doc_description = "The exit code is 1 if it would execute."
 
@@ -44,7 +41,6 @@ class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
     """doit's `clean`."""
 
     name = "clean"
-    doc_purpose = COMMANDS["clean"].purpose
     doc_usage = f"[{_NAMES}]"
     doc_description = "Without a name: the outputs of the whole batch, and their history."
 
@@ -53,7 +49,6 @@ class ForgetCommand(OptionsAnywhere, DoitForget):  # type: ignore[misc]
     """doit's `forget`."""
 
     name = "forget"
-    doc_purpose = COMMANDS["forget"].purpose
     doc_usage = f"{_NAMES}"
     doc_description = "--all for the whole batch."
 
@@ -62,7 +57,6 @@ class IgnoreCommand(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
     """doit's `ignore`."""
 
     name = "ignore"
-    doc_purpose = COMMANDS["ignore"].purpose
     doc_usage = f"{_NAMES}"
 
 
@@ -70,4 +64,3 @@ class TabCompletionCommand(OptionsAnywhere, DoitTabCompletion):  # type: ignore[
     """doit's `tabcompletion`."""
 
     name = "tabcompletion"
-    doc_purpose = COMMANDS["tabcompletion"].purpose

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_OWNER, Command
 from pydoit_sc.commands.start import done
 from pydoit_sc.saturn.job import connect
@@ -15,7 +14,6 @@ class StopCommand(Command):
     """Stop a resource."""
 
     name = "stop"
-    doc_purpose = COMMANDS["stop"].purpose
     doc_usage = "TYPE NAME"
     doc_description = "TYPE is deployment, job or workspace."
     cmd_options = (OPT_OWNER,)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.project import Project
 from pydoit_sc.submissions.notes import JobStates, Note, ask, outcomes, read_notes, write_note
@@ -19,7 +19,6 @@ class SubmissionsCommand(Command):
     """List submissions."""
 
     name = "submissions"
-    doc_purpose = COMMANDS["submissions"].purpose
     doc_usage = ""
     doc_description = (
         "Of this folder's batchfile, from its store, the latest last. A run counts for the submission that its outcome "
@@ -27,13 +26,7 @@ class SubmissionsCommand(Command):
     )
     cmd_options = (
         OPT_FILE,
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": f"not the last {_SHOWN} only",
-        },
+        flag("all", f"not the last {_SHOWN} only"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -14,9 +14,8 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_REMOTE, Command
-from pydoit_sc.commands.parsing import parse_choice
+from pydoit_sc.commands.parsing import option, parse_choice
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.show.tables import table
@@ -30,7 +29,7 @@ _ORDER = [Status.ERROR, Status.COMPLETED, Status.STALE, Status.RUNNING, Status.I
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunRow:
     """A run in the summary."""
 
     verdict: Verdict
@@ -51,7 +50,6 @@ class SummarizeBatchCommand(Command):
     """Show the status of every run."""
 
     name = "summarize-batch"
-    doc_purpose = COMMANDS["summarize-batch"].purpose
     doc_usage = "[BATCH]"
     doc_description = (
         "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts go to standard "
@@ -60,21 +58,13 @@ class SummarizeBatchCommand(Command):
     cmd_options = (
         OPT_FILE,
         OPT_REMOTE,
-        {
-            "name": "format",
-            "long": "format",
-            "type": str,
-            "default": "table",
-            "help": f"one of {', '.join(FORMATS)} [default: %(default)s]",
-        },
-        {
-            "name": "status",
-            "long": "status",
-            "type": str,
-            "default": "",
-            "help": "only runs of this status, or of several joined by commas; `orphaned` lists outputs whose run "
+        option("format", f"one of {', '.join(FORMATS)} [default: %(default)s]", default="table"),
+        option(
+            "status",
+            "only runs of this status, or of several joined by commas; `orphaned` lists outputs whose run "
             "is no longer in the batch",
-        },
+            default="",
+        ),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
@@ -104,7 +94,7 @@ def parse_statuses(text: str) -> set[Status]:
     return {Status(name) for name in names}
 
 
-def summarize(project: Project, *, orphans: bool) -> Iterator[Row]:
+def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:
     """Yield a row for every run, and for every orphaned output if asked."""
     ledger = project.ledger
     running = project.store.running()
@@ -112,15 +102,15 @@ def summarize(project: Project, *, orphans: bool) -> Iterator[Row]:
         record = ledger.records.get(run.key)
         verdict = judge_live(ledger.verdict(stage, run), running.get(run.key))
         code = record.code if record else None
-        yield Row(verdict, code, project.output(run), run.cmd, stage.task_name(run))
+        yield RunRow(verdict, code, project.output(run), run.cmd, stage.task_name(run))
     if orphans:
         known = {run.key for _, run in project.batch.runs()}
         for key in sorted(project.store.orphans(known)):
             output = f"{project.batch.remote_output_path}/{key}"
-            yield Row(ORPHANED, None, output, "", "")
+            yield RunRow(ORPHANED, None, output, "", "")
 
 
-def _print(form: str, rows: Sequence[Row]) -> None:
+def _print(form: str, rows: Sequence[RunRow]) -> None:
     if form == "json":
         json.dump([dict(zip(_ALL, row.cells(), strict=True)) for row in rows], sys.stdout, indent=1)
         print()

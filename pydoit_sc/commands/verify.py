@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs
 from pydoit_sc.store.manifest import digest, fault
@@ -18,7 +18,6 @@ class VerifyCommand(Command):
     """Compare the files of finished runs with their `run.json`."""
 
     name = "verify"
-    doc_purpose = COMMANDS["verify"].purpose
     doc_usage = "[RUN…]"
     doc_description = (
         "A finished run is whole if the files beside its status_code are those that its run.json lists, with their "
@@ -30,20 +29,11 @@ class VerifyCommand(Command):
     cmd_options = (
         OPT_FILE,
         OPT_REMOTE,
-        {
-            "name": "read",
-            "long": "read",
-            "type": bool,
-            "default": False,
-            "help": "also read the files whose MD5 the listing does not show: large ones, which were sent in parts",
-        },
-        {
-            "name": "repair",
-            "long": "repair",
-            "type": bool,
-            "default": False,
-            "help": "make runs that are not whole incomplete; what is there goes to the history",
-        },
+        flag(
+            "read",
+            "also read the files whose MD5 the listing does not show: large ones, which were sent in parts",
+        ),
+        flag("repair", "make runs that are not whole incomplete; what is there goes to the history"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
