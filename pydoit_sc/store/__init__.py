@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -81,9 +80,10 @@ def read_url(url: str, options: Mapping[str, Any]) -> bytes:
 
 
 def _open_blobs(url: str, options: Mapping[str, Any]) -> Blobs:
-    from pydoit_sc.store.cloud import CloudBlobs, read_config  # noqa: PLC0415 (only for other stores)
+    from pydoit_sc.store.cloud import CloudBlobs  # noqa: PLC0415 (only for other stores)
+    from pydoit_sc.store.cloudconfig import read_config  # noqa: PLC0415 (only for other stores)
 
-    config = read_config(url, options, os.environ)
+    config = read_config(url, options)
     if config is not None:
         with suppress(ImportError):  # without obstore, fsspec's class may be there
             return CloudBlobs(config)

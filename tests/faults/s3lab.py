@@ -20,7 +20,8 @@ from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.plan import Work
 from pydoit_sc.store.blobs import Blobs, get_all
-from pydoit_sc.store.cloud import CloudBlobs, Config
+from pydoit_sc.store.cloud import CloudBlobs
+from pydoit_sc.store.cloudconfig import Config
 from tests.faults import promise
 from tests.faults.lab import BEFORE, FAILS, RACED, RUNS, SCRIPT
 from tests.faults.promise import File, State, Violation

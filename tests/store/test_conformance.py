@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import uuid
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import fsspec
 import pytest
@@ -17,30 +12,7 @@ import pytest
 from pydoit_sc.store import Finished, Store, StoreError, open_store
 from tests.store import conformance
 from tests.store.conformance import Place
-
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server in a process of its own that ends with ours; the URL of its endpoint."""
-    command = [sys.executable, "-W", "ignore", "-c", SERVER]
-    env = {**os.environ, **KEYS}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
-    ) as server:
-        assert server.stdin and server.stdout
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.stdin.close()
-        server.wait(30)
+from tests.store.conftest import KEYS
 
 
 @pytest.fixture(params=["posix", "memory", "s3", "s3 by fsspec"])
@@ -91,33 +63,6 @@ def posix_place(root: Path, folder: Path) -> Place:
 @pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
 def test_store_keeps_the_promise(place: Place, check: Callable[[Place], None]) -> None:
     check(place)
-
-
-class Refusing(BaseHTTPRequestHandler):
-    """An S3 server that refuses everything."""
-
-    def answer(self) -> None:
-        body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-        self.send_response(403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def test_an_error_of_the_store_is_no_absence(

@@ -1,0 +1,92 @@
+"""How a bucket is reached: from fsspec's options to obstore's configuration, or not by obstore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydoit_sc.store import aws
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds, for each try
+RETRIES = 8
+
+#: The schemes that obstore serves, and the kind of store.
+_SCHEMES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "adl": "az"}
+
+#: fsspec's names of options, and obstore's, by the kind of store.
+_OPTIONS = {
+    "s3": {
+        "key": "access_key_id",
+        "secret": "secret_access_key",
+        "token": "token",
+        "endpoint_url": "endpoint",
+        "anon": "skip_signature",
+    },
+    "gs": {"token": "service_account", "endpoint_url": "base_url", "anon": "skip_signature"},
+    "az": {
+        "account_name": "account_name",
+        "account_key": "account_key",
+        "sas_token": "sas_key",
+        "tenant_id": "tenant_id",
+        "client_id": "client_id",
+        "client_secret": "client_secret",
+        "endpoint_url": "endpoint",
+        "anon": "skip_signature",
+    },
+}
+#: The same for what stands in `client_kwargs`.
+_CLIENT_OPTIONS = {"s3": {"endpoint_url": "endpoint", "region_name": "region"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How a bucket is reached, in obstore's words."""
+
+    kind: str  # "s3", "gs" or "az"
+    bucket: str
+    prefix: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Callable[[], Mapping[str, Any]] | None = (
+        None  # None: those in `config`, or what obstore finds
+    )
+    connect_timeout: float = CONNECT_TIMEOUT
+    read_timeout: float = READ_TIMEOUT
+    retries: int = RETRIES
+
+
+def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
+    """Return how obstore reaches a URL; None where only fsspec's class can: another scheme, an unknown option.
+
+    Raises what botocore raises, for a profile that does not exist or that gives no credentials.
+
+    >>> read_config("gs://bucket/folder", {"anon": True}).config
+    {'skip_signature': True}
+    """
+    scheme, _, rest = url.partition("://")
+    kind = _SCHEMES.get(scheme)
+    bucket, _, prefix = rest.strip("/").partition("/")
+    if kind is None or not bucket or "@" in bucket:
+        return None
+    left = dict(options)
+    client = dict(left.pop("client_kwargs", None) or {})
+    config = {**_take(left, _OPTIONS[kind]), **_take(client, _CLIENT_OPTIONS.get(kind, {}))}
+    profile = left.pop("profile", None) if kind == "s3" else None
+    times = dict(left.pop("config_kwargs", None) or {})
+    connect, read = times.pop("connect_timeout", CONNECT_TIMEOUT), times.pop("read_timeout", READ_TIMEOUT)
+    retries = (times.pop("retries", None) or {}).get("max_attempts", RETRIES)
+    if left or client or times:
+        return None
+    credentials = None
+    if kind == "s3" and (profile or aws.has_configuration()):
+        session = aws.open_session(profile)
+        if not (config.get("skip_signature") or "access_key_id" in config):
+            credentials = aws.Credentials(session)
+        config = {**aws.resolve(session), **config}
+    return Config(kind, bucket, prefix, config, credentials, float(connect), float(read), int(retries))
+
+
+def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Remove the options of these names and return them under their new names; an option that is None is left out."""
+    taken = {new: options.pop(old) for old, new in names.items() if old in options}
+    return {name: value for name, value in taken.items() if value is not None}

@@ -1,0 +1,69 @@
+"""How a bucket is reached: fsspec's options in obstore's words; and when not by obstore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pydoit_sc.store import open_store
+from pydoit_sc.store.anyfs import AnyBlobs
+from pydoit_sc.store.cloud import CloudBlobs
+from pydoit_sc.store.cloudconfig import read_config
+
+pytestmark = pytest.mark.usefixtures("no_aws")
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "expected"),
+    [
+        ("s3://bucket", {}, ("s3", "bucket", "", {})),
+        ("s3a://bucket/a b/c/", {}, ("s3", "bucket", "a b/c", {})),
+        (
+            "s3://b/p",
+            {"key": "k", "secret": "s", "token": None, "client_kwargs": {"endpoint_url": "http://h:1", "region_name": "r"}},
+            ("s3", "b", "p", {"access_key_id": "k", "secret_access_key": "s", "endpoint": "http://h:1", "region": "r"}),
+        ),
+        ("s3://b", {"anon": True, "endpoint_url": "http://h"}, ("s3", "b", "", {"skip_signature": True, "endpoint": "http://h"})),
+        ("gs://b/p", {"token": "/key.json"}, ("gs", "b", "p", {"service_account": "/key.json"})),
+        ("az://box/p", {"account_name": "a", "sas_token": "t"}, ("az", "box", "p", {"account_name": "a", "sas_key": "t"})),
+    ],
+)  # fmt: skip
+def test_options_are_fsspecs(url: str, options: dict[str, Any], expected: tuple[object, ...]) -> None:
+    config = read_config(url, options)
+    assert config
+    assert (config.kind, config.bucket, config.prefix, config.config) == expected
+    assert config.credentials is None
+
+
+def test_times_are_those_of_botocore() -> None:
+    times = {"connect_timeout": 1, "read_timeout": 2.5, "retries": {"max_attempts": 3}}
+    config = read_config("s3://b", {"config_kwargs": times})
+    assert config
+    assert (config.connect_timeout, config.read_timeout, config.retries) == (1.0, 2.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("sftp://host/path", {}),
+        ("s3://", {}),
+        ("abfs://box@account.dfs.core.windows.net/p", {}),
+        ("s3://b", {"requester_pays": True}),
+        ("s3://b", {"client_kwargs": {"verify": False}}),
+        ("s3://b", {"config_kwargs": {"signature_version": "s3"}}),
+        ("gs://b", {"profile": "lab"}),
+    ],
+)
+def test_what_only_fsspecs_class_knows_goes_there(url: str, options: dict[str, Any]) -> None:
+    assert read_config(url, options) is None
+
+
+def test_a_store_in_a_cloud_is_reached_by_obstore() -> None:
+    for url, options in (
+        ("s3://bucket/p", {}),
+        ("gs://bucket/p", {"anon": True}),
+        ("az://bucket/p", {"account_name": "a", "anon": True}),
+    ):
+        assert isinstance(vars(open_store(url, options))["_blobs"], CloudBlobs)
+    assert isinstance(vars(open_store("memory://x/p", {}))["_blobs"], AnyBlobs)
