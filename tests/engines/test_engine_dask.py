@@ -23,6 +23,8 @@ from pydoit_sc.engines.base import EngineError, State
 from pydoit_sc.engines.dask import LOG, Dask, TaskGraph, connected, make_graph, make_tasks
 from tests.engines.handed import Yard, alive, processes_with, submission_of
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'pydoit-sc[dask]'")
 
 MONTHS = """\

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CANARY = "canary-4f1d-secret"
 SERVER = """
 import sys

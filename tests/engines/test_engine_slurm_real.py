@@ -12,6 +12,8 @@ import pytest
 from tests.engines.cluster import MAX_ARRAY, Cluster
 from tests.engines.place import Place
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.engines.engine_fixtures"]
 
 #: One chunk, whose runs execute one after the other; the third goes on until there is a file `go`, the last fails.

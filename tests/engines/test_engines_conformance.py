@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import signal
 
+import pytest
+
 from tests.engines.place import Place
+
+pytestmark = pytest.mark.slow
 
 pytest_plugins = ["tests.engines.engine_fixtures"]
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -24,6 +25,8 @@ from pydoit_sc.store.documents import Provenance
 from pydoit_sc.store.manifest import fault
 from pydoit_sc.store.objects import ObjectStore
 from tests.store.memory_blobs import Bucket, MemoryBlobs
+
+pytestmark = pytest.mark.slow
 
 NIGHTLY = bool(os.environ.get("PYDOIT_SC_NIGHTLY"))
 KEYS = ("a/1", "a/2", "b")

@@ -18,6 +18,8 @@ from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, le
 from pydoit_sc.store.manifest import fault
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
+pytestmark = pytest.mark.slow
+
 KEY = "a/run"
 
 

@@ -6,10 +6,16 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
+
 from tests.worker.workplace import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import sys
+import pytest
+
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import open_store
 from pydoit_sc.plan import Work
