@@ -1,4 +1,4 @@
-"""Write files whole or not at all; nothing made here is writable by everybody, whatever the umask."""
+"""Write files whole or not at all. Nothing made here is writable by everybody, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FILE_MODE = 0o664
 
 
 def not_for_all(path: str, flags: int) -> int:
-    """Open a file that is not writable by everybody; to be given to `open` as its `opener`."""
+    """Open a file that is not writable by everybody; an `opener` for `open`."""
     return os.open(path, flags, _FILE_MODE)
 
 
@@ -33,9 +33,12 @@ def make_folders(path: str) -> None:
 
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Give the name of a new file beside `path`, and put that file in the place of `path` at the end.
+    """Give the name of a new file beside `path`, which replaces `path` in one step at the end.
 
     If the body raises, `path` stays as it was and the new file is removed. Raises OSError.
+
+        with replacing("report.txt") as aside:
+            shutil.copyfile("draft.txt", aside)
     """
     aside = f"{path}.{secrets.token_hex(4)}.part"
     try:
@@ -47,6 +50,6 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Put a file in place with all its data, or leave what was there; raises OSError."""
+    """Write a file with all its data, or leave what was there; raises OSError."""
     with replacing(path) as aside, open(aside, "xb", opener=not_for_all) as file:
         file.write(data)

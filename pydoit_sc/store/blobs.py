@@ -1,4 +1,4 @@
-"""What a store of objects is built on: a few requests over paths below one root."""
+"""The requests that a store of objects makes, over paths below one root."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 
 class ChangedError(Exception):
-    """An object is not, or not any more, the version that was to be replaced."""
+    """The version of an object that was to be replaced is not there, or not any more."""
 
 
 class Blob(NamedTuple):
@@ -29,9 +29,8 @@ class Blob(NamedTuple):
 class Blobs(Protocol):
     """Objects below a root; every path is relative to it.
 
-    A missing object raises FileNotFoundError. What else goes wrong raises whatever the library raises, within bounded
-    time and after its retries. But what writes is tried once, and briefly, since it must not come late: whoever calls it tries
-    again.
+    A missing object raises FileNotFoundError. Other failures raise what the library raises, within bounded time and after
+    its retries. But a request that writes is made once, and briefly, since it must not come late: the caller tries again.
     """
 
     at_once: int  # how many threads may use it
@@ -43,32 +42,32 @@ class Blobs(Protocol):
         """Return an object's content."""
 
     def read(self, path: str) -> tuple[bytes, Blob]:
-        """Return an object's content with what a listing shows of that version."""
+        """Return an object's content, and that version as a listing shows it."""
 
     def open(self, path: str) -> BinaryIO:
-        """Open an object to read it piece by piece."""
+        """Open an object to read it in pieces."""
 
     def put(self, path: str, data: bytes) -> str:
         """Write an object over what is there, and return its ETag."""
 
     def create(self, path: str, data: bytes) -> str:
-        """Write an object that is not there yet, and return its ETag; raises FileExistsError."""
+        """Write a new object and return its ETag; raises FileExistsError."""
 
     def update(self, path: str, data: bytes, etag: str) -> str:
-        """Replace one version of an object, and return the new ETag; raises ChangedError if another is there, or none."""
+        """Replace one version of an object and return the new ETag; raises ChangedError if another is there, or none."""
 
     def upload(self, file: str, path: str, *, new: bool) -> None:
-        """Write a local file, whole or not at all; `new` as in `create`, where the store can for a file of its size."""
+        """Write a local file, whole or not at all; if `new`, as `create` does, where the store can for a file of its size."""
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store."""
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Delete objects, in no order; those that are missing are no error."""
+        """Delete objects, in any order; missing ones are ignored."""
 
 
 def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
-    """Return the contents of many objects, read at once; those that are missing are left out."""
+    """Return the contents of many objects, read at once; missing ones are left out."""
 
     def read(path: str) -> tuple[str, bytes | None]:
         try:

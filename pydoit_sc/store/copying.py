@@ -1,4 +1,4 @@
-"""Copy what a run has written: files, folders and symbolic links; sockets and pipes are no results."""
+"""Copy what a run has written: files, folders and symbolic links, but no sockets and pipes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
 
 def copy_tree(source: str, target: str) -> None:
-    """Copy the contents of a folder into another, which is made if need be; raises OSError."""
+    """Copy the contents of a folder into another, which is made if it is missing; raises OSError."""
     shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, ignore=_no_results)
 
 

@@ -109,7 +109,7 @@ class Lease(Hold):
 
     host: str = Field(default="an unknown host", description="the machine")
     here: str = Field(default="", description="the machine, this start of it and the container")
-    pid: int = Field(default=0, description="the worker's process")
+    pid: int = Field(default=0, ge=0, lt=1 << 32, description="the worker's process")
     started: str = Field(default="", description="when that process was started")
     time: float = Field(default=0.0, description="seconds since the epoch; makes every renewal a new version")
     running: dict[str, Live] = Field(default={}, description="the attempts that it is executing, by key")

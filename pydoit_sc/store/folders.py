@@ -1,4 +1,4 @@
-"""A worker's own folder, which shows by a lock whether that worker is alive, so that others can clear it away."""
+"""A worker's own folder; its lock shows whether that worker is alive, so that others can remove it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from contextlib import contextmanager, suppress
 from pydoit_sc.files import FOLDER_MODE
 
 _LOCK = "lock"
-_SCRATCH = "pydoit-sc-worker-"  # begins the name of a worker's folder where others keep things, too
-_BEING_MADE = 3600  # seconds in which a folder without its final name may still be in the making
+_SCRATCH = "pydoit-sc-worker-"  # how the name of a worker's folder begins on a disk that others use, too
+_BEING_MADE = 3600  # seconds in which the worker may still be making a folder that has no final name
 
 
 @contextmanager
 def locked_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[str]:
     """Make a folder that is removed at the end, and locked until this process ends; raises OSError.
 
-    It is made under another name and renamed once the lock is held, so no other worker sees it without.
+    It is made under another name and renamed once the lock is held, so no other worker sees it without a lock.
     """
     own = os.path.join(parent, name)
     lock = _make_locked(os.path.join(parent, f".{name}"), own, mode)
@@ -57,7 +57,7 @@ def _make_locked(new: str, own: str, mode: int) -> int:
 
 
 def is_alive(folder: str) -> bool:
-    """Say whether the worker that made this folder still holds its lock."""
+    """Return whether the worker that made this folder still holds its lock."""
     try:
         lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
@@ -72,10 +72,10 @@ def is_alive(folder: str) -> bool:
 
 
 def remove_dead(parent: str, prefix: str = "") -> None:
-    """Remove the folders of workers that are no more: those whose lock can be had; raises OSError.
+    """Remove the folders of dead workers, whose locks are free; raises OSError.
 
-    Without a prefix, the parent holds nothing else, and a folder that has lost its lock is removed, too. With one,
-    it is a place where others keep things, and only what has a lock of ours, or is empty, is touched.
+    Without a prefix, the parent holds nothing else, and a folder that has no lock is removed, too. With a prefix, others
+    keep things in the parent, and only folders that have our lock, or are empty, are removed.
     """
     for name in os.listdir(parent):
         if name.removeprefix(".").startswith(prefix):
@@ -87,9 +87,9 @@ def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
         if os.path.basename(folder).startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
             return
         lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # who removed it was killed meanwhile
+    except FileNotFoundError:  # the worker that was removing it was killed
         if only_locked:
-            with suppress(OSError):  # not empty: not ours
+            with suppress(OSError):  # not empty, so not ours
                 os.rmdir(folder)
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -106,7 +106,7 @@ def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder, its lock last: if this process is killed meanwhile, the next one knows what it finds."""
+    """Remove a folder, its lock last: if this process is killed meanwhile, the next one still finds the lock."""
     with suppress(OSError):
         for name in os.listdir(folder):
             if name != _LOCK:

@@ -1,6 +1,6 @@
-"""The index of an object store: the contents of many small `run.json`, so that a scan need not ask for each.
+"""The index of an object store: the contents of many small `run.json`, so that a scan need not read each.
 
-It is a cache and never the truth: an entry counts only if its MD5 is the ETag that the listing has for the object
+It is a cache and never the truth: an entry counts only if its MD5 is the ETag that the listing shows for the object
 itself now. So an index that is stale, torn, missing or wrong costs requests and changes no answer.
 """
 
@@ -17,17 +17,17 @@ _CODES = {
 
 
 def status_code_of(digest: str) -> bytes | None:
-    """Return the content of a `status_code` by its MD5 alone, if that is known."""
+    """Return the content of a `status_code` whose MD5 is known, else None."""
     return _CODES.get(digest)
 
 
 def pack(contents: Iterable[bytes]) -> bytes:
-    """Return an index of these one-line texts."""
+    """Return an index of these texts, of one line each."""
     return gzip.compress(b"\n".join(contents), compresslevel=1)
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """Return the texts of an index by their MD5; nothing from an index that cannot be read."""
+    """Return the texts of an index by their MD5; none if it cannot be read."""
     try:
         lines = gzip.decompress(data).split(b"\n")
     except (OSError, EOFError, zlib.error):

@@ -50,7 +50,7 @@ LEASES = st.builds(
     worker=WORD,
     host=TEXT,
     here=TEXT,
-    pid=st.integers(0),
+    pid=st.integers(0, 1 << 22),
     started=WORD,
     time=SECONDS,
     running=st.dictionaries(TEXT, LIVE, max_size=3),

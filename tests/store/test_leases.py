@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.store import HeldError, Live, leases
+from pydoit_sc.store.documents import Lease
 from pydoit_sc.store.leases import TTL, FencedError, Leases
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
@@ -161,3 +163,44 @@ def test_what_workers_execute_is_told_with_their_leases(
         assert two.running() == {"a/run": live}
         bucket.clock += 4 * TTL
         assert two.running() == {}
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b'{"worker": 7}',
+        b'{"pid": "1", "running": []}',
+        b'{"running": {"a": {"host": null}}}',
+        b'{"here": ' + b"[" * 100_000,
+    ],
+)
+def test_a_lease_that_is_not_sound_lasts_as_long_as_any(bucket: Bucket, text: bytes) -> None:
+    one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
+    with one.keep("w1"), two.keep("w2"):
+        one.take("chunks/c")
+        bucket.objects[".pydoit_sc/leases/w1"] = (text, bucket.clock)
+        assert two.running() == {}
+        with pytest.raises(HeldError, match="worker w1 on an unknown host"):
+            two.take("chunks/c")
+        bucket.clock += TTL + 1
+        two.take("chunks/c")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_holds_a_chunk_may_be_anything(bucket: Bucket) -> None:
+    one = Leases(MemoryBlobs(bucket), "s")
+    with one.keep("w1"):
+        for text in (b"", b"null", b'{"worker": []}'):
+            bucket.objects[".pydoit_sc/chunks/c"] = (text, bucket.clock)
+            one.take("chunks/c")
+
+
+def test_a_process_of_this_machine_is_known_by_when_it_was_started() -> None:
+    own = Lease(here=leases._machine(), pid=os.getpid(), started=leases._started(os.getpid()))
+    assert leases._is_here(own) is True
+    assert leases._is_here(own.model_copy(update={"started": "1"})) is False
+    assert leases._is_here(own.model_copy(update={"pid": 0})) is False
+    assert leases._is_here(own.model_copy(update={"here": "another machine"})) is None

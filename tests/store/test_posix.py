@@ -20,7 +20,6 @@ import pytest
 from pydoit_sc.linux import exchange
 from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError
 from pydoit_sc.store import posix as module
-from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.posix import PosixStore
 
 ROUNDS = 50
@@ -233,6 +232,16 @@ def test_only_the_attempts_of_dead_workers_are_cleared(store: PosixStore) -> Non
         assert os.listdir(f"{store.root}/.pydoit_sc/attempts") == ["fourth"]
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"run": {"host": 1}}', '{"run": null}', '"\\ud800"'])
+def test_what_a_worker_says_is_executing_may_be_anything(store: PosixStore, text: str) -> None:
+    with store.workspace("w", None) as folder:
+        Path(folder, "running.json").write_text(text)
+        assert store.running() == {}
+        store.announce("w", {"run": Live(host="h", folder=folder, since=1.0)})
+        assert store.running().keys() == {"run"}
+        assert sorted(os.listdir(folder)) == ["lock", "running.json"]
+
+
 def test_what_a_dead_worker_wrote_to_a_scratch_disk_is_cleared(store: PosixStore, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     with subprocess.Popen(
@@ -409,18 +418,3 @@ def test_an_attempt_that_has_vanished_is_an_error(store: PosixStore, tmp_path: P
     with store.workspace("w", None), pytest.raises(StoreError, match="w-1"):
         store.commit(Staged(Finished("run", "w-1", f"{tmp_path}/w-1", None, None), f"{tmp_path}/w-1"))
     assert not (Path(store.root) / "run").exists()
-
-
-def test_a_folder_that_was_being_removed_is_removed(tmp_path: Path) -> None:
-    """Its lock goes last, so what is left is locked by nobody, or empty."""
-    for name in ("pydoit-sc-worker-1", "pydoit-sc-worker-2", "pydoit-sc-worker-of somebody else", "other"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "pydoit-sc-worker-1" / "lock").touch()
-    (tmp_path / "pydoit-sc-worker-1" / "half").mkdir()
-    (tmp_path / "pydoit-sc-worker-of somebody else" / "file").touch()
-    with scratch_folder(str(tmp_path), "3") as own:
-        Path(own, "attempt").mkdir()
-        Path(own, "file").touch()
-        left = {path.name for path in tmp_path.iterdir()}
-        assert left == {"pydoit-sc-worker-3", "pydoit-sc-worker-of somebody else", "other"}
-    assert not os.path.exists(own)

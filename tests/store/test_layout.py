@@ -1,0 +1,26 @@
+"""What a status code may be is checked for every kind of store (conformance.py); here, which outcome stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from pydoit_sc.store import Record, stays
+
+
+@pytest.mark.parametrize(
+    ("there", "supersedes", "expected"),
+    [
+        (None, None, False),
+        (Record(0, "a"), None, True),  # another worker has completed it since the plan was made
+        (Record(0, "a"), "a", False),  # stale: the plan decided to replace it
+        (Record(0, "b"), "a", True),
+        (Record(0), None, True),  # `sc` has completed it, without a run.json
+        (Record(0), "", False),
+        (Record(1, "a"), None, False),
+        (Record(None), None, False),
+    ],
+)
+def test_a_completed_outcome_that_the_plan_did_not_know_stays(
+    there: Record | None, supersedes: str | None, expected: bool
+) -> None:
+    assert stays(there, supersedes) is expected
