@@ -123,8 +123,13 @@ COMMANDS = {
     ),
     "init": CommandEntry(
         "pydoit_sc.commands.init:InitCommand",
-        "start a project: batchfile.toml, work.py, doit.cfg",
+        "start a project: batchfile.toml and its schema, work.py, doit.cfg",
         ("init backfill && cd backfill && pydoit-sc",),
+    ),
+    "schema": CommandEntry(
+        "pydoit_sc.commands.schema:SchemaCommand",
+        "print the JSON schema of batchfile.toml",
+        ("schema > batchfile.schema.json",),
     ),
     "tabcompletion": CommandEntry(
         "pydoit_sc.commands.stock:TabCompletionCommand",
@@ -138,7 +143,19 @@ COMMANDS = {
 
 #: The commands without doit's tasks: to them `A=1 python work.py` is a word, not a variable of doit.
 LITERAL = frozenset(
-    {"batch", "summarize-batch", "clone", "get", "split", "apply", "options", "start", "stop", "job-logs"}
+    {
+        "batch",
+        "summarize-batch",
+        "clone",
+        "get",
+        "split",
+        "apply",
+        "options",
+        "start",
+        "stop",
+        "job-logs",
+        "schema",
+    }
 )
 
 #: The commands that continue when the reader of their output is gone.

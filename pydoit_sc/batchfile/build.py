@@ -86,6 +86,11 @@ def _tables(data: Mapping[str, Any], notes: Notes) -> dict[str, Table]:
     return tables
 
 
+def engine_tables() -> Mapping[str, type[Table]]:
+    """Return the tables of the engines that are installed, by name."""
+    return {name: _engines()[name].load().table for name in sorted(_engines())}
+
+
 def _engine_table(engine: str, notes: Notes) -> type[Table] | None:
     """Return the model of an engine's table, or None after noting why there is none."""
     if engine not in _engines():

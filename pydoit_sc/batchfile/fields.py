@@ -235,12 +235,16 @@ ExitCodes = Annotated[tuple[ExitCode, ...], list_of("a list of status codes")]
 VariableName = Annotated[str, Parsed(_variable_name, _TEXT)]
 Variable = Annotated[str, Parsed(_variable, _TEXT)]
 Environment = Annotated[dict[VariableName, Variable], table_of("a table of environment variables")]
-Nprocs = Annotated[int | Literal["cores", "gpus"], BeforeValidator(_nprocs)]
+_COUNT = {"type": "integer", "minimum": 1}
+Nprocs = Annotated[
+    int | Literal["cores", "gpus"],
+    Parsed(_nprocs, {"anyOf": [_COUNT, {"enum": ["cores", "gpus"]}]}),
+]
 MaxFailures = Annotated[
     int | Share,
     Parsed(
         _max_failures,
-        {"anyOf": [{"type": "integer", "minimum": 1}, {**_TEXT, "pattern": r"^\s*[0-9.]+\s*%\s*$"}]},
+        {"anyOf": [_COUNT, {**_TEXT, "pattern": r"^\s*[0-9.]+\s*%\s*$"}]},
     ),
 ]
 Positive = Annotated[float, Parsed(_positive, {"type": "number", "exclusiveMinimum": 0})]

@@ -24,15 +24,19 @@ class StageTable(AttemptTable):
 
     variants: ClassVar[Mapping[str, type[Table]]] = VARIANTS
 
-    cmd: Command = Field(description="the shell command; placeholders in a stage with a matrix")
+    cmd: Command = Field(description="the command, for `/bin/sh` in the batchfile's folder; required")
     name: Text | None = Field(
         default=None,
         description="names of the runs, unique in the stage; left out: made from the values of the axes",
     )
-    file_dep: Texts = Field(default=(), description="files and patterns; an edit makes completed runs stale")
+    file_dep: Texts = Field(
+        default=(),
+        description="files and patterns, from the batchfile's folder; an edit makes completed runs stale",
+    )
     after: Texts = Field(default=(), description="stages that must be completed first")
     matrix: MatrixTable | None = Field(
-        default=None, description="axes, whose product is the runs; left out: one run"
+        default=None,
+        description="the axes: the stage has a run for each combination, the last axis fastest; left out: one run",
     )
 
 

@@ -53,10 +53,13 @@ class AttemptTable(Table):
         description="environment variables of the runs; those of a narrower table are added",
     )
     timeout: Timeout | None = Field(
-        default=None, description='longest duration of one attempt, such as `"90s"` or `"2h"`'
+        default=None,
+        description='longest duration of an attempt, in seconds or as `"90s"`, `"10m"`, `"1h 30m"`; then SIGTERM to all of its '
+        "processes, and SIGKILL after `grace`",
     )
     grace: Duration = Field(
-        default=10.0, description="duration between SIGTERM and SIGKILL for a run that is told to stop"
+        default=10.0,
+        description="duration between SIGTERM and SIGKILL for a run that is told to stop; left out: 10 s",
     )
     retries: Natural = Field(default=0, description="further attempts after a failure")
     retry_on: ExitCodes | None = Field(
@@ -81,11 +84,14 @@ class BatchTable(AttemptTable):
     """`[batch]`: where the outputs go, and how workers work."""
 
     remote_output_path: Text | None = Field(
-        default=None, description="where the outputs go: a URL, or a path that counts from this file"
+        default=None,
+        description="where the outputs go: any fsspec URL, or a path that counts from this file; required",
     )
     name: Text | None = Field(default=None, description="name of the batch; left out: that of the folder")
     nprocs: Nprocs | None = Field(
-        default=None, description='runs at once on a machine: a number, `"cores"` or `"gpus"`'
+        default=None,
+        description='runs at once on a machine: a number, `"cores"`, or `"gpus"`, where each run sees its own GPU in '
+        '`CUDA_VISIBLE_DEVICES`; left out: `"cores"`, at Saturn Cloud the GPUs or cores of the instance type',
     )
     scale: Count | None = Field(default=None, description="machines at once, for engines that have several")
     batch_size: Count | None = Field(default=None, description="runs in a chunk; left out: 3 × `nprocs`")
@@ -100,7 +106,9 @@ class BatchTable(AttemptTable):
         default=True, description="`false`: outputs survive killed processes, but not a power cut"
     )
     storage_options: Anything = Field(
-        default_factory=dict, description="options of the store, by fsspec's names"
+        default_factory=dict,
+        description="options of the store, by fsspec's names; secrets among them stay out of chunks, so workers need them in "
+        "their environment",
     )
     runs_from: Text | None = Field(
         default=None, description="a run list in JSON, JSON Lines, YAML or CSV, in place of `[runs]`"

@@ -11,11 +11,12 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.commands.base import Command
 from pydoit_sc.templates import read_template
 
-FILES = ("batchfile.toml", "work.py", "doit.cfg")
+SCHEMA = "batchfile.schema.json"
+FILES = ("batchfile.toml", SCHEMA, "work.py", "doit.cfg")
 
 
 class InitCommand(Command):
-    """Write a first batchfile, a script and doit.cfg."""
+    """Write a first batchfile with its schema, a script and doit.cfg."""
 
     name = "init"
     doc_usage = "[FOLDER]"
@@ -23,6 +24,8 @@ class InitCommand(Command):
 
     def call(self, _options: dict[str, Any], words: list[str]) -> int:
         """Write the files; exit code 3 if one of them exists already."""
+        from pydoit_sc.batchfile.jsonschema import json_schema  # noqa: PLC0415 - help needs no pydantic
+
         folder = self.one(words or ["."], "one FOLDER at most")
         there = [name for name in FILES if os.path.lexists(os.path.join(folder, name))]
         if there:
@@ -33,7 +36,7 @@ class InitCommand(Command):
         try:
             os.makedirs(folder, exist_ok=True)
             for file in FILES:
-                text = read_template(f"init/{file}")
+                text = json_schema() if file == SCHEMA else read_template(f"init/{file}")
                 if file == "batchfile.toml":
                     text = text.format(name=name)
                 with open(os.path.join(folder, file), "x", encoding="utf-8") as new:

@@ -70,7 +70,9 @@ class SlurmTable(Table):
     job_name: Text | None = Field(
         default=None, description="name of the jobs; left out: the name of the batch"
     )
-    options: Texts = Field(default=(), description="further lines of `#SBATCH`")
+    options: Texts = Field(
+        default=(), description='further lines of `#SBATCH`, such as `["--exclusive"]`; they go before ours'
+    )
     setup: Script = Field(
         default="", description="lines of shell before the worker starts, such as `module load`"
     )

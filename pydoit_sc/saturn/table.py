@@ -25,17 +25,26 @@ class SaturnTable(Table):
         description="machines of the job, as `pydoit-sc options` lists them; left out: the recipe's",
     )
     sync: Texts = Field(
-        default=(), description="folders to send, as `SRC` or `SRC:DEST`, beside those of [sync]"
+        default=(),
+        description="folders to send, as `SRC` or `SRC:DEST`, after those of [sync]; SRC counts from the batchfile's folder, DEST "
+        "from the recipe's `working_directory`, where runs are executed",
     )
-    exclude: Texts = Field(default=(), description="what is left out of the folders, as in a .gitignore")
+    exclude: Texts = Field(
+        default=(),
+        description="what is left out of the folders, as in a .gitignore; outputs and archives in them are left out anyway",
+    )
     file_syncs_base_dir_url: Text | None = Field(
-        default=None, description="URL below which archives lie; left out: `sfs://ORG/USER/NAME/`"
+        default=None,
+        description="URL below which archives are staged, or a path that counts from the batchfile's folder; left out: "
+        "`sfs://ORG/USER/NAME/`",
     )
     commands_directory: Text | None = Field(
         default=None, description="local folder of chunks and recipe; left out: `.pydoit_sc/commands`"
     )
     worker: Annotated[Literal["pydoit-sc", "sc"], Expected('"pydoit-sc" or "sc"')] = Field(
-        default="pydoit-sc", description='program that executes chunks: `"pydoit-sc"` or `"sc"`'
+        default="pydoit-sc",
+        description='program that executes chunks: `"pydoit-sc"`, or `"sc"` for images that have only the published client, which has no '
+        "timeouts, retries, environment of a batchfile, or provenance",
     )
     worker_install: Script = Field(default="", description="lines of shell that install the worker")
     start: Bool = Field(default=False, description="whether `doit apply` starts the job")

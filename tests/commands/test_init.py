@@ -8,7 +8,12 @@ from tests.conftest import Box
 def test_init_is_a_project_that_runs(box: Box) -> None:
     out = box.ok("init", "my project")
     folder = box.folder / "my project"
-    assert sorted(path.name for path in folder.iterdir()) == ["batchfile.toml", "doit.cfg", "work.py"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "batchfile.schema.json",
+        "batchfile.toml",
+        "doit.cfg",
+        "work.py",
+    ]
     assert "next: cd 'my project' && pydoit-sc plan" in out
     box.ok(cwd=folder)
     assert "up to date" in box.ok(cwd=folder, program="doit")
