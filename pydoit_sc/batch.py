@@ -18,7 +18,7 @@ OURS = ".pydoit_sc"
 
 
 class Status(str, Enum):
-    """What the store says of a run, and what it means for the batch as it stands now."""
+    """The status of a run: what the store has of it, seen with the batch as it is now."""
 
     COMPLETED = "completed"  # status code 0, and current
     ERROR = "error"  # another status code

@@ -18,7 +18,7 @@ __all__ = ["BatchfileError", "Problem", "check_name", "load", "nearest", "parse_
 def load(path: str | os.PathLike[str], *, remote_output_path: str | None = None) -> Batch:
     """Read a batchfile (.toml) or a run list of the seed into a `Batch`.
 
-    A run list is .json, .jsonl, .ndjson, .yaml, .yml or .csv; a file of another name is told by its content.
+    A run list is .json, .jsonl, .ndjson, .yaml, .yml or .csv; the content decides about a file of another name.
     `remote_output_path` takes the place of the file's; a relative one counts from the current folder, as
     paths on a command line do. Raises `BatchfileError` with every problem of the file.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -11,16 +10,16 @@ from pydantic import BaseModel, ValidationError
 from pydoit_sc.batchfile.errors import InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import Table
+from pydoit_sc.models import build
 
 M = TypeVar("M", bound=BaseModel)
 
-_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 _KEY = "[key]"  # ends pydantic's place of a key of a table
 
 
 def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | None:
     """Return the table if it is sound, or None after noting every fault of it."""
-    _build(model)
+    build(model)
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -34,28 +33,11 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
 
 def require(model: type[M], data: object) -> M:
     """Return the table if it is sound; raises InvalidError with every fault of it."""
-    _build(model)
+    build(model)
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise InvalidError(*((fault.where, fault.message) for fault in _faults(error, model))) from None
-
-
-def _build(model: type[BaseModel]) -> None:
-    """Complete a model whose build was deferred, without pydantic's search for plugins in every installed package.
-
-    The search takes a fifth of the time of a short command. The variable must not stay: runs inherit the environment.
-    """
-    if model.__pydantic_complete__:
-        return
-    before = os.environ.get(_PLUGINS)
-    os.environ[_PLUGINS] = "__all__"
-    try:
-        model.model_rebuild()
-    finally:
-        del os.environ[_PLUGINS]
-        if before is not None:
-            os.environ[_PLUGINS] = before
 
 
 class _Fault:

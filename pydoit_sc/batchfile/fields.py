@@ -27,7 +27,6 @@ LARGEST = 1_000_000_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
-_DNS_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 
 
 def expected(what: str) -> PydanticCustomError:
@@ -248,17 +247,3 @@ MaxFailures = Annotated[
     ),
 ]
 Positive = Annotated[float, Parsed(_positive, {"type": "number", "exclusiveMinimum": 0})]
-DnsLabel = Annotated[
-    str,
-    matching(
-        rf"(?=.{{1,63}}$){_DNS_LABEL}",
-        "at most 63 small letters, digits and `-`, with a letter or digit at each end",
-    ),
-]
-DnsName = Annotated[
-    str,
-    matching(
-        rf"(?=.{{1,253}}$){_DNS_LABEL}(\.{_DNS_LABEL})*",
-        "a name in Kubernetes: small letters, digits, `-` and `.`",
-    ),
-]

@@ -1,4 +1,4 @@
-"""Where a value stands in its file: line and column, looked up only when something is wrong."""
+"""The place of a value in its file: line and column, looked up only when something is wrong."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
-    #: What stands in this table's place is called so: `expected a run (a table with `cmd`)`.
+    #: The words for such a table in messages: `expected a run (a table with `cmd`), found 3`.
     what: ClassVar[str] = "a table"
     #: Keys that belong elsewhere, each with the words that say so.
     misplaced: ClassVar[Mapping[str, str]] = {}

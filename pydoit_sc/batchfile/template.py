@@ -15,7 +15,7 @@ from pydoit_sc.batchfile.values import attribute, attributes, text
 
 _BRACES = "write `{{` and `}}` for braces"
 
-#: What a template may come to, all combinations together: a batch is held in memory.
+#: The longest text of a template, all combinations together: a batch is held in memory.
 MOST_TEXT = 4_000_000_000  # characters
 
 
@@ -87,7 +87,7 @@ def render(pieces: list[Piece], combinations: Combinations, *, quote: bool) -> l
 
 def _left(room: int, size: int) -> int:
     if size > room:
-        raise ValueError(f"all combinations together come to more than {MOST_TEXT:,} characters")
+        raise ValueError(f"all combinations together have more than {MOST_TEXT:,} characters")
     return room - size
 
 

@@ -72,7 +72,7 @@ def text(value: Scalar, spec: str = "") -> str:
 
 
 def label(value: Value) -> str:
-    """Return how a value stands in a run's default name: one segment, without characters that names refuse."""
+    """Return a value as a part of a run's default name: one segment, without characters that names refuse."""
     if isinstance(value, Row):
         return "_".join(label(cell) for cell in value.cells.values())
     if isinstance(value, Window):

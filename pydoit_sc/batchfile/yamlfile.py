@@ -72,7 +72,7 @@ def parse_yaml(text: str, file: str, kind: type[StrictLoader] = StrictLoader) ->
     except yaml.YAMLError as error:
         raise _failure(error, file) from None
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
-        # PyYAML lets these through for a scalar such as 2024-02-30, without saying where it stands
+        # PyYAML lets these through for a scalar such as 2024-02-30, without its place
         raise _bad_scalar(root, file, error, kind("")) from None
 
 

@@ -19,7 +19,7 @@ class Chunk:
     works: Sequence[Work]
     remote_output_path: str  # where the outputs go, a URL
     nprocs: int | str | None = None  # runs at once: a number, "cores" or "gpus"; None: "cores"
-    submission: str = ""  # its id; "" for a run list that somebody wrote
+    submission: str = ""  # its id; "" for a run list
     always: bool = False  # the submission executes completed runs again
     after: Sequence[str] = ()  # the stages that must be completed first: worker/earlier.py
     max_failures: int | Share | None = None

@@ -1,4 +1,4 @@
-"""`submissions`: list what was submitted, and how it stands."""
+"""`submissions`: list submissions and the state of their jobs."""
 
 from __future__ import annotations
 

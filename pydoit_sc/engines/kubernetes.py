@@ -18,8 +18,6 @@ from pydantic import Field
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.fields import (
     Count,
-    DnsLabel,
-    DnsName,
     Environment,
     Parsed,
     Text,
@@ -61,6 +59,21 @@ def _mount(path: object) -> str:
 
 
 _TEXT = {"type": "string"}
+_DNS_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+DnsLabel = Annotated[
+    str,
+    matching(
+        rf"(?=.{{1,63}}$){_DNS_LABEL}",
+        "at most 63 small letters, digits and `-`, with a letter or digit at each end",
+    ),
+]
+DnsName = Annotated[
+    str,
+    matching(
+        rf"(?=.{{1,253}}$){_DNS_LABEL}(\.{_DNS_LABEL})*",
+        "a name in Kubernetes: small letters, digits, `-` and `.`",
+    ),
+]
 Label = Annotated[
     str,
     matching(

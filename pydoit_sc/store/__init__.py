@@ -18,8 +18,8 @@ from pydoit_sc.store.base import (
     StoreError,
 )
 from pydoit_sc.store.blobs import Blobs
-from pydoit_sc.store.documents import Live
 from pydoit_sc.store.layout import Record, stays
+from pydoit_sc.store.stamps import Live
 
 #: The extras of this package that bring what a scheme needs.
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}

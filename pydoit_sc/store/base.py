@@ -9,8 +9,8 @@ from enum import Enum
 from typing import BinaryIO, Protocol
 
 from pydoit_sc.errors import UserError
-from pydoit_sc.store.documents import Live
 from pydoit_sc.store.layout import Record
+from pydoit_sc.store.stamps import Live
 
 
 class StoreError(UserError):

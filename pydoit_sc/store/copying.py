@@ -1,4 +1,4 @@
-"""Copy what a run has written: files, folders and symbolic links, but no sockets and pipes."""
+"""What a run has written: copy it, and its sizes. Files, folders and symbolic links count, sockets and pipes do not."""
 
 from __future__ import annotations
 
@@ -17,3 +17,16 @@ def copy_tree(source: str, target: str) -> None:
 def _no_results(folder: str, names: list[str]) -> list[str]:
     modes = {name: os.lstat(os.path.join(folder, name)).st_mode for name in names}
     return [name for name, mode in modes.items() if not any(kept(mode) for kept in _KEPT)]
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """Return the sizes in bytes of all files below a folder, by path; pipes and sockets are left out."""
+    found = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below = sizes(entry.path)
+                found.update({f"{entry.name}/{name}": size for name, size in below.items()})
+            elif entry.is_symlink() or entry.is_file():
+                found[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return found

@@ -27,7 +27,8 @@ from pydoit_sc.proc import boot_id, read_stat
 from pydoit_sc.retries import retry
 from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
-from pydoit_sc.store.documents import Hold, Lease, Live, read
+from pydoit_sc.store.documents import Hold, Lease
+from pydoit_sc.store.stamps import Live, read
 
 TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4

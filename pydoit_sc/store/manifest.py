@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import md5
 from typing import BinaryIO
 
 from pydoit_sc.store.base import Contents
-from pydoit_sc.store.documents import FileEntry, Manifest, read
+from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, parse_status_code
+from pydoit_sc.store.stamps import read
 
 _PIECE = 1 << 20
-
-
-def sizes(folder: str) -> dict[str, int]:
-    """Return the sizes in bytes of all files below a folder, by path; pipes and sockets are left out."""
-    found = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                below = sizes(entry.path)
-                found.update({f"{entry.name}/{name}": size for name, size in below.items()})
-            elif entry.is_symlink() or entry.is_file():
-                found[entry.name] = entry.stat(follow_symlinks=False).st_size
-    return found
 
 
 def digest(file: BinaryIO) -> tuple[int, str]:

@@ -27,12 +27,12 @@ from pydoit_sc.batch import OURS
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
-from pydoit_sc.store.documents import Live, attempt_of, parse_record
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, status_code_of, unpack
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
 from pydoit_sc.store.leases import Leases, wait_for
 from pydoit_sc.store.manifest import with_files
+from pydoit_sc.store.stamps import Live, attempt_of, parse_record
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
 FEW = 100  # up to so many runs are read one by one; for more, one listing of the whole store is faster

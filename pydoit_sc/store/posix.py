@@ -32,12 +32,11 @@ from pydoit_sc.batch import OURS
 from pydoit_sc.files import make_folders, write_whole
 from pydoit_sc.linux import exchange
 from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError, answers
-from pydoit_sc.store.copying import copy_tree
+from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
-from pydoit_sc.store.documents import Live, Running, parse_record, read
 from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead, scratch_folder
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
-from pydoit_sc.store.manifest import sizes
+from pydoit_sc.store.stamps import Live, parse_record, read_running, write_running
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
@@ -208,15 +207,14 @@ class PosixStore:
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         file = f"{self.root}/{OURS}/attempts/{worker}/{_RUNNING}"
         with answers(file):
-            write_whole(file, Running(dict(live)).to_json())
+            write_whole(file, write_running(live))
 
     def running(self) -> Mapping[str, Live]:
         attempts, live = f"{self.root}/{OURS}/attempts", dict[str, Live]()
         with answers(attempts), suppress(*_ABSENT):
             for worker in os.listdir(attempts):
                 if is_alive(f"{attempts}/{worker}"):
-                    said = read(Running, _read(f"{attempts}/{worker}/{_RUNNING}", None) or b"")
-                    live.update(said.root if said else {})
+                    live.update(read_running(_read(f"{attempts}/{worker}/{_RUNNING}", None) or b""))
         return live
 
     def files(self, key: str) -> Mapping[str, int]:

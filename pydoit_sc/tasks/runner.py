@@ -53,7 +53,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed: deque[ExecNode] = deque()
         self._planned = False
         self._alone: set[str] = set()  # keys of runs that were selected by their own names
-        self._looked: set[str] = set()  # stages that come after others, and have been come to
+        self._looked: set[str] = set()  # stages that come after others and have been reached
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
@@ -79,7 +79,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._tell_why_it_ended()
 
     def _prepare(self, dispatcher: TaskDispatcher) -> None:
-        """Have ready what executes runs, and know which of them have a task of their own."""
+        """Make the executor, and find the runs that have a task of their own."""
         batch = self._project.batch
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
@@ -89,7 +89,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
 
     def _plan(self, dispatcher: TaskDispatcher) -> None:
-        """Plan what is selected, and report it: when the first of it comes, behind the user's own tasks before it."""
+        """Plan the selected runs and report the plan: when the first is reached, after the user's own tasks before it."""
         self._planned = True
         tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
         stages = [task.stage for task in tasks if isinstance(task, StageTask)]
@@ -111,7 +111,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self.reporter.planned(counts)
 
     def _works(self, dispatcher: TaskDispatcher) -> Iterator[Work | None]:
-        """Yield what is to be executed, as the dispatcher comes to it; None while all that is left must wait."""
+        """Yield the runs to execute in the order of the dispatcher; None while all that is left must wait."""
         while not self._stop_running:
             processed = self._processed.popleft() if self._processed else None
             try:
@@ -176,7 +176,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed.append(node)
 
     def _look_at_files(self, stage: Stage) -> None:
-        """Read `file_dep` anew when a later stage is come to: those before may have written them."""
+        """Read `file_dep` again when a later stage is reached: earlier stages may have written these files."""
         if stage.after and stage.name not in self._looked:
             self._looked.add(stage.name)
             if self._executor.attempts:
@@ -202,7 +202,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         return Work(node.task.name, run, self._project.output(run), fingerprint, known)
 
     def _conclude(self, result: Result) -> None:
-        """Take note of how a run ended."""
+        """Record the result of a run."""
         node, opened = self._executing.pop(result.work.task)
         record = result.record
         if record is not None:
@@ -224,7 +224,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self._executor.stop()
 
     def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
-        """Take note of a result; a run's success is remembered by the store, not by doit's database."""
+        """Record a result; the store remembers a run's success, not doit's database."""
         if base_fail is None and isinstance(node.task, RunTask):
             node.run_status = "successful"
             self.reporter.add_success(node.task)
@@ -238,7 +238,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self._processed.append(opened.node)
 
     def _blocked(self, node: ExecNode) -> bool:
-        """Say whether a stage that this one comes after has failed; its runs then stay as they are."""
+        """Return whether a stage that this one comes after has failed; its runs then stay as they are."""
         if not node.bad_deps:
             return False
         node.run_status = "failure"
@@ -255,7 +255,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         return True
 
     def _ignored(self, node: ExecNode) -> bool:
-        """Say whether doit's `ignore` was told to leave this stage alone."""
+        """Return whether doit's `ignore` excludes this stage."""
         if not self.dep_manager.status_is_ignore(node.task):
             return False
         node.run_status = "ignore"
@@ -264,11 +264,11 @@ class BatchRunner(Runner):  # type: ignore[misc]
         return True
 
     def _concerns(self, verdict: Verdict) -> bool:
-        """Say whether doit is to see a run at all."""
+        """Return whether doit is to see a run."""
         return verdict.execute or self.always_execute or self._wants_every_task()
 
     def _wants_every_task(self) -> bool:
-        """Say whether the reporter is one of doit's, which show each task that is up to date."""
+        """Return whether the reporter is one of doit's, which show each task that is up to date."""
         return not isinstance(self.reporter, BatchReporter)
 
     def _tell_why_it_ended(self) -> None:

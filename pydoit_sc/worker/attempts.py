@@ -15,9 +15,9 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
+from pydoit_sc.store.copying import sizes
 from pydoit_sc.store.documents import FileEntry, Provenance
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
-from pydoit_sc.store.manifest import sizes
 from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it

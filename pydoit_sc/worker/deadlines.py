@@ -1,7 +1,7 @@
 """When which run is to get which signal: its timeout, then the end of its grace.
 
 A deadline is never taken back. When a run ends before its deadline, the entry stays until its time comes, and is then
-known by the attempt's id to be of the past: a pid may come to name another run. So that a million short runs with long
+known by the attempt's id to be of the past: a pid may be used again. So that a million short runs with long
 timeouts do not pile up, entries of the past are swept out whenever they outnumber the live ones by far.
 """
 

@@ -25,13 +25,13 @@ class Disks:
         self._folders: dict[int, tuple[int, str]] = {}  # by device: a descriptor, and the folder it is of
 
     def watch(self, folder: str) -> None:
-        """Look at a folder's file system from now on; raises OSError."""
+        """Include a folder's file system from now on; raises OSError."""
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._folders.setdefault(os.fstat(fd).st_dev, (fd, folder))[0] != fd:
             os.close(fd)
 
     def full(self) -> str:
-        """Say which file system is full; "" if none is. Raises OSError."""
+        """Return a message about the file system that is full; "" if none is. Raises OSError."""
         for fd, folder in self._folders.values():
             now = os.statvfs(fd)
             size = now.f_blocks * now.f_frsize  # 0 where the file system does not say
@@ -43,7 +43,7 @@ class Disks:
         return ""
 
     def close(self) -> None:
-        """Let go of the file systems."""
+        """Close the file systems."""
         for fd, _ in self._folders.values():
             with suppress(OSError):
                 os.close(fd)

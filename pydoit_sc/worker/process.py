@@ -276,7 +276,7 @@ class Processes:
         )
 
     def _replace_guardian(self, status: int) -> None:
-        """Start another one where somebody has killed it; one that ended by itself would do so again."""
+        """Start another guardian if this one was killed; one that ended by itself would do so again."""
         self._guardian = 0
         if os.WIFSIGNALED(status):
             self._spawn_guardian()

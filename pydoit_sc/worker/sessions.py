@@ -26,21 +26,21 @@ class Sessions:
         self._free: list[int] = []
 
     def add(self, pid: int) -> None:
-        """Enter a session; one more than the table holds is left out."""
+        """Add a session; a full table ignores it."""
         place = self._free.pop() if self._free else len(self._places)
         if place < MOST_SESSIONS:
             self._places[pid] = place
             self._table[place] = pid
 
     def remove(self, pid: int) -> None:
-        """Strike a session out: its pid may come to name another."""
+        """Remove a session: its pid may be used again."""
         place = self._places.pop(pid, None)
         if place is not None:
             self._table[place] = 0
             self._free.append(place)
 
     def close(self) -> None:
-        """Give the memory back; the guardian keeps it until its own end."""
+        """Free the memory; the guardian keeps its own view."""
         self._table.release()
         self._map.close()
         os.close(self.fd)

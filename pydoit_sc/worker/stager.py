@@ -58,7 +58,7 @@ class Stager(Generic[T]):
         return taken
 
     def hurry(self, now: bool) -> None:
-        """Say whether somebody waits for the outcomes, so that a group need not wait for more attempts."""
+        """Set whether the loop waits for outcomes, so that a group does not wait for more attempts."""
         if now != self._hurry.is_set():
             (self._hurry.set if now else self._hurry.clear)()
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pydoit_sc.store.base import Contents
-from pydoit_sc.store.manifest import fault, sizes, with_files
+from pydoit_sc.store.copying import sizes
+from pydoit_sc.store.manifest import fault, with_files
 
 MD5 = md5(b"data").hexdigest()
 FILES: dict[str, Any] = {"stdout": {"size": 4, "md5": MD5}, "results/a": {"size": 0}}

@@ -1,0 +1,100 @@
+"""What a scan reads of the documents in a store, of which there may be a million.
+
+Everything in a store may have been written by somebody else, so a document that is not sound is read as None or as an
+empty one, and never ends a worker. Keys that a model does not know are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pydoit_sc.models import build
+from pydoit_sc.store.layout import Record, parse_status_code
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Written(BaseModel):
+    """A document that is written as JSON."""
+
+    def to_json(self) -> bytes:
+        """Return the bytes of the document, in ASCII: names that are not UTF-8 are escaped, too."""
+        return json.dumps(self.model_dump(exclude_none=True)).encode()
+
+
+class Document(Written):
+    """A document that is read: strict, and without the keys that are not known."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
+
+
+class Stamp(Document):
+    """What a scan reads of a `run.json`; all other keys may be missing."""
+
+    fingerprint: str = Field(description="what the run depended on")
+    attempt: str = Field(  # becomes the name of a folder in the history
+        max_length=64, pattern=r"\A[0-9A-Za-z_-]*\z", description="the attempt's id"
+    )
+    submission: str | None = Field(default=None, description="the submission that it was executed for")
+    status_code: int | None = Field(default=None, description="the status code, as in the file beside it")
+
+
+class Live(Document):
+    """An attempt that a worker is executing."""
+
+    host: str = Field(description="the machine")
+    folder: str = Field(description="the attempt's folder on that machine")
+    since: float = Field(description="seconds since the epoch")
+
+
+def read(model: type[M], data: bytes) -> M | None:
+    """Return a document, or None where it is not sound.
+
+    >>> read(Live, b'{"host": "a", "folder": "/f", "since": 1.5}'), read(Live, b'{"host"')
+    (Live(host='a', folder='/f', since=1.5), None)
+    """
+    build(model)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError:
+        pass
+    try:  # a name that is not UTF-8 stands there as a lone surrogate, which only this parser accepts
+        return model.model_validate(json.loads(data))
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
+    """Combine the two small files of a run; a `run.json` that is missing, torn or of another outcome is ignored."""
+    code = parse_status_code(status_code)
+    stamp = read(Stamp, run_json) if run_json is not None else None
+    # Another code: the run was replaced between the reading of one file and of the other.
+    if stamp is None or stamp.status_code not in (None, code):
+        return Record(code)
+    return Record(code, stamp.attempt, stamp.fingerprint, stamp.submission or "")
+
+
+def attempt_of(run_json: bytes) -> str:
+    """Return the attempt that a `run.json` is of; "" where it does not say."""
+    stamp = read(Stamp, run_json)
+    return stamp.attempt if stamp else ""
+
+
+def write_running(live: Mapping[str, Live]) -> bytes:
+    """Return the document in which a worker on a file system says what it is executing, by key."""
+    return json.dumps({key: attempt.model_dump() for key, attempt in live.items()}).encode()
+
+
+def read_running(data: bytes) -> dict[str, Live]:
+    """Return what a worker says it is executing; what is not sound of it is left out."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    items = found.items() if isinstance(found, dict) else ()
+    read_items = ((key, read(Live, json.dumps(item).encode())) for key, item in items)
+    return {key: live for key, live in read_items if live is not None}
