@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, computed_field
 
-from pydoit_sc.store.stamps import Document, Live, Stamp
+from pydoit_sc.store.stamps import Live, Stamp, StoredDocument
 
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
 
 
-class FileEntry(Document):
+class FileEntry(StoredDocument):
     """A file beside `run.json`."""
 
     size: int = Field(description="bytes")
@@ -56,7 +56,7 @@ class Provenance(Manifest):
         return len(self.retry_codes)
 
 
-class Hold(Document):
+class Hold(StoredDocument):
     """What is held by a worker: a chunk, or a run whose outcome is being replaced."""
 
     worker: str = Field(default="", description="the holder")

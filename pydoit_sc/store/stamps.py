@@ -26,13 +26,13 @@ class Written(BaseModel):
         return json.dumps(self.model_dump(exclude_none=True)).encode()
 
 
-class Document(Written):
+class StoredDocument(Written):
     """A document that is read: strict, and without the keys that are not known."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
 
 
-class Stamp(Document):
+class Stamp(StoredDocument):
     """What a scan reads of a `run.json`; all other keys may be missing."""
 
     fingerprint: str = Field(description="what the run depended on")
@@ -43,7 +43,7 @@ class Stamp(Document):
     status_code: int | None = Field(default=None, description="the status code, as in the file beside it")
 
 
-class Live(Document):
+class Live(StoredDocument):
     """An attempt that a worker is executing."""
 
     host: str = Field(description="the machine")
