@@ -13,7 +13,7 @@ from pydoit_sc.plan import Ledger, in_order, open_ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.layout import STATUS_CODE
 
-#: The tasks of an engine; `sync` and `split` are groups.
+#: The tasks of a submission, whose names no stage takes; `sync` and `split` are groups.
 ENGINE_TASKS = ("sync", "split", "chunk", "recipe", "apply")
 
 #: The files that are looked for when none is named, in this order.
@@ -110,8 +110,8 @@ class Project:
                 yield from ((stage, run) for run in stage.runs if fnmatchcase(stage.task_name(run), word))
 
     def has_task(self, word: str) -> bool:
-        """Say whether a word means a task of Saturn Cloud's, tasks/saturn.py, rather than a run."""
-        return "saturn" in self.batch.tables and word.partition(":")[0] in ENGINE_TASKS
+        """Return whether a word means a task of a submission, tasks/submission.py, rather than a run."""
+        return word.partition(":")[0] in ENGINE_TASKS
 
     def unknown(self, word: str, commands: Collection[str] = ()) -> str:
         """Return the message for a word that names no run, with the nearest run or command of `commands`."""

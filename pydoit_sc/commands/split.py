@@ -9,16 +9,23 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import Batch, Status
+from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_ALWAYS, OPT_BASE_URL, OPT_REMOTE, OPT_SYNC, Command
 from pydoit_sc.commands.parsing import parse_choice, parse_count
 from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
+from pydoit_sc.engines.saturn import RECIPE, Saturn
 from pydoit_sc.plan import Ledger
 from pydoit_sc.project import Project
-from pydoit_sc.saturn.job import COMMANDS as LOCAL_COMMANDS
-from pydoit_sc.saturn.job import Submission, Wishes, assemble, stage_all, unless_changed, wishes_of, write
-from pydoit_sc.submissions.choose import Wanted, choose
-from pydoit_sc.submissions.handover import make_draft, put
+from pydoit_sc.saturn.job import recipe_file
+from pydoit_sc.saturn.table import SaturnTable
+from pydoit_sc.submissions.choose import Choice, Wanted, choose
+from pydoit_sc.submissions.cut import Shape, same_plan
+from pydoit_sc.submissions.draft import commands_folder, make_draft, shape_of
+from pydoit_sc.submissions.folder import check_folder, present, write_chunks, write_files
+from pydoit_sc.submissions.handover import put
 from pydoit_sc.tasks.loader import OPT_FILE
 
 
@@ -91,69 +98,107 @@ class SplitCommand(Command):
             self.each(words, "")
             return _write_manifest(options)
         recipe, file = self.each(words, "RECIPE BATCH") if words else (None, options["batchfile"])
-        if file:
-            print(f"reading {file}")
-        project = Project.load(file, remote_output_path=options["remote_output_path"] or None)
-        wishes = _with_options(wishes_of(project.batch, recipe), options)
-        wanted = wanted_runs(project, options)
-        choice, submission = assemble(ledger_for(project, wanted, print), wanted, wishes, print)
-        if not choice.items and recipe is None:
-            print("nothing to execute, nothing written")
-            return 0
-        if not wanted.completed:
-            submission = unless_changed(submission)
-        finished = submission.finished(stage_all(submission, print))
-        write(submission, finished)
-        print(_written(submission))
+        return _write_recipe(options, recipe, file)
+
+
+def _write_recipe(options: dict[str, Any], recipe: str | None, file: str) -> int:
+    if file:
+        print(f"reading {file}")
+    read = Project.load(file, remote_output_path=options["remote_output_path"] or None)
+    project = Project(_for_saturn(read.batch, options, recipe))
+    print(f"reading {recipe or recipe_file(project.batch)}")
+    engine = Saturn(options["remote_commands_directory"], print)
+    usual = commands_folder(engine, read.batch) if "saturn" in read.batch.tables else LOCAL_COMMANDS
+    folder = options["local_commands_directory"] or usual
+    shape, wanted = shape_of(engine, project.batch, always=False), _wanted(project, options)
+    print("splitting")
+    ledger = _ledger(project, wanted)
+    choice = choose(ledger, wanted)
+    _tell(choice, wanted)
+    _tell_size(project.batch, shape)
+    if not choice.works and recipe is None:
+        print("nothing to execute, nothing written")
         return 0
+    draft = make_draft(engine, ledger, choice, replace(shape, always=wanted.completed))
+    check_folder(folder, len(draft.texts))
+    found = present(folder)
+    if not wanted.completed and found and same_plan(found[1], draft.texts):
+        draft = draft.keeping(*found)
+    ready = draft.ready(draft.stage(print))
+    if found is None or found[1] != draft.texts:
+        write_chunks(folder, draft.texts)
+    write_files(folder, ready.files)
+    path = os.path.join(folder, RECIPE)
+    print(f"wrote {_chunks(len(draft.texts))} and {path}; next: pydoit-sc apply {shlex.quote(path)} --start")
+    return 0
 
 
 def _write_manifest(options: dict[str, Any]) -> int:
     for name in _OF_SATURN:
         if options[name]:
             raise InvalidCommand(f"split: --{name.replace('_', '-')} is for Saturn Cloud, not for Kubernetes")
-    project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
-    given = {
-        name: parse_count(options[name], f"--{name.replace('_', '-')}")
-        for name in ("nprocs", "scale", "batch_size")
-    }
-    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    project = Project(replace(project.batch, **said))
-    wanted = wanted_runs(project, options)
+    read = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+    project, engine = Project(replace(read.batch, **_numbers(options))), load_engine("kubernetes")
+    wanted = _wanted(project, options)
     choice = choose(project.ledger, wanted)
-    for stage, before in choice.waiting.items():
-        print(f"`{stage}` comes after `{before}`: split again when that is completed")
-    if not choice.items:
+    _tell_waiting(choice)
+    if not choice.works:
         print("nothing to execute, nothing written")
         return 0
-    draft = make_draft(load_engine("kubernetes"), project.ledger, choice, always=wanted.completed)
-    put(project.store, draft)
-    count = len(draft.submission.texts)
-    files = shlex.join(os.path.join(draft.submission.folder, name) for name in draft.files)
+    shape = shape_of(engine, project.batch, always=wanted.completed)
+    draft = make_draft(engine, project.ledger, choice, shape)
+    ready = draft.ready(draft.stage(print))
+    put(project.store, ready)
+    submission = ready.submission
+    files = shlex.join(os.path.join(submission.folder, name) for name in ready.files)
     print(
-        f"wrote {count:,} chunk{'s' * (count != 1)} to {draft.submission.chunks}/ and {files}; "
+        f"wrote {_chunks(len(submission.texts))} to {submission.chunks}/ and {files}; "
         f"next: kubectl create -f {files}"
     )
     return 0
 
 
-def _with_options(wishes: Wishes, options: dict[str, Any]) -> Wishes:
+def _numbers(options: dict[str, Any]) -> dict[str, Any]:
     given = {
+        name: parse_count(options[name], f"--{name.replace('_', '-')}")
+        for name in ("nprocs", "scale", "batch_size")
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _for_saturn(batch: Batch, options: dict[str, Any], recipe: str | None) -> Batch:
+    """Return the batch with what the options say in place of its table [saturn]; their paths count from here."""
+    table = batch.table("saturn", SaturnTable)
+    url = options["file_syncs_base_dir_url"]
+    given = {
+        "recipe": None if recipe is None else os.path.abspath(recipe),
         "name": options["name"],
         "instance_type": options["instance_type"],
-        "nprocs": parse_count(options["nprocs"], "--nprocs"),
-        "scale": parse_count(options["scale"], "--scale"),
-        "batch_size": parse_count(options["batch_size"], "--batch-size"),
-        "base_url": options["file_syncs_base_dir_url"],
-        "local": options["local_commands_directory"],
-        "remote": options["remote_commands_directory"],
+        "file_syncs_base_dir_url": None if url is None else _url(url),
     }
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    here = [(text, os.getcwd()) for text in options["sync"]]
-    return replace(wishes, **chosen, syncs=(*wishes.syncs, *here))
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    changes["sync"] = (*table.sync, *(_from_here(text, batch) for text in options["sync"]))
+    kept = "saturn" in batch.tables or recipe is not None
+    tables = {**batch.tables, "saturn": table.model_copy(update=changes)} if kept else batch.tables
+    return replace(batch, tables=tables, **_numbers(options))
 
 
-def wanted_runs(project: Project, options: dict[str, Any]) -> Wanted:
+def _url(url: str) -> str:
+    try:
+        return absolute_url(url, os.getcwd())
+    except ValueError as error:
+        raise InvalidCommand(f"--file-syncs-base-dir-url: {error}") from error
+
+
+def _from_here(text: str, batch: Batch) -> str:
+    """Return `SRC[:DEST]` with a SRC that counts from the batchfile's folder, not from here."""
+    source, colon, dest = text.partition(":")
+    if not source or ":" in dest or (colon and not dest):
+        return text  # which is refused when it is read
+    return f"{os.path.relpath(source, batch.folder)}:{dest or source}"
+
+
+def _wanted(project: Project, options: dict[str, Any]) -> Wanted:
     """Return which runs are scheduled: of a run list all, of a batchfile those that are not completed."""
     listed = project.batch.path.suffix != ".toml"
     most = options["max_jobs"]
@@ -164,18 +209,36 @@ def wanted_runs(project: Project, options: dict[str, Any]) -> Wanted:
     )
 
 
-def ledger_for(project: Project, wanted: Wanted, say: Any) -> Ledger:
-    """Return the batch's ledger; the store is read only if it matters how runs stand."""
+def _ledger(project: Project, wanted: Wanted) -> Ledger:
+    """Return the batch's ledger; the store is read only if the status of runs makes a difference."""
     if wanted.everything:
         return Ledger(project.batch, {})
-    say(f"gathering existing run status from {project.batch.remote_output_path}/")
+    print(f"gathering existing run status from {project.batch.remote_output_path}/")
     return project.ledger
 
 
-def _written(submission: Submission) -> str:
-    count = len(submission.chunks)
-    file = submission.recipe_file
-    return (
-        f"wrote {count:,} chunk{'s' * (count != 1)} and {file}; "
-        f"next: pydoit-sc apply {shlex.quote(file)} --start"
-    )
+def _tell(choice: Choice, wanted: Wanted) -> None:
+    words = {Status.INCOMPLETE: "incomplete", Status.ERROR: "failed", Status.COMPLETED: "completed"}
+    for status, count in choice.found.items():
+        print(f"{'including' if wanted.takes(status) else 'skipping'} {count} {words[status]} runs")
+    if not choice.found:
+        print(f"including {choice.scheduled} runs")
+    if wanted.at_most is not None:
+        print(f"found {choice.scheduled}. Only keeping {wanted.at_most}")
+    _tell_waiting(choice)
+
+
+def _tell_waiting(choice: Choice) -> None:
+    for stage, before in choice.waiting.items():
+        print(f"`{stage}` comes after `{before}`: split again when that is completed")
+
+
+def _tell_size(batch: Batch, shape: Shape) -> None:
+    if batch.batch_size:
+        print(f"using a batch size of {shape.size}")
+    else:
+        print(f"defaulting to a batch size of 3 * nprocs = {shape.size}")
+
+
+def _chunks(count: int) -> str:
+    return f"{count:,} chunk{'s' * (count != 1)}"

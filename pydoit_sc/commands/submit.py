@@ -13,14 +13,15 @@ from pydoit_sc.batchfile import BatchfileError
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_ALWAYS, Command
 from pydoit_sc.engines.base import Engine
-from pydoit_sc.engines.registry import engine_names, load_engine
+from pydoit_sc.engines.registry import engine_names, engine_of, load_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.plan import failure_budget
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import make_bar
 from pydoit_sc.store import StoreError
 from pydoit_sc.submissions.choose import Wanted, choose
-from pydoit_sc.submissions.handover import hand_over, make_draft
+from pydoit_sc.submissions.draft import make_draft, shape_of
+from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 from pydoit_sc.tasks.loader import OPT_FILE
@@ -99,43 +100,25 @@ class _Handed:
 def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _Handed | None:
     """Submit what is to be executed; None if nothing is."""
     ledger = project.ledger
-    before = dict(ledger.records)
     choice = choose(ledger, Wanted(completed=always, failures=True), ordered=engine.ordered)
-    items = [item for group in choice.groups for item in group]
     for name, stage in choice.waiting.items():
         print(f"`{name}` comes after `{stage}`: it is left for a later submission")
-    if not items:
+    if not choice.works:
         print("nothing to execute, nothing submitted")
         return None
-    draft = make_draft(engine, ledger, choice, always=always)
-    note, others = hand_over(project.store, engine, draft, force=force)
-    if note is None:
-        raise UserError(_refusal(project, others))
+    draft = make_draft(engine, ledger, choice, shape_of(engine, project.batch, always=always))
+    note = hand_over(project.store, engine, draft.ready(draft.stage(print)), force=force)
     print(
         f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
     )
-    return _Handed(project, engine, note, Runs(items, before, always), bool(choice.waiting))
-
-
-def _refusal(project: Project, others: list[Note]) -> str:
-    which = ", ".join(f"{other.id} ({other.engine})" for other in others)
-    file = shlex.quote(str(project.batch.path))
-    return (
-        f"submission {which} is under way: wait for its end (`pydoit-sc submissions -f {file}`), end it by "
-        f"`pydoit-sc cancel -f {file}`, or submit beside it with --force"
-    )
+    return _Handed(project, engine, note, Runs(choice.works, always), bool(choice.waiting))
 
 
 def _engine(project: Project, name: str) -> Engine:
     """Return the engine that is meant: the one that is named, or the one that the batchfile has a table for."""
-    if name:
-        return load_engine(name)
-    found = [engine for engine in engine_names() if engine in project.batch.tables]
-    if len(found) == 1:
-        return load_engine(found[0])
-    if found:
-        tables = " and ".join(f"[{engine}]" for engine in found)
-        raise InvalidCommand(f"submit: {project.batch.path} has tables {tables}; --engine says which one")
+    engine = load_engine(name) if name else engine_of(project.batch)
+    if engine is not None:
+        return engine
     tables = " or ".join(f"[{engine}]" for engine in engine_names())
     raise InvalidCommand(
         f"submit: {project.batch.path} has no table {tables} that says where to; --engine local needs none"

@@ -11,12 +11,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.errors import UserError
 from pydoit_sc.programs import ProgramError, call
+from pydoit_sc.sync.code import Staging
+from pydoit_sc.sync.upload import Archive
 
 
 class EngineError(UserError):
@@ -47,17 +49,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is handed to an engine: chunks that are in the store, by number, and what they need."""
+    """What is handed to an engine: chunks by number, and what they need."""
 
     id: str
     batch: Batch
-    texts: Sequence[str]  # the chunks, as they are in the store
-    chunks: str  # the URL of the folder of the chunks: `{chunks}/{number}.json`
+    texts: Sequence[str]  # the chunks
+    chunks: str  # the URL of their folder, or its path on the machines: `{chunks}/{number}.json`
     groups: Sequence[Group]
     scale: int | None  # machines at once; None: nobody has said
     folder: str  # a local folder of the submission's own, for the engine's files and logs
     setup: str  # lines of shell that fetch the code and go to its folder, by sync/fetch.py; "": nothing is to be fetched
     options: Sequence[str] = ()  # words of `pydoit-sc batch` that stand before the chunk
+    archives: Sequence[Archive] = ()  # what has been staged
 
     def chunk(self, number: int) -> str:
         """Return the URL of a chunk."""
@@ -78,7 +81,7 @@ class Submission:
 
 
 class State(str, Enum):
-    """How a job stands, as its engine says."""
+    """The state of a job, as its engine says."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -97,7 +100,7 @@ class JobState:
 class Engine(Protocol):
     """Starts workers somewhere. An id of a job is a string that means something to this engine alone.
 
-    Every method raises EngineError. One that sends the code of [sync] itself has `sends_code = True`; it gets no `setup`.
+    Every method raises EngineError.
     """
 
     name: str
@@ -108,7 +111,7 @@ class Engine(Protocol):
         """The model of the engine's table in a batchfile, which has the engine's name."""
 
     def nprocs(self, batch: Batch) -> int | None:
-        """Return how many runs a machine will execute at once, None if that shows only there: for the chunks' size."""
+        """Return how many runs a machine will execute at once, None if only the machine knows: for the chunks' size."""
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
         """Return the texts of the engine's own files (a job script, a manifest) by name; nothing is started."""
@@ -120,10 +123,33 @@ class Engine(Protocol):
         """
 
     def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
-        """Return how each of many jobs stands: asked at once, not one by one."""
+        """Return the states of many jobs, asked for at once."""
 
     def cancel(self, jobs: Sequence[str]) -> None:
-        """End jobs; those that have ended already are no error."""
+        """End jobs; finished jobs are ignored."""
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return commands that tell people more of a submission's jobs, by what they show."""
+
+
+@runtime_checkable
+class Hosted(Engine, Protocol):
+    """An engine whose machines do not read the store for their chunks: chunks and code come to them as archives.
+
+    Its job stays there between two submissions: it is created or updated first, and then started.
+    """
+
+    def staging(self, batch: Batch) -> Staging:
+        """Return which folders are sent, and where the archives lie; nothing is sent yet."""
+
+    def chunks_folder(self, batch: Batch, submission: str) -> str:
+        """Return the absolute path at which the machines have a submission's chunks."""
+
+    def commands_folder(self, batch: Batch) -> str | None:
+        """Return the local folder in which `split` writes, None if the batchfile names none."""
+
+    def starts(self, batch: Batch) -> bool:
+        """Return whether `doit apply` starts the job, as `submit` does."""
+
+    def update(self, submission: Submission) -> None:
+        """Create or update the job without starting it."""

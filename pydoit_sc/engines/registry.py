@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.engines.base import Engine, EngineError
 
@@ -31,6 +32,15 @@ def load_engine(name: str) -> Engine:
         raise EngineError(
             f"engine `{name}`: {where} cannot be used: {type(error).__name__}: {error}"
         ) from error
+
+
+def engine_of(batch: Batch) -> Engine | None:
+    """Return the engine that a batchfile has a table for, None if there is none; raises EngineError."""
+    found = [name for name in engine_names() if name in batch.tables]
+    if len(found) > 1:
+        tables = " and ".join(f"[{name}]" for name in found)
+        raise EngineError(f"{batch.path} has tables {tables}; `submit --engine` says which one")
+    return load_engine(found[0]) if found else None
 
 
 def _package(point: EntryPoint) -> str:

@@ -1,131 +1,70 @@
-"""From chosen runs to an engine at work: chunks into the store, files into the submission's folder, jobs into its note."""
+"""Hand a submission over: chunks into the store, files into its folder, jobs into its note."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shlex
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
-from pydoit_sc.batch import OURS, Batch
-from pydoit_sc.chunks.chunkfile import without_secrets
-from pydoit_sc.engines.base import Engine, EngineError, Group, Submission
+from pydoit_sc.engines.base import Engine, EngineError
 from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.errors import UserError
 from pydoit_sc.files import write_whole
-from pydoit_sc.plan import Ledger
 from pydoit_sc.store import NoteStore
-from pydoit_sc.submissions.choose import Choice, Shape, earlier_runs, group_texts, new_submission
-from pydoit_sc.submissions.notes import Note, claim, new_note, write_note
-from pydoit_sc.sync.code import send_code
+from pydoit_sc.submissions.draft import Ready
+from pydoit_sc.submissions.folder import chunk_name
+from pydoit_sc.submissions.notes import Note, claim, write_note
 from pydoit_sc.worker.earlier import note_name
 
-_CHUNK = 12  # runs in a chunk where nobody knows how many a machine executes at once
+
+class UnderWayError(UserError):
+    """Another submission of the batch is under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A submission that has not been handed over."""
+def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = False) -> Note:
+    """Hand a submission to its engine and return its note; with `force` also beside another one.
 
-    submission: Submission
-    files: Mapping[str, str]  # the engine's, by name
-    note: Note
-    earlier: Mapping[str, Mapping[str, str]]  # the runs that later groups come after
-
-
-def make_draft(engine: Engine, ledger: Ledger, choice: Choice, *, always: bool) -> Draft:
-    """Return the submission of these runs; the code has been sent, nothing is in the store yet.
-
-    Raises EngineError, SyncError and what else a user can correct.
+    Raises UnderWayError, StoreError, EngineError; then nothing of it goes on.
     """
-    batch, id_ = ledger.batch, new_submission()
-    own_sync = getattr(engine, "sends_code", False)
-    nprocs = engine.nprocs(batch)
-    # Our worker gives each rank a GPU of its own; a machine of Saturn Cloud may have another worker.
-    said: int | Literal["cores", "gpus"] = (
-        "gpus" if batch.nprocs == "gpus" and not own_sync else nprocs or "cores"
-    )
-    shape = Shape(said, batch.batch_size or (3 * nprocs if nprocs else _CHUNK), always)
-    groups = group_texts(batch, choice, shape, id_)
-    texts = [text for group in groups for text in group]
-    options = without_secrets(batch.storage_options)
-    setup = "" if own_sync else send_code(batch, id_, options, print)
-    submission = Submission(
-        id_,
-        batch,
-        texts,
-        f"{batch.remote_output_path}/{OURS}/submissions/{id_}",
-        _numbered(groups),
-        batch.scale,
-        folder_of(batch, id_),
-        setup,
-        ["--storage-options", json.dumps(options)] if options else [],
-    )
-    note = new_note(
-        id=id_,
-        engine=engine.name,
-        batch=batch.name,
-        chunks=len(texts),
-        runs=sum(map(len, choice.groups)),
-        nprocs=shape.nprocs,
-        scale=batch.scale,
-    )
-    return Draft(submission, engine.prepare(submission), note, earlier_runs(ledger, choice))
-
-
-def _numbered(groups: Sequence[Sequence[str]]) -> list[Group]:
-    numbered: list[Group] = []
-    first = 0
-    for group in groups:
-        numbered.append(Group(first, len(group)))
-        first += len(group)
-    return numbered
-
-
-def folder_of(batch: Batch, submission: str) -> str:
-    """Return a submission's local folder: in the store where that is one of this machine's file systems."""
-    scheme, _, path = batch.remote_output_path.partition("://")
-    root = path if scheme == "file" else str(batch.folder)
-    return os.path.join(root, OURS, "submissions", submission)
-
-
-def hand_over(
-    store: NoteStore, engine: Engine, draft: Draft, *, force: bool
-) -> tuple[Note | None, list[Note]]:
-    """Hand a submission to its engine; return its note, or None and those under way, which hinder it unless forced.
-
-    Raises StoreError, EngineError; then nothing of it goes on.
-    """
-    note = draft.note
+    note = ready.note
     if force:
         write_note(store, note)
     elif others := claim(store, note, load_engine):
-        return None, others
+        raise UnderWayError(_refusal(ready, others))
     try:
-        put(store, draft)
-        note = note.but(jobs=tuple(engine.submit(draft.submission)))
+        put(store, ready)
+        note = note.but(jobs=tuple(engine.submit(ready.submission)))
     except BaseException:
         with suppress(Exception):
             write_note(store, note.but(ended=True))
         raise
     write_note(store, note)
-    return note, []
+    return note
 
 
-def put(store: NoteStore, draft: Draft) -> None:
+def _refusal(ready: Ready, others: list[Note]) -> str:
+    which = ", ".join(f"{other.id} ({other.engine})" for other in others)
+    file = shlex.quote(str(ready.submission.batch.path))
+    return (
+        f"submission {which} is under way: wait for its end (`pydoit-sc submissions -f {file}`), end it by "
+        f"`pydoit-sc cancel -f {file}`, or submit beside it with `pydoit-sc submit --force`"
+    )
+
+
+def put(store: NoteStore, ready: Ready) -> None:
     """Put the chunks into the store, and the engine's files into the submission's folder.
 
     Raises StoreError, EngineError.
     """
-    submission = draft.submission
+    submission = ready.submission
     for number, text in enumerate(submission.texts):
-        store.write_note(f"submissions/{submission.id}/{number}.json", text.encode())
-    if draft.earlier:
-        store.write_note(note_name(submission.id), json.dumps(draft.earlier).encode())
+        store.write_note(f"submissions/{submission.id}/{chunk_name(number)}", text.encode())
+    if ready.earlier:
+        store.write_note(note_name(submission.id), json.dumps(ready.earlier).encode())
     try:
         os.makedirs(os.path.join(submission.folder, "logs"), exist_ok=True)
-        for name, text in draft.files.items():
+        for name, text in ready.files.items():
             write_whole(os.path.join(submission.folder, name), text.encode())
     except OSError as error:
         raise EngineError(f"{error.filename or submission.folder}: {error.strerror}") from error

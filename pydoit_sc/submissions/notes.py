@@ -128,6 +128,18 @@ def ask(notes: Iterable[Note], load: Callable[[str], Engine]) -> dict[str, JobSt
     return answers
 
 
+def note_of(store: NoteStore, submission: str) -> Note | None:
+    """Return the note of a submission, None if it has none; raises StoreError."""
+    return next((note for note in read_notes(store) if note.id == submission), None)
+
+
+def is_under_way(note: Note, load: Callable[[str], Engine]) -> bool:
+    """Return whether a submission has not ended, as far as its engine can tell."""
+    if note.ended or not note.jobs:
+        return note.being_made
+    return ask([note], load)[note.id].under_way
+
+
 def under_way(store: NoteStore, load: Callable[[str], Engine]) -> list[Note]:
     """Return the submissions that have not ended, and mark the others as ended; raises StoreError."""
     found = [note for note in read_notes(store) if not note.ended]

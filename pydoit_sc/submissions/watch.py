@@ -1,15 +1,15 @@
-"""How far a submission is: its runs from what the store says of them, its jobs from what their engine says."""
+"""The progress of a submission: its runs as the store has them, its jobs as the engine says."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError
+from pydoit_sc.plan import Work, is_current
 from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Outputs, Record
-from pydoit_sc.submissions.choose import Item
 from pydoit_sc.submissions.notes import JobStates
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
@@ -18,21 +18,19 @@ _ASK_FIRST, _ASK_LONGEST = 0.5, 30.0  # seconds between two questions to the eng
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs of a submission, and what was in the store before."""
+    """The runs of a submission."""
 
-    items: Sequence[Item]
-    before: Mapping[str, Record]
+    works: Sequence[Work]
     always: bool  # completed runs are executed again
 
-    def ended(self, item: Item, record: Record, *, last: bool) -> bool:
-        """Say whether a run has ended: its outcome is another one than before, or none was needed.
+    def ended(self, work: Work, record: Record, *, last: bool) -> bool:
+        """Return whether a run has ended: its outcome is not the one that was known, or no other one was needed.
 
-        `sc batch` leaves nothing that tells two outcomes apart: where it has worked, the `last` look takes what there is.
+        Two outcomes of `sc batch` cannot be told apart: there the `last` look takes what is in the store.
         """
-        if record != self.before.get(item[1].key):
+        if record != work.known:
             return True
-        current = record.code == 0 and record.fingerprint in ("", item[2])
-        return (current and not self.always) or (last and not record.attempt)
+        return (is_current(record, work.fingerprint) and not self.always) or (last and not record.attempt)
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ class Jobs:
     _delay: float = _ASK_FIRST
 
     def under_way(self, clock: Callable[[], float] = time.monotonic) -> bool:
-        """Say whether a job has not ended, as far as is known; an engine that does not answer is asked again."""
+        """Return whether a job has not ended, as far as is known; an engine that does not answer is asked again."""
         if clock() >= self._next:
             before = self.standing
             try:
@@ -69,9 +67,9 @@ class Watch:
 
     def __init__(self, store: Outputs, runs: Runs, jobs: Jobs, bar: Bar) -> None:
         self._store, self._runs, self._jobs, self._bar = store, runs, jobs, bar
-        self.left = {item[1].key: item for item in runs.items}
+        self.left = {work.run.key: work for work in runs.works}
         self.progress = Progress()
-        self.progress.to_execute = len(runs.items)
+        self.progress.to_execute = len(runs.works)
         self._told: set[str] = set()
 
     def until_ended(
@@ -109,19 +107,19 @@ class Watch:
         self._bar.close(self.progress)
 
     def _look(self, *, last: bool) -> bool:
-        """Take note of what has ended, and say whether anything has; raises StoreError."""
+        """Count what has ended, and return whether anything has; raises StoreError."""
         before = len(self.left)
         for key, record in self._store.scan(self.left).items():
-            item = self.left[key]
-            if self._runs.ended(item, record, last=last):
+            work = self.left[key]
+            if self._runs.ended(work, record, last=last):
                 del self.left[key]
-                self._count(item, record)
+                self._count(work, record)
         self.progress.running = len(self.left.keys() & self._store.running().keys())
         self._bar.update(self.progress)
         return len(self.left) < before
 
     def _tell(self) -> None:
-        """Show how the jobs stand; what hinders them is told once."""
+        """Show the states of the jobs, and once what hinders them."""
         standing = self._jobs.standing
         self.progress.jobs = standing.count()
         for job, why in standing.held().items():
@@ -134,10 +132,9 @@ class Watch:
             self._told.add(line)
             self._bar.line(line)
 
-    def _count(self, item: Item, record: Record) -> None:
-        stage, run, _ = item
+    def _count(self, work: Work, record: Record) -> None:
         if record.code == 0:
             self.progress.done += 1
         else:
             self.progress.failed += 1
-            self._bar.line(f"failed {stage.task_name(run)}: status code {record.code}")
+            self._bar.line(f"failed {work.task}: status code {record.code}")

@@ -1,4 +1,4 @@
-"""A batchfile's table [sync]: its folders are staged as archives, and each machine fetches them before it starts runs."""
+"""Folders that are sent to workers: which ones, where their archives lie, and how a machine fetches them."""
 
 from __future__ import annotations
 
@@ -7,49 +7,77 @@ import os
 import posixpath
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.tables import SyncTable
 from pydoit_sc.sync.errors import SyncError
-from pydoit_sc.sync.upload import Archive, FileSync, inside, parse_sync, stage
+from pydoit_sc.sync.upload import Archive, FileSync, find, inside, parse_sync, stage
 
 
-def send_code(batch: Batch, submission: str, options: Mapping[str, Any], say: Callable[[str], object]) -> str:
-    """Stage what [sync] names, and return the lines of shell by which a machine fetches it; "" without [sync].
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """What is sent to the machines of a submission as archives, and the place where those lie."""
 
-    `options` are what a worker is to read the store with. Raises SyncError.
-    """
+    syncs: Sequence[FileSync]
+    base: str  # URL below which archives lie
+    outputs: str  # the batch's `remote_output_path`
+    exclude: Sequence[str] = ()  # patterns as in a .gitignore
+    options: Mapping[str, Any] = field(default_factory=dict)  # fsspec's, for `base`
+
+    def stage(self, sync: FileSync) -> Archive:
+        """Archive and send a folder, unless it is there already; raises SyncError."""
+        return stage(sync, self.base, self._patterns(sync), self.options)
+
+    def find(self, sync: FileSync) -> Archive | None:
+        """Return where a folder is staged as it is now, None if it is not; raises SyncError."""
+        return find(sync, self.base, self._patterns(sync), self.options)
+
+    def stage_all(self, say: Callable[[str], object]) -> list[Archive]:
+        """Archive and send all folders; raises SyncError."""
+        staged = []
+        for sync in self.syncs:
+            say(f"syncing {sync.source}")
+            staged.append(self.stage(sync))
+            again = "" if staged[-1].uploaded else ", which is there already"
+            say(f"synced {sync.source} to {staged[-1].url}{again}")
+        return staged
+
+    def _patterns(self, sync: FileSync) -> list[str]:
+        """Return what is left out of a folder: outputs and archives in it too, which change while nothing else does."""
+        paths = (inside(url, sync.source) for url in (self.outputs, self.base))
+        return [*(path for path in paths if path), *self.exclude]
+
+
+def staging_of(batch: Batch) -> Staging:
+    """Return what the table [sync] says; raises SyncError."""
     table = batch.table("sync", SyncTable)
-    if not table.dirs:
-        return ""
-    base = staging_place(batch)
-    syncs = [_sync(text, batch) for text in table.dirs]
-    start = start_folder(syncs, str(batch.folder))
-    patterns = [
-        path
-        for sync in syncs
-        for url in (batch.remote_output_path, base)
-        if (path := inside(url, sync.source))
-    ]
-    same = base.partition("://")[0] == batch.remote_output_path.partition("://")[0]
-    staged = []
-    for sync in syncs:
-        say(f"syncing {sync.source}")
-        sent = stage(sync, base, [*patterns, *table.exclude], batch.storage_options if same else {})
-        say(f"synced {sync.source} to {sent.url}" + ("" if sent.uploaded else ", which is there already"))
-        staged.append(sent)
-    return fetch_lines(staged, submission, start, options if same else {})
+    base = _staging_place(batch, table)
+    return Staging(
+        [_sync(text, batch) for text in table.dirs],
+        base,
+        batch.remote_output_path,
+        table.exclude,
+        options_for(batch, base),
+    )
 
 
-def staging_place(batch: Batch) -> str:
-    """Return the URL below which archives are staged; raises SyncError."""
-    place = batch.table("sync", SyncTable).to
-    if place is None:
+def options_for(batch: Batch, url: str) -> Mapping[str, Any]:
+    """Return the store's options where a URL is of the store's kind."""
+    return batch.storage_options if _scheme(url) == _scheme(batch.remote_output_path) else {}
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0]
+
+
+def _staging_place(batch: Batch, table: SyncTable) -> str:
+    if table.to is None:
         return f"{batch.remote_output_path}/{OURS}/sync"
     try:
-        return absolute_url(place, str(batch.folder))
+        return absolute_url(table.to, str(batch.folder))
     except ValueError as error:
         raise SyncError(f"{batch.path}: sync.to: {error}") from error
 
@@ -75,7 +103,10 @@ def start_folder(syncs: Sequence[FileSync], folder: str) -> str:
 
 
 def fetch_lines(staged: Sequence[Archive], submission: str, start: str, options: Mapping[str, Any]) -> str:
-    """Return lines of shell that fetch these archives, once on a machine, and go to the folder `start` in them."""
+    """Return lines of shell that fetch these archives, once on a machine, and go to the folder `start` in them.
+
+    `options` are what a worker reads the archives with: fsspec's, without secrets.
+    """
     pairs = [word for one in staged for word in (one.url, posixpath.normpath(one.dest.lstrip("/") or "."))]
     words = shlex.join([json.dumps(dict(options)), *pairs])
     return (

@@ -117,10 +117,10 @@ def _choose(project: Project, command: str, words: list[str]) -> _Chosen:
 
 
 def _with_submission(project: Project, chosen: _Chosen) -> list[Task]:
-    from pydoit_sc.tasks.saturn import saturn_tasks  # noqa: PLC0415 - most commands need no engine
+    from pydoit_sc.tasks.submission import submission_tasks  # noqa: PLC0415 - most commands need no engine
 
     chunks = any(word.partition(":")[0] == "chunk" for word in chosen.submission)
-    tasks = saturn_tasks(project, keep=chunks)
+    tasks = submission_tasks(project, keep=chunks)
     if chosen.groups or chosen.runs:
         return [*tasks, *stage_tasks(project), *run_tasks(project, chosen.runs)]
     return tasks

@@ -17,7 +17,7 @@ from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.engines.base import Engine, Group, State, Submission
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger, Work, in_order
-from pydoit_sc.submissions.choose import new_submission
+from pydoit_sc.submissions.draft import new_submission
 
 PATIENCE = 60.0  # seconds until a test gives up
 

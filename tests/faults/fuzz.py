@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -31,7 +31,9 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, count, failure_budget, moved, plan
 from pydoit_sc.saturn import job, recipe
-from pydoit_sc.submissions.choose import Shape, Wanted, choose, chunk_texts
+from pydoit_sc.saturn.table import SaturnTable
+from pydoit_sc.submissions.choose import Wanted, choose
+from pydoit_sc.submissions.cut import Shape, cut
 from tests.faults.fuzz_mutators import mutate
 from tests.faults.fuzz_seeds import BESIDE, SEEDS
 
@@ -144,14 +146,14 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
             raise ViolationError(f"the key {item.run.key!a}: {reason}")
         _check_run(item.run)
     if "saturn" in batch.tables:
-        job.described(job.wishes_of(batch), str)
-    items = choose(ledger, Wanted(completed=True, failures=True, at_most=300)).items
+        job.read_recipe(batch)
+    choice = choose(ledger, Wanted(completed=True, failures=True, at_most=300))
     shape = Shape(nprocs=2, size=100, always=False)
     cmds = []
-    for text in chunk_texts(batch, items, shape, "20240101-000000-abcdef"):
+    for text in cut(batch, choice, shape, "20240101-000000-abcdef")[0] if choice.works else []:
         chunk.write_text(text)
         cmds += [one.run.cmd for one in _use_chunk(chunk).works]
-    if cmds != [run.cmd for _, run, _ in items]:
+    if cmds != [work.run.cmd for work in choice.works]:
         raise ViolationError("the chunks do not read back as they were written")
 
 
@@ -201,14 +203,9 @@ def _check_settings(settings: Settings) -> None:
 
 def _use_recipe(path: Path) -> None:
     """Do what `split` and `apply` do with a recipe."""
-    read = job.described(job.Wishes(str(path), instance_type="large", name="job"), str)
-    batch = _some_batch(path)
-    shape, items = (
-        Shape(2, 10, always=False),
-        choose(Ledger(batch, {}), Wanted(completed=True, failures=True)).items,
-    )
-    wishes = job.Wishes(str(path), local=str(path.with_name("commands")))
-    finished = job.prepare(wishes, read, batch, items, shape).finished([])
+    table = SaturnTable(recipe=str(path), instance_type="large", name="job")
+    batch = replace(_some_batch(path), tables={"saturn": table})
+    finished = job.with_submission(job.read_recipe(batch), table, ["/tmp/commands/0.json"], [])
     if recipe.loads(recipe.dumps(finished)) != finished and "nan" not in repr(finished):
         raise ViolationError("the recipe does not read back as it was written")
     json.dumps(finished)

@@ -1,0 +1,111 @@
+"""The local folder of a split: numbered chunks and the engine's files, and how new ones take their place.
+
+Of the files there only numbered ones that are chunks are ours: an older `17.json` is removed, a `jobs.json` stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+from pydoit_sc.chunks.chunkfile import EXTRA
+from pydoit_sc.errors import UserError
+from pydoit_sc.files import not_for_all, replacing, write_whole
+
+_CHUNK = re.compile(r"(?:0|[1-9][0-9]*)\.json")
+
+
+class FolderError(UserError):
+    """The local folder of a split cannot be written."""
+
+
+def chunk_name(number: int) -> str:
+    """Return the file name of a chunk."""
+    return f"{number}.json"
+
+
+def check_folder(folder: str, count: int) -> None:
+    """Raise FolderError if a file that is no chunk stands where one of `count` chunks is to be written."""
+    for number in range(count):
+        path = os.path.join(folder, chunk_name(number))
+        if os.path.lexists(path) and _chunk(path) is None:
+            raise FolderError(
+                f"{path}: not a chunk, so it is not overwritten; give another --local-commands-directory"
+            )
+
+
+def present(folder: str) -> tuple[str, list[str]] | None:
+    """Return the submission whose chunks are in a folder, and their texts; None if they are not of one, or of `sc`."""
+    texts: list[str] = []
+    ids: set[str] = set()
+    while (text := _chunk(os.path.join(folder, chunk_name(len(texts))))) is not None:
+        ours = json.loads(text).get(EXTRA)
+        ids.add(str(ours.get("submission", "")) if isinstance(ours, dict) else "")
+        texts.append(text)
+    if len(ids) != 1 or "" in ids:
+        return None
+    return ids.pop(), texts
+
+
+def write_chunks(folder: str, texts: Sequence[str]) -> None:
+    """Write all chunks, and remove older ones; until all are written aside, the folder stays as it is."""
+    with _folder_errors(folder):
+        os.makedirs(folder, exist_ok=True)
+        with ExitStack() as stack:
+            for number, text in enumerate(texts):
+                aside = stack.enter_context(replacing(os.path.join(folder, chunk_name(number))))
+                with open(aside, "x", encoding="utf-8", opener=not_for_all) as file:
+                    file.write(text)
+        for path in list(_older(folder, len(texts))):
+            os.unlink(path)
+
+
+def says(folder: str, files: Mapping[str, str]) -> bool:
+    """Return whether all of these files have these texts."""
+    try:
+        return all(_read(os.path.join(folder, name)) == text for name, text in files.items())
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def write_files(folder: str, files: Mapping[str, str]) -> None:
+    """Write an engine's files; those that are not changed stay untouched."""
+    with _folder_errors(folder):
+        os.makedirs(folder, exist_ok=True)
+        for name, text in files.items():
+            if not says(folder, {name: text}):
+                write_whole(os.path.join(folder, name), text.encode())
+
+
+def _older(folder: str, count: int) -> Iterator[str]:
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if _CHUNK.fullmatch(name) and int(name.removesuffix(".json")) >= count and _chunk(path) is not None:
+            yield path
+
+
+def _chunk(path: str) -> str | None:
+    """Return the text of a file that is a chunk, ours or of `sc`."""
+    try:
+        text = _read(path)
+        data = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return None
+    keys = ("runs", "remote_output_path", "nprocs")
+    return text if isinstance(data, dict) and all(key in data for key in keys) else None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+@contextmanager
+def _folder_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{error.filename or path}: {error.strerror}") from error

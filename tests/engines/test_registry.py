@@ -1,0 +1,62 @@
+"""The engines that are installed, ours and those of other packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.batchfile import BatchfileError, build, load
+from pydoit_sc.engines.base import EngineError
+from pydoit_sc.engines.registry import engine_names, load_engine
+
+OTHER = """
+from pydantic import Field
+from pydoit_sc.batchfile.fields import Count
+from pydoit_sc.batchfile.tables import Table
+
+class OtherTable(Table):
+    y: Count | None = Field(default=None, description="a number")
+
+class Other:
+    name = "other"
+    table = OtherTable
+"""
+
+
+def test_our_own_engines() -> None:
+    assert {"local", "slurm", "saturn", "dask", "kubernetes"} <= set(engine_names())
+    for name in ("local", "slurm", "saturn"):
+        assert load_engine(name).name == name
+    with pytest.raises(EngineError, match=r"no engine is named `slrum`; did you mean `slurm`\?"):
+        load_engine("slrum")
+
+
+def test_an_engine_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It brings a table of its name; a broken one is one line."""
+    info = tmp_path / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pydoit_sc.engines]\nother = other_engine:Other\n")
+    (tmp_path / "b.toml").write_text(
+        '[batch]\nremote_output_path = "o"\n[[runs]]\ncmd = "a"\n[other]\nx = 1\n'
+    )
+    with pytest.raises(BatchfileError, match="other: unknown table"):
+        load(tmp_path / "b.toml")
+    monkeypatch.syspath_prepend(tmp_path)
+    build._engines.cache_clear()
+    with pytest.raises(
+        BatchfileError, match=r"b\.toml:5:1: other: the engine cannot be used: ModuleNotFoundError"
+    ):
+        load(tmp_path / "b.toml")
+    with pytest.raises(
+        EngineError, match=r"`other`: other_engine:Other of other cannot be used: ModuleNotFoundError"
+    ):
+        load_engine("other")
+    (tmp_path / "other_engine.py").write_text(OTHER)
+    assert load_engine("other").name == "other"
+    with pytest.raises(BatchfileError, match=r"b\.toml:6:1: other\.x: unknown key; known are `y`"):
+        load(tmp_path / "b.toml")
+    (tmp_path / "b.toml").write_text((tmp_path / "b.toml").read_text().replace("x = 1", "y = 1"))
+    assert load(tmp_path / "b.toml").tables["other"].y == 1  # type: ignore[attr-defined]
+    build._engines.cache_clear()

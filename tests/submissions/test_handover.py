@@ -1,0 +1,93 @@
+"""Handing a submission over: what is in the store when the engine starts, and when it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.batchfile import load
+from pydoit_sc.engines.base import EngineError, JobState, State, Submission
+from pydoit_sc.engines.local import Local
+from pydoit_sc.plan import open_ledger
+from pydoit_sc.store import Store, open_store
+from pydoit_sc.submissions import handover
+from pydoit_sc.submissions.choose import Wanted, choose
+from pydoit_sc.submissions.draft import Ready, make_draft, shape_of
+from pydoit_sc.submissions.handover import UnderWayError, hand_over
+from pydoit_sc.submissions.notes import read_notes
+
+BATCH = """\
+[batch]
+remote_output_path = "out"
+nprocs = 2
+batch_size = 2
+[runs.a]
+cmd = "a {x}"
+matrix = { x = [1, 2, 3] }
+[runs.b]
+cmd = "b"
+after = ["a"]
+"""
+
+
+class Fake(Local):
+    """An engine whose jobs run for ever, unless it refuses them."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.refuses = store, False
+        self.seen: list[str] = []
+
+    def submit(self, submission: Submission) -> Sequence[str]:
+        self.seen = sorted(self.store.notes(f"submissions/{submission.id}"))
+        if self.refuses:
+            raise EngineError("no")
+        return ["job"]
+
+    def poll(self, jobs: Sequence[str]) -> dict[str, JobState]:
+        return {job: JobState(State.RUNNING) for job in jobs}
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    engine = Fake(open_store(str(tmp_path / "out"), {}))
+    monkeypatch.setattr(handover, "load_engine", lambda _: engine)
+    return engine
+
+
+def ready(folder: Path, engine: Fake) -> Ready:
+    (folder / "batchfile.toml").write_text(BATCH)
+    batch = load(folder / "batchfile.toml")
+    ledger = open_ledger(batch, engine.store)
+    choice = choose(ledger, Wanted(completed=False, failures=True), ordered=True)
+    draft = make_draft(engine, ledger, choice, shape_of(engine, batch, always=False))
+    return draft.ready(draft.stage(print))
+
+
+def test_the_chunks_are_in_the_store_before_the_engine_starts(tmp_path: Path, engine: Fake) -> None:
+    submission = ready(tmp_path, engine)
+    note = hand_over(engine.store, engine, submission)
+    names = ("0.json", "1.json", "2.json", "after.json")
+    assert set(engine.seen) >= {f"submissions/{note.id}/{name}" for name in names}
+    assert (note.chunks, note.runs, note.jobs) == (3, 4, ("job",))
+    assert read_notes(engine.store) == [note]
+    assert [(group.first, group.count) for group in submission.submission.groups] == [(0, 2), (2, 1)]
+    orders = json.loads((tmp_path / f"out/.pydoit_sc/submissions/{note.id}/local.json").read_text())
+    assert [len(group) for group in orders["groups"]] == [2, 1]
+
+
+def test_a_second_one_is_refused_unless_forced(tmp_path: Path, engine: Fake) -> None:
+    first = hand_over(engine.store, engine, ready(tmp_path, engine))
+    with pytest.raises(UnderWayError, match=rf"submission {first.id} \(local\) is under way"):
+        hand_over(engine.store, engine, ready(tmp_path, engine))
+    hand_over(engine.store, engine, ready(tmp_path, engine), force=True)
+    assert len(read_notes(engine.store)) == 2
+
+
+def test_what_the_engine_refuses_has_ended(tmp_path: Path, engine: Fake) -> None:
+    engine.refuses = True
+    with pytest.raises(EngineError, match="no"):
+        hand_over(engine.store, engine, ready(tmp_path, engine))
+    assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [((), True)]

@@ -1,0 +1,125 @@
+"""Notes of submissions in the store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.engines.base import EngineError, JobState, State
+from pydoit_sc.engines.local import Local
+from pydoit_sc.store import Record, open_store
+from pydoit_sc.submissions import notes
+from pydoit_sc.submissions.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
+
+
+class Fixed(Local):
+    """An engine whose jobs stand as they are told to."""
+
+    def __init__(self, states: dict[str, State]) -> None:
+        self.states = states
+
+    def poll(self, jobs: Sequence[str]) -> dict[str, JobState]:
+        return {job: JobState(self.states.get(job, State.ENDED)) for job in jobs}
+
+
+def test_submissions_in_the_store(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path), {})
+    states = {"j1": State.RUNNING, "j2": State.ENDED}
+    common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
+    one, two, three = (new_note(id=f"2026-{n}", jobs=(f"j{n}",), **common) for n in (1, 2, 3))
+    write_note(store, one)
+    write_note(store, two)
+    (tmp_path / ".pydoit_sc/submitted/torn.json").write_text('{"id": ')
+    assert {note.id for note in read_notes(store)} == {"2026-1", "2026-2"}
+    assert [note.id for note in under_way(store, lambda _: Fixed(states))] == ["2026-1"]
+    assert [note.ended for note in read_notes(store)] == [False, True]
+    assert [note.id for note in claim(store, three, lambda _: Fixed(states))] == ["2026-1"]
+    assert claim(store, three, lambda _: Fixed({})) == []
+
+    def broken(_: str) -> Fixed:
+        raise EngineError("no answer")
+
+    assert ask([one], broken)["2026-1"].under_way
+    counted = outcomes([one, two], [Record(0, "", "", "2026-1"), Record(3, "", "", "2026-1"), Record(0)])
+    assert counted == {"2026-1": (1, 1), "2026-2": (0, 0)}
+
+
+def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither has seen the other before it wrote its own note: this one draws back, and the other goes on."""
+    store = open_store(str(tmp_path), {})
+    common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
+    other, mine = new_note(id="a", **common), new_note(id="b", **common)
+    looks = []
+
+    def load(_: str) -> Fixed:
+        return Fixed({"j": State.RUNNING})
+
+    def first_look(*_: object) -> list[object]:
+        looks.append(1)
+        if len(looks) > 1:
+            return list(under_way(store, load))
+        write_note(store, other)
+        return []
+
+    def other_goes_on(_: float) -> None:
+        assert {note.id: note.ended for note in read_notes(store)} == {"a": False, "b": True}
+        write_note(store, other.but(jobs=("j",)))
+
+    monkeypatch.setattr(notes, "under_way", first_look)
+    monkeypatch.setattr(time, "sleep", other_goes_on)
+    assert [note.id for note in claim(store, mine, load)] == ["a"]
+
+
+def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
+    """Its process is no more, so it does not hinder the next one."""
+    store = open_store(str(tmp_path), {})
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
+    note = new_note(id="a", **common)
+    assert note.being_made
+    write_note(store, note.but(pid=process.pid))
+    assert claim(store, new_note(id="b", **common), lambda _: Fixed({})) == []
+
+
+def test_no_wait_for_a_note_of_long_ago(tmp_path: Path) -> None:
+    common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
+    assert not new_note(id="a", **common).but(when=time.time() - 3600).being_made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jobs": "j"},
+        {"jobs": ["--all"]},
+        {"jobs": [1]},
+        {"when": "now"},
+        {"when": 1e300},
+        {"id": "../../x"},
+        {"pid": None},
+        {"more": 1},
+        {"ended": 1},
+    ],
+    ids=str,
+)
+def test_what_is_no_note(tmp_path: Path, change: dict[str, object]) -> None:
+    """Anybody may write into a store: what is not exactly a note is left out."""
+    store = open_store(str(tmp_path), {})
+    good = new_note(id="a", engine="x", batch="b", chunks=1, runs=2, nprocs="cores", scale=None, jobs=("j",))
+    write_note(store, good)
+    assert read_notes(store) == [good]
+    data = {**json.loads(good.model_dump_json()), **change}
+    store.write_note("submitted/a.json", json.dumps(data).encode())
+    store.write_note("submitted/b.json", b"[" * 100_000)
+    assert read_notes(store) == []
+
+
+def test_jobs_that_mean_nothing_to_their_engine() -> None:
+    note = new_note(id="a", engine="local", batch="b", chunks=1, runs=2, nprocs=1, scale=None, jobs=("x",))
+    assert ask([note], lambda _: Local())["a"].under_way

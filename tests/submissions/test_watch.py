@@ -1,0 +1,118 @@
+"""Watching a submission: its runs from the store, its jobs from the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.engines.base import EngineError, JobState, State
+from pydoit_sc.engines.local import Local
+from pydoit_sc.plan import Work
+from pydoit_sc.show.progress import Progress
+from pydoit_sc.store import Outputs, Record
+from pydoit_sc.submissions.watch import Jobs, Runs, Watch
+
+OLD = Record(0, "old", "1-0-0-0")
+WORK = Work("a:1", Run("1", "a", "a/1", Settings()), "file:///out/a/1", "2-0-0-0", OLD)
+
+
+@pytest.mark.parametrize(
+    ("record", "always", "last", "ended"),
+    [
+        (OLD, False, False, False),  # stale, and not executed yet
+        (Record(1, "new", "2-0-0-0"), False, False, True),
+        (Record(0, "new", "2-0-0-0"), False, False, True),
+        (Record(0, "", ""), False, False, True),
+    ],
+)
+def test_when_a_run_has_ended(record: Record, always: bool, last: bool, ended: bool) -> None:
+    assert Runs([WORK], always).ended(WORK, record, last=last) is ended
+
+
+def test_an_outcome_of_sc_cannot_be_told_from_the_one_before() -> None:
+    failed = Record(1, "", "")
+    work = replace(WORK, known=failed)
+    assert not Runs([work], False).ended(work, failed, last=False)
+    assert Runs([work], False).ended(work, failed, last=True)
+    good = replace(WORK, known=Record(0, "", ""))
+    assert Runs([good], False).ended(good, Record(0, "", ""), last=False)
+    assert not Runs([good], True).ended(good, Record(0, "", ""), last=False)
+
+
+class Answers(Local):
+    """An engine that gives these answers, one after the other; None: it does not answer."""
+
+    def __init__(self, *answers: State | None) -> None:
+        self.answers = list(answers)
+
+    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise EngineError("no answer")
+        return {job: JobState(answer, "why") for job in jobs}
+
+
+class Outcomes:
+    """A store that has one more outcome at each look."""
+
+    def __init__(self, *records: Mapping[str, Record]) -> None:
+        self.records = list(records)
+
+    def scan(self, keys: Any) -> Mapping[str, Record]:
+        found = self.records.pop(0) if len(self.records) > 1 else self.records[0]
+        return {key: record for key, record in found.items() if key in keys}
+
+    def running(self) -> Mapping[str, Any]:
+        return {}
+
+
+class Lines:
+    """A progress bar that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def update(self, progress: Progress) -> None:
+        pass
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def close(self, progress: Progress) -> None:
+        pass
+
+
+def watched(engine: Answers, *records: Mapping[str, Record]) -> tuple[Watch, Lines]:
+    bar = Lines()
+    store = cast(Outputs, Outcomes(*records))
+    return Watch(store, Runs([WORK], False), Jobs(engine, ["j"]), bar), bar
+
+
+def test_until_all_runs_have_ended() -> None:
+    watch, bar = watched(
+        Answers(*[State.RUNNING] * 9), {}, {"a/1": OLD}, {"a/1": Record(3, "new", "2-0-0-0")}
+    )
+    watch.until_ended(sleep=lambda _: None)
+    assert (watch.left, watch.progress.failed) == ({}, 1)
+    assert bar.lines == ["failed a:1: status code 3"]
+
+
+def test_jobs_that_end_without_their_runs() -> None:
+    watch, _ = watched(Answers(State.ENDED), {"a/1": OLD})
+    watch.until_ended(sleep=lambda _: None)
+    assert list(watch.left) == ["a/1"]
+
+
+def test_what_hinders_jobs_is_told_once() -> None:
+    jobs = Jobs(Answers(State.HELD, None, None, State.RUNNING), ["j"])
+    clock = iter(range(0, 10_000, 100))
+    assert [jobs.under_way(lambda: float(next(clock))) for _ in range(4)] == [True] * 4
+    assert jobs.how_ended == "why"
+
+    watch, bar = watched(Answers(State.HELD), {}, {}, {"a/1": Record(0, "new", "2-0-0-0")})
+    watch.until_ended(sleep=lambda _: None)
+    assert bar.lines == ["job j is held: why"]
