@@ -7,11 +7,15 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from pydoit_sc.saturn import recipe as recipe_files
 
 from . import recipes
 from .conftest import Cli
 from .standin import Trick
+
+pytestmark = pytest.mark.slow
 
 BATCH = """\
 [batch]

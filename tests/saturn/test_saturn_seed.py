@@ -13,6 +13,8 @@ from pydoit_sc.saturn import recipe as recipe_files
 from . import recipes
 from .conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 OWNER = ("--owner", "test/hugo")
 
 #: Exits with 3 for the numbers that the file `broken` lists.

@@ -17,6 +17,8 @@ from . import recipes
 from .conftest import Cli, Sc
 from .standin import Standin, Trick
 
+pytestmark = pytest.mark.slow
+
 RUNS = [{"cmd": f"echo {n} 'ü $HOME'"} for n in range(7)]
 OURS = "pydoit_sc"
 

@@ -17,6 +17,8 @@ from pydoit_sc.saturn.table import SaturnTable
 from . import recipes
 from .conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 DOIT_CFG = "[GLOBAL]\nloader = batchfile\n[COMMAND]\nrun = pydoit_sc.cli:Run\n"
 BATCH = """\
 [batch]

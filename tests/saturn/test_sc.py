@@ -25,6 +25,8 @@ from . import recipes
 from .conftest import QUICK, Sc
 from .standin import Standin
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[[SaturnClient], Any]
 
 

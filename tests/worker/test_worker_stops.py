@@ -183,6 +183,7 @@ def command(pid: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_executes_only_what_is_missing(place: Workplace, mark: str) -> None:
     place.durable = True
     chance = random.Random(7)

@@ -1,0 +1,113 @@
+"""The house of docs/design.md: dependencies run downwards, modules stay short, one noun has one meaning."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pydoit_sc"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+#: The rooms, from the top of the house to its ground. A module imports from its own room and from those below.
+ROOMS = [
+    {"__main__", "cli"},
+    {"commands"},
+    {"tasks"},
+    {"submissions"},
+    {"project"},
+    {"engines"},
+    {"saturn"},
+    {"sync"},
+    {"worker"},
+    {"chunks"},
+    {"show"},
+    {"plan"},
+    {"store"},
+    {"batchfile"},
+    {"batch", "fingerprint"},
+    {"catalogue", "errors", "files", "linux", "models", "proc", "programs", "retries", "templates", ""},
+]
+LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    return [*module.split("."), ""][1]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield the modules of the package that a module imports, also inside of functions, but for types alone."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for node in ast.walk(test)
+    }
+    names = {name_of(module) for module in MODULES}
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module in names:
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}"
+                yield below if below in names else node.module
+
+
+IMPORTS = {name_of(path): set(imports_of(path)) for path in MODULES}
+
+
+def test_every_room_is_in_the_plan() -> None:
+    assert {room_of(module) for module in IMPORTS} == set(LEVEL)
+
+
+def test_imports_run_downwards() -> None:
+    upward = [
+        f"{module} imports {other}"
+        for module, others in IMPORTS.items()
+        for other in others
+        if LEVEL[room_of(other)] < LEVEL[room_of(module)]
+    ]
+    assert not upward
+
+
+def test_imports_have_no_circle() -> None:
+    try:
+        TopologicalSorter(IMPORTS).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_below_tasks_knows_doit(path: Path) -> None:
+    if LEVEL[room_of(name_of(path))] > LEVEL["tasks"]:
+        assert not re.search(r"^\s*(import doit\b|from doit\b)", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_open_with_their_job_and_stay_short(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 400
+    assert ast.get_docstring(ast.parse(text)), "the first line says the module's job"
+
+
+def test_one_noun_has_one_meaning() -> None:
+    """No two public classes or constants of one name."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name_of(path))
+    assert not {name: where for name, where in places.items() if len(where) > 1 and not name.startswith("_")}
