@@ -89,7 +89,7 @@ def _fields(table: type[BaseModel]) -> Mapping[str, Any]:
 
 
 def _variants(model: type[BaseModel]) -> Mapping[str, type[BaseModel]]:
-    """Return the models behind the tags that pydantic puts into a place where one of several tables may stand."""
+    """Return the models behind the tags that pydantic puts into a place that takes one of several tables."""
     found: Mapping[str, type[BaseModel]] = getattr(model, "variants", {})
     return found
 

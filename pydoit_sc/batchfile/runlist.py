@@ -20,7 +20,7 @@ _NOT_IN_CSV = ("env", "file_dep", "retry_on")
 
 
 def listed_items(notes: Notes) -> tuple[list[Any], Where]:
-    """Return a run list's runs and where they stand in the document."""
+    """Return the runs of a run list and their place in the document."""
     document = notes.document
     if document.format == "csv":
         return _csv_items(notes), ()

@@ -1,7 +1,7 @@
 """The file of a chunk, in the seed's format: a pydantic model, and how it is written.
 
 A run in it holds what the published `sc batch` knows and nothing else: `sc` refuses unknown keys of a run. It ignores
-unknown keys at the top, so what we add stands there in one object, `pydoit_sc`, with an entry for each run by its
+unknown keys at the top, so what we add is there, in one object, `pydoit_sc`, with an entry for each run by its
 output.
 """
 

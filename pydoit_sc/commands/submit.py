@@ -157,12 +157,12 @@ def _wait(submitted: _Handed) -> int:
 
 
 def _tell_where(submitted: _Handed, code: int) -> int:
-    """Say how to look again, and return the exit code."""
+    """Print how to look again, and return the exit code."""
     file = shlex.quote(str(submitted.project.batch.path))
     note = submitted.note
     hints = {
-        "how the runs stand": f"pydoit-sc summarize-batch {file}",
-        "how it goes on": f"pydoit-sc submissions -f {file}",
+        "the status of the runs": f"pydoit-sc summarize-batch {file}",
+        "its progress": f"pydoit-sc submissions -f {file}",
         **submitted.engine.hints(note.id, note.jobs),
     }
     width = max(map(len, hints)) + 1

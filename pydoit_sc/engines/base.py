@@ -56,10 +56,10 @@ class Submission:
     texts: Sequence[str]  # the chunks
     chunks: str  # the URL of their folder, or its path on the machines: `{chunks}/{number}.json`
     groups: Sequence[Group]
-    scale: int | None  # machines at once; None: nobody has said
+    scale: int | None  # machines at once; None: not given
     folder: str  # a local folder of the submission's own, for the engine's files and logs
     setup: str  # lines of shell that fetch the code and go to its folder, by sync/fetch.py; "": nothing is to be fetched
-    options: Sequence[str] = ()  # words of `pydoit-sc batch` that stand before the chunk
+    options: Sequence[str] = ()  # words of `pydoit-sc batch` before the chunk
     archives: Sequence[Archive] = ()  # what has been staged
 
     def chunk(self, number: int) -> str:

@@ -246,7 +246,7 @@ def connected(address: str) -> Iterator[Client]:
 
 
 def _knock(address: str) -> None:
-    """Raise ConnectionRefusedError where nobody listens: Dask would go on trying for its whole patience."""
+    """Raise ConnectionRefusedError where nothing listens: Dask itself would try again until its time-out."""
     url = urlsplit(address)
     if url.scheme in ("tcp", "tls") and url.hostname and url.port:
         with suppress(TimeoutError), socket.create_connection((url.hostname, url.port), timeout=_PATIENCE):
@@ -298,7 +298,7 @@ def _await_known(client: Client, futures: Mapping[str, Future]) -> None:
 
 
 def statuses(client: Client, keys: Sequence[str]) -> Mapping[str, str | None]:
-    """Return Dask's words for how tasks stand, None for those it does not know, by one call; raises EngineError."""
+    """Return Dask's words for the states of tasks, None for those it does not know, by one call; raises EngineError."""
     try:
         answer: Mapping[str, str | None] = client.sync(client.scheduler.get_task_status, keys=list(keys))
     except OSError as error:

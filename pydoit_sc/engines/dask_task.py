@@ -17,7 +17,7 @@ from pydoit_sc.worker.allocation import OUT_OF_TIME
 LOOK = 0.5  # seconds between two looks at whether Dask still wants the chunk
 PAUSE = 5.0  # seconds before a chunk is given back
 TRIES = 4
-#: After these exit codes another try is worth it: the worker was killed or stopped by somebody else.
+#: After these exit codes another try is worth it: the worker was killed or stopped from outside.
 _AGAIN = {*range(-64, 0), *range(129, 193)}
 
 _living: set[int] = set()
@@ -78,7 +78,7 @@ def _run(script: str, wanted: Callable[[], bool]) -> int:
 
 
 def _wanted(key: str) -> bool:
-    """Say whether Dask still waits for a task; a thread in Dask is not told."""
+    """Return whether Dask still waits for a task; Dask does not tell the thread itself."""
     from distributed import Status, get_worker  # noqa: PLC0415 (only where Dask executes this)
 
     worker = get_worker()

@@ -9,7 +9,7 @@ import sys
 
 from pydoit_sc.engines.base import EngineError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)  # as they were before somebody ignored them
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)  # reset to their defaults
 
 
 def detach(module: str, folder: str, log: str) -> int:

@@ -347,7 +347,7 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 
 
 def state_of(job: Mapping[str, Any]) -> JobState:
-    """Return how a job stands, from what Kubernetes says of it."""
+    """Return the state of a job, from what Kubernetes reports."""
     spec, status = job.get("spec", {}), job.get("status", {})
     conditions = {item["type"] for item in status.get("conditions", ()) if item.get("status") == "True"}
     total, done = spec.get("completions", 0), status.get("succeeded", 0)

@@ -54,7 +54,7 @@ class Local:
         return [f"{socket.gethostname()}/{pid}/{started_at(pid)}"]
 
     def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
-        """Return how each supervisor stands; of those of another machine nothing is known here."""
+        """Return the state of each supervisor; those of another machine count as ended."""
         return {job: _state(job) for job in jobs}
 
     def cancel(self, jobs: Sequence[str]) -> None:

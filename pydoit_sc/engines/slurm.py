@@ -142,7 +142,7 @@ class Slurm:
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return how Slurm is asked."""
-        return {"how its jobs stand": f"squeue -j {','.join(jobs)}"}
+        return {"the state of its jobs": f"squeue -j {','.join(jobs)}"}
 
 
 def job_script(submission: Submission, python: str) -> str:
@@ -163,7 +163,7 @@ def job_script(submission: Submission, python: str) -> str:
 
 
 def directives(submission: Submission) -> Iterator[str]:
-    """Yield what sbatch is told in the script's head; raises EngineError for what cannot stand there."""
+    """Yield what sbatch is told in the script's head; raises EngineError for a path that Slurm does not take."""
     batch = submission.batch
     table = batch.table("slurm", SlurmTable)
     logs = f"{submission.folder}/{LOGS}"
@@ -186,7 +186,7 @@ def directives(submission: Submission) -> Iterator[str]:
 
 
 def warning_seconds(batch: Batch) -> int:
-    """Return how long before its end a worker is told to leave: the longest grace of a run, and a margin."""
+    """Return how many seconds before its end a worker gets SIGTERM: the longest grace of a run, and a margin."""
     graces = {id(run.settings): run.settings.grace for _, run in batch.runs()}
     return int(max(graces.values(), default=0)) + _MARGIN
 
@@ -219,7 +219,7 @@ def sbatch_words(submission: Submission, array: Array, after: Sequence[str]) -> 
 
 
 def read_squeue(text: str, jobs: Sequence[str]) -> dict[str, JobState]:
-    """Return how arrays stand from the lines `id|state|reason` of squeue; what is not in them has ended."""
+    """Return the states of arrays from the lines `id|state|reason` of squeue; what is not in them has ended."""
     tasks: dict[str, list[tuple[str, str]]] = {}
     for line in text.splitlines():
         task, state, reason = line.split("|", 2)

@@ -1,4 +1,4 @@
-"""Where Saturn Cloud is and who asks: the address and the tokens, which nothing here ever shows."""
+"""The address of Saturn Cloud and the user's tokens, which nothing here ever shows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Account:
 
 
 def replace_in_env(name: str, old: Secret, new: Secret | None, env: MutableMapping[str, str]) -> None:
-    """Pass a new token on to what reads the environment after us, as `sfs://` does; a used one would revoke it."""
+    """Replace a token in the environment, where `sfs://` reads it: a used refresh token would revoke the new one."""
     if env.get(name, "").strip() != old.reveal():
         return
     if new is None:

@@ -1,4 +1,4 @@
-"""Saturn Cloud's API as typed calls: recipes, sizes, start and stop, pods and logs."""
+"""Call Saturn Cloud's API: recipes, sizes, start and stop, pods and logs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 P = TypeVar("P", bound=Pod)
 
-_LOOKED_AT = 1000  # recipes that are looked at for a name near a wrong one
+_LOOKED_AT = 1000  # most recipes searched for a name near a wrong one
 _PODS_BY_API = (2026, 2, 1)  # from this version on pods have an API of their own
 _LOG_PAGE = "1000"  # lines
 
@@ -76,7 +76,7 @@ class SaturnClient:
         return list(self._pages(models.Orgs, "api/orgs", {}))
 
     def default_sync_url(self, name: str) -> str:
-        """Return where the files of the resource `name` are staged if nothing else is said."""
+        """Return where the files of the resource `name` are staged by default."""
         user = self.user()
         primary = [org.name for org in self.orgs() if org.is_primary]
         if not primary:
@@ -98,7 +98,7 @@ class SaturnClient:
         return sizes[name]
 
     def options(self, option: str, glob: str | None = None) -> list[str]:
-        """Return what may be chosen as `disk_space` or `auto_shutoff`."""
+        """Return the choices for `disk_space` or `auto_shutoff`."""
         known = ("disk_space", "auto_shutoff")
         if option not in known:
             raise SaturnError(f"unknown option `{option}`{did_you_mean(option, ('sizes', *known))}")
@@ -127,7 +127,7 @@ class SaturnClient:
         *,
         as_template: bool = False,
     ) -> Iterator[Recipe]:
-        """Yield recipes, page by page; `name` is the beginning of their names."""
+        """Yield recipes, page by page; `name` is the start of their names."""
         type_ = None if kind is None else resource_type(kind)
         query = _query(type=type_, owner_name=owner, name=name, as_template=as_template)
         for item in self._pages(models.Recipes, "api/recipes", query):
@@ -177,7 +177,7 @@ class SaturnClient:
         )
 
     def logs(self, kind: str, resource_id: str, pod: Pod) -> str:
-        """Return what a machine's main container has written."""
+        """Return the output of a machine's main container."""
         if pod.is_live:
             found = self._live_logs(resource_id, pod.name)
             if found is not None:
@@ -234,7 +234,7 @@ class SaturnClient:
         *,
         idempotent: bool | None = None,
     ) -> Any:
-        _ = self.version  # asked first, so that a wrong address or token is told before anything is done
+        _ = self.version  # asked first, so that a wrong address or token is reported before anything is done
         return self._transport.request(method, path, query=query, body=body, idempotent=idempotent)
 
     def _pages(self, model: type[models.Page[T]], path: str, query: dict[str, str]) -> Iterator[T]:

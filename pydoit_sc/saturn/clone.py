@@ -1,4 +1,4 @@
-"""What `clone` makes of a resource's template: pure, from recipe to recipe."""
+"""Make the recipe of a clone from the template of its source."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from pydoit_sc.saturn.models import Recipe
 
-_VISIBLE = ("owner", "org")  # what a route of the clone of a workspace may keep
+_VISIBLE = ("owner", "org")  # visibilities that a route of a workspace keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """What the new resource is to be; None leaves it to Saturn Cloud."""
+    """The wanted properties of the new resource; None leaves one to Saturn Cloud."""
 
     type: str
     name: str

@@ -1,4 +1,4 @@
-"""What can go wrong with Saturn Cloud: one error class for each, each with one clear message."""
+"""The errors of Saturn Cloud, each with one message for the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydoit_sc.errors import UserError
 
 
 class SaturnError(UserError):
-    """Saturn Cloud, its address, or what was given to it is not as it should be; the message is for the user."""
+    """Saturn Cloud fails or refuses, or what it was given is wrong; the message is for the user."""
 
 
 class AccountError(SaturnError):
@@ -30,11 +30,11 @@ class RedirectError(SaturnError):
 
 
 class AnswerError(SaturnError):
-    """The answer is not JSON, or lacks what it should hold."""
+    """The answer is not JSON, or a key is missing or has a wrong value."""
 
 
 class HTTPError(SaturnError):
-    """An answer that says no; `status` is its HTTP status."""
+    """An answer with a status of 400 or more, which is `status`."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)

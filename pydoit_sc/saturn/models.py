@@ -1,4 +1,4 @@
-"""What Saturn Cloud's API answers, as far as we read it: pydantic models, and one clear error where an answer differs."""
+"""Models of what we read of the answers of Saturn Cloud's API, and one clear error where an answer differs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pydoit_sc.batchfile.errors import did_you_mean
+from pydoit_sc.models import build
 from pydoit_sc.saturn.errors import AnswerError, SaturnError
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Answer")
 
-#: A recipe is passed on whole, also the keys that are unknown here.
+#: A recipe is passed on whole, unknown keys included, so it stays a dict; models check what we read of it.
 Recipe = dict[str, Any]
 
 RESOURCE_TYPES = ("deployment", "job", "workspace")
@@ -60,11 +61,12 @@ class Answer(BaseModel):
 
 def read(model: type[M], answer: Any, what: str) -> M:
     """Return the answer as a model; raise AnswerError, in which `what` names the call."""
+    build(model)
     try:
         return model.model_validate(answer)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-    # raised here, not above: pydantic's error holds the answer
+    # raised here, not above, since pydantic's error holds the answer
     kind, found = _KINDS.get(fault["type"], fault["msg"]), type(fault["input"]).__name__
     found = "nothing" if found == "NoneType" else found
     if fault["loc"]:
@@ -75,7 +77,7 @@ def read(model: type[M], answer: Any, what: str) -> M:
 
 
 class Version(Answer):
-    """Of the whole Saturn Cloud."""
+    """The version of Saturn Cloud."""
 
     version: str
 
@@ -218,7 +220,7 @@ class Container(Answer):
 
 
 class PodDetails(Answer):
-    """All of one machine that is alive."""
+    """One machine that is alive, with its containers."""
 
     labels: dict[str, Any]
     status: str = ""
@@ -226,7 +228,7 @@ class PodDetails(Answer):
     init_container_summaries: list[Container] = []
 
     def main_containers(self) -> list[Container]:
-        """Return the containers whose logs are the pod's: its main one, or the ones that prepare it while that waits."""
+        """Return the containers whose logs are shown: the main one, or while that waits the ones that prepare it."""
         chosen = [one for one in self.container_summaries if one.name == "main"][:1]
         chosen = chosen or self.container_summaries
         if all(one.status == "waiting" for one in chosen):
@@ -235,7 +237,7 @@ class PodDetails(Answer):
 
 
 class Log(Answer):
-    """What a machine has written; of a past one it comes in parts."""
+    """The output of a machine; that of a past one comes in parts."""
 
     logs: Annotated[str, BeforeValidator(_joined)]
 

@@ -1,4 +1,4 @@
-"""How long Saturn Cloud is waited for, and how often a call that may be repeated is tried again."""
+"""How long to wait for Saturn Cloud, and how often to repeat a call that may be repeated."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def retries(policy: Policy) -> Retry:
 
 
 class _Retries(Retry):
-    """The library's retries, which alone would also repeat what is slow or not trusted, and wait for hours."""
+    """The library's retries, except after a slow answer, a bad certificate, or a request to wait too long."""
 
     def increment(
         self,

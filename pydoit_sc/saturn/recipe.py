@@ -1,4 +1,4 @@
-"""Recipes as files: every key kept, in its order, and block text kept as block text.
+"""Read and write recipes as files: all keys keep their order, and text in blocks stays in blocks.
 
 Recipes are YAML 1.2, where `yes`, `010` and `2024-01-01` are not what PyYAML's YAML 1.1 makes of them; so they are
 read by the rules of 1.2, and what either version would misread is written in quotes. Comments are not kept.
@@ -50,7 +50,7 @@ _RULES = (
 
 
 class _Table(BaseModel):
-    """What is read of a table; Saturn Cloud checks the other keys, and takes an empty value for none."""
+    """The keys that we read of a table; Saturn Cloud checks the others, and ignores empty values."""
 
     model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
@@ -86,13 +86,13 @@ class _Dumper(yaml.SafeDumper):
         return analysis
 
     def determine_block_hints(self, text: str) -> str:
-        """Tell how far a block is indented that begins with a tab: some readers do not find out."""
+        """State the indentation of a block that begins with a tab, since some readers do not find it."""
         hints: str = super().determine_block_hints(text)
         return f"{self.best_indent}{hints}" if text.startswith("\t") else hints
 
 
 class _PlainDumper(_Dumper):
-    """Without blocks and with escapes, for text that does not come back as it was."""
+    """A dumper without blocks and with escapes, for text that does not read back equal in a block."""
 
 
 def _int(loader: Any, node: yaml.ScalarNode) -> int:

@@ -1,4 +1,4 @@
-"""The generated block of a start script: pure functions from staged archives to shell lines.
+"""Generate the block of a start script that fetches staged archives: pure functions that return shell lines.
 
 The block runs in a subshell, so that neither its variables nor its trap reach the user's lines; each line says
 `|| exit 1` itself, because a shell ignores `set -e` inside of `( … ) || exit 1`.
@@ -46,8 +46,8 @@ def set_block(recipe: Recipe, staged: Sequence[Archive], worker_install: str = "
 def generated_block(staged: Sequence[Archive], worker_install: str = "") -> str:
     """Return the block that downloads and extracts each archive and installs the worker.
 
-    The worker is installed as soon as it can be: after the downloads that do without it, since it may come with
-    them, and before those that need it.
+    The worker is installed after the downloads that do not need it, since it may come with them, and before those
+    that do.
     """
     plain = [one for one in staged if not _needs_worker(one.url)]
     others = [one for one in staged if _needs_worker(one.url)]
@@ -91,7 +91,7 @@ def download_command(url: str) -> str:
 
 
 def _needs_worker(url: str) -> bool:
-    """Return whether no common tool fetches this: gcloud also takes `*?[` for patterns, and cannot be told not to."""
+    """Return whether no common tool fetches this URL; gcloud always reads `*?[` as patterns."""
     scheme = _scheme(url)
     return scheme not in ("file", "s3", "gs", "sfs") or (scheme == "gs" and not _GLOB.isdisjoint(url))
 

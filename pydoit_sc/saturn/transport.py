@@ -1,4 +1,4 @@
-"""Requests to Saturn Cloud: authorization, token refresh, time-outs, retries, redirects, and answers as JSON.
+"""Send requests to Saturn Cloud: authorization, token refresh, time-outs, redirects, and answers as JSON.
 
 No error keeps a reference to the library's own exceptions: those hold the request, and with it the token. So errors
 are raised after their `except` block, not within it.
@@ -24,7 +24,7 @@ from pydoit_sc.saturn.account import REFRESH_TOKEN, TOKEN, Account, Secret, repl
 from pydoit_sc.saturn.models import Tokens, read
 from pydoit_sc.saturn.policy import Policy, retries
 
-#: The reference client whose protocol this is; Saturn Cloud may answer by it.
+#: The version of the reference client whose protocol this is; Saturn Cloud may answer by it.
 CLIENT_VERSION = "2026.2.1"
 
 _SAME_METHOD = frozenset({307, 308})
@@ -199,7 +199,7 @@ class Transport:
         return self._clean(response.reason or "no reason given")
 
     def _clean(self, text: str) -> str:
-        """Make a server's words safe to show: on one line, not endless, and without a token that it echoes."""
+        """Return a server's words on one line, cut to a length, and without a token that they repeat."""
         for secret in (self._token, self._refresh_token):
             if secret is not None:
                 text = text.replace(secret.reveal(), "…")
@@ -218,7 +218,7 @@ def _session(base_url: str, adapter: HTTPAdapter) -> requests.Session:
 
 
 class _Authorization:
-    """Puts the token into a request as it is sent; being there, it also keeps `~/.netrc` out."""
+    """Put the token into a request when it is sent; requests then does not read `~/.netrc`."""
 
     def __init__(self, token: Secret | None) -> None:
         self._token = token

@@ -35,7 +35,7 @@ _OPTIONS = {
         "anon": "skip_signature",
     },
 }
-#: The same for what stands in `client_kwargs`.
+#: The same for `client_kwargs`.
 _CLIENT_OPTIONS = {"s3": {"endpoint_url": "endpoint", "region_name": "region"}}
 
 

@@ -41,5 +41,5 @@ class Disk:
 
 
 def _close(fd: int) -> None:
-    with suppress(OSError):  # nothing was written through it, and nobody is left to tell
+    with suppress(OSError):  # nothing was written through it, and there is no caller left to tell
         os.close(fd)

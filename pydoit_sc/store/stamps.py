@@ -1,6 +1,6 @@
 """What a scan reads of the documents in a store, of which there may be a million.
 
-Everything in a store may have been written by somebody else, so a document that is not sound is read as None or as an
+Everything in a store may have been written by another user, so a document that is not sound is read as None or as an
 empty one, and never ends a worker. Keys that a model does not know are ignored.
 """
 
@@ -62,7 +62,7 @@ def read(model: type[M], data: bytes) -> M | None:
         return model.model_validate_json(data)
     except ValidationError:
         pass
-    try:  # a name that is not UTF-8 stands there as a lone surrogate, which only this parser accepts
+    try:  # a name that is not UTF-8 is a lone surrogate there, which only this parser accepts
         return model.model_validate(json.loads(data))
     except (ValueError, RecursionError):
         return None

@@ -27,7 +27,7 @@ from pydoit_sc.submissions.notes import Note, new_note
 from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
 from pydoit_sc.sync.upload import Archive, FileSync
 
-_SIZE = 12  # runs in a chunk where nobody knows how many a machine executes at once
+_SIZE = 12  # runs in a chunk if it is unknown how many a machine executes at once
 
 
 def new_submission() -> str:

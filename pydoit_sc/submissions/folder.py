@@ -28,7 +28,7 @@ def chunk_name(number: int) -> str:
 
 
 def check_folder(folder: str, count: int) -> None:
-    """Raise FolderError if a file that is no chunk stands where one of `count` chunks is to be written."""
+    """Raise FolderError if a file that is not a chunk is in the place of one of `count` new chunks."""
     for number in range(count):
         path = os.path.join(folder, chunk_name(number))
         if os.path.lexists(path) and _chunk(path) is None:

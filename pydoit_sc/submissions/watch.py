@@ -125,7 +125,7 @@ class Watch:
         for job, why in standing.held().items():
             self._tell_once(f"job {job} is held: {why or 'the engine does not say why'}")
         if standing.unknown:
-            self._tell_once(f"how the jobs stand is not known: {standing.unknown}")
+            self._tell_once(f"the state of the jobs is not known: {standing.unknown}")
 
     def _tell_once(self, line: str) -> None:
         if line not in self._told:

@@ -1,1 +1,1 @@
-"""Local code to workers: archives, where they are staged, safe extraction; for every engine."""
+"""Send local code to workers, for every engine: archives, their staging, and checked extraction."""

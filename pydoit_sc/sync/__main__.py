@@ -1,4 +1,4 @@
-"""What machines fetch by: `python3 -m pydoit_sc.sync download URL FILE` and `… fetch FOLDER OPTIONS [URL DEST]…`."""
+"""The program that fetches files on machines: `python3 -m pydoit_sc.sync download …` or `… fetch …`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ usage: python3 -m pydoit_sc.sync download URL FILE
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the words say, and return an exit code."""
+    """Execute the command that the arguments name, and return its exit code."""
     try:
         match arguments:
             case ["download", url, path]:

@@ -20,7 +20,7 @@ from pydoit_sc.sync.extract import digest_of
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-#: Never worth sending; a later `!pattern` of the user takes one back.
+#: Never sent, unless the user takes one back by a later `!pattern`.
 DEFAULT_EXCLUDES = (
     ".git", ".hg", ".svn", ".idea", "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache",
     ".ruff_cache", ".hypothesis", ".tox", ".nox", ".venv", ".doit.db*", ".pydoit_sc*",
@@ -31,8 +31,8 @@ _SHOWN = 20  # refused entries that are named; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A file, folder or symlink of the tree."""
+class Member:
+    """A file, folder or symlink of the tree, as it is archived."""
 
     name: str  # from the root, with slashes
     kind: Literal["file", "folder", "link"]
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Something that cannot travel, and why."""
+    """Something that cannot be archived, and why."""
 
     name: str
     reason: str
@@ -54,7 +54,7 @@ def write_archive(folder: str, path: str, patterns: Iterable[str] = ()) -> str:
     `patterns` are those of a .gitignore, after `DEFAULT_EXCLUDES`. Raises SyncError, and then nothing is written.
     """
     patterns = list(patterns)
-    for _ in _entries(folder, patterns):  # all that is refused, before anything is written
+    for _ in _members(folder, patterns):  # refuses all that it must before anything is written
         pass
     try:
         with (
@@ -68,8 +68,8 @@ def write_archive(folder: str, path: str, patterns: Iterable[str] = ()) -> str:
                 errors="surrogateescape",
             ) as tar,
         ):
-            for entry in _entries(folder, patterns):
-                _add(tar, folder, entry)
+            for member in _members(folder, patterns):
+                _add(tar, folder, member)
                 tar.members = []  # type: ignore[attr-defined] # would hold them all
         return digest_of(path)
     except BaseException as error:
@@ -80,14 +80,14 @@ def write_archive(folder: str, path: str, patterns: Iterable[str] = ()) -> str:
         raise
 
 
-def _entries(folder: str, patterns: Iterable[str]) -> Iterator[Entry]:
-    """Yield what is archived, and at the end raise SyncError if anything was refused."""
+def _members(folder: str, patterns: Iterable[str]) -> Iterator[Member]:
+    """Yield what is archived; at the end raise SyncError if anything was refused."""
     if not os.path.isdir(folder):
         raise SyncError(f"{folder}: not a folder" if os.path.exists(folder) else f"{folder}: no such folder")
     shown: list[Refused] = []
     count = 0
     for found in _walk(folder, _spec(patterns)):
-        if isinstance(found, Entry):
+        if isinstance(found, Member):
             yield found
             continue
         count += 1
@@ -114,8 +114,8 @@ def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
         raise SyncError(f"exclude patterns: {error}") from error
 
 
-def _walk(folder: str, spec: GitIgnoreSpec) -> Iterator[Entry | Refused]:
-    """Yield entries, folders before what they hold, sorted by the bytes of their names; excluded folders are not entered."""
+def _walk(folder: str, spec: GitIgnoreSpec) -> Iterator[Member | Refused]:
+    """Yield members, folders before their content, sorted by the bytes of their names; excluded folders are not read."""
     waiting = [iter(_listing(folder, "", spec))]
     while waiting:
         found = next(waiting[-1], None)
@@ -123,25 +123,25 @@ def _walk(folder: str, spec: GitIgnoreSpec) -> Iterator[Entry | Refused]:
             waiting.pop()
             continue
         yield found
-        if isinstance(found, Entry) and found.kind == "folder":
+        if isinstance(found, Member) and found.kind == "folder":
             waiting.append(iter(_listing(folder, found.name, spec)))
 
 
-def _listing(folder: str, name: str, spec: GitIgnoreSpec) -> list[Entry | Refused]:
+def _listing(folder: str, name: str, spec: GitIgnoreSpec) -> list[Member | Refused]:
     try:
         with os.scandir(os.path.join(folder, name)) as found:
             children = sorted(found, key=lambda child: os.fsencode(child.name))
     except OSError as error:
         return [Refused(name or ".", f"cannot be listed ({error.strerror})")]
-    kept: list[Entry | Refused] = []
+    kept: list[Member | Refused] = []
     for child in children:
         path = f"{name}/{child.name}" if name else child.name
         if not spec.match_file(f"{path}/" if child.is_dir(follow_symlinks=False) else path):
-            kept.append(_entry(child, path))
+            kept.append(_member(child, path))
     return kept
 
 
-def _entry(child: os.DirEntry[str], path: str) -> Entry | Refused:
+def _member(child: os.DirEntry[str], path: str) -> Member | Refused:
     try:
         mode = child.stat(follow_symlinks=False).st_mode
         target = os.readlink(child.path) if stat.S_ISLNK(mode) else ""
@@ -149,11 +149,11 @@ def _entry(child: os.DirEntry[str], path: str) -> Entry | Refused:
         return Refused(path, f"cannot be read ({error.strerror})")
     if stat.S_ISLNK(mode):
         reason = f"a symlink to `{target}`, which leads out of the folder or may do so"
-        return Refused(path, reason) if leaves_tree(path, target) else Entry(path, "link", 0o777, target)
+        return Refused(path, reason) if leaves_tree(path, target) else Member(path, "link", 0o777, target)
     if stat.S_ISDIR(mode):
-        return Entry(path, "folder", mode & 0o777)
+        return Member(path, "folder", mode & 0o777)
     if stat.S_ISREG(mode) and os.access(child.path, os.R_OK):
-        return Entry(path, "file", mode & 0o777)
+        return Member(path, "file", mode & 0o777)
     return Refused(path, _what(mode))
 
 
@@ -180,15 +180,15 @@ def leaves_tree(name: str, target: str) -> bool:
     return ups > depth or ".." in parts[ups:]
 
 
-def _add(tar: tarfile.TarFile, folder: str, entry: Entry) -> None:
-    info = tarfile.TarInfo(entry.name)
-    info.mode, info.mtime = entry.mode, _TIME
-    if entry.kind == "folder":
+def _add(tar: tarfile.TarFile, folder: str, member: Member) -> None:
+    info = tarfile.TarInfo(member.name)
+    info.mode, info.mtime = member.mode, _TIME
+    if member.kind == "folder":
         info.type = tarfile.DIRTYPE
-    elif entry.kind == "link":
-        info.type, info.linkname = tarfile.SYMTYPE, entry.target
+    elif member.kind == "link":
+        info.type, info.linkname = tarfile.SYMTYPE, member.target
     else:
-        _add_file(tar, info, os.path.join(folder, entry.name))
+        _add_file(tar, info, os.path.join(folder, member.name))
         return
     tar.addfile(info)
 

@@ -1,4 +1,4 @@
-"""Extract one of our archives: its digest is checked first, and then each entry by the standard library's data filter."""
+"""Extract one of our archives: check its digest first, then each entry by the standard library's data filter."""
 
 from __future__ import annotations
 

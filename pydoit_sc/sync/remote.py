@@ -1,4 +1,4 @@
-"""Single files to and from any fsspec URL; no character of a name is a pattern."""
+"""Copy single files to and from any fsspec URL; no character of a name acts as a pattern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydoit_sc.sync.errors import SyncError
 
 @contextmanager
 def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
-    """Give the file system and the path of a URL; what goes wrong with either becomes a SyncError."""
+    """Give the file system and the path of a URL; every error becomes a SyncError."""
     import fsspec  # noqa: PLC0415 - only where something is sent or fetched
 
     scheme = url.partition("://")[0]
@@ -27,7 +27,7 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str
         raise SyncError(
             f"{url}: {error}" + (f": pip install 'pydoit-sc[{extra}]'" if extra else "")
         ) from error
-    except KeyError as error:  # saturnfs: a variable that it wants
+    except KeyError as error:  # saturnfs: a missing variable
         raise SyncError(f"{url}: {error} is missing") from error
     except FileNotFoundError as error:
         raise SyncError(f"{url}: no such file") from error

@@ -1,4 +1,4 @@
-"""Folders to where workers fetch them: `SRC[:DEST]`, the place of its archive, and what is not sent again."""
+"""Stage folders where workers fetch them: read `SRC[:DEST]`, archive SRC, and send it unless it is there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydoit_sc.sync.archive import write_archive
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.extract import archive_name
 
-#: Where a resource works if its recipe does not say.
+#: The working directory of a resource whose recipe names none.
 WORKING_DIRECTORY = "/home/jovyan/workspace"
 
 
@@ -35,7 +35,7 @@ class Archive:
 
     url: str
     dest: str
-    uploaded: bool = True  # False: it was there already
+    uploaded: bool = True  # False if it was there already
 
 
 def parse_sync(text: str, working_directory: str | None = None, folder: str = "") -> FileSync:
@@ -51,21 +51,25 @@ def parse_sync(text: str, working_directory: str | None = None, folder: str = ""
 
 
 def inside(url: str, folder: str) -> str:
-    """Return the pattern of a .gitignore for a local URL that lies in a folder, else ""."""
+    """Return a pattern of a .gitignore that excludes a local URL from the folder it lies in; "" for any other URL."""
     path = os.path.abspath(url.removeprefix("file://"))
     if not url.startswith("file://") or not path.startswith(f"{folder}/"):
         return ""
     return re.sub(r"([\\*?\[\]!# ])", r"\\\1", path[len(folder) :])
 
 
-def staging_url(base_url: str, dest: str, digest: str | None = None) -> str:
-    """Return the URL of the archive for `dest`: `BASE/DEST/data.tar.gz` as `sc` has it, or named by its content."""
+def staging_url(base_url: str, dest: str, digest: str) -> str:
+    """Return the URL of the archive for `dest`: below it as with `sc`, but named by its content.
+
+    >>> staging_url("s3://bucket/base", "/opt/code", "0a")
+    's3://bucket/base/opt/code/data-0a.tar.gz'
+    """
     try:
         base = absolute_url(base_url, os.getcwd())
     except ValueError as error:
         raise SyncError(f"`{base_url}`: {error}") from error
     folder = "/".join(part for part in (base, dest.strip("/")) if part)
-    return f"{folder}/{archive_name(digest) if digest else 'data.tar.gz'}"
+    return f"{folder}/{archive_name(digest)}"
 
 
 def find(

@@ -19,7 +19,7 @@ from pydoit_sc.saturn.clone import Clone
 from pydoit_sc.saturn.models import resource_id
 from pydoit_sc.saturn.script import set_block
 from pydoit_sc.sync.archive import write_archive
-from pydoit_sc.sync.upload import parse_sync, stage, staging_url
+from pydoit_sc.sync.upload import parse_sync, stage
 
 from . import recipes
 from .conftest import QUICK, Sc
@@ -242,7 +242,7 @@ def test_archives_hold_the_same_files_at_the_same_place(standin: Standin, sc: Sc
     write_archive(str(source), str(tmp_path / "ours"))
     for text in ("code:sub", str(source)):
         sync = parse_sync(text, "/wd", str(tmp_path))
-        theirs = Path(staging_url(base, sync.dest).removeprefix("file://"))
+        theirs = tmp_path / "base" / sync.dest.lstrip("/") / "data.tar.gz"
         assert files_of(theirs) == files_of(tmp_path / "ours")
     script = standin.recipes["job", "test/hugo", "my-job"]["spec"]["start_script"]
     assert [line for line in script.splitlines() if line.startswith("mkdir")] == [

@@ -45,14 +45,13 @@ def test_bad_syncs(text: str) -> None:
 def test_where_archives_go() -> None:
     base = "file:///home/jovyan/shared/hugo/test/sctest-base-dir"
     assert (
-        staging_url(base, "/home/jovyan/workspace/sctest")
-        == "file:///home/jovyan/shared/hugo/test/sctest-base-dir/home/jovyan/workspace/sctest/data.tar.gz"
+        staging_url(base, "/home/jovyan/workspace/sctest", "0a")
+        == "file:///home/jovyan/shared/hugo/test/sctest-base-dir/home/jovyan/workspace/sctest/data-0a.tar.gz"
     )
     assert staging_url("sfs://o/u/n/", "/tmp/x", "0a") == "sfs://o/u/n/tmp/x/data-0a.tar.gz"
     assert staging_url("/base", "/", "0a") == "file:///base/data-0a.tar.gz"
-    assert staging_url("s3://b", "/x") == "s3://b/x/data.tar.gz"
     with pytest.raises(SyncError, match="chain"):
-        staging_url("simplecache::s3://b", "/x")
+        staging_url("simplecache::s3://b", "/x", "0a")
 
 
 @pytest.mark.parametrize("scheme", ["file", "memory"])
