@@ -96,6 +96,8 @@ def arguments(graph: TaskGraph) -> Mapping[str, Any]:
             "threads_per_worker": 1,
             "processes": True,
             "dashboard_address": None,
+            # Without a dashboard, too, Dask serves a page: on a free port, since two clusters may be on one machine.
+            "scheduler_kwargs": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         }
         return {**ours, **options}
     if graph.cluster == _SSH:
