@@ -1,0 +1,66 @@
+"""An attempt's folder, environment and outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.plan import Work
+from pydoit_sc.store import Record
+from pydoit_sc.store.documents import FileEntry, Provenance
+from pydoit_sc.store.stamps import read
+from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Environments
+from pydoit_sc.worker.process import Exit
+
+
+def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd: str = "true") -> Attempt:
+    work = Work("r:a", Run("a", cmd, "a", Settings(env={"A": "b"})), "/o/a", "1-0-0-0", known)
+    attempt = Attempt(work, "w-1", 3, str(folder / "w-1"), 1_700_000_000.1234, 50.0, retry_codes)
+    attempt.make_folders()
+    Path(attempt.stdout).write_text("out")
+    Path(attempt.stderr).write_text("x" * 5000 + "the end")
+    return attempt
+
+
+@pytest.mark.parametrize("submission", ["", "20260101-1"])
+@pytest.mark.parametrize("cmd", ["true", "echo ü \udcff \n"])
+def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd: str) -> None:
+    attempt = attempt_in(tmp_path, 3, 75, cmd=cmd)
+    record, _ = attempt.write_outcome(Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
+    data = (tmp_path / "w-1" / "run.json").read_bytes()
+    written = read(Provenance, data)
+    assert written is not None
+    assert written.to_json() == data
+    assert written.files == {"stdout": FileEntry(size=3), "stderr": FileEntry(size=5007)}
+    assert (written.seconds, written.retries, written.retry_codes) == (1.5, 2, [3, 75])
+    assert record == Record(0, "w-1", "1-0-0-0", submission)
+    assert (tmp_path / "w-1" / "status_code").read_text() == "0"
+
+
+def test_success_after_a_timeout_is_none(tmp_path: Path) -> None:
+    attempt = attempt_in(tmp_path)
+    attempt.timed_out = True
+    assert attempt.code(Exit(1, 0, 0.0, 0, 51.0)) == TIMED_OUT
+    assert attempt.code(Exit(1, 3, 0.0, 0, 51.0)) == 3
+
+
+def test_what_it_replaces_is_what_was_known(tmp_path: Path) -> None:
+    attempt = attempt_in(tmp_path, known=Record(1, "w-0"))
+    _, finished = attempt.write_outcome(Exit(1, 0, 0.0, 0, 51.0), "host", "")
+    assert (finished.key, finished.supersedes) == ("a", "w-0")
+
+
+def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
+    tail = attempt_in(tmp_path).tail()
+    assert tail.endswith(b"the end")
+    assert len(tail) == 2000
+
+
+def test_environments(tmp_path: Path) -> None:
+    attempt = attempt_in(tmp_path)
+    env = Environments("w", ["4", "5", "6", "7"]).of(attempt)
+    assert (env["A"], env["SATURN_RUN_LOCAL_RANK"], env["CUDA_VISIBLE_DEVICES"]) == ("b", "3", "7")
+    assert env["SATURN_RUN_REMOTE_OUTPUT_PATH"] == "/o/a"
+    assert Path(env["SATURN_RUN_LOCAL_RESULTS_DIR"]).is_dir()
