@@ -34,12 +34,18 @@ class Deadlines:
         """When the earliest deadline is; None if there is none."""
         return self._heap[0].when if self._heap else None
 
-    def add(self, deadline: Deadline, live: Collection[str]) -> None:
-        """Add a deadline; `live` are the ids of the attempts that are executing."""
-        if len(self._heap) > 4 * len(live) + _SWEEP:
-            self._heap = [entry for entry in self._heap if entry.attempt in live]
-            heapq.heapify(self._heap)
+    def add(self, deadline: Deadline) -> None:
+        """Add a deadline."""
         heapq.heappush(self._heap, deadline)
+
+    def crowded(self, live: int) -> bool:
+        """Return whether there are many more deadlines than `live` attempts can have."""
+        return len(self._heap) > 4 * live + _SWEEP
+
+    def sweep(self, live: Collection[str]) -> None:
+        """Remove the deadlines of the past; `live` are the ids of the attempts that are executing."""
+        self._heap = [entry for entry in self._heap if entry.attempt in live]
+        heapq.heapify(self._heap)
 
     def due(self, now: float) -> Iterator[Deadline]:
         """Remove and yield the deadlines that are over."""

@@ -155,8 +155,11 @@ class Executor:
 
     def _give_up(self, what: str, error: OSError | StoreError) -> None:
         """Stop for an error; if a disk is the cause, what is executing may suffer from it, too."""
+        disk = isinstance(error, OSError) and error.errno in _DISK
+        if disk:
+            self._look_at_disks()  # where one is full, that is the reason to give: the error names no disk
         self.stop(f"{what}: {reason(error)}")
-        if isinstance(error, OSError) and error.errno in _DISK and not self._dropping:
+        if disk and not self._dropping:
             self._drop(signal.SIGTERM)
 
     def _loop(self, works: Iterator[Work | None]) -> Iterator[Result]:
@@ -236,8 +239,9 @@ class Executor:
             self._signal_at(attempt.clock + work.run.settings.timeout, pid, signal.SIGTERM)
 
     def _signal_at(self, when: float, pid: int, number: int) -> None:
-        live = {attempt.id for attempt in self._live.values()}
-        self._deadlines.add(Deadline(when, pid, self._live[pid].id, number), live)
+        self._deadlines.add(Deadline(when, pid, self._live[pid].id, number))
+        if self._deadlines.crowded(len(self._live)):
+            self._deadlines.sweep({attempt.id for attempt in self._live.values()})
 
     def _attend(self) -> list[Ended]:
         """Heed what has happened; return the attempts that are over and are to be published."""
@@ -276,13 +280,10 @@ class Executor:
         """Return the attempts that are over; `signalled`: a stop signal has come, and may be why some failed."""
         exits = [(self._live.pop(exit_.pid), exit_) for exit_ in self._processes.reap()]
         now = time.monotonic()
-        due = self._held_back(now)
+        due = [] if signalled else self._held_back(now)
         if exits or due or (self._live and now >= self._look_at):
             self._look_at_disks()
         over = [ended for ended in exits if self._is_for_publication(ended, signalled=signalled)]
-        if signalled:
-            self._held.extendleft((now, ended) for ended in reversed(due))
-            due = []
         return [ended for ended in (*over, *due) if self._is_over(*ended)]
 
     def _held_back(self, now: float) -> list[Ended]:
@@ -373,7 +374,7 @@ class Executor:
             tail = attempt.tail() if attempt.code(exit_) else b""
             record, finished = attempt.write_outcome(exit_, self._host, self.submission)
         except OSError as error:
-            self._give_up("cannot write a run's output", error)
+            self._give_up(f"cannot write a run's output in {attempt.folder}", error)
             return
         seconds = exit_.clock - attempt.clock
         self._stager.put(finished, Result(attempt.work, record, seconds=seconds, stderr_tail=tail))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import executor as module
+from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.disks import Disks
 from pydoit_sc.worker.executor import Executor, Limits, Result
 from tests.worker.fake_processes import Clock, FakeProcesses
@@ -162,6 +164,33 @@ def test_a_full_disk_drops_what_is_executing(loop: Loop, monkeypatch: pytest.Mon
     assert loop.codes(loop.run(executor, "1 0", "9 0", "9 0")) == {"r:0": 0}
     assert "the disk is full; what was executing is incomplete" in executor.error
     assert not (loop.folder / "1").exists()
+
+
+def test_a_write_that_finds_a_disk_full_says_so(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's own write may be the first to meet it; its error names no disk, so the disks are looked at."""
+    tried: list[int] = []
+
+    def no_space(*_: object) -> None:
+        tried.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Disks, "full", lambda _: "/d: the disk is full" if tried else "")
+    monkeypatch.setattr(Attempt, "write_outcome", no_space)
+    executor = loop.executor()
+    assert loop.run(executor, "1 0") == []
+    assert executor.error.startswith("/d: the disk is full; what was executing is incomplete")
+
+
+def test_a_quota_that_is_used_up_is_told_with_its_place(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_quota(*_: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(Attempt, "write_outcome", no_quota)
+    executor = loop.executor()
+    assert loop.run(executor, "1 0", "9 0") == []
+    assert executor.error.startswith(f"cannot write a run's output in {loop.folder}/.pydoit_sc/attempts/")
+    assert executor.error.endswith(": Disk quota exceeded")
+    assert loop.processes.sent[0][1] == signal.SIGTERM  # what is executing may have been cut
 
 
 def test_a_run_that_another_worker_has_completed_is_not_started(loop: Loop) -> None:
