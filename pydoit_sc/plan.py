@@ -80,6 +80,17 @@ def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
     return Verdict(Status.RUNNING, f"on {live.host} since {live.since}")
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run to execute, with what is known of it: the value that goes from a plan or a chunk to the worker."""
+
+    task: str  # the name of its doit task, `month:2012-01` or `plot`
+    run: Run
+    output: str  # the URL of its output
+    fingerprint: str
+    known: Record | None = None  # what the store said when the run was chosen
+
+
 class Ledger:
     """A batch beside what the store has of it; kept up to date as runs are published."""
 
@@ -102,6 +113,13 @@ class Ledger:
             return judge(self.fingerprint(stage, run), self.records.get(run.key))
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
+
+    def work(self, stage: Stage, run: Run) -> Work:
+        """Return what a worker needs to execute a run; raises MissingFileDepError."""
+        output = f"{self.batch.remote_output_path}/{run.key}"
+        return Work(
+            stage.task_name(run), run, output, self.fingerprint(stage, run), self.records.get(run.key)
+        )
 
     def publish(self, run: Run, record: Record) -> None:
         """Record the new outcome of a run."""
@@ -143,17 +161,6 @@ class Planned:
     stage: Stage
     run: Run
     verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One run to execute, with what is known of it: the value that goes from a plan or a chunk to the worker."""
-
-    task: str  # the name of its doit task, `month:2012-01` or `plot`
-    run: Run
-    output: str  # the URL of its output
-    fingerprint: str
-    known: Record | None = None  # what the store said when the run was chosen
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:

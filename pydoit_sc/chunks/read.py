@@ -59,15 +59,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         raise BatchfileError([Problem(file, None, None, stages)])
     ledger, stage = Ledger(batch, {}), batch.stages[0]
     return Chunk(
-        [
-            Work(
-                stage.task_name(run),
-                run,
-                f"{batch.remote_output_path}/{run.key}",
-                ledger.fingerprint(stage, run),
-            )
-            for run in stage.runs
-        ],
+        [ledger.work(stage, run) for run in stage.runs],
         batch.remote_output_path,
         batch.nprocs,
         max_failures=batch.max_failures,

@@ -11,9 +11,8 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Batch, Status
 from pydoit_sc.batchfile.remote import absolute_url
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_ALWAYS, OPT_BASE_URL, OPT_REMOTE, OPT_SYNC, Command
-from pydoit_sc.commands.parsing import parse_choice, parse_count
+from pydoit_sc.commands.parsing import flag, option, parse_choice, parse_count
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.engines.saturn import RECIPE, Saturn
@@ -27,15 +26,6 @@ from pydoit_sc.submissions.draft import commands_folder, make_draft, shape_of
 from pydoit_sc.submissions.folder import check_folder, present, write_chunks, write_files
 from pydoit_sc.submissions.handover import put
 from pydoit_sc.tasks.loader import OPT_FILE
-
-
-def _text(name: str, help_: str) -> dict[str, Any]:
-    return {"name": name, "long": name.replace("_", "-"), "type": str, "default": None, "help": help_}
-
-
-def _flag(name: str, help_: str) -> dict[str, Any]:
-    return {"name": name, "long": name.replace("_", "-"), "type": bool, "default": False, "help": help_}
-
 
 #: What only a job of Saturn Cloud has.
 _OF_SATURN = (
@@ -52,7 +42,6 @@ class SplitCommand(Command):
     """Write chunks and a recipe or a manifest."""
 
     name = "split"
-    doc_purpose = COMMANDS["split"].purpose
     doc_usage = "[RECIPE BATCH]"
     doc_description = (
         "RECIPE is a job's recipe (`get job NAME`), BATCH a run list or a batchfile. Without them: this folder's "
@@ -66,29 +55,29 @@ class SplitCommand(Command):
     )
     cmd_options = (
         OPT_FILE,
-        {
-            "name": "engine",
-            "long": "engine",
-            "type": str,
-            "default": "saturn",
-            "help": "what is written: saturn, a recipe, or kubernetes, a manifest [default: saturn]",
-        },
-        _text("name", "of the job [default: the recipe's]"),
+        option(
+            "engine",
+            "what is written: saturn, a recipe, or kubernetes, a manifest [default: %(default)s]",
+            default="saturn",
+        ),
+        option("name", "of the job [default: the recipe's]"),
         OPT_REMOTE,
-        _text("instance_type", "of the machines [default: the recipe's]; `options` lists them"),
-        _text("nprocs", "runs at once on a machine [default: the batch's, else the GPUs or cores]"),
-        _text("scale", "machines [default: the recipe's]"),
-        _text("local_commands_directory", f"where chunks and recipe are written [default: {LOCAL_COMMANDS}]"),
-        _text("batch_size", "runs in a chunk [default: 3 × nprocs]"),
+        option("instance_type", "of the machines [default: the recipe's]; `options` lists them"),
+        option("nprocs", "runs at once on a machine [default: the batch's, else the GPUs or cores]"),
+        option("scale", "machines [default: the recipe's]"),
+        option(
+            "local_commands_directory", f"where chunks and recipe are written [default: {LOCAL_COMMANDS}]"
+        ),
+        option("batch_size", "runs in a chunk [default: 3 × nprocs]"),
         OPT_SYNC,
-        _text(
+        option(
             "remote_commands_directory",
             f"where the machines have the chunks [default: {LOCAL_COMMANDS}/, a folder of each split's own]",
         ),
-        _flag("skip_completed", "leave out runs that are completed"),
-        _flag("skip_failures", "leave out runs that have failed"),
+        flag("skip_completed", "leave out runs that are completed"),
+        flag("skip_failures", "leave out runs that have failed"),
         OPT_ALWAYS,
-        _text("max_jobs", "how many runs are scheduled at most"),
+        option("max_jobs", "how many runs are scheduled at most"),
         OPT_BASE_URL,
     )
 

@@ -10,8 +10,8 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import BatchfileError
-from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.base import OPT_ALWAYS, Command
+from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.engines.registry import engine_names, engine_of, load_engine
 from pydoit_sc.errors import UserError
@@ -31,7 +31,6 @@ class SubmitCommand(Command):
     """Hand a batch to an engine."""
 
     name = "submit"
-    doc_purpose = COMMANDS["submit"].purpose
     doc_usage = ""
     doc_description = (
         "Of this folder's batchfile, as the table of the engine says. Completed runs are left out. A stage that comes "
@@ -43,29 +42,15 @@ class SubmitCommand(Command):
     )
     cmd_options = (
         OPT_FILE,
-        {
-            "name": "engine",
-            "long": "engine",
-            "type": str,
-            "default": "",
-            "help": "what executes the runs: local, slurm, dask, kubernetes, saturn, or one that another package brings "
+        option(
+            "engine",
+            "what executes the runs: local, slurm, dask, kubernetes, saturn, or one that another package brings "
             "[default: the one that has a table]",
-        },
-        {
-            "name": "wait",
-            "long": "wait",
-            "type": bool,
-            "default": False,
-            "help": "show how the runs go on, until all have ended",
-        },
+            default="",
+        ),
+        flag("wait", "show how the runs go on, until all have ended"),
         OPT_ALWAYS,
-        {
-            "name": "force",
-            "long": "force",
-            "type": bool,
-            "default": False,
-            "help": "also while another submission is under way, which may be executing the same runs",
-        },
+        flag("force", "also while another submission is under way, which may be executing the same runs"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -99,7 +99,7 @@ def _schedule(ledger: Ledger, stage: Stage, wanted: Wanted, choice: Choice) -> b
     The order is the seed's: incomplete runs, failed runs, completed runs.
     """
     if wanted.everything:
-        choice.first.works.extend(_work(ledger, stage, run) for run in stage.runs)
+        choice.first.works.extend(ledger.work(stage, run) for run in stage.runs)
         return bool(stage.runs)
     by_status: dict[Status, list[Run]] = {Status.INCOMPLETE: [], Status.ERROR: [], Status.COMPLETED: []}
     for run in stage.runs:
@@ -108,23 +108,16 @@ def _schedule(ledger: Ledger, stage: Stage, wanted: Wanted, choice: Choice) -> b
     for status, runs in by_status.items():
         choice.found[status] = choice.found.get(status, 0) + len(runs)
         if wanted.takes(status):
-            choice.first.works.extend(_work(ledger, stage, run) for run in runs)
+            choice.first.works.extend(ledger.work(stage, run) for run in runs)
     return any(runs and wanted.delays(status) for status, runs in by_status.items())
 
 
 def _all_works(ledger: Ledger, stage: Stage) -> list[Work] | None:
     """Return all runs of a stage; None if one depends on a file that is not there yet."""
     try:
-        return [_work(ledger, stage, run) for run in stage.runs]
+        return [ledger.work(stage, run) for run in stage.runs]
     except MissingFileDepError:
         return None
-
-
-def _work(ledger: Ledger, stage: Stage, run: Run) -> Work:
-    output = f"{ledger.batch.remote_output_path}/{run.key}"
-    return Work(
-        stage.task_name(run), run, output, ledger.fingerprint(stage, run), ledger.records.get(run.key)
-    )
 
 
 def earlier_runs(ledger: Ledger, choice: Choice) -> dict[str, dict[str, str]]:

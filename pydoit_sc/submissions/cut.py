@@ -54,10 +54,7 @@ def covers(chunks: Sequence[str], ledger: Ledger, works: Sequence[Work], shape: 
     outputs = [run["remote_output_path"] for text in chunks for run in json.loads(text)["runs"]]
     if not {work.output for work in works} <= set(outputs) <= known.keys():
         return False
-    again = Part()
-    for output in outputs:
-        stage, run = known[output]
-        again.works.append(Work(stage.task_name(run), run, output, ledger.fingerprint(stage, run)))
+    again = Part([ledger.work(*known[output]) for output in outputs])
     return same_plan(chunks, _texts(batch, again, shape, "any"))
 
 

@@ -16,7 +16,7 @@ from pydoit_sc.batchfile import load
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.engines.base import Engine, Group, State, Submission
 from pydoit_sc.engines.registry import load_engine
-from pydoit_sc.plan import Ledger, Work, in_order
+from pydoit_sc.plan import Ledger, in_order
 from pydoit_sc.submissions.draft import new_submission
 
 PATIENCE = 60.0  # seconds until a test gives up
@@ -34,15 +34,7 @@ def submission_of(batch: Batch, engine: str, table: Any, **changes: Any) -> Subm
     ledger, groups, texts = Ledger(batch, {}), list[Group](), list[str]()
     size, nprocs = batch.batch_size or 1, batch.nprocs if isinstance(batch.nprocs, int) else 1
     for stage in in_order(batch.stages):
-        items = [
-            Work(
-                stage.task_name(run),
-                run,
-                f"{batch.remote_output_path}/{run.key}",
-                ledger.fingerprint(stage, run),
-            )
-            for run in stage.runs
-        ]
+        items = [ledger.work(stage, run) for run in stage.runs]
         first = len(texts)
         for start in range(0, len(items), size):
             text = chunk_text(batch, items[start : start + size], nprocs=nprocs, submission=id_)
