@@ -31,7 +31,19 @@ ROOMS = [
     {"store"},
     {"batchfile"},
     {"batch", "fingerprint"},
-    {"catalogue", "errors", "files", "linux", "models", "proc", "programs", "retries", "templates", ""},
+    {
+        "catalogue",
+        "errors",
+        "files",
+        "linux",
+        "models",
+        "private",
+        "proc",
+        "programs",
+        "retries",
+        "templates",
+        "",
+    },
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 

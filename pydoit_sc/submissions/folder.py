@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.errors import UserError
 from pydoit_sc.files import not_for_all, replacing, write_whole
+from pydoit_sc.private import foreign, replaceable
 
+_MODE = 0o755
 _CHUNK = re.compile(r"(?:0|[1-9][0-9]*)\.json")
 
 
@@ -28,7 +31,17 @@ def chunk_name(number: int) -> str:
 
 
 def check_folder(folder: str, count: int) -> None:
-    """Raise FolderError if a file that is not a chunk is in the place of one of `count` new chunks."""
+    """Raise FolderError if `count` new chunks cannot be written, as far as can be told before.
+
+    That is: a file that is not a chunk is in the place of one, or the folder is where everybody may write (the
+    default of `sc` is in /tmp), and is not of this user alone: what is written would not be what is read later.
+    """
+    with _folder_errors(folder):
+        above = os.path.dirname(os.path.abspath(folder))
+        if os.path.isdir(above) and os.stat(above).st_mode & stat.S_IWOTH:
+            there = os.path.lexists(folder)
+            if fault := replaceable(above) or (foreign(os.lstat(folder)) if there else ""):
+                raise FolderError(f"{folder}: {fault}; give another --local-commands-directory")
     for number in range(count):
         path = os.path.join(folder, chunk_name(number))
         if os.path.lexists(path) and _chunk(path) is None:
@@ -53,7 +66,7 @@ def present(folder: str) -> tuple[str, list[str]] | None:
 def write_chunks(folder: str, texts: Sequence[str]) -> None:
     """Write all chunks, and remove older ones; until all are written aside, the folder stays as it is."""
     with _folder_errors(folder):
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, _MODE, exist_ok=True)
         with ExitStack() as stack:
             for number, text in enumerate(texts):
                 aside = stack.enter_context(replacing(os.path.join(folder, chunk_name(number))))
@@ -74,7 +87,7 @@ def says(folder: str, files: Mapping[str, str]) -> bool:
 def write_files(folder: str, files: Mapping[str, str]) -> None:
     """Write an engine's files; those that are not changed stay untouched."""
     with _folder_errors(folder):
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, _MODE, exist_ok=True)
         for name, text in files.items():
             if not says(folder, {name: text}):
                 write_whole(os.path.join(folder, name), text.encode())

@@ -1,0 +1,27 @@
+"""What no other user of this machine can have made or changed: a folder or file in a place that many may write to."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def foreign(found: os.stat_result) -> str:
+    """Return why others may have made or changed a folder or file, by its `lstat`; "" if only this user can have."""
+    if stat.S_ISLNK(found.st_mode):
+        return "is a symlink"
+    if found.st_uid != os.geteuid():
+        return f"belongs to another user (uid {found.st_uid})"
+    return "can be written by others" if found.st_mode & _OTHERS else ""
+
+
+def replaceable(folder: str) -> str:
+    """Return why others may replace what lies in a folder; "" if they may not, as in /tmp. Raises OSError."""
+    found = os.stat(folder)
+    # Root has another id in a container without a mapping of ids: the one that owns /proc.
+    if found.st_uid not in (os.geteuid(), 0, os.stat("/proc").st_uid):
+        return f"belongs to another user (uid {found.st_uid})"
+    shared = found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX
+    return "can be written by others and has no sticky bit" if shared else ""

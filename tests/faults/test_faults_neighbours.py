@@ -1,0 +1,138 @@
+"""Other users of the machine: what they put where we look makes nothing of ours execute, and is told in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.submissions.folder import FolderError, check_folder, write_chunks
+from pydoit_sc.sync.code import fetch_lines
+from pydoit_sc.sync.upload import FileSync, stage
+
+NOBODY = 65534
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a second user")
+
+
+@pytest.fixture
+def tmp(tmp_path: Path) -> Path:
+    """A folder like /tmp."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    return tmp_path / "tmp"
+
+
+def neighbour(folder: Path, script: str) -> None:
+    """Do something in a folder as another user, who needs no way to it."""
+    subprocess.run(["sh", "-ec", script], cwd=folder, user=NOBODY, group=NOBODY, extra_groups=[], check=True)
+
+
+def fetch(tmp: Path) -> subprocess.CompletedProcess[str]:
+    """Do what a worker does with [sync]: fetch the code, go to it and execute a part of it."""
+    code = tmp.parent / "code"
+    code.mkdir(exist_ok=True)
+    (code / "work.sh").write_text("echo ours\n")
+    archive = stage(FileSync(str(code), "/"), f"file://{tmp.parent}/staged")
+    lines = fetch_lines([archive], "ID", ".", {})
+    env = {**os.environ, "TMPDIR": str(tmp), "pydoit_sc_python": sys.executable}
+    return subprocess.run(
+        ["sh", "-c", f"{lines}sh ./work.sh"], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+EVIL = "mkdir -p {0} && chmod 777 {0} && echo 'echo EXECUTED' > {0}/work.sh"
+
+
+def planted_folder(tmp: Path) -> None:
+    neighbour(tmp, EVIL.format("pydoit-sc-0/ID"))
+
+
+def planted_parent(tmp: Path) -> None:
+    neighbour(tmp, "mkdir pydoit-sc-0 && chmod 777 pydoit-sc-0")
+
+
+def planted_link(tmp: Path) -> None:
+    """The victim's own folder, in which the neighbour may write, is reached by the neighbour's link."""
+    (tmp / "shared").mkdir()
+    (tmp / "shared").chmod(0o777)
+    neighbour(tmp, EVIL.format("shared/ID"))
+    neighbour(tmp, "ln -s shared pydoit-sc-0")
+
+
+def planted_in_open_parent(tmp: Path) -> None:
+    (tmp / "pydoit-sc-0").mkdir()
+    (tmp / "pydoit-sc-0").chmod(0o777)
+    neighbour(tmp, EVIL.format("pydoit-sc-0/ID"))
+
+
+def planted_in_open_group(tmp: Path) -> None:
+    (tmp / "pydoit-sc-0").mkdir()
+    os.chown(tmp / "pydoit-sc-0", 0, NOBODY)
+    (tmp / "pydoit-sc-0").chmod(0o775)
+    neighbour(tmp, EVIL.format("pydoit-sc-0/ID"))
+
+
+def kept_from_before(tmp: Path) -> None:
+    """The parent is private by now; what was put into it before is still the neighbour's."""
+    planted_in_open_parent(tmp)
+    (tmp / "pydoit-sc-0").chmod(0o700)
+
+
+def not_sticky(tmp: Path) -> None:
+    """The neighbour could replace the folder after the look at it."""
+    tmp.chmod(0o777)
+
+
+def of_a_neighbour(tmp: Path) -> None:
+    """The neighbour made what TMPDIR names, and may replace everything in it in spite of the sticky bit."""
+    os.chown(tmp, NOBODY, NOBODY)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        planted_folder,
+        planted_parent,
+        planted_link,
+        planted_in_open_parent,
+        planted_in_open_group,
+        kept_from_before,
+        not_sticky,
+        of_a_neighbour,
+    ],
+    ids=lambda plant: plant.__name__,
+)
+def test_no_code_of_a_neighbour_is_executed(tmp: Path, plant: Callable[[Path], None]) -> None:
+    plant(tmp)
+    done = fetch(tmp)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    (line,) = done.stderr.splitlines()
+    assert "set TMPDIR to a folder of your own" in line
+
+
+def test_code_is_fetched_beside_the_neighbours(tmp: Path) -> None:
+    neighbour(tmp, "mkdir -p pydoit-sc-65534/ID && echo 'echo EXECUTED' > pydoit-sc-65534/ID/work.sh")
+    for _ in range(2):
+        done = fetch(tmp)
+        assert (done.returncode, done.stdout) == (0, "ours\n"), done
+    assert (tmp / "pydoit-sc-0" / "ID").stat().st_mode & 0o777 == 0o700
+
+
+def test_no_recipe_is_written_where_a_neighbour_can_change_it(tmp: Path) -> None:
+    """`sc` and we write to /tmp/commands by default; what `apply` reads there later is what machines execute."""
+    neighbour(tmp, "mkdir commands && chmod 777 commands && ln -s commands link")
+    for name in ("commands", "link"):
+        with pytest.raises(FolderError, match=r"uid 65534|symlink"):
+            check_folder(str(tmp / name), 1)
+    check_folder(str(tmp / "mine"), 1)
+    write_chunks(str(tmp / "mine"), ["{}"])
+    check_folder(str(tmp / "mine"), 0)
+    assert (tmp / "mine").stat().st_mode & 0o777 == 0o755
+    tmp.chmod(0o777)
+    with pytest.raises(FolderError, match="no sticky bit"):
+        check_folder(str(tmp / "mine"), 0)
