@@ -164,6 +164,9 @@ class NoteStore(Protocol):
     def read_note(self, name: str) -> bytes:
         """Return a note; raises FileNotFoundError where there is none."""
 
+    def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
+        """Return a note and the id of the user who has written it; None where the store does not know users."""
+
     def notes(self, folder: str) -> Sequence[str]:
         """Return the names of the notes below a folder, `submissions`, sorted."""
 

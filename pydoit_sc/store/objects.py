@@ -357,6 +357,9 @@ class ObjectStore:
         with self._answers(FileNotFoundError):
             return self._blobs.get(f"{OURS}/{name}")
 
+    def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
+        return self.read_note(name), None
+
     def notes(self, folder: str) -> Sequence[str]:
         with self._answers():
             return sorted(blob.path[len(OURS) + 1 :] for blob in self._blobs.list(f"{OURS}/{folder}"))

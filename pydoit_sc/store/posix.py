@@ -269,8 +269,11 @@ class PosixStore:
             write_whole(path, data)
 
     def read_note(self, name: str) -> bytes:
+        return self.read_note_and_owner(name)[0]
+
+    def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
         with self.open(OURS, name) as file:
-            return file.read()
+            return file.read(), os.fstat(file.fileno()).st_uid
 
     def notes(self, folder: str) -> Sequence[str]:
         root = f"{self.root}/{OURS}/{folder}"

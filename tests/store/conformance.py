@@ -357,6 +357,8 @@ def notes(place: Place) -> None:
     for text in (b"one", b"two\n"):
         store.write_note("submissions/s1/0.json", text)
         assert place.reopen().read_note("submissions/s1/0.json") == text
+        found, owner = store.read_note_and_owner("submissions/s1/0.json")
+        assert (found, owner) in ((text, os.geteuid()), (text, None))
     store.write_note("submissions/s1/logs/a b", b"")
     assert store.notes("submissions") == ["submissions/s1/0.json", "submissions/s1/logs/a b"]
     assert store.notes("submissions/s") == []
