@@ -28,7 +28,7 @@ from pydoit_sc.saturn.models import Pod, Recipe, Size, checked_recipe, read, res
 if TYPE_CHECKING:
     from pydoit_sc.saturn.policy import Policy
 
-T = TypeVar("T")
+L = TypeVar("L", bound=models.Page)
 P = TypeVar("P", bound=Pod)
 
 _LOOKED_AT = 1000  # most recipes searched for a name near a wrong one
@@ -73,7 +73,7 @@ class SaturnClient:
 
     def orgs(self) -> list[models.Org]:
         """Return the user's organisations."""
-        return list(self._pages(models.Orgs, "api/orgs", {}))
+        return [org for page in self._pages(models.Orgs, "api/orgs", {}) for org in page.items]
 
     def default_sync_url(self, name: str) -> str:
         """Return where the files of the resource `name` are staged by default."""
@@ -130,8 +130,8 @@ class SaturnClient:
         """Yield recipes, page by page; `name` is the start of their names."""
         type_ = None if kind is None else resource_type(kind)
         query = _query(type=type_, owner_name=owner, name=name, as_template=as_template)
-        for item in self._pages(models.Recipes, "api/recipes", query):
-            yield checked_recipe(item, "api/recipes")
+        for page in self._pages(models.Recipes, "api/recipes", query):
+            yield from (checked_recipe(item, "api/recipes") for item in page.items)
 
     def apply(self, recipe: Recipe) -> Recipe:
         """Create or update a resource, and return its recipe with its `state`."""
@@ -170,7 +170,8 @@ class SaturnClient:
         """Return the machines that a resource holds now, the latest first."""
         if self._has_pod_api():
             query = {"workload_type": resource_type(kind), "workload_id": resource_id}
-            return _latest_first(self._pages(models.LivePods, "api/active/pods", query))
+            pages = self._pages(models.LivePods, "api/active/pods", query)
+            return _latest_first(pod for page in pages for pod in page.items)
         path = _path(kind, resource_id, "runtimesummary")
         return _latest_first(
             read(models.RuntimeSummary, self._call("GET", path, {"details": "true"}), path).pods()
@@ -237,12 +238,12 @@ class SaturnClient:
         _ = self.version  # asked first, so that a wrong address or token is reported before anything is done
         return self._transport.request(method, path, query=query, body=body, idempotent=idempotent)
 
-    def _pages(self, model: type[models.Page[T]], path: str, query: dict[str, str]) -> Iterator[T]:
+    def _pages(self, model: type[L], path: str, query: dict[str, str]) -> Iterator[L]:
         seen: set[str] = set()
         asked = query
         while True:
             page = read(model, self._call("GET", path, asked), path)
-            yield from page.items
+            yield page
             following = page.following()
             if following is None:
                 return

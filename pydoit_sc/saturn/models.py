@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -11,7 +11,6 @@ from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.models import build
 from pydoit_sc.saturn.errors import AnswerError, SaturnError
 
-T = TypeVar("T")
 M = TypeVar("M", bound="Answer")
 
 #: A recipe is passed on whole, unknown keys included, so it stays a dict; models check what we read of it.
@@ -120,10 +119,9 @@ class Choices(Answer):
     auto_shutoff: list[Any]
 
 
-class Page(Answer, Generic[T]):
+class Page(Answer):
     """A part of a listing, with where the next one begins: newer ones name `next_key`, older ones `next_last_key`."""
 
-    items: list[T]
     next_key: Any = None
     next_last_key: Any = None
     links: Any = None
@@ -141,13 +139,13 @@ class Page(Answer, Generic[T]):
         return None
 
 
-class Orgs(Page[Org]):
+class Orgs(Page):
     """A page of organisations."""
 
     items: list[Org] = Field(alias="orgs")
 
 
-class Recipes(Page[Recipe]):
+class Recipes(Page):
     """A page of recipes."""
 
     items: list[Recipe] = Field(alias="recipes")
@@ -180,7 +178,7 @@ class PastPod(Pod):
     name: str = Field(alias="pod_name")
 
 
-class LivePods(Page[LivePod]):
+class LivePods(Page):
     """A page of machines."""
 
     items: list[LivePod] = Field(alias="pod_summaries")

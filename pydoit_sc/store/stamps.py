@@ -18,18 +18,14 @@ from pydoit_sc.store.layout import Record, parse_status_code
 M = TypeVar("M", bound=BaseModel)
 
 
-class Written(BaseModel):
-    """A document that is written as JSON."""
+class StoredDocument(BaseModel):
+    """A document in a store: strict, and without the keys that are not known."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
 
     def to_json(self) -> bytes:
         """Return the bytes of the document, in ASCII: names that are not UTF-8 are escaped, too."""
         return json.dumps(self.model_dump(exclude_none=True)).encode()
-
-
-class StoredDocument(Written):
-    """A document that is read: strict, and without the keys that are not known."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
 
 
 class Stamp(StoredDocument):
