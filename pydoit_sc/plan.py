@@ -21,7 +21,7 @@ from pydoit_sc.fingerprint import (
     digest_runs,
     digest_text,
 )
-from pydoit_sc.store import Live, Record, Store
+from pydoit_sc.store import Live, Record, Store, TakenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,12 @@ class Work:
 class Ledger:
     """A batch beside what the store has of it; kept up to date as runs are published."""
 
-    def __init__(self, batch: Batch, records: dict[str, Record]) -> None:
+    def __init__(
+        self, batch: Batch, records: dict[str, Record], taken: Mapping[str, str] | None = None
+    ) -> None:
         self.batch = batch
         self.records = records
+        self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self._stages = {stage.name: stage for stage in batch.stages}
         self._files = FileDigests(batch.folder)
         self._settings: dict[int, str] = {}
@@ -109,13 +112,17 @@ class Ledger:
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
+        if run.key in self.taken:
+            return Verdict(Status.INCOMPLETE, self.taken[run.key])
         try:
             return judge(self.fingerprint(stage, run), self.records.get(run.key))
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
 
     def work(self, stage: Stage, run: Run) -> Work:
-        """Return what a worker needs to execute a run; raises MissingFileDepError."""
+        """Return what a worker needs to execute a run; raises MissingFileDepError, TakenError."""
+        if run.key in self.taken:
+            raise TakenError(f"{stage.task_name(run)}: {self.taken[run.key]}")
         output = f"{self.batch.remote_output_path}/{run.key}"
         return Work(
             stage.task_name(run), run, output, self.fingerprint(stage, run), self.records.get(run.key)
@@ -151,7 +158,8 @@ class Ledger:
 
 def open_ledger(batch: Batch, store: Store) -> Ledger:
     """Read what the store has of a batch, in one bulk scan; raises StoreError."""
-    return Ledger(batch, store.scan(run.key for _, run in batch.runs()))
+    found = store.survey(run.key for _, run in batch.runs())
+    return Ledger(batch, found.records, found.taken)
 
 
 @dataclass(frozen=True, slots=True)

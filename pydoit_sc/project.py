@@ -71,7 +71,8 @@ class Project:
             if stage.name in before:
                 before.update(stage.after)
                 keys.update(run.key for run in stage.runs)
-        self._ledger = Ledger(self.batch, self.store.scan(keys))
+        found = self.store.survey(keys)
+        self._ledger = Ledger(self.batch, found.records, found.taken)
 
     def output(self, run: Run) -> str:
         """Return the URL of a run's output."""

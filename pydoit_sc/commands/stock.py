@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
@@ -10,8 +11,10 @@ from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
+from doit.exceptions import InvalidDodoFile
 
 from pydoit_sc.commands.parsing import OptionsAnywhere
+from pydoit_sc.store import TakenError
 
 _NAMES = "STAGE | RUN | PATTERN ..."
 
@@ -42,7 +45,30 @@ class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
 
     name = "clean"
     doc_usage = f"[{_NAMES}]"
-    doc_description = "Without a name: the outputs of the whole batch, and their history."
+    doc_description = (
+        "Without a name: the outputs of the whole batch, and their history.\n"
+        "\n"
+        "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
+    )
+
+    def _execute(
+        self, dryrun: bool, cleandep: bool, cleanall: bool, cleanforget: bool, pos_args: Any = None
+    ) -> int:
+        """Clean; return the exit code. doit fills the parameters by their names."""
+        self._left = 0
+        super()._execute(dryrun, cleandep, cleanall, cleanforget, pos_args)
+        return 2 if self._left else 0
+
+    def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
+        """Clean each task; go on after one whose place something else takes."""
+        for task in tasks:
+            try:
+                super().clean_tasks([task], dryrun, cleanforget)
+            except InvalidDodoFile as error:
+                if not isinstance(error.__cause__, TakenError):
+                    raise
+                sys.stderr.write(f"ERROR: {task.name}: {error}\n")
+                self._left += 1
 
 
 class ForgetCommand(OptionsAnywhere, DoitForget):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any
 from pydoit_sc.commands.base import OPT_REMOTE, Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.project import Project
-from pydoit_sc.store import Outputs
+from pydoit_sc.store import Outputs, TakenError
 from pydoit_sc.store.manifest import digest, fault
 from pydoit_sc.tasks.loader import OPT_FILE
 
@@ -66,7 +66,10 @@ def _reader(store: Outputs, key: str) -> Callable[[str], str]:
 
 
 def _repair(store: Outputs, key: str) -> str:
-    return "; now incomplete" if store.forget(key) else ""
+    try:
+        return "; now incomplete" if store.forget(key) else ""
+    except TakenError as error:
+        return f"; not repaired: {error}"
 
 
 def _tell(counts: Mapping[str, int], names: Mapping[str, str]) -> None:

@@ -16,9 +16,11 @@ from pydoit_sc.store.base import (
     Staged,
     Store,
     StoreError,
+    TakenError,
 )
 from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Record, stays
+from pydoit_sc.store.places import Survey
 from pydoit_sc.store.stamps import Live
 
 #: The extras of this package that bring what a scheme needs.
@@ -36,6 +38,8 @@ __all__ = [
     "Staged",
     "Store",
     "StoreError",
+    "Survey",
+    "TakenError",
     "open_store",
     "read_url",
     "stays",

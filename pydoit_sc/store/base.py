@@ -6,15 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from pydoit_sc.errors import UserError
 from pydoit_sc.store.layout import Record
 from pydoit_sc.store.stamps import Live
 
+if TYPE_CHECKING:
+    from pydoit_sc.store.places import Survey
+
 
 class StoreError(UserError):
     """The store cannot be read or written; the text says which file, and why."""
+
+
+class TakenError(StoreError):
+    """What lies in a run's place is no run's output; it is left as it is, and the run is not published."""
 
 
 class HeldError(StoreError):
@@ -96,6 +103,9 @@ class Outputs(Protocol):
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Return the record of each of these runs that has a `status_code`, in one bulk read."""
 
+    def survey(self, keys: Iterable[str]) -> Survey:
+        """Scan, and look at the places of runs that have no outcome, too."""
+
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         """Yield what each of these runs that has a `status_code` consists of, to be verified."""
 
@@ -109,10 +119,16 @@ class Outputs(Protocol):
         """Open one of a run's files to read; raises FileNotFoundError where there is none."""
 
     def forget(self, key: str) -> bool:
-        """Make a run incomplete again: move its output to the history. Return False if there was no output."""
+        """Make a run incomplete again: move its output to the history. Return False if there was no output.
+
+        Raises TakenError where something else is there.
+        """
 
     def remove(self, key: str) -> bool:
-        """Delete a run's output and its history. Return False if there was no output."""
+        """Delete a run's output and its history. Return False if there was no output.
+
+        Raises TakenError where something else is there.
+        """
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         """Yield the keys of outputs in the store whose run is not among these."""
@@ -147,7 +163,7 @@ class Publisher(Protocol):
         """
 
     def commit(self, staged: Staged) -> Outcome:
-        """Make a staged attempt its run's outcome."""
+        """Make a staged attempt its run's outcome; raises TakenError where something else is there."""
 
     def settle(self) -> None:
         """Return when everything committed so far survives what the store promises to survive."""

@@ -77,3 +77,10 @@ def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
 
     with ThreadPoolExecutor(blobs.at_once) as threads:
         return {path: data for path, data in threads.map(read, paths) if data is not None}
+
+
+def list_all(blobs: Blobs, folders: Iterable[str]) -> Iterator[str]:
+    """Yield the paths of all objects below several folders, which are listed at once."""
+    with ThreadPoolExecutor(blobs.at_once) as threads:
+        for found in threads.map(lambda folder: [blob.path for blob in blobs.list(folder)], folders):
+            yield from found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 
 _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
@@ -30,3 +31,12 @@ def sizes(folder: str) -> dict[str, int]:
             elif entry.is_symlink() or entry.is_file():
                 found[entry.name] = entry.stat(follow_symlinks=False).st_size
     return found
+
+
+def regular_files(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield all files below a folder, and links to files: by path below it, and by whole path."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(above, name)
+            if os.path.isfile(path):
+                yield os.path.relpath(path, folder), path

@@ -12,7 +12,6 @@ worker at a time. So a reader never takes a mixture for a finished run.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import uuid
@@ -21,17 +20,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
-from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
+from pydoit_sc.store.copying import regular_files
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, status_code_of, unpack
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
 from pydoit_sc.store.leases import Leases, wait_for
 from pydoit_sc.store.manifest import with_files
+from pydoit_sc.store.places import Places, Survey, above, check_ours, old_attempts, outer_keys
 from pydoit_sc.store.stamps import Live, attempt_of, parse_record
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
@@ -59,13 +61,30 @@ class ObjectStore:
             found = self._read_few(wanted) if len(wanted) <= FEW else self._read_listed(wanted)
         return {key: parse_record(code, run_json) for key, (code, run_json) in found.items()}
 
+    def survey(self, keys: Iterable[str]) -> Survey:
+        """Scan; where the runs are few, those without an outcome are listed one by one."""
+        wanted = set(keys)
+        places = Places(wanted)
+        with self._answers():
+            if len(wanted) > FEW:
+                found = self._read_listed(wanted, places.see)
+            else:
+                found = self._read_few(wanted)
+                outer = (f"{key}/{STATUS_CODE}" for key in outer_keys(wanted))
+                for path in (*get_all(self._blobs, outer), *list_all(self._blobs, wanted - found.keys())):
+                    places.see(path)
+        records = {key: parse_record(*small) for key, small in found.items()}
+        return Survey(records, places.taken(records))
+
     def _read_few(self, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
         codes = get_all(self._blobs, (f"{key}/{STATUS_CODE}" for key in keys))
         found = {path.rpartition("/")[0]: code for path, code in codes.items()}
         run_jsons = get_all(self._blobs, (f"{key}/{RUN_JSON}" for key in found))
         return {key: (code, run_jsons.get(f"{key}/{RUN_JSON}")) for key, code in found.items()}
 
-    def _read_listed(self, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
+    def _read_listed(
+        self, keys: set[str], see: Callable[[str], None] | None = None
+    ) -> dict[str, tuple[bytes, bytes | None]]:
         small = {STATUS_CODE: {}, RUN_JSON: {}}  # type: dict[str, dict[str, Blob]]
         index: list[str] = []
         for blob in self._blobs.list(""):
@@ -74,6 +93,8 @@ class ObjectStore:
                 small[name][key] = blob
             elif key == f"{OURS}/index":
                 index.append(blob.path)
+            if see is not None:
+                see(blob.path)
         return self._small_contents(small[STATUS_CODE], small[RUN_JSON], index)
 
     def _small_contents(
@@ -119,10 +140,10 @@ class ObjectStore:
             wanted, index = set(keys), []
             files: dict[str, dict[str, Blob]] = defaultdict(dict)
             for blob in self._blobs.list(""):
-                above, _, _ = blob.path.rpartition("/")
-                if above == f"{OURS}/index":
+                folder, _, _ = blob.path.rpartition("/")
+                if folder == f"{OURS}/index":
                     index.append(blob.path)
-                key = _above(blob.path, wanted)
+                key = above(blob.path, wanted)
                 if key is not None:
                     files[key][blob.path[len(key) + 1 :]] = blob
             small = self._small_contents(
@@ -177,9 +198,9 @@ class ObjectStore:
         return staged.outcome
 
     def _publish(self, attempt: Finished) -> Outcome:
-        files = dict(_files(attempt.folder))
-        code = _read_file(files.pop(STATUS_CODE))
-        run_json = with_files(_read_file(files.pop(RUN_JSON)), files)
+        files = dict(regular_files(attempt.folder))
+        code = Path(files.pop(STATUS_CODE)).read_bytes()
+        run_json = with_files(Path(files.pop(RUN_JSON)).read_bytes(), files)
         if not self._claim(attempt, run_json):
             return Outcome.LOST
         for name, path in files.items():
@@ -313,6 +334,7 @@ class ObjectStore:
     def _to_history(self, key: str, files: Iterable[str]) -> None:
         """Move a run's objects there, into a folder named after their attempt."""
         names = list(files)
+        self._check_ours(key, names)
         home = f"{OURS}/history/{key}/{self._holder(key) or 'unknown'}"
         place, n = home, 0
         while names and any(True for _ in self._blobs.list(place)):
@@ -326,10 +348,18 @@ class ObjectStore:
     def remove(self, key: str) -> bool:
         with self._answers():
             there = self._list(key)
+            self._check_ours(key, there)
             self._delete(key, there)
             history = f"{OURS}/history/{key}"
-            self._delete(history, self._list(history))
+            names = self._list(history)
+            attempts = old_attempts(names)  # others are of runs whose keys lie below this one
+            self._delete(history, (name for name in names if name.partition("/")[0] in attempts))
         return bool(there)
+
+    def _check_ours(self, key: str, files: Iterable[str]) -> None:
+        """Raise TakenError if a run's objects are no output of a run."""
+        names = {name.partition("/")[0] for name in files}
+        check_ours(f"{self.url}/{key}", names, lambda: self._blobs.get(f"{key}/{RUN_JSON}"))
 
     def _delete(self, key: str, names: Iterable[str]) -> None:
         """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""
@@ -346,7 +376,7 @@ class ObjectStore:
                 key for key, _, file in paths if file == STATUS_CODE and not key.startswith(f"{OURS}/")
             }
         for key in sorted(outputs - keys):  # a result of this name is no output
-            if _above(key, outputs | keys) is None:
+            if above(key, outputs | keys) is None:
                 yield key
 
     def write_note(self, name: str, data: bytes) -> None:
@@ -365,30 +395,6 @@ class ObjectStore:
             return sorted(blob.path[len(OURS) + 1 :] for blob in self._blobs.list(f"{OURS}/{folder}"))
 
 
-def _above(path: str, keys: set[str]) -> str | None:
-    """Return the key that a path lies below, or None."""
-    end = path.find("/")
-    while end != -1:
-        if path[:end] in keys:
-            return path[:end]
-        end = path.find("/", end + 1)
-    return None
-
-
 def _digest(key: str) -> str:
     """Return a name of one segment for a key."""
     return blake2b(key.encode(), digest_size=16).hexdigest()
-
-
-def _files(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield the files of an attempt by path below its folder; pipes and sockets are left out."""
-    for above, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(above, name)
-            if os.path.isfile(path):
-                yield os.path.relpath(path, folder), path
-
-
-def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -36,6 +36,7 @@ from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead, scratch_folder
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
+from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
 from pydoit_sc.store.stamps import Live, parse_record, read_running, write_running
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
@@ -57,27 +58,39 @@ class PosixStore:
         self._disk = Disk(self.root)
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
+        return {key: record for key, record in self._there(keys) if record}
+
+    def survey(self, keys: Iterable[str]) -> Survey:
+        wanted = list(keys)
+        there = dict(self._there(wanted))
+        with answers(self.root):
+            taken = {
+                key: what
+                for key, record in there.items()
+                if not record and (what := strange(self._path(key)))
+            }
+        taken.update(inside(wanted, self.scan(outer_keys(wanted)).keys()))
+        return Survey({key: record for key, record in there.items() if record}, taken)
+
+    def _there(self, keys: Iterable[str]) -> Iterator[tuple[str, Record | None]]:
+        """Yield the runs whose places have something, with its record where it is an outcome."""
         by_parent: dict[str, list[str]] = defaultdict(list)
         for key in keys:
             parent, _, name = key.rpartition("/")
             by_parent[parent].append(name)
-        records: dict[str, Record] = {}
         with answers(self.root):
             for parent, names in by_parent.items():
                 prefix = f"{parent}/" if parent else ""
-                records.update((prefix + name, record) for name, record in self._scan(parent, names))
-        return records
+                yield from ((prefix + name, record) for name, record in self._scan(parent, names))
 
-    def _scan(self, parent: str, names: Sequence[str]) -> Iterator[tuple[str, Record]]:
+    def _scan(self, parent: str, names: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
         try:
             folder = os.open(os.path.join(self.root, parent), os.O_RDONLY | os.O_DIRECTORY)
         except _ABSENT:
             return
         try:
             for name in sorted(set(os.listdir(folder)).intersection(names)):  # sorted: fewer seeks
-                record = _read_record(name, folder)
-                if record:
-                    yield name, record
+                yield name, _read_record(name, folder)
         except OSError as error:
             raise _located(error, os.path.join(self.root, parent)) from None
         finally:
@@ -175,6 +188,7 @@ class PosixStore:
         if stays(_read_record(target), attempt.supersedes):
             return None
         try:
+            check_folder(target, target)
             if not exchange(folder, target):
                 place = self._to_history(attempt.key, target)
                 if stays(_read_record(place), attempt.supersedes):  # published meanwhile
@@ -192,7 +206,7 @@ class PosixStore:
 
     def _to_history(self, key: str, folder: str) -> str:
         """Move an output to the history and return its new place; raises FileNotFoundError where there is none."""
-        os.lstat(folder)
+        check_folder(self._path(key), folder)
         record = _read_record(folder)
         home = os.path.join(self.root, OURS, "history", key)
         make_folders(home)
@@ -243,7 +257,7 @@ class PosixStore:
         """Delete a run's output, which is moved away first, so that no reader sees half of it."""
         with answers(self.root):
             there = self.forget(key)
-            shutil.rmtree(os.path.join(self.root, OURS, "history", key), ignore_errors=True)
+            remove_old_attempts(os.path.join(self.root, OURS, "history", key))
             if "/" in key:
                 with suppress(
                     OSError

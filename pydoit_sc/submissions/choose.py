@@ -69,7 +69,7 @@ def choose(ledger: Ledger, wanted: Wanted, *, ordered: bool = False) -> Choice:
     """Choose the runs of a submission, stage by stage.
 
     A stage that comes after one with runs to execute waits for a later submission; with `ordered` it is in this one,
-    in a later group, unless an earlier stage has yet to make one of its `file_dep`. Raises MissingFileDepError.
+    in a later group, unless an earlier stage has yet to make one of its `file_dep`. Raises MissingFileDepError, TakenError.
     """
     choice = Choice()
     places: dict[str, int] = {}  # of each stage with runs to execute: its group

@@ -185,6 +185,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
     def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
         """Return a run's fingerprint, None if it has none, and its verdict."""
         ledger = self._project.ledger
+        if run.key in ledger.taken:
+            return None, ledger.verdict(stage, run)
         try:
             fingerprint = ledger.fingerprint(stage, run)
         except MissingFileDepError:

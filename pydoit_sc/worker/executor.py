@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work, is_current
-from pydoit_sc.store import Live, Outcome, Record, Staged, Store, StoreError, stays
+from pydoit_sc.store import Live, Outcome, Record, Staged, Store, StoreError, TakenError, stays
 from pydoit_sc.worker.attempts import Attempt, Environments
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import Disks
@@ -391,6 +391,9 @@ class Executor:
             if there is None or not is_current(there, work.fingerprint):
                 raise StoreError(f"{work.output}: another worker has published another command's outcome")
             return Result(work, there, executed=False)
+        except TakenError as error:
+            self.error = self.error or str(error)  # this run's alone: the others go on
+            return Result(work, None, error=str(error))
         except StoreError as error:
             self._give_up("cannot publish a run", error)
             return Result(work, None, error=str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Box
+from tests.conftest import HEAD, STAGES, Box
 
 
 def test_list(stages: Box) -> None:
@@ -50,6 +50,48 @@ def test_clean(stages: Box) -> None:
     stages.executed()
     stages.ok()
     assert len(stages.executed()) == 4
+
+
+def test_only_outputs_of_runs_are_replaced_and_removed(stages: Box) -> None:
+    one = HEAD + '[runs.a]\ncmd = "echo one"\n[runs.c]\ncmd = "echo c"\n'
+    stages.ok()
+    before = stages.tree()
+    stages.batchfile(one)  # the output of `a` would take the place of `a/1` …
+    assert "its place has `1`, `2`, `3`, which is of no run" in stages.ok("plan")
+    ran = stages(program="doit")
+    assert ran.code == 2
+    assert "a: its place has `1`" in ran.out
+    assert "c/status_code" in stages.tree()
+    assert "a: its place has `1`" in stages("submit", "--engine", "local").refused()
+    cleaned = stages("clean", "-a")
+    assert (cleaned.code, "out/a has `1`, `2`, `3`" in cleaned.err) == (2, True)
+    assert "out/a has `1`" in stages("forget", "a").refused()
+    assert stages.tree() == before
+    stages.batchfile(STAGES)
+    stages.executed()
+    stages.ok()
+    assert stages.executed() == []
+
+
+def test_runs_inside_the_output_of_another_one(stages: Box) -> None:
+    stages.batchfile(HEAD + '[runs.a]\ncmd = "echo one"\n')
+    stages.ok()
+    before = stages.tree()
+    stages.batchfile(STAGES)
+    assert "it would lie inside the output of another run, `a`" in stages.ok("plan")
+    assert stages().code == 2
+    assert stages.executed() == []
+    assert stages.tree() == before
+
+
+def test_clean_leaves_a_users_own_folder(stages: Box) -> None:
+    (stages.folder / "data").mkdir()
+    (stages.folder / "data/mine.csv").write_text("1")
+    stages.batchfile('[batch]\nremote_output_path = "file://."\n[runs.data]\ncmd = "echo"\n')
+    assert "data: its place has `mine.csv`" in stages().out
+    for program in ("pydoit-sc", "doit"):
+        assert "/data has `mine.csv`" in stages("clean", "data", program=program).err
+    assert (stages.folder / "data/mine.csv").exists()
 
 
 def test_forget_keeps_the_output_as_history(stages: Box) -> None:

@@ -107,11 +107,13 @@ def index_believed() -> None:
     """On objects: what the index says of a run is believed, without a look at whether it has changed since."""
     real = ObjectStore._read_listed
 
-    def read(self: ObjectStore, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
+    def read(
+        self: ObjectStore, keys: set[str], see: Callable[[str], None] | None = None
+    ) -> dict[str, tuple[bytes, bytes | None]]:
         index = [blob.path for blob in self._blobs.list(".pydoit_sc/index")]
         entries = sorted(map(json.loads, self._read_index(index).values()), key=lambda said: said["finished"])
         oldest = {_name(said): json.dumps(said).encode() for said in reversed(entries)}
-        return {key: (code, oldest.get(key, said)) for key, (code, said) in real(self, keys).items()}
+        return {key: (code, oldest.get(key, said)) for key, (code, said) in real(self, keys, see).items()}
 
     def _name(said: dict[str, str]) -> str:
         return said["fingerprint"].split()[2]  # "fingerprint of NAME now"

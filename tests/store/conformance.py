@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError
+from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError, TakenError
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
 HOSTILE = (
@@ -316,6 +316,50 @@ def forgetting(place: Place) -> None:
     assert place.store.scan(["run", "run2", "x/y", "x/z"]).keys() == {"run2", "x/z"}
 
 
+def strangers(place: Place) -> None:
+    """What is no run's output is told by a survey, and neither replaced, nor forgotten, nor removed."""
+    store = place.store
+    place.publish(place.attempt("stage/0"), place.attempt("stage/1"), place.attempt("outer"))
+    place.put("data/mine", b"1")
+    place.put("mixed/status_code", b"7")
+    place.put("mixed/notes.txt", b"1")
+    place.put("deep/results/mine", b"1")
+    place.publish(place.attempt("own", 1, results={"x": b"1"}))
+    own = {"attempt": "abc-9", "fingerprint": "f", "files": {"beside/x": {"size": 1}}}
+    place.put("own/run.json", json.dumps(own).encode())
+    place.put("own/beside/x", b"1")  # a run may write beside its results: `run.json` lists it
+    before = place.paths()
+    found = place.reopen().survey(["stage", "data", "outer/0", "own", "new", "mixed"])
+    assert found.records.keys() == {"own", "mixed"}
+    assert found.taken.keys() == {"stage", "data", "outer/0"}
+    assert found.taken["stage"].startswith("its place has `0`, `1`, which is of no run")
+    assert "inside the output of another run, `outer`" in found.taken["outer/0"]
+    many = place.reopen().survey(["stage", "data", "outer/0", "own", *(f"new{n}" for n in range(200))])
+    assert (many.records, many.taken) == ({"own": found.records["own"]}, found.taken)
+    for key in ("stage", "data", "mixed", "deep"):
+        (refused,) = place.publish(place.attempt(key))
+        assert isinstance(refused, TakenError), refused
+        with pytest.raises(TakenError, match=f"/{key} has "):
+            store.forget(key)
+        with pytest.raises(TakenError):
+            store.remove(key)
+    assert {path for path in place.paths() if not path.startswith(".pydoit_sc/")} == {
+        path for path in before if not path.startswith(".pydoit_sc/")
+    }
+    assert place.publish(place.attempt("own")) == [Outcome.PUBLISHED]
+
+
+def history_of_inner_runs(place: Place) -> None:
+    """To remove a run leaves the history of runs whose keys lie below its own."""
+    place.publish(place.attempt("stage/0"))
+    place.store.forget("stage/0")
+    for _ in range(2):
+        place.publish(place.attempt("stage"))
+        place.store.forget("stage")
+    assert place.store.remove("stage") is False
+    assert {path.partition("/")[0] for path in place.history("stage")} == {"0"}
+
+
 def orphaned(place: Place) -> None:
     """Outputs of runs that are no more are found at any depth; our own files and results are none."""
     for key in ("kept", "gone", "a/b/gone", "a/kept", "gone.too"):
@@ -367,5 +411,5 @@ def notes(place: Place) -> None:
 
 CHECKS = (
     nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, superseding, failures,
-    one_bad_attempt, special_files, forgetting, orphaned, workspaces, notes,
+    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, orphaned, workspaces, notes,
 )  # fmt: skip

@@ -1,0 +1,149 @@
+"""What lies in the place of a run: only a run's output of ours is ever replaced or removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydoit_sc.store.base import TakenError
+from pydoit_sc.store.documents import Manifest
+from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
+from pydoit_sc.store.stamps import read
+
+_FILES = frozenset({STDOUT, STDERR, STATUS_CODE, RUN_JSON})
+_LAYOUT = _FILES | {RESULTS}
+_SHOWN = 3  # names
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a store has of a batch: outcomes, and what else lies in the places of runs, in words."""
+
+    records: dict[str, Record]
+    taken: Mapping[str, str]
+
+
+def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | None]) -> None:
+    """Raise TakenError if what lies in a run's place is no run's output.
+
+    `names` are those of the files and folders there. An output has one of the four files of a run, and beside them and
+    `results` only what its own `run.json` lists: a run may have written there. `sc` that was killed leaves no more.
+    """
+    there = set(names)
+    strange = there - _LAYOUT
+    if strange and RUN_JSON in there and (data := run_json()) is not None:
+        manifest = read(Manifest, data)
+        strange -= {name.partition("/")[0] for name in (manifest and manifest.files) or ()}
+    if strange or not (there & _FILES or not there):
+        raise TakenError(f"{where} {_has(strange)}")
+
+
+def check_folder(where: str, folder: str) -> None:
+    """Do so for a folder; raises FileNotFoundError where there is nothing."""
+    try:
+        names = os.listdir(folder)
+    except NotADirectoryError:
+        raise TakenError(f"{where} is no folder, and stays as it is") from None
+    check_ours(where, names, Path(folder, RUN_JSON).read_bytes)
+
+
+def strange(folder: str) -> str:
+    """Return what lies in the place of a run without an outcome, if it is no run's output; "" if nothing does."""
+    try:
+        check_folder("its place", folder)
+    except FileNotFoundError:
+        return ""
+    except TakenError as error:
+        return str(error)
+    return ""
+
+
+def _has(strange: Iterable[str]) -> str:
+    names = sorted(strange)
+    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    what = f"has {shown}, which is of no run" if names else "has no run's output"
+    return f"{what}, and stays as it is: move it away, or give the run another name"
+
+
+def old_attempts(paths: Iterable[str]) -> set[str]:
+    """Return which folders of a run's history are attempts of it, from the paths there: others are of other runs.
+
+    >>> old_attempts(["abc-1/stdout", "abc-1/results/x", "0/abc-2/stdout"])
+    {'abc-1'}
+    """
+    split = (path.split("/", 2) for path in paths)
+    return {parts[0] for parts in split if len(parts) == 2 and parts[1] in _FILES}
+
+
+def remove_old_attempts(home: str) -> None:
+    """Remove the history of a run, a folder; raises OSError. The history of runs whose keys lie below it stays."""
+    with suppress(FileNotFoundError):
+        paths = [f"{name}/{file}" for name in os.listdir(home) for file in os.listdir(f"{home}/{name}")]
+        for attempt in old_attempts(paths):
+            shutil.rmtree(f"{home}/{attempt}", ignore_errors=True)
+        with suppress(OSError):  # not empty
+            os.rmdir(home)
+
+
+def above(path: str, keys: Set[str]) -> str | None:
+    """Return the outermost key that a path lies below, or None."""
+    end = path.find("/")
+    while end != -1:
+        if path[:end] in keys:
+            return path[:end]
+        end = path.find("/", end + 1)
+    return None
+
+
+def outer_keys(keys: Iterable[str]) -> set[str]:
+    """Return the keys of outputs that these would lie inside."""
+    return {folder for parent in {key.rpartition("/")[0] for key in keys} for folder in _folders(parent)}
+
+
+def _folders(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+class Places:
+    """The places of runs, from the paths that a listing shows: which of them are taken by something else."""
+
+    def __init__(self, keys: Set[str]) -> None:
+        self._keys = keys
+        self._outer = outer_keys(keys)
+        self._strange: dict[str, set[str]] = {}
+        self._outputs: set[str] = set()  # of `outer`, those that are there
+
+    def see(self, path: str) -> None:
+        """Take a path of the listing."""
+        key = above(path, self._keys)
+        if key is not None:
+            name = path[len(key) + 1 :].partition("/")[0]
+            if name not in _LAYOUT and len(names := self._strange.setdefault(key, set())) <= _SHOWN:
+                names.add(name)
+        elif self._outer:
+            folder, _, file = path.rpartition("/")
+            if file == STATUS_CODE and folder in self._outer:
+                self._outputs.add(folder)
+
+    def taken(self, records: Mapping[str, Record]) -> dict[str, str]:
+        """Return the runs without an outcome whose places are taken, and by what."""
+        strange = {
+            key: f"its place {_has(names)}" for key, names in self._strange.items() if key not in records
+        }
+        return {**strange, **inside(self._keys, self._outputs)}
+
+
+def inside(keys: Iterable[str], outputs: Set[str]) -> dict[str, str]:
+    """Return the runs whose places lie inside one of these outputs, with words that say so."""
+    pairs = ((key, above(key, outputs)) for key in keys) if outputs else ()
+    return {
+        key: f"it would lie inside the output of another run, `{outer}`: move that away, or give this run another name"
+        for key, outer in pairs
+        if outer is not None
+    }
