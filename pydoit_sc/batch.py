@@ -51,7 +51,7 @@ class Run:
     cmd: str
     key: str  # the path of its output below `remote_output_path`
     settings: Settings
-    local_results_dir: str | None = None  # only from a chunk that `sc` wrote
+    local_results_dir: str | None = None  # for `sc`, and tells our worker of a scratch disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,6 @@ class Finished:
     key: str
     attempt: str
     folder: str
-    results: str | None  # a folder elsewhere whose files are results, too
     supersedes: str | None  # the attempt whose outcome it is to replace; None: there was none
 
 

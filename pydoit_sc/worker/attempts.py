@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from pydoit_sc.batch import Settings
@@ -49,15 +48,13 @@ class Attempt:
 
     @property
     def results(self) -> str:
-        """The folder of its results: the one that a chunk of `sc` names, or its own."""
-        return self.work.run.local_results_dir or f"{self.folder}/{RESULTS}"
+        """The folder of its results."""
+        return f"{self.folder}/{RESULTS}"
 
     def make_folders(self) -> None:
         """Make the folders that the run finds; raises OSError."""
         os.mkdir(self.folder, FOLDER_MODE)
-        os.mkdir(f"{self.folder}/{RESULTS}", FOLDER_MODE)
-        if self.work.run.local_results_dir:
-            _make_empty(self.results, self.id)
+        os.mkdir(self.results, FOLDER_MODE)
 
     def code(self, exit_: Exit) -> int:
         """Return the status code; a run that had to be told to stop has not succeeded."""
@@ -79,7 +76,7 @@ class Attempt:
             "attempt": self.id,
             **({"submission": submission} if submission else {}),
             "status_code": code,
-            "files": {name: {"size": size} for name, size in self._sizes().items()},
+            "files": {name: {"size": size} for name, size in sizes(self.folder).items()},
             "cmd": work.run.cmd,
             "host": host,
             "rank": self.rank,
@@ -95,16 +92,8 @@ class Attempt:
         _write(f"{self.folder}/{RUN_JSON}", json.dumps(said).encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
-        finished = Finished(work.run.key, self.id, self.folder, work.run.local_results_dir, supersedes)
+        finished = Finished(work.run.key, self.id, self.folder, supersedes)
         return Record(code, self.id, work.fingerprint, submission), finished
-
-    def _sizes(self) -> dict[str, int]:
-        """Return the sizes of all that it has written, by path below its output."""
-        found = sizes(self.folder)
-        elsewhere = self.work.run.local_results_dir
-        if elsewhere and os.path.isdir(elsewhere):
-            found.update({f"{RESULTS}/{name}": size for name, size in sizes(elsewhere).items()})
-        return found
 
 
 class Environments:
@@ -142,11 +131,3 @@ def _write(path: str, data: bytes) -> None:
             data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
-
-
-def _make_empty(folder: str, attempt: str) -> None:
-    """Make the results folder that a chunk of `sc` names; what an earlier attempt left there is moved aside."""
-    with suppress(FileNotFoundError):
-        if os.listdir(folder):
-            os.rename(folder, f"{folder.rstrip('/')}.before-{attempt}")
-    os.makedirs(folder, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Whether a disk that runs write to is full: what ends then says nothing of its run.
+"""The disks that runs write to: which one it is, and whether it is full, when what ends says nothing of its run.
 
 A run whose disk is full may have been cut and yet exit with 0, or have failed for no fault of its own. Nobody tells
 the worker; it looks at the file systems itself, with `statvfs`. A disk counts as full a little early, and by what is
@@ -12,6 +12,7 @@ file system with many (Lustre). Where a quota is used up, the worker's own write
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 
 _LITTLE = 4 << 20  # bytes; less than this left is full
@@ -48,3 +49,24 @@ class Disks:
             with suppress(OSError):
                 os.close(fd)
         self._folders.clear()
+
+
+def scratch_disk(results: str, store: str) -> str | None:
+    """Return the folder for attempts where a chunk of `sc` has its results (`local_results_dir`) on a scratch disk.
+
+    None where that disk is the store's own, cannot be written, or is only the machine's folder for temporary files,
+    which `sc` names where the user has named none. `store` is the URL of the store.
+    """
+    there = _existing(os.path.dirname(os.path.abspath(results)))
+    if there in ("/", tempfile.gettempdir()) or not os.access(there, os.W_OK):
+        return None
+    root = store.removeprefix("file://")
+    if root != store and os.stat(_existing(root)).st_dev == os.stat(there).st_dev:
+        return None
+    return there
+
+
+def _existing(folder: str) -> str:
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder

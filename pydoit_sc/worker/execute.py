@@ -13,6 +13,7 @@ from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.show.progress import Bar, Lasting, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
 from pydoit_sc.worker import allocation
+from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import NotCompletedError, after_earlier
 from pydoit_sc.worker.executor import Executor, Limits, Result
 from pydoit_sc.worker.slots import slots
@@ -52,7 +53,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
         bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
     if not todo:
         return 0
-    executor: Executor = Executor(store, _limits(chunk, nprocs), chunk.submission, chunk.id)
+    executor: Executor = Executor(store, _limits(chunk, nprocs, store.url), chunk.submission, chunk.id)
     gained = _watch(executor, _works(store, chunk, todo, progress), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)
@@ -66,11 +67,13 @@ def _left(store: Outputs, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
     return [work for work in known if not chunk.completed(work.fingerprint, work.known)]
 
 
-def _limits(chunk: Chunk, nprocs: int | None) -> Limits:
+def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     """Return what bounds this worker: what the chunk says, and what a scheduler has given it; raises NoGpuError."""
     count, gpus = slots(nprocs or chunk.nprocs)
     budget = failure_budget(chunk.max_failures, len(chunk.works))
-    return Limits(count, budget, gpus, chunk.scratch, allocation.end_of_time())
+    named = chunk.works[0].run.local_results_dir if chunk.works else None
+    scratch = chunk.scratch or (named and scratch_disk(named, url))
+    return Limits(count, budget, gpus, scratch, allocation.end_of_time())
 
 
 def _works(store: Outputs, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Work]:

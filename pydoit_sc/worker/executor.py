@@ -230,8 +230,6 @@ class Executor:
             work, name, rank, f"{self._folder}/{name}", time.time(), time.monotonic(), retry_codes
         )
         attempt.make_folders()
-        if work.run.local_results_dir:
-            self._disks.watch(attempt.results)
         env = self._environments.of(attempt)
         pid = self._processes.spawn(work.run.cmd, env, attempt.stdout, attempt.stderr)
         self._live[pid] = attempt

@@ -8,7 +8,6 @@ caller's: they are quick, and threads that take turns at many quick calls cost m
 from __future__ import annotations
 
 import errno
-import os
 import queue
 import signal
 import threading
@@ -17,8 +16,6 @@ from typing import Generic, TypeVar
 
 from pydoit_sc.errors import reason
 from pydoit_sc.store import Finished, Publisher, Staged, StoreError
-from pydoit_sc.store.copying import copy_tree
-from pydoit_sc.store.layout import RESULTS
 
 GROUP_WINDOW = 0.05  # seconds that the first attempt of a group waits for others
 
@@ -89,11 +86,8 @@ class Stager(Generic[T]):
 
     def _stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         try:
-            for attempt in attempts:
-                if attempt.results and os.path.isdir(attempt.results):  # the run may have removed it
-                    copy_tree(attempt.results, f"{attempt.folder}/{RESULTS}")
             return self._store.stage(attempts)
-        except (StoreError, OSError) as error:  # shutil.Error is an OSError
+        except (StoreError, OSError) as error:
             return [StoreError(reason(error))] * len(attempts)
         except Exception as error:  # a thread that died of it would be waited for without end
             return [StoreError(f"{type(error).__name__}: {error}")] * len(attempts)

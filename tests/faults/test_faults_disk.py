@@ -43,7 +43,7 @@ def lose(root: Path) -> None:
         (attempt / "status_code").write_bytes(b"0")
         with pytest.raises(StoreError, match=LOST):
             other.settle()
-        finished = Finished("run", "one-1", str(attempt), None, None)
+        finished = Finished("run", "one-1", str(attempt), None)
         for _ in ("at once", "as one of a later group"):
             with pytest.raises(StoreError, match=LOST):
                 one.stage([finished])

@@ -76,7 +76,7 @@ class Place:
             (folder / "results" / path).write_bytes(data)
         (folder / "run.json").write_text(json.dumps({"attempt": name, "fingerprint": "f", "submission": "s"}))
         (folder / "status_code").write_text(str(code))
-        return Finished(key, name, str(folder), None, supersedes)
+        return Finished(key, name, str(folder), supersedes)
 
     def publish(self, *attempts: Finished) -> list[Outcome | StoreError]:
         """Stage attempts together and commit them; an error stands in its attempt's place."""

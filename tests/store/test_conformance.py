@@ -72,7 +72,7 @@ def test_an_error_of_the_store_is_no_absence(
         monkeypatch.setenv(name, value)
     store = open_store("s3://bucket/prefix", {"endpoint_url": refusing})
     Path(tmp_path, "status_code").write_text("0")
-    attempt = Finished("run", "a-1", str(tmp_path), None, None)
+    attempt = Finished("run", "a-1", str(tmp_path), None)
     for call in (
         lambda: store.scan(["run"]),
         lambda: store.files("run"),

@@ -162,7 +162,7 @@ class Histories(RuleBasedStateMachine):
             peak_memory=0,
         )
         (folder / "run.json").write_bytes(provenance.to_json())
-        staged = store.stage([Finished(key, attempt, str(folder), None, supersedes)])[0]
+        staged = store.stage([Finished(key, attempt, str(folder), supersedes)])[0]
         if isinstance(staged, StoreError):
             raise staged
         assert isinstance(staged, Staged)

@@ -110,7 +110,7 @@ class Worker:
         (folder / "run.json").write_text(json.dumps(said))
         try:
             with self.store.workspace(self.name, str(self.world.folder)):
-                staged = self.store.stage([Finished(KEY, attempt, str(folder), None, supersedes)])[0]
+                staged = self.store.stage([Finished(KEY, attempt, str(folder), supersedes)])[0]
         except StoreError as error:
             return error
         return self.store.commit(staged) if isinstance(staged, Staged) else staged

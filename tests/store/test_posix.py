@@ -55,7 +55,7 @@ with store.workspace(worker, None) as workspace:
             json.dump({"attempt": f"{worker}-{n}", "fingerprint": ""}, stream)
         with open(f"{folder}/status_code", "w") as stream:
             stream.write(str(code))
-        finished = Finished(key, f"{worker}-{n}", folder, None, supersedes)
+        finished = Finished(key, f"{worker}-{n}", folder, supersedes)
         print("ready", flush=True)
         sys.stdin.readline()
         print(store.commit(Staged(finished, folder)).value, flush=True)
@@ -76,7 +76,7 @@ def attempt(folder: Path, key: str, name: str, code: int = 0, supersedes: str | 
         (own / file).write_text(name)
     (own / "run.json").write_text(json.dumps({"attempt": name, "fingerprint": ""}))
     (own / "status_code").write_text(str(code))
-    return Finished(key, name, str(own), None, supersedes)
+    return Finished(key, name, str(own), supersedes)
 
 
 def publish(store: PosixStore, finished: Finished) -> Outcome:
@@ -416,5 +416,5 @@ def test_what_may_not_be_written_is_an_error_that_names_it(store: PosixStore, tm
 
 def test_an_attempt_that_has_vanished_is_an_error(store: PosixStore, tmp_path: Path) -> None:
     with store.workspace("w", None), pytest.raises(StoreError, match="w-1"):
-        store.commit(Staged(Finished("run", "w-1", f"{tmp_path}/w-1", None, None), f"{tmp_path}/w-1"))
+        store.commit(Staged(Finished("run", "w-1", f"{tmp_path}/w-1", None), f"{tmp_path}/w-1"))
     assert not (Path(store.root) / "run").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Settings
-from pydoit_sc.worker.disks import Disks
+from pydoit_sc.worker.disks import Disks, scratch_disk
 from tests.worker.workplace import QUICK, Workplace, await_, marked
 
 pytest_plugins = ["tests.worker.worker_fixtures"]
@@ -140,3 +141,29 @@ def test_file_systems_that_do_not_count_are_never_full() -> None:
     assert disks.full() == ""
     disks.close()
     assert held - len(os.listdir("/proc/self/fd")) == 3
+
+
+def test_a_chunk_of_sc_names_a_scratch_disk_by_its_results(place: Workplace, disk: Path) -> None:
+    results = place.folder / "scratch"
+    results.mkdir()
+    run = {
+        "cmd": 'echo "$SATURN_RUN_LOCAL_RESULTS_DIR"; touch "$SATURN_RUN_LOCAL_RESULTS_DIR/x"',
+        "remote_output_path": f"file://{disk}/a",
+        "local_results_dir": f"{results}/0/",
+    }
+    chunk = place.folder / "chunk.json"
+    chunk.write_text(json.dumps({"runs": [run], "remote_output_path": f"file://{disk}", "nprocs": 1}))
+    place.work(chunk)
+    assert place.read("a").decode().startswith(f"{results}/pydoit-sc-worker-")
+    assert os.listdir(disk / "a" / "results") == ["x"]
+    assert os.listdir(results) == []
+
+
+def test_which_disk_is_a_scratch_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = str(tmp_path)
+    assert scratch_disk(f"{here}/no/0/", "s3://bucket/x") == here
+    assert scratch_disk(f"{here}/no/0/", "file:///proc/x") == here
+    assert scratch_disk(f"{here}/no/0/", f"file://{here}/out") is None  # the store's own disk
+    assert scratch_disk("/no/such/disk/0/", "s3://bucket/x") is None
+    monkeypatch.setattr("tempfile.tempdir", here)
+    assert scratch_disk(f"{here}/0123/", "s3://bucket/x") is None  # named by `sc` itself

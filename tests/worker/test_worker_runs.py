@@ -336,7 +336,7 @@ def test_a_run_may_do_away_with_its_own_folders(place: Workplace) -> None:
     place.work(chunk)
     assert place.codes() == {"a": 0, "b": 0}
     data = json.loads(chunk.read_text())
-    del data["pydoit_sc"]  # as `sc` writes it: with a results folder somewhere else
+    del data["pydoit_sc"]  # as `sc` writes it
     data["remote_output_path"] = f"file://{place.out}2"
     for run in data["runs"]:
         run["remote_output_path"] = run["remote_output_path"].replace("/out/", "/out2/")

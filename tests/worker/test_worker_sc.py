@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.workplace import PATIENCE, Workplace
+from tests.worker.workplace import PATIENCE, Workplace, finish
 
 pytest_plugins = ["tests.worker.worker_fixtures"]
 
@@ -104,11 +104,10 @@ def test_a_chunk_of_sc_here_and_there(sc: Workplace) -> None:
     chunk = sc.folder / "commands/0.json"
     sc.work(chunk)
     ours = outputs(sc.out)
-    assert (sc.folder / "r/5/sub/two words/data").read_bytes() == b"\xff\0"  # where `sc` said
-    assert "0 of" not in sc.work(chunk)  # the failed ones again, which finds empty results folders
+    assert not (sc.folder / "r").exists()  # that is for `sc`: two attempts would share it
+    assert "0 of" not in sc.work(chunk)  # the failed ones again
     assert outputs(sc.out) == ours
     shutil.rmtree(sc.out)
-    shutil.rmtree(sc.folder / "r")
     run(sc, os.path.join(os.path.dirname(sys.executable), "sc"), "batch", str(chunk))
     theirs = outputs(sc.out)
     assert ours.keys() == theirs.keys()
@@ -117,3 +116,21 @@ def test_a_chunk_of_sc_here_and_there(sc: Workplace) -> None:
     sc.work(chunk)
     sc.work(chunk)
     assert sc.codes() == dict.fromkeys(RUNS, 0) | {"failed": 3, "not found": 9}
+
+
+def test_attempts_never_share_a_results_folder(sc: Workplace) -> None:
+    shared = str(sc.folder / "r")
+    cmd = 'sleep 0.0{0}; echo {0} > "$SATURN_RUN_LOCAL_RESULTS_DIR/{0}"; ls "$SATURN_RUN_LOCAL_RESULTS_DIR"'
+    runs = [
+        {"cmd": cmd.format(n), "remote_output_path": f"file://{sc.out}/{n}", "local_results_dir": shared}
+        for n in range(8)
+    ]
+    chunk = sc.folder / "shared.json"
+    chunk.write_text(json.dumps({"runs": runs, "remote_output_path": f"file://{sc.out}", "nprocs": 4}))
+    workers = [sc.start(chunk), sc.start(chunk)]
+    for worker in workers:
+        finish(worker)
+    for n in range(8):
+        assert sc.read(str(n)) == f"{n}\n".encode()
+        assert os.listdir(sc.out / str(n) / "results") == [str(n)]
+    assert not os.path.exists(shared)
