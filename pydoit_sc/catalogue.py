@@ -158,5 +158,20 @@ LITERAL = frozenset(
     }
 )
 
-#: The commands that continue when the reader of their output is gone.
-EXECUTING = frozenset({"run", "batch"})
+#: The commands that only show something: they end when their reader is gone, and fail where nobody gets what they show.
+SHOWING = frozenset(
+    {
+        "plan",
+        "list",
+        "info",
+        "summarize-batch",
+        "logs",
+        "submissions",
+        "get",
+        "options",
+        "job-logs",
+        "schema",
+        "tabcompletion",
+        "help",
+    }
+)

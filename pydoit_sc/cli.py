@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import Any
 
-from pydoit_sc import __version__
-from pydoit_sc.catalogue import COMMANDS, EXECUTING
+from pydoit_sc import __version__, utf8
+from pydoit_sc.catalogue import COMMANDS, SHOWING
+from pydoit_sc.show.screen import lost_output, open_screens
+
+NOT_SHOWN = 2  # the exit code where the output of a command that only shows something is lost
 
 USAGE = f"""\
 pydoit-sc {__version__}: run thousands of shell commands, keep every output, skip what is done
@@ -26,15 +28,23 @@ Examples
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the program with these arguments and return its exit code."""
+    """Run the program with these arguments, its own if none are given, and return its exit code."""
+    if args is None:
+        utf8.insist()
     words = sys.argv[1:] if args is None else args
-    _open_standard_streams()
+    open_screens()
     if words in (["--help"], ["-h"]):
         words = ["help"]
     elif {"--help", "-h"} & set(words):
         words = ["help", _command(words)]
-    if _command(words) not in EXECUTING:
+    shows = words == ["--version"] or _command(words) in SHOWING
+    if shows:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `pydoit-sc list | head` ends quietly
+    code = _run(words)
+    return NOT_SHOWN if lost_output() and shows and not code else code
+
+
+def _run(words: list[str]) -> int:
     if words == ["help"]:
         width = max(map(len, COMMANDS))
         print(USAGE.format(commands="\n".join(f"  {n:{width}}  {e.purpose}" for n, e in COMMANDS.items())))
@@ -52,15 +62,6 @@ def main(args: list[str] | None = None) -> int:
 
 def _command(words: list[str]) -> str:
     return words[0] if words and words[0] in COMMANDS else "run"
-
-
-def _open_standard_streams() -> None:
-    """Open those of descriptors 0 to 2 that are closed, so that none of our files becomes one of them."""
-    while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(lowest)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def __getattr__(name: str) -> Any:

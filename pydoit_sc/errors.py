@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: Spaces of other scripts and of typography, which Python does not call printable.
+_SPACES = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+
 
 class UserError(Exception):
     """A mistake that the user can correct; the message says where it is and what to do."""
@@ -11,13 +14,21 @@ class UserError(Exception):
 
 
 def printable(text: str) -> str:
-    """Return a text with control characters, except line ends, written as escapes: a terminal would obey them."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
+    r"""Return a text with control characters, except line ends, written as escapes: a terminal would obey them.
+
+    >>> print(printable("no such file: \x1b]52;c;cm0gLXJm\x07"))
+    no such file: \x1b]52;c;cm0gLXJm\x07
+    """
+    lines = text.split("\n")
+    return "\n".join(line if line.isprintable() else "".join(map(_visible, line)) for line in lines)
+
+
+def _visible(char: str) -> str:
+    """Return a character, or its escape; a byte that is not UTF-8 is shown as that byte."""
+    if char.isprintable() or char in _SPACES:
+        return char
+    byte = ord(char) - 0xDC00 if "\udc80" <= char <= "\udcff" else None
+    return f"\\x{byte:02x}" if byte else char.encode("unicode_escape").decode()
 
 
 def reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pydoit_sc.errors import UserError
+from pydoit_sc.utf8 import to_bytes
 
 PARTS = ("cmd", "env", "file_dep", "after")
 NOTHING = "0"
@@ -25,7 +26,7 @@ class MissingFileDepError(UserError):
 
 def digest_text(text: str) -> str:
     """Return the digest of a command."""
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+    return blake2b(to_bytes(text), digest_size=8).hexdigest()
 
 
 def digest_env(env: Mapping[str, str]) -> str:

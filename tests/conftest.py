@@ -24,6 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DOIT_CFG = "[GLOBAL]\nloader = batchfile\n[COMMAND]\nrun = pydoit_sc.cli:Run\n"
 
+#: The environment of a program whose locale has another encoding than UTF-8: ASCII.
+NOT_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
 HEAD = """\
 [batch]
 remote_output_path = "file://out"
@@ -131,6 +134,21 @@ class Box:
         with self.start(*words, program=program, cwd=cwd, **env) as process:
             out, err = process.communicate(timeout=60)
         return Done(process.returncode, out, err)
+
+    def shell(self, line: str, **env: str) -> Done:
+        """Run a line of bash in which `pydoit-sc` and `doit` are known; its exit code is that of the line's end."""
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env={**self.env, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> str:
         """Run a program that must succeed and complain of nothing; return its stdout."""

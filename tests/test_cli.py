@@ -2,48 +2,134 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
-import subprocess
 from contextlib import suppress
 
 import pytest
 
-from tests.conftest import HEAD, PROGRAMS, Box, until
+from tests.conftest import HEAD, NOT_UTF8, Box, until
 
 MANY = HEAD + '[runs.a]\ncmd = "echo {x}"\nmatrix = { x = { range = [0, 8000] } }\n'
 
 
-@pytest.mark.parametrize("command", ["list --all", "summarize-batch --format csv", "help"])
+@pytest.mark.parametrize("command", ["list --all", "summarize-batch --format csv", "help", "clean a"])
 def test_head(box: Box, command: str) -> None:
     box.batchfile(MANY)
-    done = subprocess.run(
-        ["bash", "-c", f"'{PROGRAMS}/pydoit-sc' {command} | head -1; exit ${{PIPESTATUS[0]}}"],
-        cwd=box.folder,
-        env=box.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert len(done.stdout.splitlines()) == 1
-    assert "Traceback" not in done.stderr
-    assert "BrokenPipe" not in done.stderr
-    assert done.returncode in (0, 128 + signal.SIGPIPE)
+    done = box.shell(f"pydoit-sc {command} | head -1; exit ${{PIPESTATUS[0]}}")
+    assert len(done.out.splitlines()) == 1
+    assert done.err in ("", "8,000 incomplete\n")
+    assert done.code == 0 if command == "clean a" else done.code in (0, 128 + signal.SIGPIPE)
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams(stages: Box, closed: str) -> None:
-    done = subprocess.run(
-        ["bash", "-c", f"'{PROGRAMS}/pydoit-sc' {closed} && '{PROGRAMS}/pydoit-sc' list {closed}"],
-        cwd=stages.folder,
-        env=stages.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = stages.shell(f"pydoit-sc {closed} && pydoit-sc list {closed}")
+    assert (done.code, done.err) == (0, "")
     assert stages.executed() == ["a:1", "a:2", "a:3", "b"]
     assert stages.out("a/2/stdout") == "1"
+
+
+#: Commands that need no other machine, and their exit code for `TORN` below.
+COMMANDS = {
+    "": 1,
+    "-h": 0,
+    "--version": 0,
+    "--nope": 3,
+    "plan --all": 0,
+    "plan a:nope": 3,
+    "list --all --status": 0,
+    "info a:1": 1,
+    "summarize-batch": 0,
+    "summarize-batch --format json": 0,
+    "summarize-batch --format csv": 0,
+    "logs a:2": 0,
+    "verify": 0,
+    "clean b": 0,
+    "forget a:2": 0,
+    "ignore a:1": 0,
+    "split": 3,
+    "submissions": 0,
+    "cancel": 0,
+    "submit": 3,
+    "init new": 0,
+    "schema": 0,
+    "tabcompletion": 0,
+    "help run": 0,
+    "batch nope.json": 3,
+}
+
+#: What is wrong with the standard streams.
+STREAMS = {
+    "no reader": "| true",
+    "no reader of both": "|& true",
+    "full": "> /dev/full",
+    "full, both": "> /dev/full 2>&1",
+    "closed": ">&-",
+    "errors closed": "2>&-",
+    "input closed": "<&-",
+    "all closed": "<&- >&- 2>&-",
+    "for reading": "1< /dev/null",
+    "slow reader": "| (sleep 0.1; cat > /dev/null)",
+}
+
+#: A batch with runs of which one fails, names and values that no encoding but UTF-8 has, and a byte that is no UTF-8.
+TORN = (
+    HEAD
+    + r"""
+[runs.a]
+cmd = 'printf "\351\033]52;c;x\007 é"; printf "\377" >&2; test {x} != 2 # 日本'
+matrix = { x = [1, 2, 3] }
+[runs.b]
+cmd = "cat {path}"
+name = "日-{x}-{path.stem}"
+matrix = { x = [1], path = { glob = "data/*" } }
+"""
+)
+
+
+def _check_streams(box: Box, command: str, streams: str, **env: str) -> None:
+    box.batchfile(TORN)
+    box.write(os.fsdecode(b"data/caf\xe9"), "x")
+    if command.startswith(("logs", "verify", "clean", "forget", "summarize")):
+        box()
+    done = box.shell(f"pydoit-sc {command} {STREAMS[streams]}; exit ${{PIPESTATUS[0]}}", **env)
+    assert "Traceback" not in done.err
+    assert "Exception ignored" not in done.err
+    assert "Error" not in done.err
+    usual = {COMMANDS[command]}
+    if streams.startswith("no reader"):
+        usual.add(128 + signal.SIGPIPE)
+    if streams.startswith(("full", "for reading")) and COMMANDS[command] == 0:
+        usual.add(2)
+    assert done.code in usual, done
+    if command == "":
+        assert box.out("a/2/status_code") == "1"
+        assert box.out(r"b/日-1-caf\xe9/stdout") == "x"
+
+
+_ENCODINGS = [{}, {"PYTHONIOENCODING": "ascii"}, NOT_UTF8, {"LC_ALL": "C"}]
+
+
+@pytest.mark.parametrize(("number", "command"), list(enumerate(COMMANDS)))
+def test_odd_streams(box: Box, number: int, command: str) -> None:
+    streams = list(STREAMS)[number % len(STREAMS)]
+    _check_streams(box, command, streams, **_ENCODINGS[number % len(_ENCODINGS)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "command", "streams"),
+    [(number, *case) for number, case in enumerate(itertools.product(COMMANDS, STREAMS))],
+)
+def test_all_odd_streams(box: Box, number: int, command: str, streams: str) -> None:
+    _check_streams(box, command, streams, **_ENCODINGS[number % len(_ENCODINGS)])
+
+
+def test_a_command_that_shows_something_fails_where_nobody_gets_it(stages: Box) -> None:
+    done = stages.shell("pydoit-sc plan > /dev/full")
+    assert (done.code, done.err) == (2, "the output cannot be written: No space left on device\n")
 
 
 @pytest.mark.parametrize("program", ["pydoit-sc", "doit"])

@@ -44,6 +44,7 @@ ROOMS = [
         "programs",
         "retries",
         "templates",
+        "utf8",
         "",
     },
 ]

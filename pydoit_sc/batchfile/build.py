@@ -23,6 +23,7 @@ from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.runlist import RunReader, listed_items
 from pydoit_sc.batchfile.stages import read_stages
 from pydoit_sc.batchfile.tables import BatchTable, ListedRun, RunTable, SyncTable, Table
+from pydoit_sc.utf8 import escaped
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -55,7 +56,7 @@ def build(path: str | os.PathLike[str], override: str | None) -> Batch:
     source = Source(os.path.dirname(absolute), file)
     made = (_from_toml if document.format == "toml" else _from_run_list)(source, notes, override)
     notes.report.check()
-    name = made.pop("name", None) or os.path.basename(source.folder) or "batch"
+    name = made.pop("name", None) or escaped(os.path.basename(source.folder)) or "batch"
     return Batch(name=name, path=Path(absolute), **made)
 
 

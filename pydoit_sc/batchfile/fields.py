@@ -20,12 +20,15 @@ from pydoit_sc.batch import Share
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
+from pydoit_sc.utf8 import to_bytes
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
 LARGEST = 1_000_000_000
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]"
+)  # bytes that are not UTF-8 are \udc80 … \udcff
+_NO_TEXT = re.compile(r"[\x00\ud800-\udc7f\udd00-\udfff]")
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
 
 
@@ -124,7 +127,7 @@ def command_fault(cmd: str) -> str | None:
         size = len(cmd)
     else:
         try:
-            size = len(cmd.encode())
+            size = len(to_bytes(cmd))
         except UnicodeEncodeError:
             return "the command has a lone surrogate, which is no character"
     if size > MAX_COMMAND:

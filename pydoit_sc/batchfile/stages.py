@@ -17,6 +17,7 @@ from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repe
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.batchfile.template import parse, render
+from pydoit_sc.utf8 import escaped
 
 
 class StageTable(AttemptTable):
@@ -108,7 +109,7 @@ def _names(name: str | None, combinations: Combinations, notes: Notes, where: Wh
         rendered = _rendered(name, combinations, notes, (*where, "name"), quote=False)
         if rendered is None:
             return None
-        names, hint = rendered, ""
+        names, hint = [escaped(one) for one in rendered], ""
     where = (*where, "name") if name is not None else where
     for row, written in enumerate(names):
         if (reason := check_name(written)) is not None:

@@ -10,6 +10,7 @@ from datetime import date, datetime, time
 from typing import Union
 
 from pydoit_sc.batchfile.windows import Window
+from pydoit_sc.utf8 import escaped
 
 Scalar = Union[str, int, float, bool, date, datetime, time]  # noqa: UP007 - evaluated at run time, Python 3.10
 SCALARS = (str, int, float, bool, date, datetime, time)
@@ -82,7 +83,7 @@ def label(value: Value) -> str:
     words = text(value)
     if isinstance(value, (datetime, time)):
         words = words.replace(":", "").replace("+0000", "Z")
-    return _UNSAFE.sub("-", words)
+    return _UNSAFE.sub("-", escaped(words))
 
 
 def same(value: Value, wanted: object) -> bool:

@@ -92,7 +92,7 @@ class ChunkFile(Table):
 
     def text(self) -> str:
         """Return the file's text; in ASCII, since `sc` reads it in the encoding of its locale."""
-        return json.dumps(self.model_dump(mode="json"), indent=1)
+        return json.dumps(self.model_dump(), indent=1)
 
 
 def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)

@@ -15,7 +15,7 @@ from doit.task import Stream
 
 from pydoit_sc.commands.base import OPT_QUIET
 from pydoit_sc.commands.parsing import OptionsAnywhere, option, parse_nprocs
-from pydoit_sc.show.progress import Lasting
+from pydoit_sc.show.screen import screen
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.loader import BatchfileLoader
@@ -110,19 +110,23 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
         options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
         with _output(outfile) as outstream, user_errors():
+            shown = screen(outstream)
             new_runner: Any = BatchRunner
             how: dict[str, Any] = {"nprocs": nprocs}
             if _are_chunks(self.control):
                 new_runner, how = ChunkRunner, {"num_process": nprocs or 1}
             runner = new_runner(
                 self.dep_manager,
-                make(Lasting(outstream), options),
+                make(shown, options),
                 continue_,
                 always,
                 Stream(verbosity, force_verbosity),
                 **how,
             )
-            return int(runner.run_all(self.control.task_dispatcher()))
+            try:
+                return int(runner.run_all(self.control.task_dispatcher()))
+            finally:
+                shown.flush()
 
 
 def _are_chunks(control: TaskControl) -> bool:

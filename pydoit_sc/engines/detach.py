@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)  # reset to their def
 
 def detach(module: str, folder: str, log: str) -> int:
     """Start `python -m MODULE FOLDER` and return its process id; raises EngineError."""
-    words = [sys.executable, "-m", module, folder]
+    words = [sys.executable, "-X", "utf8", "-m", module, folder]
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.path.join(folder, log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),

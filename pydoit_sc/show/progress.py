@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO, cast
 
 from pydoit_sc.batch import Status
+from pydoit_sc.errors import printable
 from pydoit_sc.plan import Verdict
+from pydoit_sc.show.screen import Drawing, Screen
 
 EVERY = 10.0  # seconds between two lines of progress where there is no terminal
-
-
-class Lasting:
-    """A stream whose writes never fail: a batch continues when the reader of its output is gone."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        """Write a text, unless the reader is gone."""
-        try:
-            self._stream.write(text)
-        except OSError as error:
-            self._give_up(error)
-
-    def flush(self) -> None:
-        """Pass on what has been written."""
-        try:
-            self._stream.flush()
-        except OSError as error:
-            self._give_up(error)
-
-    def _give_up(self, error: OSError) -> None:
-        """Send everything from now on, also what Python still buffers, to /dev/null."""
-        if error.errno != errno.EPIPE:
-            print(f"the output cannot be written, the batch continues: {error.strerror}", file=sys.stderr)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class Bar(Protocol):
@@ -139,8 +106,14 @@ def failure_line(task: str, code: int | None, stderr_tail: bytes = b"", error: s
     """
     if code is None:
         return f"failed {task}: {error}"
-    lines = stderr_tail.decode(errors="replace").strip().splitlines()
-    return "\n    ".join((f"failed {task}: status code {code}", *lines))
+    lines = stderr_tail.decode(errors="backslashreplace").strip().split("\n")
+    shown = [_last_state(line) for line in lines if line]
+    return "\n    ".join((f"failed {task}: status code {code}", *shown))
+
+
+def _last_state(line: str) -> str:
+    """Return what a terminal shows in the end of a line that is written over itself, as progress is."""
+    return line.rstrip("\r").rpartition("\r")[2].expandtabs()
 
 
 def clock(seconds: float) -> str:
@@ -153,7 +126,7 @@ def clock(seconds: float) -> str:
 class NoBar:
     """Shows only the lines that stay: failures."""
 
-    def __init__(self, outstream: TextIO | Lasting) -> None:
+    def __init__(self, outstream: TextIO) -> None:
         self._outstream = outstream
 
     def update(self, progress: Progress) -> None:
@@ -171,7 +144,7 @@ class NoBar:
 class PlainBar(NoBar):
     """A line of figures from time to time, for logs."""
 
-    def __init__(self, outstream: TextIO | Lasting) -> None:
+    def __init__(self, outstream: TextIO) -> None:
         super().__init__(outstream)
         self._next = time.monotonic() + EVERY
 
@@ -191,7 +164,7 @@ class PlainBar(NoBar):
 class RichBar(NoBar):
     """A bar that moves, with the lines that stay above it."""
 
-    def __init__(self, outstream: TextIO | Lasting) -> None:
+    def __init__(self, outstream: TextIO) -> None:
         super().__init__(outstream)
         self._next = 0.0
         self._live: Any = None
@@ -217,9 +190,9 @@ class RichBar(NoBar):
         from rich.progress import Progress as Columns  # noqa: PLC0415
 
         columns = (BarColumn(bar_width=30), TextColumn("{task.fields[text]}", markup=False))
-        self._live = Columns(
-            *columns, console=Console(file=cast(TextIO, self._outstream)), auto_refresh=False
-        )
+        stream = self._outstream
+        file = cast(TextIO, Drawing(stream)) if isinstance(stream, Screen) else stream
+        self._live = Columns(*columns, console=Console(file=file), auto_refresh=False)
         self._live.add_task("", total=progress.to_execute, text="")
         self._live.start()
 
@@ -228,7 +201,7 @@ class RichBar(NoBar):
         if self._live is None:
             super().line(text)
         else:
-            self._live.console.print(text, markup=False, highlight=False)
+            self._live.console.print(printable(text), markup=False, highlight=False, emoji=False)
 
     def close(self, progress: Progress) -> None:
         """Remove the bar and write the last figures."""
@@ -239,7 +212,7 @@ class RichBar(NoBar):
             self.line(progress.outcome())
 
 
-def make_bar(outstream: TextIO | Lasting, *, quiet: bool) -> Bar:
+def make_bar(outstream: TextIO, *, quiet: bool) -> Bar:
     """Return the bar for an output: moving on a terminal, lines elsewhere, failures alone if quiet."""
     if quiet:
         return NoBar(outstream)

@@ -16,6 +16,7 @@ from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.errors import UserError
 from pydoit_sc.files import not_for_all, replacing, write_whole
 from pydoit_sc.private import foreign, replaceable
+from pydoit_sc.utf8 import to_bytes
 
 _MODE = 0o755
 _CHUNK = re.compile(r"(?:0|[1-9][0-9]*)\.json")
@@ -80,7 +81,7 @@ def says(folder: str, files: Mapping[str, str]) -> bool:
     """Return whether all of these files have these texts."""
     try:
         return all(_read(os.path.join(folder, name)) == text for name, text in files.items())
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return False
 
 
@@ -90,7 +91,7 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
         os.makedirs(folder, _MODE, exist_ok=True)
         for name, text in files.items():
             if not says(folder, {name: text}):
-                write_whole(os.path.join(folder, name), text.encode())
+                write_whole(os.path.join(folder, name), to_bytes(text))
 
 
 def _older(folder: str, count: int) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _chunk(path: str) -> str | None:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
 
 

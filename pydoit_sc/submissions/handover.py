@@ -15,6 +15,7 @@ from pydoit_sc.store import NoteStore
 from pydoit_sc.submissions.draft import Ready
 from pydoit_sc.submissions.folder import chunk_name
 from pydoit_sc.submissions.notes import Note, claim, write_note
+from pydoit_sc.utf8 import to_bytes
 from pydoit_sc.worker.earlier import note_name
 
 
@@ -65,6 +66,6 @@ def put(store: NoteStore, ready: Ready) -> None:
     try:
         os.makedirs(os.path.join(submission.folder, "logs"), exist_ok=True)
         for name, text in ready.files.items():
-            write_whole(os.path.join(submission.folder, name), text.encode())
+            write_whole(os.path.join(submission.folder, name), to_bytes(text))
     except OSError as error:
         raise EngineError(f"{error.filename or submission.folder}: {error.strerror}") from error

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.fetch import fetch_all
 from pydoit_sc.sync.remote import fetch
+from pydoit_sc.utf8 import insist
 
 _USAGE = """\
 usage: python3 -m pydoit_sc.sync download URL FILE
@@ -33,4 +34,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    insist()
     sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.errors import UserError
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, run_tasks, stage_tasks
@@ -62,6 +64,11 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
     @user_errors()
     def setup(self, opt_values: dict[str, Any]) -> None:
         """Read the batchfile and go to its folder, where its commands run."""
+        if sys.getfilesystemencoding() != "utf-8":  # under `doit`: the program of ours sees to it itself
+            raise UserError(
+                f"this locale's encoding is {sys.getfilesystemencoding()}, in which names would be other bytes; set "
+                "PYTHONUTF8=1, or use `pydoit-sc`"
+            )
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until runs execute there is nothing to clear up
         self._options = opt_values

@@ -13,7 +13,7 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from pydoit_sc.plan import Verdict
-from pydoit_sc.show.progress import Bar, Lasting, Progress, make_bar, summary
+from pydoit_sc.show.progress import Bar, Progress, make_bar, summary
 
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]
@@ -21,7 +21,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 
     desc = "a bar on a terminal, plain lines elsewhere"
 
-    def __init__(self, outstream: TextIO | Lasting, options: Mapping[str, Any]) -> None:
+    def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
         self.progress = Progress()
         self._quiet: bool = options.get("quiet", False)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
-from pydoit_sc.show.progress import Bar, Lasting, Progress, failure_line, make_bar
+from pydoit_sc.show.progress import Bar, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
@@ -47,7 +47,7 @@ def execute_chunk(
 def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
     chunk = after_earlier(store, chunk)
     todo = _left(store, chunk, chunk.works)
-    bar, progress = make_bar(Lasting(sys.stdout), quiet=quiet), Progress()
+    bar, progress = make_bar(sys.stdout, quiet=quiet), Progress()
     progress.begin(len(todo), len(chunk.works) - len(todo))
     if not quiet:
         bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")

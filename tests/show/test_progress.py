@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 
+from pydoit_sc.show.progress import failure_line
 from tests.conftest import PROGRAMS, Box
 
 
@@ -54,10 +55,11 @@ def test_quiet_on_a_terminal(failing: Box) -> None:
 
 
 def test_markup_and_escapes_in_stderr_are_shown_as_they_are(failing: Box) -> None:
-    failing.edit("echo oops", "sleep 0.2; echo '[bold]oops[/nope]'")
+    failing.edit("echo oops", r"sleep 0.2; printf '[bold]oops[/nope] :smile: \\033]52;c;cm0=\\007\\n'")
     code, shown = on_a_terminal(failing)
     assert code == 1
-    assert "    [bold]oops[/nope]" in shown
+    assert r"    [bold]oops[/nope] :smile: \x1b]52;c;cm0=\x07" in shown
+    assert "\x1b]" not in shown
 
 
 def test_nothing_to_do_shows_no_bar(failing: Box) -> None:
@@ -70,27 +72,19 @@ def test_nothing_to_do_shows_no_bar(failing: Box) -> None:
 def test_a_batch_goes_on_when_its_reader_goes(stages: Box, program: str) -> None:
     stages.edit("cat in", "cat in; exit 1")
     stages.edit("[1, 2, 3]", "{ range = [0, 30] }")
-    done = subprocess.run(
-        ["bash", "-c", f"'{PROGRAMS}/{program}' | head -1; exit ${{PIPESTATUS[0]}}"],
-        cwd=stages.folder,
-        env=stages.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = stages.shell(f"{program} | head -1; exit ${{PIPESTATUS[0]}}")
     assert len(stages.executed()) == 30
-    assert "Traceback" not in done.stderr
-    assert done.returncode == 1
+    assert (done.code, done.err) == (1, "")
 
 
-def test_output_to_a_full_disk(stages: Box) -> None:
-    done = subprocess.run(
-        ["bash", "-c", f"'{PROGRAMS}/pydoit-sc' > /dev/full"],
-        cwd=stages.folder,
-        env=stages.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("program", ["pydoit-sc", "doit"])
+@pytest.mark.parametrize("where", ["> /dev/full", "-o /dev/full"])
+def test_output_to_a_full_disk(stages: Box, program: str, where: str) -> None:
+    done = stages.shell(f"{program} {where}")
+    assert (done.code, done.err) == (0, "the output cannot be written: No space left on device\n")
     assert stages.executed() == ["a:1", "a:2", "a:3", "b"]
+
+
+def test_the_end_of_stderr() -> None:
+    tail = b"\xa4 \xc3\xa9\n10 %\r50 %\r100 %\r\n\tat main\r\n\n"
+    assert failure_line("a:1", 2, tail).split("\n")[1:] == ["    \\xa4 é", "    100 %", "            at main"]

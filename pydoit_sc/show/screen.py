@@ -1,0 +1,101 @@
+"""Standard output and standard error as texts that always can be written: printing never ends work, nor obeys what it shows."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+from pydoit_sc.errors import printable
+from pydoit_sc.utf8 import encoding_of
+
+
+class Lasting(io.FileIO):
+    """A file whose writes never fail: what a reader who is gone, or a full disk, does not take goes to /dev/null."""
+
+    failure = ""  # why what was written is lost; "" also where the reader has gone, who wanted no more
+
+    def write(self, data: Any, /) -> int:
+        """Write, and wait where the reader is slow and the descriptor does not."""
+        try:
+            while (count := super().write(data)) is None:
+                select.select([], [self], [])
+            return count
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.failure = error.strerror or str(error)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if self.failure and self.fileno() != 2:
+                print(f"the output cannot be written: {self.failure}", file=sys.stderr)
+            return len(data)
+
+
+class Screen(io.TextIOWrapper):
+    """Text that people read: control characters, and what its encoding does not have, are shown as escapes."""
+
+    def __init__(self, fd: int, encoding: str) -> None:
+        self.lasting = Lasting(fd, "w", closefd=False)
+        terminal = self.lasting.isatty()
+        super().__init__(
+            io.BufferedWriter(self.lasting), encoding, "backslashreplace", line_buffering=terminal or fd == 2
+        )
+
+    def write(self, text: str, /) -> int:
+        """Write a text; a terminal would obey its control characters."""
+        return self.draw(printable(text))
+
+    def draw(self, text: str) -> int:
+        """Write a text with its control characters: what we draw ourselves."""
+        return super().write(text)
+
+    def write_data(self, text: str) -> None:
+        """Write a text for programs: whole, and in UTF-8."""
+        self.flush()
+        self.buffer.write(text.encode("utf-8", "backslashreplace"))
+
+
+class Drawing:
+    """A screen as a library sees it that moves the cursor and draws in colours."""
+
+    def __init__(self, on: Screen) -> None:
+        self._screen = on
+
+    def write(self, text: str) -> int:
+        """Write a text with its control characters."""
+        return self._screen.draw(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._screen, name)
+
+
+def screen(stream: TextIO) -> TextIO:
+    """Return a screen on a stream's file, or the stream itself where it is a screen or has no file."""
+    if isinstance(stream, Screen):
+        return stream
+    with suppress(OSError, ValueError, AttributeError):  # a stream of a test, or another program's own
+        stream.flush()
+        return Screen(stream.fileno(), encoding_of(stream.encoding))
+    return stream
+
+
+def open_screens() -> None:
+    """Make standard output and standard error screens; those that are closed lead to /dev/null.
+
+    None of our files becomes one of the descriptors 0 to 2.
+    """
+    while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(lowest)
+    sys.stdout = screen(sys.stdout) if sys.stdout else Screen(1, "utf-8")
+    sys.stderr = screen(sys.stderr) if sys.stderr else Screen(2, "utf-8")
+
+
+def lost_output() -> bool:
+    """Write what is left, and return whether some of standard output could not be written."""
+    sys.stdout.flush()
+    return isinstance(sys.stdout, Screen) and bool(sys.stdout.lasting.failure)
