@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from pydoit_sc.commands.base import OPT_OWNER, Command
@@ -11,6 +10,7 @@ from pydoit_sc.commands.parsing import flag, option, parse_choice
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
 
 FORMATS = ("yaml", "json", "table")
@@ -36,9 +36,12 @@ class GetCommand(Command):
         with connect() as client:
             recipe = client.get_recipe(kind, name, options["owner"], as_template=options["as_template"])
         if form == "yaml":
-            sys.stdout.write(recipes.dumps(recipe))
+            with data_output() as stream:
+                stream.write(recipes.dumps(recipe))
+        elif form == "json":
+            print(json.dumps(recipe, indent=2))
         else:
-            print(json.dumps(recipe, indent=2) if form == "json" else table(HEADERS, [_row(recipe)]))
+            print(*table(HEADERS, [_row(recipe)]), sep="\n")
         return 0
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from pydoit_sc.commands.base import Command
+from pydoit_sc.show.screen import data_output
 
 
 class SchemaCommand(Command):
@@ -23,5 +23,6 @@ class SchemaCommand(Command):
         from pydoit_sc.batchfile.jsonschema import json_schema  # noqa: PLC0415 - help needs no pydantic
 
         self.each(words, "")
-        sys.stdout.write(json_schema())
+        with data_output() as stream:
+            stream.write(json_schema())
         return 0

@@ -9,9 +9,11 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.project import Project
+from pydoit_sc.show.tables import table
 from pydoit_sc.submissions.notes import JobStates, Note, ask, outcomes, read_notes, write_note
 from pydoit_sc.tasks.loader import OPT_FILE
 
+HEADERS = ("submission", "engine", "by", "when", "runs", "completed", "failed", "jobs")
 _SHOWN = 10
 
 
@@ -44,7 +46,7 @@ class SubmissionsCommand(Command):
                 write_note(store, note.but(ended=True))
         shown = notes if options["all"] else notes[-_SHOWN:]
         done = outcomes(shown, project.ledger.records.values())
-        print(_table([_row(note, standing.get(note.id), done[note.id]) for note in shown]))
+        print(*table(HEADERS, [_row(note, standing.get(note.id), done[note.id]) for note in shown]), sep="\n")
         for note in shown:
             for line in _hindrances(standing.get(note.id)):
                 print(f"{note.id}: {line}")
@@ -53,18 +55,18 @@ class SubmissionsCommand(Command):
         return 0
 
 
-def _row(note: Note, standing: JobStates | None, done: tuple[int, int]) -> dict[str, str]:
+def _row(note: Note, standing: JobStates | None, done: tuple[int, int]) -> tuple[str, ...]:
     completed, failed = done
-    return {
-        "submission": note.id,
-        "engine": note.engine,
-        "by": f"{note.user}@{note.host}",
-        "when": time.strftime("%Y-%m-%d %H:%M", time.localtime(note.when)),
-        "runs": f"{note.runs:,}",
-        "completed": f"{completed:,}",
-        "failed": f"{failed:,}",
-        "jobs": _jobs(note, standing),
-    }
+    return (
+        note.id,
+        note.engine,
+        f"{note.user}@{note.host}",
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(note.when)),
+        f"{note.runs:,}",
+        f"{completed:,}",
+        f"{failed:,}",
+        _jobs(note, standing),
+    )
 
 
 def _jobs(note: Note, standing: JobStates | None) -> str:
@@ -82,11 +84,3 @@ def _hindrances(standing: JobStates | None) -> list[str]:
         return []
     held = [f"job {job} is held: {why}" for job, why in standing.held().items()]
     return [*held, *([standing.unknown] if standing.unknown else [])]
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    from tabulate import tabulate  # noqa: PLC0415 - only for a table
-
-    right = ("runs", "completed", "failed")
-    align = ["right" if name in right else "left" for name in rows[0]]
-    return str(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True, colalign=align))

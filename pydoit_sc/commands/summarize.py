@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -18,11 +19,13 @@ from pydoit_sc.commands.base import OPT_REMOTE, Command
 from pydoit_sc.commands.parsing import option, parse_choice
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
+from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
 from pydoit_sc.tasks.loader import OPT_FILE
 
 HEADERS = ("status", "status_code", "remote_output_path", "cmd")  # the seed's
 _ALL = (*HEADERS, "name", "reason")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that is one
 FORMATS = ("table", "json", "csv")
 # The seed's order: failures, completed, the rest.
 _ORDER = [Status.ERROR, Status.COMPLETED, Status.STALE, Status.RUNNING, Status.INCOMPLETE, Status.ORPHANED]
@@ -53,7 +56,8 @@ class SummarizeBatchCommand(Command):
     doc_usage = "[BATCH]"
     doc_description = (
         "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts go to standard "
-        "error, the rows to standard output."
+        "error, the rows to standard output. The table cuts long commands; JSON and CSV have them whole. A cell of CSV "
+        "that a spreadsheet would take for a formula has a `'` before it."
     )
     cmd_options = (
         OPT_FILE,
@@ -112,11 +116,21 @@ def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:
 
 def _print(form: str, rows: Sequence[RunRow]) -> None:
     if form == "json":
-        json.dump([dict(zip(_ALL, row.cells(), strict=True)) for row in rows], sys.stdout, indent=1)
-        print()
+        lines = (json.dumps(dict(zip(_ALL, row.cells(), strict=True))) for row in rows)
+        print("[", end="")
+        for before, line in zip(chain(["\n"], repeat(",\n")), lines, strict=False):
+            print(before, line, sep="", end="")
+        print("\n]")
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(_ALL)
-        writer.writerows(row.cells() for row in rows)
+        with data_output() as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(_ALL)
+            writer.writerows(map(_as_text, row.cells()) for row in rows)
     else:
-        print(table(HEADERS, (row.cells()[: len(HEADERS)] for row in rows)))
+        for line in table(HEADERS, [row.cells()[: len(HEADERS)] for row in rows]):
+            print(line)
+
+
+def _as_text(cell: str | int | None) -> str | int | None:
+    """Return a cell that a spreadsheet takes as text, not as a formula that it would compute."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -6,7 +6,8 @@ import io
 import os
 import select
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from pydoit_sc.errors import printable
@@ -53,11 +54,6 @@ class Screen(io.TextIOWrapper):
         """Write a text with its control characters: what we draw ourselves."""
         return super().write(text)
 
-    def write_data(self, text: str) -> None:
-        """Write a text for programs: whole, and in UTF-8."""
-        self.flush()
-        self.buffer.write(text.encode("utf-8", "backslashreplace"))
-
 
 class Drawing:
     """A screen as a library sees it that moves the cursor and draws in colours."""
@@ -81,6 +77,17 @@ def screen(stream: TextIO) -> TextIO:
         stream.flush()
         return Screen(stream.fileno(), encoding_of(stream.encoding))
     return stream
+
+
+@contextmanager
+def data_output() -> Iterator[TextIO]:
+    """Give standard output as a text stream for programs: whole, control characters too, in UTF-8."""
+    sys.stdout.flush()
+    stream = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "backslashreplace", newline="")
+    try:
+        yield stream
+    finally:
+        stream.detach()
 
 
 def open_screens() -> None:

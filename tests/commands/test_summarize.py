@@ -73,6 +73,24 @@ def test_a_command_of_several_lines_is_one_row(box: Box) -> None:
     assert len(box("summarize-batch").out.splitlines()) == 3
 
 
+def test_a_cell_of_csv_is_no_formula(box: Box) -> None:
+    cmds = ["=1+1", "+1", "-1 # é日", "@a", "'=", "\n=", "echo \x1b]52;c;x"]
+    box.write("jobs.json", json.dumps({"remote_output_path": "out", "runs": [{"cmd": cmd} for cmd in cmds]}))
+    done = box("summarize-batch", "--format", "csv", "jobs.json", PYTHONIOENCODING="ascii")
+    rows = list(csv.DictReader(io.StringIO(done.out, newline="")))
+    assert [row["cmd"] for row in rows] == ["'=1+1", "'+1", "'-1 # é日", "'@a", *cmds[4:]]
+
+
+@pytest.mark.slow
+def test_long_commands_cost_no_padding(box: Box) -> None:
+    cmds = ["true"] * 5000 + [f"echo {'x' * 120_000}"]
+    box.write("jobs.json", json.dumps({"remote_output_path": "out", "runs": [{"cmd": cmd} for cmd in cmds]}))
+    done = box("summarize-batch", "jobs.json")
+    assert len(done.out) < 1_000_000
+    assert f"echo {'x' * 494}…" in done.out
+    assert len(json.loads(box("summarize-batch", "jobs.json", "--format", "json").out)[-1]["cmd"]) == 120_005
+
+
 RUNS = [{"cmd": "echo 1"}, {"cmd": "echo 2; exit 3"}]
 
 

