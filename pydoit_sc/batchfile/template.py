@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import repeat
 
 from pydoit_sc.batchfile.errors import did_you_mean, nearest
 from pydoit_sc.batchfile.matrix import NONE, Combinations
+from pydoit_sc.batchfile.shell import Reading
 from pydoit_sc.batchfile.values import attribute, attributes, text
 
 _BRACES = "write `{{` and `}}` for braces"
@@ -65,20 +66,21 @@ def _field(name: str, spec: str, conversion: str | None) -> Field:
 
 def render(pieces: list[Piece], combinations: Combinations, *, quote: bool) -> list[str]:
     """Return the text of every combination, values quoted for the shell if `quote`; raise ValueError."""
-    inside = list(_inside_quotes(pieces)) if quote else [False] * len(pieces)
+    shell = Reading()
     columns: list[Iterable[str]] = []
     room = MOST_TEXT
-    for piece, in_quotes in zip(pieces, inside, strict=True):
+    for i, piece in enumerate(pieces):
         if isinstance(piece, str):
+            shell.read(piece)
             columns.append(repeat(piece, combinations.count))
             room = _left(room, len(piece) * combinations.count)
             continue
         texts = _texts(piece, combinations)
-        if quote and not piece.raw:
-            quoted = [shlex.quote(words) for words in texts]
-            if in_quotes and quoted != texts:
-                _refuse_quotes(piece, texts, quoted)
-            texts = quoted
+        if quote and piece.raw:
+            shell.pass_raw(texts)
+        elif quote:
+            texts = _quoted(piece, texts, shell, "".join(map(str, pieces[i + 1 : i + 2])))
+            shell.pass_value()
         column = combinations.columns[piece.axis]
         room = _left(room, sum(map(len, map(texts.__getitem__, column))))
         columns.append(map(texts.__getitem__, column))
@@ -131,46 +133,28 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"unknown placeholder `{{{name[:60]}}}`{hint}{braces}"
 
 
-def _refuse_quotes(field: Field, texts: list[str], quoted: list[str]) -> None:
-    words = next(words for words, safe in zip(texts, quoted, strict=True) if words != safe)
-    raise ValueError(
-        f"`{{{field}}}` stands inside quotes, but values are quoted already, here {words[:40]!r};"
-        f" take the quotes away, or write `{{{field}!s}}`"
-    )
-
-
-_IN_SINGLE = re.compile("'")
-_IN_DOUBLE = re.compile(r"""\\.|\$\(|["`]""", re.DOTALL)
-_OUTSIDE = re.compile(r"""\\.|\$\(|(?:^|(?<=[\s;&|(]))\#[^\n]*|['"()`]""", re.DOTALL)
-
-
-def _inside_quotes(pieces: list[Piece]) -> Iterator[bool]:
-    """Tell for each piece whether the shell would find it inside quotes, where quoting a value breaks them.
-
-    `waiting` is the stack of what closes the quotes and parentheses that are open; `$(…)` inside double
-    quotes starts afresh, so a placeholder in it is outside.
-    """
-    waiting: list[str] = []
-    for piece in pieces:
-        if isinstance(piece, Field):
-            yield bool(waiting) and waiting[-1] in "'\""
-        else:
-            _follow(piece, waiting)
-            yield False
-
-
-def _follow(shell: str, waiting: list[str]) -> None:
-    at = 0
-    while True:
-        inside = waiting[-1] if waiting else ""
-        pattern = {"'": _IN_SINGLE, '"': _IN_DOUBLE}.get(inside, _OUTSIDE)
-        match = pattern.search(shell, at)
-        if match is None:
-            return
-        token, at = match.group(), match.end()
-        if token == inside:
-            waiting.pop()
-        elif token in ("(", "$("):
-            waiting.append(")")
-        elif token in ("'", '"', "`"):
-            waiting.append(token)
+def _quoted(field: Field, texts: list[str], shell: Reading, behind: str) -> list[str]:
+    """Return the values as words of the shell, for the place that it has read to; raise ValueError."""
+    if where := shell.unsafe():
+        variable = re.sub(r"\W", "_", field.axis)
+        raise ValueError(
+            f"`{{{field}}}` stands {where}, where a value cannot be quoted; begin the command with `{variable}={{{field}}};` "
+            f"and write `${variable}` here, or write `{{{field}!s}}`"
+        )
+    quoted = [shlex.quote(words) for words in texts]
+    if shell.in_quotes() and quoted != texts:
+        words = next(words for words, safe in zip(texts, quoted, strict=True) if words != safe)
+        raise ValueError(
+            f"`{{{field}}}` stands inside quotes, but values are quoted already, here {words[:40]!r};"
+            f" take the quotes away, or write `{{{field}!s}}`"
+        )
+    if (
+        behind[:1] in ("<", ">")
+        and not shell.in_quotes()
+        and (words := next(filter(str.isdecimal, texts), ""))
+    ):
+        raise ValueError(
+            f"`{{{field}}}` stands before `{behind[0]}`, where the shell takes a number, here {words[:40]}, for a "
+            f"descriptor; put a blank between them"
+        )
+    return quoted

@@ -153,7 +153,7 @@ def test_windows_are_named_by_their_start(make: Make) -> None:
 def test_hostile_values_reach_the_command_as_one_word(make: Make, tmp_path: Path) -> None:
     with open(tmp_path / "p.csv", "w", newline="") as stream:
         csv.writer(stream).writerows([("n", "v"), *enumerate(HOSTILE)])
-    cmd = """printf '%s|' {row.v} pre{row.v} "$(printf %s {row.v})" # it's {row.n}"""
+    cmd = """printf '%s|' {row.v} pre{row.v} "$(printf %s {row.v})" # it's"""
     batch = make(stage('row = { csv = "p.csv" }', cmd, "{row.n}"))
     for value, command in zip(HOSTILE, commands(batch), strict=True):
         done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, cwd=tmp_path)
@@ -181,7 +181,16 @@ def test_a_value_that_needs_quotes_cannot_stand_in_quotes(make: Make, problems: 
 
 
 @pytest.mark.parametrize(
-    "cmd", ['x "a" {a}', "x \\' {a}", 'x "\\"" {a}', "x # isn't\n{a}", "x ${{#y}} '' {a}", 'x "`echo {a}`"']
+    "cmd",
+    [
+        'x "a" {a}',
+        "x \\' {a}",
+        'x "\\"" {a}',
+        "x # isn't\n{a}",
+        "x ${{#y}} '' {a}",
+        'x "$(echo {a})"',
+        "x <<'E'\n'\nE\ny {a}",
+    ],
 )
 def test_a_value_outside_quotes_is_quoted(make: Make, cmd: str) -> None:
     assert "'it is'" in commands(make(stage('a = ["it is"]', cmd.replace("\\n", "\n"))))[0]
