@@ -41,7 +41,7 @@ class GetCommand(Command):
         elif form == "json":
             print(json.dumps(recipe, indent=2))
         else:
-            print(*table(HEADERS, [_row(recipe)]), sep="\n")
+            print(table(HEADERS, [_row(recipe)]))
         return 0
 
 

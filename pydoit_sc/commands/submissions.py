@@ -46,7 +46,7 @@ class SubmissionsCommand(Command):
                 write_note(store, note.but(ended=True))
         shown = notes if options["all"] else notes[-_SHOWN:]
         done = outcomes(shown, project.ledger.records.values())
-        print(*table(HEADERS, [_row(note, standing.get(note.id), done[note.id]) for note in shown]), sep="\n")
+        print(table(HEADERS, [_row(note, standing.get(note.id), done[note.id]) for note in shown]))
         for note in shown:
             for line in _hindrances(standing.get(note.id)):
                 print(f"{note.id}: {line}")

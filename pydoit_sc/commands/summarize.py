@@ -127,8 +127,7 @@ def _print(form: str, rows: Sequence[RunRow]) -> None:
             writer.writerow(_ALL)
             writer.writerows(map(_as_text, row.cells()) for row in rows)
     else:
-        for line in table(HEADERS, [row.cells()[: len(HEADERS)] for row in rows]):
-            print(line)
+        print(table(HEADERS, (row.cells()[: len(HEADERS)] for row in rows)))
 
 
 def _as_text(cell: str | int | None) -> str | int | None:

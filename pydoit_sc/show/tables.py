@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from pydoit_sc.errors import printable
 
 LONGEST = 500  # characters of a cell: one command may have 128 KB
-_GAP = " " * 4
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    """Yield the lines of a table: columns four spaces apart, one line of dashes below the headers.
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes. Long cells are cut.
 
-    Long cells are cut; the rows are gone through twice, and only one line is made at a time.
-
-    >>> print(*table(("name", "code"), [("a", 0), ("bcdef", None)]), sep="\\n")
+    >>> print(table(("name", "code"), [("a", 0), ("bcdef", None)]))
     name     code
     -------------
     a        0
     bcdef
     """
-    widths = [len(header) for header in headers]
-    for row in rows:
-        widths = [max(width, len(_shown(cell))) for width, cell in zip(widths, row, strict=True)]
-    yield _line(headers, widths)
-    yield "-" * (sum(widths) + len(_GAP) * (len(widths) - 1))
-    for row in rows:
-        yield _line([_shown(cell) for cell in row], widths)
+    import tabulate  # noqa: PLC0415 - only for a table
 
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return _GAP.join(map(str.ljust, cells, widths)).rstrip()
+    tabulate.MIN_PADDING = 0  # its way of letting a column be as narrow as its header
+    form = tabulate.TableFormat(
+        lineabove=None,
+        linebelowheader=tabulate.Line("", "-", "-" * 4, ""),
+        linebetweenrows=None,
+        linebelow=None,
+        headerrow=tabulate.DataRow("", " " * 4, ""),
+        datarow=tabulate.DataRow("", " " * 4, ""),
+        padding=0,
+        with_header_hide=None,
+    )
+    cells = [[_shown(cell) for cell in row] for row in rows]
+    return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, stralign="left")
 
 
 def _shown(cell: object) -> str:

@@ -50,7 +50,7 @@ def test_help_takes_nothing_else_with_it() -> None:
     )
     modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "pydoit_sc" in modules
-    assert not modules & {"doit", "fsspec", "yaml", "rich", "requests", "tomli"}
+    assert not modules & {"doit", "fsspec", "yaml", "rich", "requests", "tomli", "tabulate"}
 
 
 def test_help_on_what_is_no_command(stages: Box) -> None:
