@@ -147,7 +147,7 @@ def test_interrupted_while_planning(stages: Box, program: str) -> None:
     with stages.start(program=program) as process:
         until(is_read)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     os.close(ends[0])
     assert "Traceback" not in err
     assert out == ""

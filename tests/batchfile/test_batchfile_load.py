@@ -244,7 +244,7 @@ def test_the_import_is_cheap() -> None:
     ],
 )
 def test_a_hundred_thousand_runs_are_quick(make: Make, name: str, text: str, seconds: float) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     batch = make(text, name, remote_output_path="/o")
-    assert time.perf_counter() - start < seconds
+    assert time.process_time() - start < seconds
     assert sum(1 for _ in batch.runs()) == 100_000

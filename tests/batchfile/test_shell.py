@@ -112,7 +112,7 @@ def check(folder: Path, before: str, behind: str, value: str) -> None:
             cwd=folder,
             env={"PATH": ""},
             capture_output=True,
-            timeout=30,
+            timeout=60,
             stdin=subprocess.DEVNULL,
         )
         assert not (folder / "pwned").exists(), (shell, text)

@@ -110,7 +110,7 @@ def test_a_signal_ends_it_and_the_next_goes_on(
     with stages.start(program=program) as process:
         until(lambda: (stages.folder / "out/a/1/status_code").exists() and len(_lines(stages)) == 3)
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert err == ""
     assert f"stopped by {name}: what was executing is incomplete" in out
@@ -131,7 +131,7 @@ def test_killed_then_again(box: Box) -> None:
     with box.start() as process:
         until(lambda: (box.folder / "out/a/1/status_code").exists() and len(_lines(box)) == 3)
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     box.executed()
     box.edit("|| sleep 60", "|| sleep 0")
     box.ok("a:2", "a:3", "a:4")

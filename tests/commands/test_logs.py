@@ -36,8 +36,8 @@ def test_logs_follow_a_run_until_it_ends(box: Box) -> None:
             assert logs.stdout is not None
             assert logs.stdout.readline() == "begin\n"
             box.write("go", "")
-            out, err = logs.communicate(timeout=20)
-        worker.communicate(timeout=20)
+            out, err = logs.communicate(timeout=60)
+        worker.communicate(timeout=60)
     assert (logs.returncode, out, err) == (0, "end\n", "no\n")
     assert worker.returncode == 0
     assert box("logs", "--follow", "a").out == "begin\nend\n"  # it has ended: as without

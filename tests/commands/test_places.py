@@ -61,7 +61,7 @@ def test_two_at_once(stages: Box) -> None:
     stages.edit("[1, 2, 3]", "{ range = [0, 12] }")
     stages.edit("cat in", "cat in; sleep 0.05")
     with stages.start(program="doit") as one, stages.start(program="doit") as other:
-        ends = [process.communicate(timeout=30) for process in (one, other)]
+        ends = [process.communicate(timeout=60) for process in (one, other)]
     assert [process.returncode for process in (one, other)] == [0, 0], ends
     assert [err for _, err in ends] == ["", ""]
     assert len([path for path in stages.tree() if path.endswith("/status_code")]) == 13

@@ -184,7 +184,7 @@ def test_ctrl_c_ends_the_waiting_only(project: Cli) -> None:
     until(lambda: project("summarize-batch", "--status", "running")[0].count("running") == 2)
     assert "is under way: wait for its end" in project.refused("submit")
     waiting.send_signal(signal.SIGINT)
-    out, err = waiting.communicate(timeout=20)
+    out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, err) == (130, "")
     assert "the job goes on without being watched\n" in out
     (line,) = re.findall("pydoit-sc summarize-batch .*", out)
