@@ -63,13 +63,14 @@ class Finished:
     attempt: str
     folder: str
     supersedes: str | None  # the attempt whose outcome it is to replace; None: there was none
+    fingerprint: str = ""  # what the run depended on; "": not known
 
 
 class Outcome(Enum):
     """The result of publishing an attempt."""
 
     PUBLISHED = "published"
-    LOST = "lost"  # another worker's attempt had completed the run first; ours was dropped
+    LOST = "lost"  # another worker's attempt had completed the same run first; ours was dropped
 
 
 @dataclass(frozen=True, slots=True)

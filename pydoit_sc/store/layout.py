@@ -34,12 +34,17 @@ def parse_status_code(data: bytes) -> int | None:
     return code if code < 256 else None
 
 
-def stays(there: Record | None, supersedes: str | None) -> bool:
+def stays(there: Record | None, supersedes: str | None, fingerprint: str) -> bool:
     """Return whether an outcome that is there stays: it is completed, and is not the one that is to be replaced.
 
-    `supersedes` is the attempt that the plan knew and decided to replace; None: it knew of none.
+    `supersedes` is the attempt that the plan knew and decided to replace; None: it knew of none. `fingerprint` is what
+    the run depends on now: the outcome of another command does not stay. One that is empty is not known.
 
-    >>> stays(Record(0, "a-1"), None), stays(Record(0, "a-1"), "a-1"), stays(Record(7, "a-1"), None)
-    (True, False, False)
+    >>> stays(Record(0, "a-1", "f"), None, "f"), stays(Record(0, "a-1", "f"), "a-1", "f")
+    (True, False)
+    >>> stays(Record(7, "a-1", "f"), None, "f"), stays(Record(0, "a-1", "f"), None, "g")
+    (False, False)
     """
-    return there is not None and there.code == 0 and there.attempt != supersedes
+    if there is None or there.code != 0 or there.attempt == supersedes:
+        return False
+    return "" in (there.fingerprint, fingerprint) or there.fingerprint == fingerprint

@@ -231,7 +231,8 @@ class ObjectStore:
 
     def _stays(self, attempt: Finished, files: Mapping[str, Blob]) -> bool:
         """Return whether what is there stays, and the new attempt is dropped."""
-        return STATUS_CODE in files and stays(self._record(attempt.key), attempt.supersedes)
+        record = self._record(attempt.key) if STATUS_CODE in files else None
+        return stays(record, attempt.supersedes, attempt.fingerprint)
 
     def _check_free(self, attempt: Finished) -> None:
         """Raise HeldError while another worker that may be alive is publishing the run."""
@@ -365,8 +366,7 @@ class ObjectStore:
         """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""
         rest = set(names)
         for part in ({STATUS_CODE}, rest - {STATUS_CODE, RUN_JSON}, {RUN_JSON}):
-            paths = [f"{key}/{name}" for name in sorted(part & rest)]
-            if paths:
+            if paths := [f"{key}/{name}" for name in sorted(part & rest)]:
                 self._insist(partial(self._blobs.delete, paths))
 
     def orphans(self, keys: set[str]) -> Iterator[str]:

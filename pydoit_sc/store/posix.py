@@ -5,9 +5,9 @@ included, before one rename makes it the run's folder. So a run's folder is alwa
 
 If the run's folder exists already, the rename fails, and the two are compared:
 
-- a completed outcome that the plan did not know of stays, and the new attempt is dropped;
-- anything else (a failed run, the stale outcome that the plan decided to replace, a folder that lost its
-  `status_code`) is swapped with the new attempt by `RENAME_EXCHANGE`, so that there is always an outcome, and is
+- a completed outcome of the same command that the plan did not know of stays, and the new attempt is dropped;
+- anything else (a failed run, the outcome of another command, the one that the plan decided to replace, a folder that
+  lost its `status_code`) is swapped with the new attempt by `RENAME_EXCHANGE`, so that there is always an outcome, and is
   then kept below `.pydoit_sc/history/`. Where the file system cannot exchange, the old folder is moved away first.
   One worker replaces at a time; its lock ends with its process. Where the lock is not available (no locks on this
   file system, a frozen worker holds it), the folder that was moved away is read once more: if another worker
@@ -175,7 +175,7 @@ class PosixStore:
             except OSError as error:
                 if error.errno not in _EXISTS:
                     raise
-                if stays(_read_record(target), attempt.supersedes):
+                if _stays(target, attempt):
                     shutil.rmtree(folder, ignore_errors=True)
                     return Outcome.LOST
                 with _lock(f"{self.root}/{OURS}/replacing"):
@@ -185,17 +185,17 @@ class PosixStore:
 
     def _replace(self, attempt: Finished, folder: str, target: str) -> Outcome | None:
         """Publish over an existing folder; return None if the folder has changed meanwhile."""
-        if stays(_read_record(target), attempt.supersedes):
+        if _stays(target, attempt):
             return None
         try:
             check_folder(target, target)
             if not exchange(folder, target):
                 place = self._to_history(attempt.key, target)
-                if stays(_read_record(place), attempt.supersedes):  # published meanwhile
+                if _stays(place, attempt):  # published meanwhile
                     with suppress(OSError):  # replaced once more
                         os.rename(place, target)
                 return None
-            if stays(_read_record(folder), attempt.supersedes):
+            if _stays(folder, attempt):
                 exchange(folder, target)
                 shutil.rmtree(folder, ignore_errors=True)
                 return Outcome.LOST
@@ -297,6 +297,11 @@ class PosixStore:
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
+
+
+def _stays(folder: str, attempt: Finished) -> bool:
+    """Return whether the outcome in a folder stays, and the new attempt is dropped."""
+    return stays(_read_record(folder), attempt.supersedes, attempt.fingerprint)
 
 
 def _read_record(folder: str, dir_fd: int | None = None) -> Record | None:

@@ -92,7 +92,7 @@ class Attempt:
         _write(f"{self.folder}/{RUN_JSON}", json.dumps(said).encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
-        finished = Finished(work.run.key, self.id, self.folder, supersedes)
+        finished = Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint)
         return Record(code, self.id, work.fingerprint, submission), finished
 
 

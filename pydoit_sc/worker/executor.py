@@ -212,7 +212,8 @@ class Executor:
     def _completed(self, work: Work) -> Record | None:
         """Return the outcome with which another worker has completed a run since the plan was made."""
         now = self.store.peek(work.run.key)
-        return now if stays(now, work.known.attempt if work.known else None) else None
+        known = work.known.attempt if work.known else None
+        return now if stays(now, known, work.fingerprint) else None
 
     def _too_late(self) -> bool:
         """Return whether the machine's time may not suffice for another attempt; if so, stop."""

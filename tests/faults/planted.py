@@ -65,7 +65,7 @@ def completed_again() -> None:
 def last_one_wins() -> None:
     """A completed outcome is replaced by whoever comes later."""
 
-    def stays(there: Record | None, supersedes: str | None) -> bool:
+    def stays(there: Record | None, supersedes: str | None, fingerprint: str) -> bool:
         return False
 
     posix.stays = stays  # type: ignore[attr-defined]

@@ -63,6 +63,7 @@ class Place:
         stdout: bytes = b"out\n",
         results: Mapping[str, bytes] | None = None,
         supersedes: str | None = None,
+        fingerprint: str = "f",
     ) -> Finished:
         """Write an attempt as a worker leaves it."""
         self.count += 1
@@ -74,9 +75,11 @@ class Place:
         for path, data in (results or {}).items():
             (folder / "results" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "results" / path).write_bytes(data)
-        (folder / "run.json").write_text(json.dumps({"attempt": name, "fingerprint": "f", "submission": "s"}))
+        (folder / "run.json").write_text(
+            json.dumps({"attempt": name, "fingerprint": fingerprint, "submission": "s"})
+        )
         (folder / "status_code").write_text(str(code))
-        return Finished(key, name, str(folder), supersedes)
+        return Finished(key, name, str(folder), supersedes, fingerprint)
 
     def publish(self, *attempts: Finished) -> list[Outcome | StoreError]:
         """Stage attempts together and commit them; an error stands in its attempt's place."""
@@ -239,6 +242,16 @@ def completed_wins(place: Place) -> None:
     place.put("foreign/status_code", b"0\n")  # `sc` has completed it meanwhile
     assert place.publish(place.attempt("foreign")) == [Outcome.LOST]
     assert place.record("foreign") == Record(0)
+
+
+def another_command(place: Place) -> None:
+    """A completed outcome of another command, which the plan did not know, is replaced: it is not what was asked for."""
+    old = place.attempt("run", stdout=b"old", fingerprint="before")
+    new = place.attempt("run", stdout=b"new", fingerprint="after")
+    late = place.attempt("run", stdout=b"late", fingerprint="after")
+    assert place.publish(old, new, late) == [Outcome.PUBLISHED, Outcome.PUBLISHED, Outcome.LOST]
+    assert (place.read("run"), place.record("run")) == (b"new", Record(0, new.attempt, "after", "s"))
+    assert {path.partition("/")[0] for path in place.history("run")} == {old.attempt}
 
 
 def superseding(place: Place) -> None:
@@ -410,6 +423,6 @@ def notes(place: Place) -> None:
 
 
 CHECKS = (
-    nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, superseding, failures,
+    nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, another_command, superseding, failures,
     one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, orphaned, workspaces, notes,
 )  # fmt: skip

@@ -10,6 +10,8 @@ from pydoit_sc.store import Record, stays
 @pytest.mark.parametrize(
     ("there", "supersedes", "expected"),
     [
+        (Record(0, "a", "f"), None, True),
+        (Record(0, "a", "g"), None, False),  # of another command
         (None, None, False),
         (Record(0, "a"), None, True),  # another worker has completed it since the plan was made
         (Record(0, "a"), "a", False),  # stale: the plan decided to replace it
@@ -23,4 +25,4 @@ from pydoit_sc.store import Record, stays
 def test_a_completed_outcome_that_the_plan_did_not_know_stays(
     there: Record | None, supersedes: str | None, expected: bool
 ) -> None:
-    assert stays(there, supersedes) is expected
+    assert stays(there, supersedes, "f") is expected

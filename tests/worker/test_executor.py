@@ -200,6 +200,17 @@ def test_a_run_that_another_worker_has_completed_is_not_started(loop: Loop) -> N
     assert len(loop.processes.spawned) == 1
 
 
+def test_an_outcome_of_another_command_is_not_taken_for_this_ones(loop: Loop) -> None:
+    """Two `run` with an edit between: what the first has published since the second planned is replaced."""
+    for fingerprint in ("before", "after", "after"):
+        work = Work("r:0", Run("0", "1 0", "0", Settings()), "/o/0", fingerprint)
+        executor = loop.executor()
+        (result,) = executor.run(iter([work]))
+        assert (executor.error, result.record and result.record.fingerprint) == ("", fingerprint)
+    assert len(loop.processes.spawned) == 2
+    assert loop.said(0)["fingerprint"] == "after"
+
+
 def test_the_loop_waits_while_nothing_is_ready(loop: Loop) -> None:
     """`None` stands for runs that wait for the end of others: here, the second for the first."""
     settings = Settings()
