@@ -1,11 +1,14 @@
-"""Write files whole or not at all. Nothing made here is writable by everybody, whatever the umask is."""
+"""Write files whole or not at all, and read only what ends. Nothing made here is writable by everybody, whatever the umask is."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 FOLDER_MODE = 0o775  # the umask may take more away
 _FILE_MODE = 0o664
@@ -18,17 +21,32 @@ def not_for_all(path: str, flags: int) -> int:
 
 def make_folders(path: str) -> None:
     """Make a folder and its missing parents; raises OSError."""
-    try:
-        os.mkdir(path, FOLDER_MODE)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-    except FileNotFoundError:
-        above = os.path.dirname(path)
-        if above in ("", path):
-            raise
+    above = os.path.dirname(path)
+    for again in (
+        True,
+        True,
+        False,
+    ):  # another worker may remove an empty parent; /proc takes no folder, ever
+        try:
+            os.mkdir(path, FOLDER_MODE)
+            return
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            return
+        except FileNotFoundError:
+            if not again or above in ("", path):
+                raise
         make_folders(above)
-        make_folders(path)
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Open a file to read it; raises OSError, also for a pipe or a device, whose reading might never end."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return open(fd, "rb")
 
 
 @contextmanager

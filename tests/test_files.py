@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.files import make_folders, replacing, write_whole
+from pydoit_sc.files import make_folders, open_regular, replacing, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -43,3 +43,19 @@ def test_a_folder_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         make_folders(str(tmp_path / "file" / "below"))
+
+
+def test_a_file_system_that_takes_no_folder_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError, match="/proc/nope"):
+        make_folders("/proc/nope/a/b")
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("file")
+    with open_regular(str(tmp_path / "link")) as file:
+        assert file.read() == b"x"
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero", str(tmp_path)):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_regular(path)

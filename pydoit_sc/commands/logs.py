@@ -12,6 +12,8 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Run
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
+from pydoit_sc.errors import reason
+from pydoit_sc.files import open_regular
 from pydoit_sc.project import Project
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import OPT_FILE
@@ -59,12 +61,16 @@ class LogsCommand(Command):
 def _copy(project: Project, run: Run, name: str, stream: BinaryIO) -> bool:
     try:
         with project.store.open(run.key, name) as file:
-            while block := file.read(1 << 20):
-                stream.write(block)
+            _pass_on(file, stream)
     except FileNotFoundError:
         return False
-    stream.flush()
     return True
+
+
+def _pass_on(file: BinaryIO, stream: BinaryIO) -> None:
+    while block := file.read(1 << 20):
+        stream.write(block)
+    stream.flush()
 
 
 def _follow(project: Project, run: Run, files: list[tuple[str, BinaryIO]]) -> bool:
@@ -73,16 +79,19 @@ def _follow(project: Project, run: Run, files: list[tuple[str, BinaryIO]]) -> bo
     if live is None:
         return False
     with ExitStack() as opened:
-        sources = [
-            (opened.enter_context(open(f"{live.folder}/{name}", "rb")), stream) for name, stream in files
-        ]
+        try:
+            sources = [
+                (opened.enter_context(open_regular(f"{live.folder}/{name}")), stream)
+                for name, stream in files
+            ]
+        except OSError as error:
+            raise InvalidCommand(f"logs: it is executing on {live.host}: {reason(error)}") from error
         going = True
         while going:
             now = project.store.running().get(run.key)
             going = now is not None and now.folder == live.folder
             for source, stream in sources:
-                stream.write(source.read())
-                stream.flush()
+                _pass_on(source, stream)
             if going:
                 time.sleep(PAUSE)
     return True

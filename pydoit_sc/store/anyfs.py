@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, TypeVar, cast
 import fsspec
 
 from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store.blobs import Blob, ChangedError
+from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
+from pydoit_sc.store.layout import LARGEST
 
 #: File systems without folders: making one could make a bucket.
 _FLAT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci"})
@@ -54,11 +55,14 @@ class AnyBlobs:
     def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:
         return Blob(path, info.get("size") or 0, str(info.get("ETag") or ""), _modified(info))
 
-    def get(self, path: str) -> bytes:
+    def get(self, path: str, at_most: int = LARGEST) -> bytes:
         try:
-            return cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path))))
+            data = cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path))))
         except _ABSENT as error:
             raise FileNotFoundError(path) from error
+        if len(data) > at_most:  # to ask for its size first would be another request
+            raise TooLargeError(f"{path}: expected {at_most:,} bytes at most")
+        return data
 
     def read(self, path: str) -> tuple[bytes, Blob]:
         data = self.get(path)

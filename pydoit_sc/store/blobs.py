@@ -6,6 +6,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, NamedTuple, Protocol
 
+from pydoit_sc.store.layout import LARGEST
+
+
+class TooLargeError(Exception):
+    """An object is larger than what was expected, and has not been read."""
+
 
 class ChangedError(Exception):
     """The version of an object that was to be replaced is not there, or not any more."""
@@ -38,11 +44,11 @@ class Blobs(Protocol):
     def list(self, folder: str) -> Iterator[Blob]:
         """Yield all objects below a folder, "" for the root; nothing where there is none."""
 
-    def get(self, path: str) -> bytes:
-        """Return an object's content."""
+    def get(self, path: str, at_most: int = LARGEST) -> bytes:
+        """Return an object's content; raises TooLargeError where it has more bytes than `at_most`."""
 
     def read(self, path: str) -> tuple[bytes, Blob]:
-        """Return an object's content, and that version as a listing shows it."""
+        """Return an object's content, as `get` does, and that version as a listing shows it."""
 
     def open(self, path: str) -> BinaryIO:
         """Open an object to read it in pieces."""
@@ -67,13 +73,15 @@ class Blobs(Protocol):
 
 
 def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
-    """Return the contents of many objects, read at once; missing ones are left out."""
+    """Return the contents of many objects, read at once; missing ones are left out, and too large ones empty."""
 
     def read(path: str) -> tuple[str, bytes | None]:
         try:
             return path, blobs.get(path)
         except FileNotFoundError:
             return path, None
+        except TooLargeError:
+            return path, b""
 
     with ThreadPoolExecutor(blobs.at_once) as threads:
         return {path: data for path, data in threads.map(read, paths) if data is not None}

@@ -10,8 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydoit_sc.store.blobs import Blob, ChangedError
+from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
 from pydoit_sc.store.cloudconfig import Config
+from pydoit_sc.store.layout import LARGEST
 
 AT_ONCE = 32
 #: Files up to this size are one request, tried once, which can create conditionally; larger ones are sent in parts.
@@ -60,12 +61,18 @@ class CloudBlobs:
             for item in part:
                 yield _blob(item)
 
-    def get(self, path: str) -> bytes:
-        return bytes(self._store.get(path).bytes())
+    def get(self, path: str, at_most: int = LARGEST) -> bytes:
+        return self._get(path, at_most)[0]
 
     def read(self, path: str) -> tuple[bytes, Blob]:
+        return self._get(path, LARGEST)
+
+    def _get(self, path: str, at_most: int) -> tuple[bytes, Blob]:
         answer = self._store.get(path)
-        return bytes(answer.bytes()), _blob(answer.meta)
+        blob = _blob(answer.meta)
+        if blob.size > at_most:
+            raise TooLargeError(f"{path}: {blob.size:,} bytes, expected {at_most:,} at most")
+        return bytes(answer.bytes()), blob
 
     def open(self, path: str) -> BinaryIO:
         return io.BufferedReader(_Reader(self._store.get(path).stream(_PIECE)), _PIECE)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pydoit_sc.files import FOLDER_MODE
 
 _LOCK = "lock"
+_TO_LOCK = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC  # somebody may have put a pipe there
 _SCRATCH = "pydoit-sc-worker-"  # how the name of a worker's folder begins on a disk that others use, too
 _BEING_MADE = 3600  # seconds in which the worker may still be making a folder that has no final name
 
@@ -59,7 +60,7 @@ def _make_locked(new: str, own: str, mode: int) -> int:
 def is_alive(folder: str) -> bool:
     """Return whether the worker that made this folder still holds its lock."""
     try:
-        lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
+        lock = os.open(os.path.join(folder, _LOCK), _TO_LOCK)
     except OSError:
         return False
     try:
@@ -86,7 +87,7 @@ def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
     try:
         if os.path.basename(folder).startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
             return
-        lock = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CLOEXEC)
+        lock = os.open(os.path.join(folder, _LOCK), _TO_LOCK)
     except FileNotFoundError:  # the worker that was removing it was killed
         if only_locked:
             with suppress(OSError):  # not empty, so not ours

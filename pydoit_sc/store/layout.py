@@ -11,6 +11,11 @@ STATUS_CODE = "status_code"
 RESULTS = "results"
 RUN_JSON = "run.json"
 
+#: Bytes of a document in a store, a `run.json` or a lease, that is read whole; what is larger is none of ours.
+LARGEST = 64 << 20
+#: Bytes of a note, of which a chunk is one.
+LARGEST_NOTE = 1 << 30
+
 _DIGITS = re.compile(rb"\s*(\d{1,3})\s*")
 
 

@@ -29,8 +29,8 @@ from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged,
 from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
 from pydoit_sc.store.copying import regular_files
 from pydoit_sc.store.folders import scratch_folder
-from pydoit_sc.store.index import pack, status_code_of, unpack
-from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
+from pydoit_sc.store.index import pack, read_index, status_code_of
+from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, Record, stays
 from pydoit_sc.store.leases import Leases, wait_for
 from pydoit_sc.store.manifest import with_files
 from pydoit_sc.store.places import Places, Survey, above, check_ours, old_attempts, outer_keys
@@ -86,22 +86,23 @@ class ObjectStore:
         self, keys: set[str], see: Callable[[str], None] | None = None
     ) -> dict[str, tuple[bytes, bytes | None]]:
         small = {STATUS_CODE: {}, RUN_JSON: {}}  # type: dict[str, dict[str, Blob]]
-        index: list[str] = []
+        index: list[Blob] = []
         for blob in self._blobs.list(""):
             key, _, name = blob.path.rpartition("/")
             if name in small and key in keys:
                 small[name][key] = blob
             elif key == f"{OURS}/index":
-                index.append(blob.path)
+                index.append(blob)
             if see is not None:
                 see(blob.path)
         return self._small_contents(small[STATUS_CODE], small[RUN_JSON], index)
 
     def _small_contents(
-        self, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], index: list[str]
+        self, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], index: Sequence[Blob]
     ) -> dict[str, tuple[bytes, bytes | None]]:
         """Return what the two small files of each run hold; those that ETag and index do not tell are read."""
-        known = self._read_index(index) if codes else {}
+        wanted = {blob.md5 for blob in run_jsons.values()}
+        known = read_index(self._blobs, index, wanted) if codes else {}
         told: dict[str, bytes] = {}
         unknown: list[str] = []
         for blob in (*codes.values(), *(run_jsons[key] for key in codes if key in run_jsons)):
@@ -116,13 +117,6 @@ class ObjectStore:
             for key, blob in codes.items()
             if blob.path in told
         }
-
-    def _read_index(self, paths: list[str]) -> dict[str, bytes]:
-        """Return the contents that the index has, by their MD5."""
-        known: dict[str, bytes] = {}
-        for data in get_all(self._blobs, paths).values():
-            known.update(unpack(data))
-        return known
 
     def _write_index(self, at_least: int) -> None:
         """Add the outcomes published since the last time to the index, if there are at least so many."""
@@ -142,7 +136,7 @@ class ObjectStore:
             for blob in self._blobs.list(""):
                 folder, _, _ = blob.path.rpartition("/")
                 if folder == f"{OURS}/index":
-                    index.append(blob.path)
+                    index.append(blob)
                 key = above(blob.path, wanted)
                 if key is not None:
                     files[key][blob.path[len(key) + 1 :]] = blob
@@ -385,7 +379,7 @@ class ObjectStore:
 
     def read_note(self, name: str) -> bytes:
         with self._answers(FileNotFoundError):
-            return self._blobs.get(f"{OURS}/{name}")
+            return self._blobs.get(f"{OURS}/{name}", LARGEST_NOTE)
 
     def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
         return self.read_note(name), None

@@ -22,6 +22,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,19 +30,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.files import make_folders, write_whole
+from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.linux import exchange
 from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead, scratch_folder
-from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, Record, stays
+from pydoit_sc.store.layout import LARGEST, LARGEST_NOTE, RUN_JSON, STATUS_CODE, Record, stays
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
 from pydoit_sc.store.stamps import Live, parse_record, read_running, write_running
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_BLOCK = 1 << 16  # bytes that are read at once
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _REPLACING = 5.0  # seconds to wait for another worker that is replacing a run
 
@@ -241,7 +243,7 @@ class PosixStore:
         path = os.path.join(self._path(key), file)
         with answers(path, but=(FileNotFoundError,)):
             try:
-                return open(path, "rb")
+                return open_regular(path)
             except NotADirectoryError as error:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
 
@@ -287,7 +289,10 @@ class PosixStore:
 
     def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
         with self.open(OURS, name) as file:
-            return file.read(), os.fstat(file.fileno()).st_uid
+            found = os.fstat(file.fileno())
+            if found.st_size > LARGEST_NOTE:
+                raise StoreError(f"{self.root}/{OURS}/{name}: expected {LARGEST_NOTE:,} bytes at most")
+            return file.read(), found.st_uid
 
     def notes(self, folder: str) -> Sequence[str]:
         root = f"{self.root}/{OURS}/{folder}"
@@ -325,20 +330,32 @@ def _read_small(run: int) -> tuple[bytes, bytes | None] | None:
 
 
 def _read(path: str, dir_fd: int | None) -> bytes | None:
+    """Read a document, None where there is none; of what is no file of ours, a pipe or a device, nothing is read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
     except _ABSENT:
         return None
     try:
-        data = os.read(fd, 1 << 16)
-        while len(data) >= 1 << 16 and (more := os.read(fd, 1 << 20)):
-            data += more
-        return data
+        data = os.read(fd, _BLOCK)
+        return data if len(data) < _BLOCK else data + _read_rest(fd)
+    except BlockingIOError:  # a pipe
+        return b""
     except OSError as error:
         error.filename = path
         raise
     finally:
         os.close(fd)
+
+
+def _read_rest(fd: int) -> bytes:
+    """Return what a document has beyond its first block, which few have: so only they cost a look at the file."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+        return b""
+    rest = bytearray()
+    while more := os.read(fd, 1 << 20):
+        rest += more
+    return bytes(rest)
 
 
 @contextmanager

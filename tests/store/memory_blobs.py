@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import md5
 from typing import BinaryIO
 
-from pydoit_sc.store.blobs import Blob, ChangedError
+from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
+from pydoit_sc.store.layout import LARGEST
 
 #: Is called with a request before it takes effect; what it raises is the client's, and the request has no effect.
 Hook = Callable[[str, str], None]
@@ -40,8 +41,11 @@ class MemoryBlobs:
         prefix = f"{folder}/" if folder else ""
         return iter([blob for blob in found if blob.path.startswith(prefix)])
 
-    def get(self, path: str) -> bytes:
-        return self.read(path)[0]
+    def get(self, path: str, at_most: int = LARGEST) -> bytes:
+        data = self.read(path)[0]
+        if len(data) > at_most:
+            raise TooLargeError(path)
+        return data
 
     def read(self, path: str) -> tuple[bytes, Blob]:
         self.before("get", path)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 from pydoit_sc.store import Record
+from pydoit_sc.store.index import pack
+from pydoit_sc.store.layout import LARGEST
 from pydoit_sc.store.objects import FEW, ObjectStore
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
@@ -84,3 +87,39 @@ def test_a_stale_or_missing_index_changes_no_answer(bucket: Bucket) -> None:
     assert sorted(path for path in read if not path.startswith(INDEX)) == ["r1/run.json"]
     blobs.delete([path for path in bucket.objects if path.startswith(INDEX)])
     assert _scan(bucket)[0] == expected
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        pytest.param(gzip.compress(bytes(1 << 24)) * 200, id="zeros", marks=pytest.mark.slow),
+        pytest.param(gzip.compress(b"{}\n" * (1 << 20)) * 100, id="lines"),
+    ],
+)
+def test_a_bomb_is_not_read_to_its_end(bucket: Bucket, bomb: bytes) -> None:
+    (path,) = (path for path in bucket.objects if path.startswith(INDEX))
+    bucket.objects[path] = (bomb, 0.0)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    assert _scan(bucket)[0] == TRUTH
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 4 << 20
+
+
+def test_an_index_that_is_too_large_is_not_read(bucket: Bucket) -> None:
+    bucket.objects[f"{INDEX}planted"] = (bytes(9 << 20), 0.0)
+    records, read = _scan(bucket)
+    assert records == TRUTH
+    assert f"{INDEX}planted" not in read
+
+
+def test_long_documents_are_in_no_index(bucket: Bucket) -> None:
+    long = _said(0) + b" " * (64 << 10)
+    assert gzip.decompress(pack([_said(1), long, _said(2)])).split(b"\n") == [_said(1), _said(2)]
+
+
+def test_a_document_that_is_too_large_is_not_believed(bucket: Bucket) -> None:
+    bucket.objects["r1/run.json"] = (bytes(LARGEST + 1), 0.0)
+    assert _scan(bucket)[0] == {**TRUTH, "r1": Record(1)}

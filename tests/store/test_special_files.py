@@ -1,0 +1,112 @@
+"""Files that somebody has put into a store where ours are expected: nobody waits for them, or reads without an end."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc.store import StoreError
+from pydoit_sc.store.layout import LARGEST, Record
+from pydoit_sc.store.posix import PosixStore
+from tests.conftest import Box
+
+
+def _sparse(path: Path) -> None:
+    with open(path, "wb") as file:
+        file.truncate(50 << 30)
+
+
+SPECIAL: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,
+    "zeros": lambda path: path.symlink_to("/dev/zero"),
+    "huge": _sparse,
+    "socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "loop": lambda path: path.symlink_to(path.name),
+}
+
+#: What cannot be opened is an error, with its place.
+UNREADABLE = ("socket", "loop")
+
+#: Where each of them is put, below the store.
+PLACES = (
+    "a/1/status_code",
+    "a/2/run.json",
+    "a/3/stdout",
+    ".pydoit_sc/attempts/w/lock",
+    ".pydoit_sc/attempts/w/running.json",
+    ".pydoit_sc/submitted/s.json",
+)
+
+
+def _plant(root: Path, kind: str) -> None:
+    for n in "123":
+        (root / "a" / n).mkdir(parents=True, exist_ok=True)
+        (root / "a" / n / "status_code").write_text("0")
+    for place in PLACES:
+        path = root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        SPECIAL[kind](path)
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_a_store_with_special_files(tmp_path: Path, kind: str) -> None:
+    _plant(tmp_path, kind)
+    store = PosixStore(str(tmp_path))
+    if kind in UNREADABLE:
+        with pytest.raises(StoreError, match=r"a/1/status_code: "):
+            store.scan(["a/1"])
+    else:
+        records = {"a/1": Record(None), "a/2": Record(0), "a/3": Record(0)}
+        assert store.scan(records) == records
+        assert store.peek("a/1") == Record(None)
+        assert [key for key, _ in store.contents(["a/1", "a/2"])] == ["a/1", "a/2"]
+    assert store.running() == {}
+    assert store.files("a/3").keys() == {"status_code", "stdout"}
+    if kind != "huge":  # which is streamed
+        with pytest.raises(StoreError, match=r"a/3/stdout: "):
+            store.open("a/3", "stdout")
+    with pytest.raises(StoreError, match=r"submitted/s.json: "):
+        store.read_note("submitted/s.json")
+    with store.workspace("worker", None) as folder:
+        assert os.path.isdir(folder)
+
+
+def test_a_pipe_that_somebody_holds_open(tmp_path: Path) -> None:
+    _plant(tmp_path, "pipe")
+    held = os.open(tmp_path / "a/1/status_code", os.O_RDWR)
+    assert PosixStore(str(tmp_path)).scan(["a/1"]) == {"a/1": Record(None)}
+    os.close(held)
+
+
+def test_a_long_document_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/status_code").write_text("0")
+    (tmp_path / "a/run.json").write_text('{"fingerprint": "f", "attempt": "w-1"' + " " * 300_000 + "}")
+    assert PosixStore(str(tmp_path)).scan(["a"]) == {"a": Record(0, "w-1", "f")}
+    os.truncate(tmp_path / "a/run.json", LARGEST + 1)
+    assert PosixStore(str(tmp_path)).scan(["a"]) == {"a": Record(0)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_commands_beside_special_files(stages: Box, kind: str) -> None:
+    stages.ok()
+    _plant(stages.folder / "out", kind)
+    for command, codes in {
+        "plan": {0},
+        "summarize-batch": {0},
+        "verify": {1},
+        "verify --read": {1},
+        "list --status": {0},
+        "logs a:1 --follow": {0},
+        "submissions": {0, 3},
+        "run": {0, 1, 2},
+    }.items():
+        done = stages.shell(f"ulimit -v 4000000; timeout 30 pydoit-sc {command}")
+        assert "Traceback" not in done.err
+        assert done.code in codes or (kind in UNREADABLE and done.code in (2, 3)), done
