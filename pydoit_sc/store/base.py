@@ -141,6 +141,9 @@ class Publisher(Protocol):
     run's outcome, all at once. Every method raises `StoreError` where the store fails.
     """
 
+    in_place: (
+        bool  # attempts that are not on a scratch disk are already where they belong: they are not read again
+    )
     stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> AbstractContextManager[str]:

@@ -1,11 +1,18 @@
-"""What a run has written: copy it, and its sizes. Files, folders and symbolic links count, sockets and pipes do not."""
+"""What a run has written: find it, copy it, remove it. Files, folders and links count, sockets and pipes do not."""
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
+import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+DEEPEST = 100  # folders below each other; far more than any program makes on purpose
+LONGEST = 2000  # bytes of a path below an output: what comes before it must fit into PATH_MAX, too
 
 _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
@@ -20,17 +27,35 @@ def _no_results(folder: str, names: list[str]) -> list[str]:
     return [name for name, mode in modes.items() if not any(kept(mode) for kept in _KEPT)]
 
 
+def kept_files(
+    folder: str, enter: Callable[[str], object] = os.fspath
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield all files and links below a folder, by path below it; pipes and sockets are left out.
+
+    `enter` is called with the path of each folder before that is listed.
+
+    Raises OSError, also where folders are nested too deep or a path is too long for other places than this one.
+    """
+    folders = [""]
+    while folders:
+        above = folders.pop()
+        enter(f"{folder}/{above}")
+        with os.scandir(f"{folder}/{above}") as entries:
+            for entry in entries:
+                name = above + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if name.count("/") >= DEEPEST:
+                        raise OSError(errno.ENAMETOOLONG, f"more than {DEEPEST} folders deep", name)
+                    folders.append(f"{name}/")
+                elif entry.is_symlink() or entry.is_file():
+                    if len(name) > LONGEST // 4 and len(os.fsencode(name)) > LONGEST:
+                        raise OSError(errno.ENAMETOOLONG, f"its path has more than {LONGEST:,} bytes", name)
+                    yield name, entry
+
+
 def sizes(folder: str) -> dict[str, int]:
-    """Return the sizes in bytes of all files below a folder, by path; pipes and sockets are left out."""
-    found = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                below = sizes(entry.path)
-                found.update({f"{entry.name}/{name}": size for name, size in below.items()})
-            elif entry.is_symlink() or entry.is_file():
-                found[entry.name] = entry.stat(follow_symlinks=False).st_size
-    return found
+    """Return the sizes in bytes of all files below a folder, by path below it; raises OSError."""
+    return {name: entry.stat(follow_symlinks=False).st_size for name, entry in kept_files(folder)}
 
 
 def regular_files(folder: str) -> Iterator[tuple[str, str]]:
@@ -40,3 +65,40 @@ def regular_files(folder: str) -> Iterator[tuple[str, str]]:
             path = os.path.join(above, name)
             if os.path.isfile(path):
                 yield os.path.relpath(path, folder), path
+
+
+def discard(path: str) -> None:
+    """Remove a file or a tree, whatever its depth and its modes; what cannot be removed stays."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with suppress(OSError):
+            os.unlink(path)
+        return
+    try:
+        shutil.rmtree(path)
+    except (OSError, RecursionError):
+        _take_apart(path)
+
+
+def _take_apart(top: str) -> None:
+    """Remove a tree whose folders are closed, or deeper than a path can tell: each is moved to the top first."""
+    folders, names = [top], itertools.count()
+    made = f"{top}/{secrets.token_hex(4)}"
+    while folders:
+        folder = folders.pop()
+        with suppress(OSError):
+            os.chmod(folder, stat.S_IRWXU)
+        with suppress(OSError):
+            with os.scandir(folder) as found:
+                entries = list(found)
+            for entry in entries:
+                up = f"{made}-{next(names)}"
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        os.chmod(entry.path, stat.S_IRWXU)  # or it cannot be moved
+                        os.rename(entry.path, up)
+                        folders.append(up)
+                    else:
+                        os.unlink(entry.path)
+            os.rmdir(folder)
+    with suppress(OSError):
+        os.rmdir(top)

@@ -42,6 +42,9 @@ class Provenance(Manifest):
         default=[], description="status codes of the earlier attempts that were retried"
     )
     timed_out: bool = Field(default=False, description="whether the run was stopped for its `timeout`")
+    reason: str | None = Field(
+        default=None, description="why it failed, where that is not the command's own word"
+    )
 
     @computed_field(description="seconds from start to end")  # type: ignore[prop-decorator]
     @property

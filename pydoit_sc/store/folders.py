@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.store.copying import discard
 
 _LOCK = "lock"
 _TO_LOCK = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC  # somebody may have put a pipe there
@@ -93,7 +94,7 @@ def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
             with suppress(OSError):  # not empty, so not ours
                 os.rmdir(folder)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            discard(folder)
         return
     except OSError:
         return
@@ -111,12 +112,5 @@ def _remove(folder: str) -> None:
     with suppress(OSError):
         for name in os.listdir(folder):
             if name != _LOCK:
-                _remove_whole(os.path.join(folder, name))
+                discard(os.path.join(folder, name))
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_whole(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        os.unlink(path)

@@ -48,7 +48,7 @@ class ObjectStore:
     """Outputs below a prefix."""
 
     def __init__(self, url: str, blobs: Blobs) -> None:
-        self.url = url
+        self.url, self.in_place = url, False
         self.stagers = min(8, blobs.at_once)
         self._blobs = blobs
         self._leases = Leases(blobs, url)

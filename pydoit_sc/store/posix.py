@@ -51,6 +51,7 @@ _REPLACING = 5.0  # seconds to wait for another worker that is replacing a run
 class PosixStore:
     """Outputs below a folder of a POSIX file system."""
 
+    in_place = True
     stagers = 1
 
     def __init__(self, root: str, *, durable: bool = True) -> None:

@@ -26,7 +26,8 @@ from pydoit_sc.show.progress import failure_line
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.tasks import RunTask, StageTask
-from pydoit_sc.worker.executor import Executor, Limits, Result
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import slots
 
 

@@ -6,6 +6,7 @@ results folder, and at the end `run.json` and `status_code`. Nothing here decide
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,18 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
-from pydoit_sc.store.copying import sizes
+from pydoit_sc.store.copying import kept_files
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
+from pydoit_sc.worker import salvage
+from pydoit_sc.worker.disks import DISK_ERRORS
 from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit
+from pydoit_sc.worker.results import Result
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
+NOT_STARTED = 126  # of a command that the kernel does not take, as shells have it
+SPOILT = 125  # of a run that claims success, and whose output cannot be kept
+_WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
+_PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 
 
@@ -35,6 +43,7 @@ class Attempt:
     clock: float  # the monotonic clock at that moment
     retry_codes: tuple[int, ...]  # status codes of the attempts before
     timed_out: bool = False
+    spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
 
     @property
     def stdout(self) -> str:
@@ -53,21 +62,37 @@ class Attempt:
 
     def make_folders(self) -> None:
         """Make the folders that the run finds; raises OSError."""
-        os.mkdir(self.folder, FOLDER_MODE)
+        try:
+            os.mkdir(self.folder, FOLDER_MODE)
+        except FileNotFoundError:  # a run has removed what it lies in
+            os.makedirs(self.folder, FOLDER_MODE)
         os.mkdir(self.results, FOLDER_MODE)
 
     def code(self, exit_: Exit) -> int:
-        """Return the status code; a run that had to be told to stop has not succeeded."""
-        return TIMED_OUT if self.timed_out and exit_.code == 0 else exit_.code
+        """Return the status code; a run that had to be told to stop, or has spoilt its output, has not succeeded."""
+        if exit_.code == 0 and self.timed_out:
+            return TIMED_OUT
+        return SPOILT if exit_.code == 0 and self.spoilt else exit_.code
 
-    def tail(self) -> bytes:
-        """Return the end of its stderr; raises OSError."""
-        with open(self.stderr, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            return file.read()
+    def conclude(
+        self, exit_: Exit, host: str, submission: str, *, copied: bool = False
+    ) -> tuple[Finished, Result]:
+        """Write `run.json` and `status_code`; return what is to be published, and its result.
 
-    def write_outcome(self, exit_: Exit, host: str, submission: str) -> tuple[Record, Finished]:
-        """Write `run.json` and `status_code`; return what the store will say, and what is published. Raises OSError."""
+        Where the run has spoilt its output, that is its own failure, and what can be kept is kept; `copied`: what cannot
+        be read is spoilt, too. Raises OSError for what the worker lacks.
+        """
+        try:
+            return self._conclude(exit_, host, submission, copied=copied)
+        except OSError as error:
+            if error.errno in _WORKERS:
+                raise
+            self.spoilt, spoilt = salvage.reason(error, self.folder), self.folder
+            self.folder = f"{spoilt}.kept"
+            salvage.keep(spoilt, self.folder)
+            return self._conclude(exit_, host, submission, copied=copied)
+
+    def _conclude(self, exit_: Exit, host: str, submission: str, *, copied: bool) -> tuple[Finished, Result]:
         work, code = self.work, self.code(exit_)
         finished_at = self.started + exit_.clock - self.clock
         # One is written for every run: by hand it takes a third of the time of the model, `Provenance`, which reads it.
@@ -76,7 +101,7 @@ class Attempt:
             "attempt": self.id,
             **({"submission": submission} if submission else {}),
             "status_code": code,
-            "files": {name: {"size": size} for name, size in sizes(self.folder).items()},
+            "files": self._files(copied=copied),
             "cmd": work.run.cmd,
             "host": host,
             "rank": self.rank,
@@ -86,14 +111,38 @@ class Attempt:
             "peak_memory": exit_.peak_memory,
             "retry_codes": self.retry_codes,
             "timed_out": self.timed_out,
+            **({"reason": self.spoilt} if self.spoilt else {}),
             "seconds": round(finished_at - self.started, 3),
             "retries": len(self.retry_codes),
         }
         _write(f"{self.folder}/{RUN_JSON}", json.dumps(said).encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
-        finished = Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint)
-        return Record(code, self.id, work.fingerprint, submission), finished
+        record = Record(code, self.id, work.fingerprint, submission)
+        tail = self._tail() if code else b""
+        result = Result(work, record, seconds=exit_.clock - self.clock, stderr_tail=tail)
+        return Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint), result
+
+    def _tail(self) -> bytes:
+        """Return the end of its stderr, which is known to be a file."""
+        with open(self.stderr, "rb", opener=_open_plain) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            return file.read()
+
+    def _files(self, *, copied: bool) -> dict[str, dict[str, int]]:
+        """Return what `run.json` says of each file."""
+        found, missing = {}, {STDOUT, STDERR}
+        for name, entry in kept_files(self.folder):
+            if name in _PLACES:
+                if name == RESULTS or entry.is_symlink():
+                    raise OSError(errno.EEXIST, "the run has put something else there", name)
+                missing.discard(name)
+            if copied and os.path.isfile(entry.path) and not os.access(entry.path, os.R_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
+            found[name] = {"size": entry.stat(follow_symlinks=False).st_size}
+        for name in missing:
+            raise OSError(errno.ENOENT, "the run has removed it", name)
+        return found
 
 
 class Environments:
@@ -131,3 +180,9 @@ def _write(path: str, data: bytes) -> None:
             data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
+
+
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(
+        path, flags | os.O_NOFOLLOW | os.O_NONBLOCK
+    )  # neither a link nor a pipe may take us elsewhere

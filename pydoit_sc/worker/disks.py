@@ -11,9 +11,13 @@ file system with many (Lustre). Where a quota is used up, the worker's own write
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
+
+#: The errors of a disk that is full, broken or gone.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE)
 
 _LITTLE = 4 << 20  # bytes; less than this left is full
 _LITTLE_OF = 64  # on a small disk: a part of it

@@ -15,7 +15,8 @@ from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import NotCompletedError, after_earlier
-from pydoit_sc.worker.executor import Executor, Limits, Result
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import slots
 
 LOOK_AGAIN = 2.0  # seconds between two attempts to take a chunk that another worker holds

@@ -23,56 +23,36 @@ from __future__ import annotations
 
 import errno
 import heapq
+import os
 import secrets
-import shutil
 import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work, is_current
-from pydoit_sc.store import Live, Outcome, Record, Staged, Store, StoreError, TakenError, stays
-from pydoit_sc.worker.attempts import Attempt, Environments
+from pydoit_sc.store import Outcome, Record, Staged, Store, StoreError, stays
+from pydoit_sc.store.copying import discard
+from pydoit_sc.worker.announcer import Announcer
+from pydoit_sc.worker.attempts import NOT_STARTED, Attempt, Environments
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
-from pydoit_sc.worker.disks import Disks
+from pydoit_sc.worker.disks import DISK_ERRORS, Disks
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
+from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.stager import Stager
 
 COMMITS = 8  # in a row, before the loop looks for runs that have ended
-ANNOUNCE_EVERY = 1.0  # seconds
 LOOK_EVERY = 0.2  # seconds between two looks at the disks while runs are executing
 HOLD = 1.0  # seconds for which an attempt that died of a stop signal waits for the worker's own
 STOPPED_CODES = frozenset(128 + number for number in STOP_SIGNALS)
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE)
+_PLANTED = 100  # names in a row that a run may have taken from the attempts to come
 
 Ended = tuple[Attempt, Exit]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The end of a run: with a record in the store, ours or another worker's, or else with an error."""
-
-    work: Work
-    record: Record | None
-    executed: bool = True  # False: another worker had completed it before it was started
-    seconds: float = 0.0
-    stderr_tail: bytes = b""  # of a failed run
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of a worker."""
-
-    nprocs: int
-    max_failures: int | None = None  # no further run starts after so many
-    gpus: Sequence[str] | None = None  # rank r sees gpus[r] alone
-    scratch: str | None = None
-    ends_at: float | None = None  # seconds since the epoch, when the machine is taken away
+Pending = tuple[Attempt, Exit, Result]
 
 
 @dataclass(slots=True)
@@ -102,11 +82,10 @@ class Executor:
     _longest: float = 0.0  # seconds that an attempt has taken
     _disks: Disks = field(default_factory=Disks)
     _look_at: float = 0.0
-    _announced: tuple[int, ...] = ()  # the pids of the runs that others were told of
-    _announce_at: float = 0.0
+    _announcer: Announcer = field(init=False)
     _environments: Environments = field(init=False)
     _processes: Processes = field(init=False)
-    _stager: Stager[Result] = field(init=False)
+    _stager: Stager[Pending] = field(init=False)
 
     @property
     def running(self) -> int:
@@ -131,7 +110,7 @@ class Executor:
 
     def _run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         self._ranks = list(range(self.limits.nprocs))
-        self._announce_at = time.monotonic() + ANNOUNCE_EVERY  # what ends within it need not be announced
+        self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
         self._environments = Environments(self.worker, self.limits.gpus)
         with self.store.workspace(self.worker, self.limits.scratch, self.chunk) as folder:
             self._folder = folder
@@ -155,7 +134,7 @@ class Executor:
 
     def _give_up(self, what: str, error: OSError | StoreError) -> None:
         """Stop for an error; if a disk is the cause, what is executing may suffer from it, too."""
-        disk = isinstance(error, OSError) and error.errno in _DISK
+        disk = isinstance(error, OSError) and error.errno in DISK_ERRORS
         if disk:
             self._look_at_disks()  # where one is full, that is the reason to give: the error names no disk
         self.stop(f"{what}: {reason(error)}")
@@ -171,7 +150,7 @@ class Executor:
             # More than have ended, or what waits for its commit would grow without end.
             published = self._stager.take(COMMITS + len(ended))
             for staged, result in published:
-                yield self._commit(staged, result)
+                yield from self._commit(staged, result)
             ended = self._attend()
             if published or ended:
                 continue
@@ -225,17 +204,32 @@ class Executor:
         return True
 
     def _start(self, work: Work, rank: int, retry_codes: tuple[int, ...]) -> None:
-        self.attempts += 1
-        name = f"{self.worker}-{self.attempts}"
-        attempt = Attempt(
-            work, name, rank, f"{self._folder}/{name}", time.time(), time.monotonic(), retry_codes
-        )
-        attempt.make_folders()
+        attempt = self._make_attempt(work, rank, retry_codes)
         env = self._environments.of(attempt)
-        pid = self._processes.spawn(work.run.cmd, env, attempt.stdout, attempt.stderr)
+        try:
+            pid = self._processes.spawn(work.run.cmd, env, attempt.stdout, attempt.stderr)
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            attempt.spoilt = f"it cannot be started: {error.strerror}"
+            now = time.monotonic()
+            self._held.appendleft((now, (attempt, Exit(0, NOT_STARTED, 0.0, 0, now))))
+            return
         self._live[pid] = attempt
         if work.run.settings.timeout is not None:
             self._signal_at(attempt.clock + work.run.settings.timeout, pid, signal.SIGTERM)
+
+    def _make_attempt(self, work: Work, rank: int, retry_codes: tuple[int, ...]) -> Attempt:
+        """Make an attempt's folder; runs may have taken its name, or removed the folder that it lies in."""
+        for _ in range(_PLANTED):
+            self.attempts += 1
+            name = f"{self.worker}-{self.attempts}"
+            folder = f"{self._folder}/{name}"
+            attempt = Attempt(work, name, rank, folder, time.time(), time.monotonic(), retry_codes)
+            with suppress(FileExistsError):
+                attempt.make_folders()
+                break
+        return attempt
 
     def _signal_at(self, when: float, pid: int, number: int) -> None:
         self._deadlines.add(Deadline(when, pid, self._live[pid].id, number))
@@ -249,31 +243,19 @@ class Executor:
         for number in signals:
             self._interrupt(number)
         self._expire()
-        self._announce()
+        self._announcer.tell(self._live, time.monotonic())
         return ended
 
     def _until_next(self) -> float | None:
         """Return the seconds until the loop has something to do by itself, None if never."""
         times = [
             self._deadlines.next,
-            self._announce_at if self._announced != tuple(self._live) else None,
+            self._announcer.due(self._live),
             self._look_at if self._live else None,
             self._held[0][0] if self._held else None,
         ]
         known = [when for when in times if when is not None]
         return min(known) - time.monotonic() if known else None
-
-    def _announce(self) -> None:
-        """Let others know what is executing, if that has changed, once a second at most."""
-        now, pids = time.monotonic(), tuple(self._live)
-        if pids != self._announced and now >= self._announce_at:
-            self._announced, self._announce_at = pids, now + ANNOUNCE_EVERY
-            live = {
-                a.work.run.key: Live(host=self._host, folder=a.folder, since=a.started)
-                for a in self._live.values()
-            }
-            with suppress(StoreError):  # for people alone
-                self.store.announce(self.worker, live)
 
     def _reap(self, *, signalled: bool) -> list[Ended]:
         """Return the attempts that are over; `signalled`: a stop signal has come, and may be why some failed."""
@@ -311,10 +293,14 @@ class Executor:
         if self._retried(attempt, code):
             return False
         heapq.heappush(self._ranks, attempt.rank)
-        self.failures += code != 0  # counted before its rank goes to another run
+        if code:
+            self._count_failure()  # before its rank goes to another run
+        return True
+
+    def _count_failure(self) -> None:
+        self.failures += 1
         if self.failed_too_often:
             self.stop()
-        return True
 
     def _look_at_disks(self) -> None:
         """Give up if a disk is full: what is executing may have been cut, and its end says nothing."""
@@ -340,7 +326,7 @@ class Executor:
         try:
             if self._completed(attempt.work):  # then what is published is that worker's outcome
                 return False
-            shutil.rmtree(attempt.folder, ignore_errors=True)
+            discard(attempt.folder)
             if not self._too_late():
                 self._start(attempt.work, attempt.rank, (*attempt.retry_codes, code))
         except (OSError, StoreError) as error:
@@ -369,30 +355,34 @@ class Executor:
 
     def _finish(self, attempt: Attempt, exit_: Exit) -> None:
         """Write the attempt's last files and have it staged."""
+        succeeded = not attempt.code(exit_)
+        copied = not (self.store.in_place and self.limits.scratch is None)
         try:
-            tail = attempt.tail() if attempt.code(exit_) else b""
-            record, finished = attempt.write_outcome(exit_, self._host, self.submission)
+            finished, result = attempt.conclude(exit_, self._host, self.submission, copied=copied)
         except OSError as error:
             self._give_up(f"cannot write a run's output in {attempt.folder}", error)
             return
-        seconds = exit_.clock - attempt.clock
-        self._stager.put(finished, Result(attempt.work, record, seconds=seconds, stderr_tail=tail))
+        if succeeded and attempt.spoilt:
+            self._count_failure()
+        self._stager.put(finished, (attempt, exit_, result))
 
-    def _commit(self, staged: Staged | StoreError, result: Result) -> Result:
-        """Publish a staged attempt; return its result, or what came of it instead."""
-        work = result.work
+    def _commit(self, staged: Staged | StoreError, pending: Pending) -> Iterator[Result]:
+        """Publish a staged attempt; yield its result, or what came of it instead."""
+        attempt, exit_, result = pending
+        work = attempt.work
         try:
             if isinstance(staged, StoreError):
                 raise staged
             if self.store.commit(staged) is Outcome.PUBLISHED:
-                return result
+                yield result
+                return
             there = self.store.scan([work.run.key]).get(work.run.key)
             if there is None or not is_current(there, work.fingerprint):
                 raise StoreError(f"{work.output}: another worker has published another command's outcome")
-            return Result(work, there, executed=False)
-        except TakenError as error:
-            self.error = self.error or str(error)  # this run's alone: the others go on
-            return Result(work, None, error=str(error))
+            yield Result(work, there, executed=False)
         except StoreError as error:
+            if not os.path.isdir(attempt.folder) and not self._stopping:
+                self._finish(attempt, exit_)  # another run has removed it: no fault of the store
+                return
             self._give_up("cannot publish a run", error)
-            return Result(work, None, error=str(error))
+            yield Result(work, None, error=str(error))

@@ -69,10 +69,15 @@ class Processes:
         self._signals: list[int] = []  # stop signals that came and were not asked for yet
         self._guardian = 0
         self._guardian_pipe = -1
-        self._others: set[int] = set()  # children that this process had before
+        self._others: set[int] = (
+            set()
+        )  # children that are left alone: those from before, and what cannot be killed
         self._live: dict[int, str] = {}  # the attempt of each run that was spawned and has not ended
         self._asked: set[int] = set()  # those that were asked to stop, and have their grace
         self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest
+        self._immortal: set[int] = (
+            set()
+        )  # runs that have become a process of another user, which is not to be killed
         self._adopted: dict[int, str] = {}  # the live attempt that a child belongs to which is not its shell
         self._children = _open_children()
 
@@ -172,6 +177,7 @@ class Processes:
                 self._replace_guardian(status)
             if pid not in self._live:
                 self._adopted.pop(pid, None)  # a process that some run left behind
+                self._others.discard(pid)
                 continue
             code = os.waitstatus_to_exitcode(status)
             cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
@@ -182,6 +188,10 @@ class Processes:
                 yield self._ended(exit_)
         for pid in [pid for pid in self._lingering if pid not in self._asked or not self._has_more(pid)]:
             yield self._ended(self._lingering.pop(pid))
+        for pid in self._immortal.intersection(self._live):
+            self._others.add(pid)
+            yield self._ended(Exit(pid, 128 + signal.SIGKILL, 0.0, 0, time.monotonic()))
+        self._immortal.clear()
 
     def _has_more(self, pid: int) -> bool:
         """Return whether a run whose shell has ended has other processes left."""
@@ -217,15 +227,14 @@ class Processes:
         """Kill our children that belong to no live run.
 
         Called when a run's shell has ended: what it left has become our child. A process of a run that is still
-        alive may be among our children, too; its session or its environment shows that, and it is left alone.
+        alive may be among our children, too; its session or its environment shows that, and it is left alone. So is
+        for good what cannot be killed: a process of another user, or one that hangs in the kernel.
         """
         until = time.monotonic() + _UNKILLABLE
         while (left := self._leftovers()) and time.monotonic() < until:
+            killed = [pid for pid in left if _kill(pid)]
+            self._others.update({*left} - {pid for pid in killed if _reap_one(pid, until)})
             for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            for pid in left:
-                _reap_one(pid, until)
                 self._adopted.pop(pid, None)
 
     def _leftovers(self) -> list[int]:
@@ -255,10 +264,15 @@ class Processes:
             self._asked |= leaders
         # Parents first: a shell whose child ended before would go on instead of heeding its own trap.
         for pid in _members(leaders):
-            with suppress(ProcessLookupError, PermissionError):
+            try:
                 os.kill(pid, number)
                 if number != signal.SIGKILL:
                     os.kill(pid, signal.SIGCONT)  # a stopped process would not hear it
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                if number == signal.SIGKILL and pid in self._live:
+                    self._immortal.add(pid)
 
     def _spawn_guardian(self) -> None:
         mark = f"{WORKER_VARIABLE}={self._worker}"
@@ -316,14 +330,27 @@ def _ended_children() -> Iterator[tuple[int, int, resource.struct_rusage]]:
         yield pid, status, usage
 
 
-def _reap_one(pid: int, until: float) -> None:
+def _kill(pid: int) -> bool:
+    """Kill a child; return False where it is another user's."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
+
+
+def _reap_one(pid: int, until: float) -> bool:
+    """Return whether a child has ended by then."""
     while time.monotonic() < until:
         try:
             if os.waitpid(pid, os.WNOHANG)[0]:
-                return
+                return True
         except ChildProcessError:
-            return
+            return True
         time.sleep(0.0005)
+    return False
 
 
 def _attempt_told_by(pid: int, live: Mapping[int, str]) -> str:

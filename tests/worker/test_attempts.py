@@ -28,14 +28,14 @@ def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd
 @pytest.mark.parametrize("cmd", ["true", "echo ü \udcff \n"])
 def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd: str) -> None:
     attempt = attempt_in(tmp_path, 3, 75, cmd=cmd)
-    record, _ = attempt.write_outcome(Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
+    _, result = attempt.conclude(Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
     data = (tmp_path / "w-1" / "run.json").read_bytes()
     written = read(Provenance, data)
     assert written is not None
     assert written.to_json() == data
     assert written.files == {"stdout": FileEntry(size=3), "stderr": FileEntry(size=5007)}
     assert (written.seconds, written.retries, written.retry_codes) == (1.5, 2, [3, 75])
-    assert record == Record(0, "w-1", "1-0-0-0", submission)
+    assert result.record == Record(0, "w-1", "1-0-0-0", submission)
     assert (tmp_path / "w-1" / "status_code").read_text() == "0"
 
 
@@ -48,12 +48,13 @@ def test_success_after_a_timeout_is_none(tmp_path: Path) -> None:
 
 def test_what_it_replaces_is_what_was_known(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path, known=Record(1, "w-0"))
-    _, finished = attempt.write_outcome(Exit(1, 0, 0.0, 0, 51.0), "host", "")
+    finished, _ = attempt.conclude(Exit(1, 0, 0.0, 0, 51.0), "host", "")
     assert (finished.key, finished.supersedes) == ("a", "w-0")
 
 
 def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
-    tail = attempt_in(tmp_path).tail()
+    _, result = attempt_in(tmp_path).conclude(Exit(1, 3, 0.0, 0, 51.0), "host", "")
+    tail = result.stderr_tail
     assert tail.endswith(b"the end")
     assert len(tail) == 2000
 

@@ -18,7 +18,8 @@ from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import executor as module
 from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.disks import Disks
-from pydoit_sc.worker.executor import Executor, Limits, Result
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.results import Limits, Result
 from tests.worker.fake_processes import Clock, FakeProcesses
 
 
@@ -170,22 +171,22 @@ def test_a_write_that_finds_a_disk_full_says_so(loop: Loop, monkeypatch: pytest.
     """The worker's own write may be the first to meet it; its error names no disk, so the disks are looked at."""
     tried: list[int] = []
 
-    def no_space(*_: object) -> None:
+    def no_space(*_: object, **__: object) -> None:
         tried.append(1)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Disks, "full", lambda _: "/d: the disk is full" if tried else "")
-    monkeypatch.setattr(Attempt, "write_outcome", no_space)
+    monkeypatch.setattr(Attempt, "_conclude", no_space)
     executor = loop.executor()
     assert loop.run(executor, "1 0") == []
     assert executor.error.startswith("/d: the disk is full; what was executing is incomplete")
 
 
 def test_a_quota_that_is_used_up_is_told_with_its_place(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_quota(*_: object) -> None:
+    def no_quota(*_: object, **__: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(Attempt, "write_outcome", no_quota)
+    monkeypatch.setattr(Attempt, "_conclude", no_quota)
     executor = loop.executor()
     assert loop.run(executor, "1 0", "9 0") == []
     assert executor.error.startswith(f"cannot write a run's output in {loop.folder}/.pydoit_sc/attempts/")

@@ -19,7 +19,8 @@ import pytest
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import open_store
 from pydoit_sc.plan import Work
-from pydoit_sc.worker.executor import Executor, Limits
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.results import Limits
 
 root, count = sys.argv[1], int(sys.argv[2])
 settings = Settings(timeout=100_000.0)

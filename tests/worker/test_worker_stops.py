@@ -151,7 +151,8 @@ import sys
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import open_store
 from pydoit_sc.plan import Work
-from pydoit_sc.worker.executor import Executor, Limits
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.results import Limits
 
 root, *commands = sys.argv[1:]
 jobs = (Work(str(n), Run(str(n), cmd, str(n), Settings()), "", "") for n, cmd in enumerate(commands))

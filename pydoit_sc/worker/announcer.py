@@ -1,0 +1,36 @@
+"""Let others know what a worker is executing, if that has changed, once a second at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from pydoit_sc.store import Live, Publisher, StoreError
+from pydoit_sc.worker.attempts import Attempt
+
+EVERY = 1.0  # seconds
+
+
+class Announcer:
+    """Tells the store; what ends within the first second need not be told."""
+
+    def __init__(self, store: Publisher, worker: str, host: str, now: float) -> None:
+        self._store, self._worker, self._host = store, worker, host
+        self._told: tuple[int, ...] = ()  # the pids of the runs that others were told of
+        self._next = now + EVERY
+
+    def due(self, live: Mapping[int, Attempt]) -> float | None:
+        """Return when there is something to tell, by the monotonic clock; None if there is nothing."""
+        return self._next if self._told != tuple(live) else None
+
+    def tell(self, live: Mapping[int, Attempt], now: float) -> None:
+        """Tell what is executing, by pid, if it is time to."""
+        pids = tuple(live)
+        if pids == self._told or now < self._next:
+            return
+        self._told, self._next = pids, now + EVERY
+        attempts = {
+            a.work.run.key: Live(host=self._host, folder=a.folder, since=a.started) for a in live.values()
+        }
+        with suppress(StoreError):  # for people alone
+            self._store.announce(self._worker, attempts)

@@ -1,0 +1,32 @@
+"""What a worker is given, and what it returns: its limits, and the result of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydoit_sc.plan import Work
+from pydoit_sc.store import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of a run: with a record in the store, ours or another worker's, or else with an error."""
+
+    work: Work
+    record: Record | None
+    executed: bool = True  # False: another worker had completed it before it was started
+    seconds: float = 0.0
+    stderr_tail: bytes = b""  # of a failed run
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a worker."""
+
+    nprocs: int
+    max_failures: int | None = None  # no further run starts after so many
+    gpus: Sequence[str] | None = None  # rank r sees gpus[r] alone
+    scratch: str | None = None
+    ends_at: float | None = None  # seconds since the epoch, when the machine is taken away

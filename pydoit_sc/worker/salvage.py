@@ -1,0 +1,59 @@
+"""Keep what can be kept of an attempt whose run has spoilt its own output: removed it, closed it, put pipes there.
+
+What is where it should be, and what it should be, is moved to a new folder: stdout, stderr, and the results if they can
+be listed. The rest is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+
+from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.store.copying import discard, kept_files
+from pydoit_sc.store.layout import RESULTS, STDERR, STDOUT
+
+_SHOWN = 100  # characters of a path in a message: the run may have made it as long as it likes
+
+
+def reason(error: OSError, folder: str) -> str:
+    """Return the text of an error in an attempt's folder, with the path below it."""
+    path = str(error.filename or "").removeprefix(folder).strip("/")
+    where = f"{path[:_SHOWN]}…" if len(path) > _SHOWN else path or "its folder"
+    return f"its output cannot be kept: {where}: {error.strerror}"
+
+
+def keep(spoilt: str, kept: str) -> None:
+    """Make a new folder of an attempt's output; raises OSError where that cannot be written."""
+    discard(kept)  # the run may know this name
+    os.makedirs(kept, FOLDER_MODE)
+    with suppress(OSError):
+        _open_up(spoilt)
+    for name in (STDOUT, STDERR):
+        if not _move(f"{spoilt}/{name}", f"{kept}/{name}", stat.S_ISREG):
+            open(f"{kept}/{name}", "xb").close()
+    with suppress(OSError):
+        for _, entry in kept_files(f"{spoilt}/{RESULTS}", _open_up):
+            _open_up(entry.path)
+        _move(f"{spoilt}/{RESULTS}", f"{kept}/{RESULTS}", stat.S_ISDIR)
+    discard(spoilt)
+
+
+def _open_up(path: str) -> None:
+    """Let this process list and change a folder, or read a file; raises OSError where it is not ours, or not there."""
+    mode = os.lstat(path).st_mode
+    wanted = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR
+    if not stat.S_ISLNK(mode) and mode & wanted != wanted:
+        os.chmod(path, stat.S_IMODE(mode) | wanted)
+
+
+def _move(path: str, target: str, kind: Callable[[int], bool]) -> bool:
+    """Move something if it is of a kind and can be opened up; return whether it was moved."""
+    with suppress(OSError):
+        if kind(os.lstat(path).st_mode):
+            _open_up(path)
+            os.rename(path, target)
+            return True
+    return False
