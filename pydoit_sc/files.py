@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
@@ -17,6 +17,11 @@ _FILE_MODE = 0o664
 def not_for_all(path: str, flags: int) -> int:
     """Open a file that is not writable by everybody; an `opener` for `open`."""
     return os.open(path, flags, _FILE_MODE)
+
+
+def only_mine(path: str, flags: int) -> int:
+    """Open a file that only this user can read and write; an `opener` for `open`."""
+    return os.open(path, flags, 0o600)
 
 
 def make_folders(path: str) -> None:
@@ -67,7 +72,7 @@ def replacing(path: str) -> Iterator[str]:
             os.unlink(aside)
 
 
-def write_whole(path: str, data: bytes) -> None:
+def write_whole(path: str, data: bytes, opener: Callable[[str, int], int] = not_for_all) -> None:
     """Write a file with all its data, or leave what was there; raises OSError."""
-    with replacing(path) as aside, open(aside, "xb", opener=not_for_all) as file:
+    with replacing(path) as aside, open(aside, "xb", opener=opener) as file:
         file.write(data)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-def foreign(found: os.stat_result) -> str:
-    """Return why others may have made or changed a folder or file, by its `lstat`; "" if only this user can have."""
+def own_id(folder: str) -> int:
+    """Return the user's id as new files in a folder get it: on NFS, root's is another one. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_uid
+
+
+def foreign(found: os.stat_result, own: int | None = None) -> str:
+    """Return why others may have made or changed a folder or file, by its `lstat`; "" if only this user can have.
+
+    `own` is the user's id there, if it is another one than elsewhere.
+    """
     if stat.S_ISLNK(found.st_mode):
         return "is a symlink"
-    if found.st_uid != os.geteuid():
+    if found.st_uid not in (os.geteuid(), own):
         return f"belongs to another user (uid {found.st_uid})"
     return "can be written by others" if found.st_mode & _OTHERS else ""
 

@@ -8,7 +8,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.commands.base import Command
-from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.engines.registry import engine_for
 from pydoit_sc.project import Project
 from pydoit_sc.submissions.notes import Note, read_notes, under_way
 from pydoit_sc.tasks.loader import OPT_FILE
@@ -32,15 +32,15 @@ class CancelCommand(Command):
         if words:
             note = _named(read_notes(store), self.one(words, "the id of a submission"))
         else:
-            found = [note for note in under_way(store, load_engine) if note.jobs]
+            found = [note for note in under_way(store, project.batch) if note.jobs and note.mine]
             if not found:
-                print("no submission is under way")
+                print("no submission of yours is under way")
                 return 0
             if len(found) > 1:
                 ids = ", ".join(note.id for note in found)
                 raise InvalidCommand(f"cancel: {len(found)} submissions are under way: say which one: {ids}")
             (note,) = found
-        load_engine(note.engine).cancel(note.jobs)
+        engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
         print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
         return 0
 
@@ -48,6 +48,8 @@ class CancelCommand(Command):
 def _named(notes: list[Note], id_: str) -> Note:
     for note in notes:
         if note.id == id_ and note.jobs:
+            if not note.mine:
+                raise InvalidCommand(f"cancel: {id_} was submitted by another user, who alone can cancel it")
             return note
     known = [note.id for note in notes if note.jobs]
     raise InvalidCommand(f"cancel: there is no submission `{id_}`{did_you_mean(id_, known[-10:])}")

@@ -7,10 +7,9 @@ from typing import Any
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
-from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.project import Project
 from pydoit_sc.show.tables import table
-from pydoit_sc.submissions.notes import JobStates, Note, ask, outcomes, read_notes, write_note
+from pydoit_sc.submissions.notes import JobStates, Note, ask, mark_ended, outcomes, read_notes
 from pydoit_sc.tasks.loader import OPT_FILE
 
 HEADERS = ("submission", "engine", "by", "when", "runs", "completed", "failed", "jobs")
@@ -40,22 +39,22 @@ class SubmissionsCommand(Command):
         if not notes:
             print("nothing has been submitted")
             return 0
-        standing = ask([note for note in notes if note.jobs and not note.ended], load_engine)
+        states = ask([note for note in notes if note.jobs and not note.ended], project.batch)
         for note in notes:
-            if note.id in standing and not standing[note.id].under_way:
-                write_note(store, note.but(ended=True))
+            if note.id in states and not states[note.id].under_way:
+                mark_ended(store, note)
         shown = notes if options["all"] else notes[-_SHOWN:]
         done = outcomes(shown, project.ledger.records.values())
-        print(table(HEADERS, [_row(note, standing.get(note.id), done[note.id]) for note in shown]))
+        print(table(HEADERS, [_row(note, states.get(note.id), done[note.id]) for note in shown]))
         for note in shown:
-            for line in _hindrances(standing.get(note.id)):
+            for line in _hindrances(states.get(note.id)):
                 print(f"{note.id}: {line}")
         if len(notes) > len(shown):
             print(f"{len(notes) - len(shown):,} earlier ones: --all")
         return 0
 
 
-def _row(note: Note, standing: JobStates | None, done: tuple[int, int]) -> tuple[str, ...]:
+def _row(note: Note, states: JobStates | None, done: tuple[int, int]) -> tuple[str, ...]:
     completed, failed = done
     return (
         note.id,
@@ -65,22 +64,22 @@ def _row(note: Note, standing: JobStates | None, done: tuple[int, int]) -> tuple
         f"{note.runs:,}",
         f"{completed:,}",
         f"{failed:,}",
-        _jobs(note, standing),
+        _jobs(note, states),
     )
 
 
-def _jobs(note: Note, standing: JobStates | None) -> str:
+def _jobs(note: Note, states: JobStates | None) -> str:
     if not note.jobs:
         return "being handed over"
-    if standing is None:
+    if states is None:
         return "ended"
-    if standing.unknown:
+    if states.unknown:
         return "unknown"
-    return standing.count() or "ended"
+    return states.count() or "ended"
 
 
-def _hindrances(standing: JobStates | None) -> list[str]:
-    if standing is None:
+def _hindrances(states: JobStates | None) -> list[str]:
+    if states is None:
         return []
-    held = [f"job {job} is held: {why}" for job, why in standing.held().items()]
-    return [*held, *([standing.unknown] if standing.unknown else [])]
+    held = [f"job {job} is held: {why}" for job, why in states.held().items()]
+    return [*held, *([states.unknown] if states.unknown else [])]

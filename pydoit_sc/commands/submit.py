@@ -72,7 +72,7 @@ class SubmitCommand(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class _Handed:
+class _Submitted:
     """A submission that its engine has."""
 
     project: Project
@@ -82,7 +82,7 @@ class _Handed:
     waiting: bool  # there are stages left for a later submission
 
 
-def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _Handed | None:
+def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _Submitted | None:
     """Submit what is to be executed; None if nothing is."""
     ledger = project.ledger
     choice = choose(ledger, Wanted(completed=always, failures=True), ordered=engine.ordered)
@@ -96,7 +96,7 @@ def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _
     print(
         f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
     )
-    return _Handed(project, engine, note, Runs(choice.works, always), bool(choice.waiting))
+    return _Submitted(project, engine, note, Runs(choice.works, always), bool(choice.waiting))
 
 
 def _engine(project: Project, name: str) -> Engine:
@@ -110,10 +110,10 @@ def _engine(project: Project, name: str) -> Engine:
     )
 
 
-def _wait(submitted: _Handed) -> int:
+def _wait(submitted: _Submitted) -> int:
     """Wait until all runs have ended, and return the exit code."""
     project, note = submitted.project, submitted.note
-    jobs = Jobs(submitted.engine, note.jobs)
+    jobs = Jobs(submitted.engine, note.handed(project.batch))
     watch = Watch(project.store, submitted.runs, jobs, make_bar(sys.stdout, quiet=False))
     budget = failure_budget(project.batch.max_failures, project.batch.size)
     try:
@@ -121,7 +121,7 @@ def _wait(submitted: _Handed) -> int:
         if submitted.waiting and not watch.progress.failed and not watch.left:
             watch.until_idle()
         if watch.left and budget is not None and watch.progress.failed >= budget:
-            submitted.engine.cancel(note.jobs)
+            submitted.engine.cancel(note.handed(project.batch))
             watch.line(
                 f"cancelled {note.id}: {_count(watch.progress.failed, 'run')} failed, which is max_failures"
             )
@@ -141,7 +141,7 @@ def _wait(submitted: _Handed) -> int:
     return int(watch.progress.failed > 0)
 
 
-def _tell_where(submitted: _Handed, code: int) -> int:
+def _tell_where(submitted: _Submitted, code: int) -> int:
     """Print how to look again, and return the exit code."""
     file = shlex.quote(str(submitted.project.batch.path))
     note = submitted.note

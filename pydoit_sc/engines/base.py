@@ -80,6 +80,20 @@ class Submission:
         return self.setup or f"cd -- {shlex.quote(str(self.batch.folder))} || exit 1\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A submission that an engine was handed, as its note says.
+
+    Anybody who can write to the store may have written that. So an engine talks only to what the batchfile names, and
+    ends only what it knows itself to be of this submission.
+    """
+
+    id: str
+    batch: Batch
+    folder: str  # as in `Submission`
+    jobs: Sequence[str]
+
+
 class State(str, Enum):
     """The state of a job, as its engine says."""
 
@@ -122,11 +136,14 @@ class Engine(Protocol):
         Where it fails, nothing of it goes on.
         """
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
-        """Return the states of many jobs, asked for at once."""
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
+        """Return the states of these submissions' jobs, asked for at once.
 
-    def cancel(self, jobs: Sequence[str]) -> None:
-        """End jobs; finished jobs are ignored."""
+        A job that is missing in the answer has ended: also what cannot be the id of a job of theirs.
+        """
+
+    def cancel(self, handed: Handed) -> None:
+        """End the jobs of a submission; finished jobs are ignored, and so is what is not of this submission."""
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return commands that tell people more of a submission's jobs, by what they show."""

@@ -1,7 +1,8 @@
 """The engine `dask`: a chunk is a task of a Dask cluster, one that is there or one that a process of ours starts.
 
 With `[dask] address = "tcp://…"` the tasks are handed over and Dask is left to it. With `[dask] cluster = …` a process
-of its own (dask_cluster.py) starts that cluster, hands it the tasks, and ends it after the last one. No data goes
+of its own (dask_cluster.py) starts that cluster, hands it the tasks, and ends it after the last one; how it is reached
+is in a file of the submission (dask_access.py). Only these two are ever talked to. No data goes
 through Dask but exit codes, and a task that Dask executes twice, since it has lost a worker, does no harm: what is
 completed is not executed again.
 
@@ -32,19 +33,20 @@ from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.fields import Anything, Positive, Text, table_of
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
-from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission
+from pydoit_sc.engines.dask_access import FILE as ACCESS
+from pydoit_sc.engines.dask_access import PROCESS, Access, read_access
 from pydoit_sc.engines.detach import detach
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 FILE = "dask.json"  # what is to be submitted, and where to
-READY = "dask.address"  # the address of a cluster of ours, once it has taken all tasks
 LOG = "dask.log"
 
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 _SHORT = {"local": "distributed.LocalCluster", "ssh": "distributed.SSHCluster"}
-_OURS = "own+"  # before the address of a cluster that ends with its tasks
+_OURS = "own"  # in place of an address: a cluster that ends with its tasks, reached by dask_access.py
 _PATIENCE = 30.0  # seconds until a scheduler that does not answer is given up
 _SLICE = 200  # keys that are cancelled at once: Dask walks from a task to those that wait for it by recursion
 _STATES = {
@@ -120,38 +122,37 @@ class Dask:
         if graph.address:
             with connected(graph.address) as client:
                 hand_over(client, graph)
-            address = graph.address
         else:
-            address = _OURS + _started(submission.folder)
+            _start(submission.folder)
+        address = graph.address or _OURS
         return [f"{address}#{task.key}" for task in graph.tasks if task.script]
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
-        """Ask each scheduler once; a cluster of ours that does not answer has ended."""
-        states: dict[str, JobState] = {}
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
+        """Ask the batchfile's scheduler once, and each cluster of ours that is alive on this machine."""
         _quieten()
-        for address, keys in _by_address(jobs).items():
-            try:
-                with connected(address.removeprefix(_OURS)) as client:
-                    found = statuses(client, keys)
-            except EngineError:
-                if not address.startswith(_OURS):
-                    raise
-                found = {}
-            for key in keys:
-                word = found.get(key)
-                state = State.ENDED if word is None else _STATES.get(word, State.QUEUED)
-                states[f"{address}#{key}"] = JobState(state, word or "")
+        states: dict[str, JobState] = {}
+        for address in {_address(one): None for one in handed}:
+            keys = [key for one in handed for key in _keys(one, address)]
+            if keys:
+                with connected(address) as client:
+                    states |= _states(client, address, keys)
+        for one in handed:
+            states |= _states_of_ours(one)
         return states
 
-    def cancel(self, jobs: Sequence[str]) -> None:
+    def cancel(self, handed: Handed) -> None:
         """Take tasks back; those that execute are told to end within seconds."""
         _quieten()
-        for address, keys in _by_address(jobs).items():
-            try:
-                _take_back(address.removeprefix(_OURS), keys)
-            except EngineError:
-                if not address.startswith(_OURS):
-                    raise
+        if keys := _keys(handed, _address(handed)):
+            _take_back(_address(handed), keys)
+        keys, access = _keys(handed, _OURS), read_access(handed.folder)
+        if not keys or access is None:
+            return
+        if not access.is_here:
+            raise EngineError(f"the Dask cluster is a process of {access.host}: cancel it there")
+        if access.is_alive(handed.folder):
+            with suppress(EngineError):  # it is about to end
+                _take_back(access.address, keys, access)
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return nothing: what a worker writes is in the log of its Dask worker, and only Dask knows where that is."""
@@ -233,12 +234,18 @@ def _quieten() -> None:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Client]:
-    """Connect to a scheduler; raises EngineError."""
+def connected(address: str, access: Access | None = None) -> Iterator[Client]:
+    """Connect to a scheduler, to one of ours as `access` says; raises EngineError."""
     distributed = load_distributed()
     try:
         _knock(address)
-        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False, name="pydoit-sc")
+        client = distributed.Client(
+            address,
+            timeout=_PATIENCE,
+            set_as_default=False,
+            name="pydoit-sc",
+            security=access.security(distributed) if access else None,
+        )
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # TimeoutError is an OSError
         raise EngineError(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
@@ -306,7 +313,7 @@ def statuses(client: Client, keys: Sequence[str]) -> Mapping[str, str | None]:
     return answer
 
 
-def _take_back(address: str, keys: Sequence[str]) -> None:
+def _take_back(address: str, keys: Sequence[str], access: Access | None = None) -> None:
     """Cancel tasks and wait until the scheduler has done so.
 
     It does not answer, and it hangs up, the rest undone, when it comes to a task that has ended meanwhile; so each
@@ -314,7 +321,7 @@ def _take_back(address: str, keys: Sequence[str]) -> None:
     """
     end = time.monotonic() + _PATIENCE
     while True:
-        with connected(address) as client:
+        with connected(address, access) as client:
             left = [key for key, word in statuses(client, keys).items() if _is_under_way(word)]
             if not left:
                 return
@@ -331,29 +338,55 @@ def _is_under_way(word: str | None) -> bool:
     return word is not None and _STATES.get(word) is not State.ENDED
 
 
-def _by_address(jobs: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for job in jobs:
-        address, _, key = job.rpartition("#")
-        found.setdefault(address, []).append(key)
-    return found
+def _address(handed: Handed) -> str:
+    """Return the address of the cluster that the batchfile names, "" if it names none."""
+    return handed.batch.table("dask", DaskTable).address or ""
 
 
-def _started(folder: str) -> str:
-    """Start the process that has the cluster, wait until all tasks are there, and return the scheduler's address."""
+def _keys(handed: Handed, address: str) -> list[str]:
+    """Return the keys of a submission's tasks at an address, or at `own`, from its jobs, `ADDRESS#KEY`."""
+    if not address:
+        return []
+    job = re.compile(rf"{re.escape(address)}#(pydoit-sc-{re.escape(handed.id)}-[0-9]+)")
+    return [match[1] for match in map(job.fullmatch, handed.jobs) if match]
+
+
+def _states(client: Client, address: str, keys: Sequence[str]) -> dict[str, JobState]:
+    states = {}
+    for key, word in statuses(client, keys).items():
+        state = State.ENDED if word is None else _STATES.get(word, State.QUEUED)
+        states[f"{address}#{key}"] = JobState(state, word or "")
+    return states
+
+
+def _states_of_ours(handed: Handed) -> dict[str, JobState]:
+    """Return the states of the tasks of a cluster of ours; one that does not answer has ended."""
+    keys, access = _keys(handed, _OURS), read_access(handed.folder)
+    if not keys or access is None:
+        return {}
+    if not access.is_here:
+        detail = f"on {access.host}: only that machine knows"
+        return {f"{_OURS}#{key}": JobState(State.RUNNING, detail) for key in keys}
+    if access.is_alive(handed.folder):
+        with suppress(EngineError), connected(access.address, access) as client:
+            return _states(client, _OURS, keys)
+    return {}
+
+
+def _start(folder: str) -> None:
+    """Start the process that has the cluster, and wait until that has all tasks; raises EngineError."""
     load_distributed()
-    log, ready = os.path.join(folder, LOG), os.path.join(folder, READY)
-    pid = detach("pydoit_sc.engines.dask_cluster", folder, LOG)
+    log, ready = os.path.join(folder, LOG), os.path.join(folder, ACCESS)
+    pid = detach(PROCESS, folder, LOG)
+    ended, status = 0, 0
     try:
-        while not os.path.exists(ready) and os.waitpid(pid, os.WNOHANG) == (0, 0):
+        while not ended and not os.path.exists(ready):
+            ended, status = os.waitpid(pid, os.WNOHANG)
             time.sleep(0.05)
     except BaseException:
         os.kill(pid, signal.SIGTERM)
         raise
-    try:
-        with open(ready, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
+    if status:
         with open(log, encoding="utf-8", errors="replace") as file:
             said = file.read().strip().rpartition("\n")[2]
-        raise EngineError(f"the Dask cluster was not started: {said} (all of it: {log})") from None
+        raise EngineError(f"the Dask cluster was not started: {said} (all of it: {log})")

@@ -6,17 +6,17 @@ python -m pydoit_sc.engines.dask_cluster FOLDER
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydoit_sc.engines import dask_task
 from pydoit_sc.engines.base import EngineError
-from pydoit_sc.engines.dask import READY, TaskGraph, connected, hand_over, load_distributed
-from pydoit_sc.files import write_whole
+from pydoit_sc.engines.dask import TaskGraph, connected, hand_over, load_distributed
+from pydoit_sc.engines.dask_access import access_of, remove_access, write_access
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -36,25 +36,36 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     graph = TaskGraph.read(folder)
     try:
-        with start(graph) as cluster, connected(cluster.scheduler_address) as client:
-            futures = hand_over(client, graph)
-            write_whole(os.path.join(folder, READY), str(cluster.scheduler_address).encode())
-            await_end(cluster, client, futures.values(), graph)
+        with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as private, start(graph, private) as cluster:
+            access = access_of(cluster)
+            with connected(access.address, access) as client:
+                futures = hand_over(client, graph)
+                write_access(folder, access)
+                await_end(cluster, client, futures.values(), graph)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 3
+    finally:
+        remove_access(folder)
     return 0
 
 
-def start(graph: TaskGraph) -> Cluster:
-    """Start the cluster that a graph asks for, with `scale` workers; raises EngineError."""
+def start(graph: TaskGraph, private: str) -> Cluster:
+    """Start the cluster that a graph asks for, with `scale` workers; raises EngineError.
+
+    `private` is a folder for the workers on this machine: they import from their own, which Dask would make in a
+    folder of /tmp that may be another user's.
+    """
     load_distributed()
     import dask  # noqa: PLC0415 (optional)
 
     kind = cluster_class(graph.cluster)
     dask.config.set(
-        {"distributed.scheduler.worker-saturation": 1.0}
-    )  # a chunk waits where any worker can take it
+        {
+            "distributed.scheduler.worker-saturation": 1.0,  # a chunk waits where any worker can take it
+            "temporary-directory": dask.config.get("temporary-directory", None) or private,
+        }
+    )
     try:
         cluster = kind(**arguments(graph))
         scale(cluster, graph)
@@ -95,6 +106,7 @@ def arguments(graph: TaskGraph) -> Mapping[str, Any]:
             "n_workers": graph.scale,
             "threads_per_worker": 1,
             "processes": True,
+            "security": True,  # else every user of the machine may have the cluster execute what he sends
             "dashboard_address": None,
             # Without a dashboard, too, Dask serves a page: on a free port, since two clusters may be on one machine.
             "scheduler_kwargs": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},

@@ -5,7 +5,6 @@ Kubernetes has no order among the pods of a job, so a stage that comes after ano
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -27,13 +26,16 @@ from pydoit_sc.batchfile.fields import (
     table_of,
 )
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, JobState, State, Submission, call_program
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
+from pydoit_sc.engines.kubectl import kubectl, list_jobs, parse_json, state_of
 
 if TYPE_CHECKING:
     from yaml import SafeDumper, ScalarNode
 
 FILE = "job.yaml"
 NAME = "app.kubernetes.io/name"  # the label that our jobs have
+SUBMISSION = "pydoit-sc/submission"  # a label of each of them
+STORE = "pydoit-sc/remote-output-path"  # an annotation
 TRIES = 3  # further pods for a chunk after one that has failed by itself
 MOST = 100_000  # chunks: Kubernetes lets a job with a limit for each index have so many
 
@@ -146,33 +148,35 @@ class Kubernetes:
     def submit(self, submission: Submission) -> Sequence[str]:
         """Create the job; its id is `NAMESPACE/NAME`."""
         path = os.path.join(submission.folder, FILE)
-        created = _json(_kubectl("create", "--filename", path, "--output", "json"))
+        created = parse_json(kubectl("create", "--filename", path, "--output", "json"))
         meta = created["metadata"]
         return [f"{meta['namespace']}/{meta['name']}"]
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Ask once for all jobs of a namespace."""
-        found: dict[str, JobState] = {}
-        for namespace in _by_namespace(jobs):
-            listed = _json(
-                _kubectl(
-                    "get",
+        states: dict[str, JobState] = {}
+        for namespace in {namespace: None for one in handed for namespace in _of(one)}:
+            listed = list_jobs(namespace, f"{NAME}=pydoit-sc")
+            states |= {f"{namespace}/{name}": state_of(item) for name, item in listed.items()}
+        gone = JobState(State.ENDED, "not there")
+        return {job: states.get(job, gone) for one in handed for job in one.jobs}
+
+    def cancel(self, handed: Handed) -> None:
+        """Delete the jobs that are of this submission, and with them their pods, which have their grace to end."""
+        for namespace, names in _of(handed).items():
+            listed = list_jobs(namespace, f"{NAME}=pydoit-sc")
+            ours = [name for name in names if name in listed and _is_of(listed[name], handed)]
+            if ours:
+                kubectl(
+                    "delete",
                     "jobs",
                     "--namespace",
                     namespace,
-                    "--selector",
-                    f"{NAME}=pydoit-sc",
-                    "--output",
-                    "json",
+                    "--ignore-not-found",
+                    "--wait=false",
+                    "--",
+                    *ours,
                 )
-            )
-            found |= {f"{namespace}/{item['metadata']['name']}": state_of(item) for item in listed["items"]}
-        return {job: found.get(job, JobState(State.ENDED, "not there")) for job in jobs}
-
-    def cancel(self, jobs: Sequence[str]) -> None:
-        """Delete jobs, and with them their pods, which have their grace to end."""
-        for namespace, names in _by_namespace(jobs).items():
-            _kubectl("delete", "jobs", "--namespace", namespace, "--ignore-not-found", "--wait=false", *names)
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return how to look at pods and at what the workers write."""
@@ -189,7 +193,7 @@ def manifest(submission: Submission) -> dict[str, Any]:
     table = submission.batch.table("kubernetes", KubernetesTable)
     count = len(submission.texts)
     _check(submission.batch, table, count)
-    labels = {**table.labels, NAME: "pydoit-sc", "pydoit-sc/submission": submission.id}
+    labels = {**table.labels, NAME: "pydoit-sc", SUBMISSION: submission.id}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -229,7 +233,7 @@ def _metadata(submission: Submission, table: KubernetesTable, labels: Mapping[st
         **_given(namespace=table.namespace),
         "annotations": {
             "pydoit-sc/batch": batch.name,
-            "pydoit-sc/remote-output-path": batch.remote_output_path,
+            STORE: batch.remote_output_path,
         },
     }
 
@@ -346,40 +350,24 @@ def to_yaml(document: Mapping[str, Any]) -> str:
     return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
-def state_of(job: Mapping[str, Any]) -> JobState:
-    """Return the state of a job, from what Kubernetes reports."""
-    spec, status = job.get("spec", {}), job.get("status", {})
-    conditions = {item["type"] for item in status.get("conditions", ()) if item.get("status") == "True"}
-    total, done = spec.get("completions", 0), status.get("succeeded", 0)
-    failed = status.get("failedIndexes", "")
-    detail = f"{done:,} of {total:,} chunks" + (f", given up: {failed}" if failed else "")
-    if conditions & {"Complete", "Failed"}:
-        return JobState(State.ENDED, detail)
-    if spec.get("suspend"):
-        return JobState(State.HELD, f"suspended, {detail}")
-    return JobState(State.RUNNING if status.get("ready") or done else State.QUEUED, detail)
+def _of(handed: Handed) -> dict[str, list[str]]:
+    """Return the names of a submission's jobs by namespace: by the batchfile's alone, if it has one."""
+    own = handed.batch.table("kubernetes", KubernetesTable).namespace
+    found = _by_namespace(handed.jobs)
+    return {namespace: names for namespace, names in found.items() if own in (None, namespace)}
 
 
 def _by_namespace(jobs: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for job in jobs:
         namespace, _, name = job.partition("/")
-        if _PREFIX.fullmatch(namespace) and _PREFIX.fullmatch(name):  # a note in the store may hold anything
+        if _PREFIX.fullmatch(namespace) and _PREFIX.fullmatch(name):
             found.setdefault(namespace, []).append(name)
     return found
 
 
-def _kubectl(*words: str) -> str:
-    return call_program(
-        "kubectl",
-        *words,
-        missing="the engine kubernetes hands its job over by it; "
-        "`pydoit-sc split --engine kubernetes` writes the manifest for another machine",
-    )
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise EngineError(f"kubectl answers what is no JSON: {text[:200]!r}") from error
+def _is_of(job: Mapping[str, Any], handed: Handed) -> bool:
+    """Return whether a job is of this submission, as it says itself."""
+    meta = job["metadata"]
+    said = meta.get("labels", {}).get(SUBMISSION), meta.get("annotations", {}).get(STORE)
+    return said == (handed.id, handed.batch.remote_output_path)

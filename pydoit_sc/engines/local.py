@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -11,16 +12,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, JobState, State, Submission
-from pydoit_sc.engines.detach import detach
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
+from pydoit_sc.engines.detach import detach, executes
 from pydoit_sc.engines.supervisor import LOG, ORDERS, Orders
 from pydoit_sc.proc import started_at
 from pydoit_sc.worker.slots import slots
 
+_SUPERVISOR = "pydoit_sc.engines.supervisor"
+_JOB = re.compile(r"([^/]+)/([0-9]{1,10})/([0-9]+-[0-9a-f]{8})")
 _TO_END = 2.0  # seconds to see a process that was told to end do so
 
 
@@ -50,24 +53,24 @@ class Local:
 
     def submit(self, submission: Submission) -> Sequence[str]:
         """Start the supervisor, in a session of its own."""
-        pid = detach("pydoit_sc.engines.supervisor", submission.folder, LOG)
+        pid = detach(_SUPERVISOR, submission.folder, LOG)
         return [f"{socket.gethostname()}/{pid}/{started_at(pid)}"]
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Return the state of each supervisor; those of another machine count as ended."""
-        return {job: _state(job) for job in jobs}
+        return {process.job: process.state for one in handed for process in _processes(one)}
 
-    def cancel(self, jobs: Sequence[str]) -> None:
+    def cancel(self, handed: Handed) -> None:
         """Tell supervisors to end: they stop their workers first, which takes as long as the runs' grace."""
-        for job in jobs:
-            host, pid, _ = _parts(job)
-            if host != socket.gethostname():
-                raise EngineError(f"the workers are processes of {host}: cancel them there")
-            if _state(job).state is not State.ENDED:
+        processes = _processes(handed)
+        for process in processes:
+            if process.host != socket.gethostname():
+                raise EngineError(f"the workers are processes of {process.host}: cancel them there")
+            if process.state.state is State.RUNNING:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
+                    os.kill(process.pid, signal.SIGTERM)
         until = time.monotonic() + _TO_END
-        while time.monotonic() < until and any(_state(job).state is not State.ENDED for job in jobs):
+        while time.monotonic() < until and any(one.state.state is State.RUNNING for one in processes):
             time.sleep(0.02)
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
@@ -80,13 +83,24 @@ def _script(submission: Submission, number: int) -> str:
     return f"pydoit_sc_python={shlex.quote(sys.executable)}\n{submission.start}exec {worker}\n"
 
 
-def _parts(job: str) -> tuple[str, int, str]:
-    host, pid, started = job.rsplit("/", 2)
-    return host, int(pid), started
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """The supervisor that a job of a submission is, as its note says."""
+
+    job: str
+    host: str
+    pid: int
+    started: str
+    folder: str
+
+    @property
+    def state(self) -> JobState:
+        if self.host != socket.gethostname():
+            return JobState(State.ENDED, f"on {self.host}, or ended: only that machine knows")
+        alive = started_at(self.pid) == self.started and executes(self.pid, _SUPERVISOR, self.folder)
+        return JobState(State.RUNNING if alive else State.ENDED)
 
 
-def _state(job: str) -> JobState:
-    host, pid, started = _parts(job)
-    if host != socket.gethostname():
-        return JobState(State.ENDED, f"on {host}, or ended: only that machine knows")
-    return JobState(State.RUNNING) if started_at(pid) == started else JobState(State.ENDED)
+def _processes(handed: Handed) -> list[_Process]:
+    found = ((job, _JOB.fullmatch(job)) for job in handed.jobs)
+    return [_Process(job, m[1], int(m[2]), m[3], handed.folder) for job, m in found if m]

@@ -6,10 +6,13 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile.errors import did_you_mean
+from pydoit_sc.batchfile.errors import did_you_mean, show
 from pydoit_sc.engines.base import Engine, EngineError
 
 GROUP = "pydoit_sc.engines"
+
+#: Those that need no table in the batchfile.
+_WITHOUT_TABLE = ("local", "slurm")
 
 
 def engine_names() -> list[str]:
@@ -32,6 +35,15 @@ def load_engine(name: str) -> Engine:
         raise EngineError(
             f"engine `{name}`: {where} cannot be used: {type(error).__name__}: {error}"
         ) from error
+
+
+def engine_for(batch: Batch, name: str) -> Engine:
+    """Return the engine that a note names; raises EngineError where it is none of the batchfile's."""
+    if name not in batch.tables and name not in _WITHOUT_TABLE:
+        raise EngineError(
+            f"{batch.path} has no table [{name}], so the engine {show(name)} is not asked about a submission to it"
+        )
+    return load_engine(name)
 
 
 def engine_of(batch: Batch) -> Engine | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import Field
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.tables import SyncTable
-from pydoit_sc.engines.base import EngineError, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.errors import NotFoundError, SaturnError
@@ -30,6 +31,7 @@ from pydoit_sc.saturn.job import (
 )
 from pydoit_sc.saturn.models import Recipe, resource_id
 from pydoit_sc.saturn.table import SaturnTable
+from pydoit_sc.store.stamps import StoredDocument, read
 from pydoit_sc.sync.code import Staging, options_for
 from pydoit_sc.sync.upload import parse_sync
 
@@ -39,6 +41,16 @@ RECIPE = "recipe.yaml"
 COMMANDS = "/tmp/commands"
 
 _TO_START = 60.0  # seconds in which a job that was started may still be called by its old status
+
+
+class StartedJob(StoredDocument):
+    """One start of a job: the id that a submission's note has of it."""
+
+    name: str = Field(description="name of the job")
+    owner: str | None = Field(default=None, description="who it belongs to")
+    before: str | None = Field(default=None, description="its status before it was started")
+    last: str = Field(description="the machine that it was given last before, if any")
+    at: float = Field(description="when it was started, in seconds since the epoch")
 
 
 def _quiet(_: str) -> None:
@@ -104,37 +116,40 @@ class Saturn:
             last = _last_machine(client, recipe)
         applied = apply(recipe, print, start=True)
         spec, state = applied["spec"], applied.get("state") or {}
-        job = {
-            "name": spec["name"],
-            "owner": spec.get("owner"),
-            "before": state.get("status"),
-            "last": last,
-            "at": time.time(),
-        }
-        return [json.dumps(job)]
+        started = StartedJob(
+            name=spec["name"],
+            owner=spec.get("owner"),
+            before=state.get("status"),
+            last=last,
+            at=time.time(),
+        )
+        return [started.to_json().decode()]
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
-        """Ask for the status of each job: a submission has one."""
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
+        """Ask for the status of each job that the batchfile's recipe is of: a submission has one."""
         try:
+            jobs = [job for one in handed for job in _jobs(one)]
+            if not jobs:
+                return {}
             with connect() as client:
-                return {job: _state(client, job) for job in jobs}
+                return {text: _state(client, started, recipe) for text, started, recipe in jobs}
         except SaturnError as error:
             raise EngineError(str(error)) from error
 
-    def cancel(self, jobs: Sequence[str]) -> None:
-        """Stop the jobs."""
+    def cancel(self, handed: Handed) -> None:
+        """Stop the job that the batchfile's recipe is of."""
         with connect() as client:
-            for job in jobs:
-                spec = _recipe(job)["spec"]
-                found = client.get_recipe("job", spec["name"], spec["owner"])
+            for _, _, recipe in _jobs(handed):
+                spec = recipe["spec"]
+                found = client.get_recipe("job", spec["name"], spec.get("owner"))
                 if (found.get("state") or {}).get("status") in ACTIVE:
                     client.stop(found["type"], resource_id(found))
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return how the job's output is shown."""
-        (spec,) = (_recipe(job)["spec"] for job in jobs)
-        owner = f" --owner {shlex.quote(spec['owner'])}" if spec["owner"] else ""
-        return {"what the job writes": f"pydoit-sc job-logs {shlex.quote(spec['name'])}{owner} --all"}
+        (job,) = (started for text in jobs if (started := read(StartedJob, text.encode())))
+        owner = f" --owner {shlex.quote(job.owner)}" if job.owner else ""
+        return {"what the job writes": f"pydoit-sc job-logs {shlex.quote(job.name)}{owner} --all"}
 
 
 def _recipe_of(submission: Submission) -> Recipe:
@@ -151,19 +166,22 @@ def _absolute(url: str, folder: str) -> str:
         raise SaturnError(f"file_syncs_base_dir_url: {error}") from error
 
 
-def _recipe(job: str) -> Recipe:
-    known = json.loads(job)
-    return {"spec": {"name": known["name"], "owner": known["owner"]}}
+def _jobs(handed: Handed) -> Iterator[tuple[str, StartedJob, Recipe]]:
+    """Yield a submission's jobs, and the recipe of each: only the batchfile's own; raises SaturnError."""
+    recipe = read_recipe(handed.batch)
+    for text in handed.jobs:
+        started = read(StartedJob, text.encode())
+        if started is not None and started.name == recipe["spec"]["name"]:
+            yield text, started, recipe
 
 
-def _state(client: SaturnClient, job: str) -> JobState:
+def _state(client: SaturnClient, started: StartedJob, recipe: Recipe) -> JobState:
     """Return the state of a job; one that was just started keeps its old status for a moment."""
-    known, recipe = json.loads(job), _recipe(job)
     status = status_of(client, recipe)
     if status in ACTIVE:
         return JobState(State.QUEUED if status == "pending" else State.RUNNING, status)
-    doubtful = status == known["before"] and time.time() < known["at"] + _TO_START
-    starting = doubtful and _last_machine(client, recipe) == known["last"]
+    doubtful = status == started.before and time.time() < started.at + _TO_START
+    starting = doubtful and _last_machine(client, recipe) == started.last
     return JobState(State.QUEUED if starting else State.ENDED, status)
 
 

@@ -7,6 +7,7 @@ whatever their outcome is: the worker looks itself whether it may start.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -21,12 +22,13 @@ from pydantic import Field
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.fields import Count, Script, Text, Texts, matching
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission, call_program
+from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission, call_program
 from pydoit_sc.templates import read_template
 
 SCRIPT = "job.sh"
 LOGS = "logs"
 
+_ID = re.compile(r"[0-9]{1,10}")
 _MARGIN = 30  # seconds that a worker has to publish and leave after the runs' grace
 _MANY_TASKS = 1001  # Slurm's own MaxArraySize
 _OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
@@ -119,26 +121,22 @@ class Slurm:
                 ids.append(_job_id(_call(*sbatch_words(submission, array, after))))
         except BaseException:
             with suppress(EngineError):
-                self.cancel(ids)
+                _call("scancel", "--", *ids)
             raise
         return ids
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Ask for all jobs at once; a job that Slurm does not know any more has ended."""
-        if not jobs:
-            return {}
-        try:
-            text = _call("squeue", "-h", "-a", "-o", "%i|%T|%r", "-j", ",".join(jobs))
-        except EngineError as error:
-            if "Invalid job id" not in str(error):  # its answer to a single id that it has forgotten
-                raise
-            text = ""
-        return read_squeue(text, jobs)
+        jobs = [job for one in handed for job in _ids(one)]
+        return read_squeue(_squeue("%i|%T|%r", jobs), jobs)
 
-    def cancel(self, jobs: Sequence[str]) -> None:
-        """End all tasks of the arrays."""
-        if jobs:
-            _call("scancel", *jobs)
+    def cancel(self, handed: Handed) -> None:
+        """End all tasks of the arrays whose script is the submission's."""
+        lines = (line.partition("|") for line in _squeue("%F|%o", _ids(handed)).splitlines())
+        commands = {job: command for job, _, command in lines}
+        ours = [job for job, command in commands.items() if _is_script(command, handed.folder)]
+        if ours:
+            _call("scancel", "--", *ours)
 
     def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return how Slurm is asked."""
@@ -243,10 +241,34 @@ def _longest_array() -> int:
     return max(1, int(match[1])) if match else _MANY_TASKS
 
 
+def _ids(handed: Handed) -> list[str]:
+    return [job for job in handed.jobs if _ID.fullmatch(job)]
+
+
+def _squeue(what: str, jobs: Sequence[str]) -> str:
+    """Return what squeue says of these jobs; "" if it knows none of them."""
+    if not jobs:
+        return ""
+    try:
+        return _call("squeue", "-h", "-a", "-o", what, "-j", ",".join(jobs))
+    except EngineError as error:
+        if "Invalid job id" not in str(error):  # its answer to a single id that it has forgotten
+            raise
+        return ""
+
+
+def _is_script(command: str, folder: str) -> bool:
+    """Return whether a job's command is the script in a submission's folder with its argument, `…/job.sh 0`."""
+    above, name = os.path.split(command.rpartition(" ")[0])
+    with suppress(OSError, ValueError):
+        return name == SCRIPT and os.path.samefile(above, folder)
+    return False
+
+
 def _job_id(answer: str) -> str:
     """Return the id in what `sbatch --parsable` says: `id` or `id;cluster`."""
     id_ = answer.strip().rpartition("\n")[2].partition(";")[0]
-    if not id_.isdecimal():
+    if not _ID.fullmatch(id_):
         raise EngineError(f"sbatch: expected the id of a job, found {answer.strip()!r}")
     return id_
 

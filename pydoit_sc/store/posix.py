@@ -36,7 +36,8 @@ from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead, scratch_folder
-from pydoit_sc.store.layout import LARGEST, LARGEST_NOTE, RUN_JSON, STATUS_CODE, Record, stays
+from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record, stays
+from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
 from pydoit_sc.store.stamps import Live, parse_record, read_running, write_running
 
@@ -289,11 +290,9 @@ class PosixStore:
         return self.read_note_and_owner(name)[0]
 
     def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
-        with self.open(OURS, name) as file:
-            found = os.fstat(file.fileno())
-            if found.st_size > LARGEST_NOTE:
-                raise StoreError(f"{self.root}/{OURS}/{name}: expected {LARGEST_NOTE:,} bytes at most")
-            return file.read(), found.st_uid
+        path = f"{self.root}/{OURS}/{name}"
+        with answers(path, but=(FileNotFoundError,)):
+            return read_owned(path)
 
     def notes(self, folder: str) -> Sequence[str]:
         root = f"{self.root}/{OURS}/{folder}"

@@ -59,8 +59,15 @@ def read(model: type[M], data: bytes) -> M | None:
     except ValidationError:
         pass
     try:  # a name that is not UTF-8 is a lone surrogate there, which only this parser accepts
-        return model.model_validate(json.loads(data))
+        return _checked(model, json.loads(data))
     except (ValueError, RecursionError):
+        return None
+
+
+def _checked(model: type[M], found: object) -> M | None:
+    try:
+        return model.model_validate(found)
+    except (ValidationError, RecursionError):
         return None
 
 
@@ -91,6 +98,7 @@ def read_running(data: bytes) -> dict[str, Live]:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return {}
+    build(Live)
     items = found.items() if isinstance(found, dict) else ()
-    read_items = ((key, read(Live, json.dumps(item).encode())) for key, item in items)
-    return {key: live for key, live in read_items if live is not None}
+    checked = ((key, _checked(Live, item)) for key, item in items)
+    return {key: live for key, live in checked if live is not None}

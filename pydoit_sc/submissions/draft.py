@@ -22,7 +22,7 @@ from pydoit_sc.engines.base import Engine, Group, Hosted, Submission
 from pydoit_sc.plan import Ledger
 from pydoit_sc.submissions.choose import Choice, earlier_runs
 from pydoit_sc.submissions.cut import Shape, cut
-from pydoit_sc.submissions.folder import write_chunks
+from pydoit_sc.submissions.folder import folder_of, write_chunks
 from pydoit_sc.submissions.notes import Note, new_note
 from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
 from pydoit_sc.sync.upload import Archive, FileSync
@@ -139,10 +139,3 @@ def commands_folder(engine: Engine, batch: Batch) -> str:
     """Return the local folder in which `split` writes."""
     own = engine.commands_folder(batch) if isinstance(engine, Hosted) else None
     return os.path.join(batch.folder, own or os.path.join(OURS, "commands"))
-
-
-def folder_of(batch: Batch, submission: str) -> str:
-    """Return a submission's local folder: in the store where that is one of this machine's file systems."""
-    scheme, _, path = batch.remote_output_path.partition("://")
-    root = path if scheme == "file" else str(batch.folder)
-    return os.path.join(root, OURS, "submissions", submission)

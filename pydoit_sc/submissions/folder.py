@@ -1,4 +1,4 @@
-"""The local folder of a split: numbered chunks and the engine's files, and how new ones take their place.
+"""The local folders of a submission and of a split: numbered chunks and the engine's files, and how they are replaced.
 
 Of the files there only numbered ones that are chunks are ours: an older `17.json` is removed, a `jobs.json` stays.
 """
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
+from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.errors import UserError
 from pydoit_sc.files import not_for_all, replacing, write_whole
@@ -29,6 +30,13 @@ class FolderError(UserError):
 def chunk_name(number: int) -> str:
     """Return the file name of a chunk."""
     return f"{number}.json"
+
+
+def folder_of(batch: Batch, submission: str) -> str:
+    """Return a submission's local folder: in the store where that is one of this machine's file systems."""
+    scheme, _, path = batch.remote_output_path.partition("://")
+    root = path if scheme == "file" else str(batch.folder)
+    return os.path.join(root, OURS, "submissions", submission)
 
 
 def check_folder(folder: str, count: int) -> None:
@@ -108,8 +116,13 @@ def _chunk(path: str) -> str | None:
         data = json.loads(text)
     except (OSError, ValueError, RecursionError):
         return None
-    keys = ("runs", "remote_output_path", "nprocs")
-    return text if isinstance(data, dict) and all(key in data for key in keys) else None
+    keys = {"runs", "remote_output_path", "nprocs"}
+    if not isinstance(data, dict) or not keys <= data.keys() or not isinstance(data["runs"], list):
+        return None
+    sound = all(
+        isinstance(run, dict) and isinstance(run.get("remote_output_path"), str) for run in data["runs"]
+    )
+    return text if sound else None
 
 
 def _read(path: str) -> str:

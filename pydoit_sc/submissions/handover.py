@@ -8,9 +8,8 @@ import shlex
 from contextlib import suppress
 
 from pydoit_sc.engines.base import Engine, EngineError
-from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.errors import UserError
-from pydoit_sc.files import write_whole
+from pydoit_sc.files import only_mine, write_whole
 from pydoit_sc.store import NoteStore
 from pydoit_sc.submissions.draft import Ready
 from pydoit_sc.submissions.folder import chunk_name
@@ -31,7 +30,7 @@ def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = F
     note = ready.note
     if force:
         write_note(store, note)
-    elif others := claim(store, note, load_engine):
+    elif others := claim(store, note, ready.submission.batch):
         raise UnderWayError(_refusal(ready, others))
     try:
         put(store, ready)
@@ -66,6 +65,6 @@ def put(store: NoteStore, ready: Ready) -> None:
     try:
         os.makedirs(os.path.join(submission.folder, "logs"), exist_ok=True)
         for name, text in ready.files.items():
-            write_whole(os.path.join(submission.folder, name), to_bytes(text))
+            write_whole(os.path.join(submission.folder, name), to_bytes(text), only_mine)
     except OSError as error:
         raise EngineError(f"{error.filename or submission.folder}: {error.strerror}") from error

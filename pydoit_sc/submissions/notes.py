@@ -3,6 +3,10 @@
 Chunks and logs lie in `submissions/<id>/`, the note in `submitted/<id>.json`: to list submissions is to list notes,
 however many chunks they have.
 
+Anybody who can write to the store may have written a note. So an id and jobs have a narrow form, a note is that of the
+file it lies in, only an engine of the batchfile is asked, and that takes for its own only what it can tell to be of the
+submission (engines/base.py). A note of another user is shown, but neither changed nor cancelled.
+
 A submission takes its place before it is handed to its engine. Of two that do so at the same moment each sees the
 other's note, since both write theirs first and look then; both draw back and try again a little later.
 """
@@ -15,47 +19,69 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from pydoit_sc.engines.base import Engine, EngineError, JobState, State
+from pydoit_sc.batch import Batch
+from pydoit_sc.engines.base import Engine, Handed, JobState, State
+from pydoit_sc.engines.registry import engine_for
+from pydoit_sc.errors import UserError
+from pydoit_sc.models import build
 from pydoit_sc.proc import started_at
 from pydoit_sc.retries import pauses
 from pydoit_sc.store import NoteStore, Record
+from pydoit_sc.store.stamps import StoredDocument, read
+from pydoit_sc.submissions.folder import folder_of
 
 _FOLDER = "submitted"
 _TO_HAND_OVER = 600.0  # seconds after which a submission that has no jobs is taken for given up
 _TRIES = 8
 
+Load = Callable[[Batch, str], Engine]  # gives the engine of a batch that a note names; raises EngineError
 
-class Note(BaseModel):
-    """What the store keeps of a submission. Anybody may have written it: what is not exactly so is no note."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+Id = Annotated[str, Field(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,63}\z")]
+EngineName = Annotated[str, Field(pattern=r"\A[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}\z")]
+#: No option of a program, and no control characters; each engine knows more.
+Job = Annotated[str, Field(pattern=r"\A[^\x00-\x20\x7f-\x9f-][^\x00-\x1f\x7f-\x9f]{0,1023}\z")]
+Number = Annotated[int, Field(ge=0, lt=1 << 40)]
 
-    id: Annotated[str, Field(pattern=r"^[\w-]+$", description="the submission's id")]
-    engine: str = Field(description="name of the engine")
+
+class Note(StoredDocument):
+    """What the store keeps of a submission. What is not exactly so is no note."""
+
+    id: Id = Field(description="the submission's id")
+    engine: EngineName = Field(description="name of the engine")
     batch: str = Field(description="name of the batch")
     when: float = Field(description="when it was submitted, in seconds since the epoch", ge=0, lt=1e11)
     host: str = Field(description="the machine that submitted it")
-    pid: int = Field(description="the process that submitted it")
+    pid: Number = Field(description="the process that submitted it")
     user: str = Field(description="who submitted it")
-    chunks: int = Field(description="number of chunks")
-    runs: int = Field(description="number of runs")
-    nprocs: int | str | None = Field(description="runs at once on a machine")
-    scale: int | None = Field(description="machines at once")
-    jobs: tuple[Annotated[str, Field(pattern="^[^-]")], ...] = Field(
-        default=(), description="the engine's ids; none: it is being handed over"
+    chunks: Number = Field(description="number of chunks")
+    runs: Number = Field(description="number of runs")
+    nprocs: Number | Literal["cores", "gpus"] | None = Field(
+        default=None, description="runs at once on a machine"
+    )
+    scale: Number | None = Field(default=None, description="machines at once")
+    jobs: tuple[Job, ...] = Field(
+        default=(), strict=False, description="the engine's ids; none: it is being handed over"
     )
     ended: bool = Field(default=False, description="all its jobs were seen to have ended, or it was given up")
+    mine: bool = Field(
+        default=True, exclude=True, description="whether the store says that this user wrote it"
+    )
 
     @property
     def being_made(self) -> bool:
         """Whether it is just being handed to its engine, as far as can be told."""
-        if self.jobs or self.ended or time.time() - self.when > _TO_HAND_OVER:
+        if self.jobs or self.ended or abs(time.time() - self.when) > _TO_HAND_OVER:
             return False
         return self.host != socket.gethostname() or bool(started_at(self.pid))
+
+    def handed(self, batch: Batch) -> Handed:
+        """Return what the engine is asked about, or told to end."""
+        return Handed(self.id, batch, folder_of(batch, self.id), self.jobs)
 
     def but(self, **changes: Any) -> Note:
         """Return a copy with changes: `note.but(ended=True)`."""
@@ -68,12 +94,13 @@ def new_note(**known: Any) -> Note:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
         user = str(os.getuid())
+    build(Note)
     return Note(when=time.time(), host=socket.gethostname(), pid=os.getpid(), user=user, **known)
 
 
 def write_note(store: NoteStore, note: Note) -> None:
     """Write a submission's note in place of an older one; raises StoreError."""
-    store.write_note(f"{_FOLDER}/{note.id}.json", note.model_dump_json(indent=1).encode())
+    store.write_note(f"{_FOLDER}/{note.id}.json", note.to_json())
 
 
 def read_notes(store: NoteStore) -> list[Note]:
@@ -81,9 +108,12 @@ def read_notes(store: NoteStore) -> list[Note]:
     found = []
     for name in store.notes(_FOLDER):
         try:
-            found.append(Note.model_validate_json(store.read_note(name)))
-        except (FileNotFoundError, ValidationError):
+            data, owner = store.read_note_and_owner(name)
+        except FileNotFoundError:
             continue
+        note = read(Note, data)
+        if note is not None and name == f"{_FOLDER}/{note.id}.json":
+            found.append(note.but(mine=owner in (None, os.geteuid())))
     return sorted(found, key=lambda note: (note.when, note.id))
 
 
@@ -109,7 +139,7 @@ class JobStates:
         return {job: state.detail for job, state in self.jobs.items() if state.state is State.HELD}
 
 
-def ask(notes: Iterable[Note], load: Callable[[str], Engine]) -> dict[str, JobStates]:
+def ask(notes: Iterable[Note], batch: Batch, load: Load = engine_for) -> dict[str, JobStates]:
     """Ask each engine once for the jobs of these submissions; return the states by the submission's id."""
     by_engine: dict[str, list[Note]] = {}
     for note in notes:
@@ -117,8 +147,8 @@ def ask(notes: Iterable[Note], load: Callable[[str], Engine]) -> dict[str, JobSt
     answers: dict[str, JobStates] = {}
     for name, group in by_engine.items():
         try:
-            states = load(name).poll([job for note in group for job in note.jobs])
-        except (EngineError, ValueError, LookupError, TypeError) as error:  # the last three: an id is no id
+            states = load(batch, name).poll([note.handed(batch) for note in group])
+        except UserError as error:
             answers.update((note.id, JobStates({}, str(error))) for note in group)
             continue
         ended = JobState(State.ENDED)
@@ -133,40 +163,46 @@ def note_of(store: NoteStore, submission: str) -> Note | None:
     return next((note for note in read_notes(store) if note.id == submission), None)
 
 
-def is_under_way(note: Note, load: Callable[[str], Engine]) -> bool:
+def is_under_way(note: Note, batch: Batch, load: Load = engine_for) -> bool:
     """Return whether a submission has not ended, as far as its engine can tell."""
     if note.ended or not note.jobs:
         return note.being_made
-    return ask([note], load)[note.id].under_way
+    return ask([note], batch, load)[note.id].under_way
 
 
-def under_way(store: NoteStore, load: Callable[[str], Engine]) -> list[Note]:
-    """Return the submissions that have not ended, and mark the others as ended; raises StoreError."""
+def under_way(store: NoteStore, batch: Batch, load: Load = engine_for) -> list[Note]:
+    """Return the submissions that have not ended, and mark the user's others as ended; raises StoreError."""
     found = [note for note in read_notes(store) if not note.ended]
-    standing = ask([note for note in found if note.jobs], load)
+    states = ask([note for note in found if note.jobs], batch, load)
     left = []
     for note in found:
-        if (note.jobs and standing[note.id].under_way) or note.being_made:
+        if (note.jobs and states[note.id].under_way) or note.being_made:
             left.append(note)
         else:
-            write_note(store, note.but(ended=True))
+            mark_ended(store, note)
     return left
 
 
-def claim(store: NoteStore, note: Note, load: Callable[[str], Engine]) -> list[Note]:
+def mark_ended(store: NoteStore, note: Note) -> None:
+    """Write that a submission of this user has ended; raises StoreError."""
+    if note.mine:  # the store would say of another user's note, too, that this one wrote it
+        write_note(store, note.but(ended=True))
+
+
+def claim(store: NoteStore, note: Note, batch: Batch, load: Load = engine_for) -> list[Note]:
     """Take a submission's place in the store, and return []; or return those that are under way, which have it.
 
     Raises StoreError.
     """
     others: list[Note] = []
     for pause in pauses(_TRIES, first=0.3, longest=2.5):
-        others = under_way(store, load)
+        others = under_way(store, batch, load)
         if others:
             if any(other.jobs for other in others):
                 return others
         else:
             write_note(store, note.but(when=time.time()))
-            others = [other for other in under_way(store, load) if other.id != note.id]
+            others = [other for other in under_way(store, batch, load) if other.id != note.id]
             if not others:
                 return []
             write_note(store, note.but(ended=True))

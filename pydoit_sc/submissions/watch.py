@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pydoit_sc.engines.base import Engine, EngineError
+from pydoit_sc.engines.base import Engine, EngineError, Handed
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Outputs, Record
@@ -38,28 +38,28 @@ class Jobs:
     """The jobs of a submission: the engine is asked about all of them at once, ever less often while nothing changes."""
 
     engine: Engine
-    ids: Sequence[str]
-    standing: JobStates = field(default_factory=lambda: JobStates({}))
+    handed: Handed
+    states: JobStates = field(default_factory=lambda: JobStates({}))
     _next: float = 0.0
     _delay: float = _ASK_FIRST
 
     def under_way(self, clock: Callable[[], float] = time.monotonic) -> bool:
         """Return whether a job has not ended, as far as is known; an engine that does not answer is asked again."""
         if clock() >= self._next:
-            before = self.standing
+            before = self.states
             try:
-                self.standing = JobStates(self.engine.poll(self.ids))
+                self.states = JobStates(self.engine.poll([self.handed]))
             except EngineError as error:
-                self.standing = JobStates(before.jobs, str(error))
-            same = self.standing == before
+                self.states = JobStates(before.jobs, str(error))
+            same = self.states == before
             self._delay = min(1.5 * self._delay, _ASK_LONGEST) if same else _ASK_FIRST
             self._next = clock() + self._delay
-        return self.standing.under_way
+        return self.states.under_way
 
     @property
     def how_ended(self) -> str:
         """What the engine says of the jobs, in its words."""
-        return ", ".join(sorted({job.detail for job in self.standing.jobs.values() if job.detail}))
+        return ", ".join(sorted({job.detail for job in self.states.jobs.values() if job.detail}))
 
 
 class Watch:
@@ -120,12 +120,12 @@ class Watch:
 
     def _tell(self) -> None:
         """Show the states of the jobs, and once what hinders them."""
-        standing = self._jobs.standing
-        self.progress.jobs = standing.count()
-        for job, why in standing.held().items():
+        states = self._jobs.states
+        self.progress.jobs = states.count()
+        for job, why in states.held().items():
             self._tell_once(f"job {job} is held: {why or 'the engine does not say why'}")
-        if standing.unknown:
-            self._tell_once(f"the state of the jobs is not known: {standing.unknown}")
+        if states.unknown:
+            self._tell_once(f"the state of the jobs is not known: {states.unknown}")
 
     def _tell_once(self, line: str) -> None:
         if line not in self._told:

@@ -6,17 +6,23 @@ store itself. Only then are the attempts of the earlier stages known, which are 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
+
+from pydantic import ConfigDict
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import digest_runs
 from pydoit_sc.store import Record, Store, StoreError
+from pydoit_sc.store.stamps import StoredDocument, read
 
-#: The fingerprints of the runs of earlier stages when the submission was made, by stage and key.
-Earlier = Mapping[str, Mapping[str, str]]
+
+class Earlier(StoredDocument):
+    """The fingerprints of the runs of earlier stages when the submission was made, by stage and key."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, str]]
 
 
 class NotCompletedError(UserError):
@@ -40,18 +46,23 @@ def after_earlier(store: Store, chunk: Chunk) -> Chunk:
     return with_attempts(chunk, records)
 
 
-def _read(store: Store, chunk: Chunk) -> Earlier:
+def _read(store: Store, chunk: Chunk) -> Mapping[str, Mapping[str, str]]:
     name = note_name(chunk.submission)
     try:
-        known = json.loads(store.read_note(name))
-        return {stage: known[stage] for stage in chunk.after}
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        known = read(Earlier, store.read_note(name))
+    except FileNotFoundError:
+        known = None
+    stages = known.__pydantic_extra__ if known else {}
+    if not set(chunk.after) <= stages.keys():
         raise StoreError(
-            f"{store.url}/.pydoit_sc/{name}: not what `submit` writes ({error!r}); submit again"
-        ) from error
+            f"{store.url}/.pydoit_sc/{name}: not there, or not what `submit` writes; submit again"
+        )
+    return {stage: stages[stage] for stage in chunk.after}
 
 
-def incomplete(chunk: Chunk, earlier: Earlier, records: Mapping[str, Record]) -> dict[str, int]:
+def incomplete(
+    chunk: Chunk, earlier: Mapping[str, Mapping[str, str]], records: Mapping[str, Record]
+) -> dict[str, int]:
     """Return the number of runs that are not completed, for each earlier stage that has some."""
     counts = {
         stage: sum(not chunk.completed(fingerprint, records.get(key)) for key, fingerprint in runs.items())

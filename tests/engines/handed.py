@@ -14,7 +14,7 @@ from typing import Any
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.batchfile import load
 from pydoit_sc.chunks.chunkfile import chunk_text
-from pydoit_sc.engines.base import Engine, Group, State, Submission
+from pydoit_sc.engines.base import Engine, Group, Handed, JobState, State, Submission
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger, in_order
 from pydoit_sc.submissions.draft import new_submission
@@ -47,6 +47,11 @@ def submission_of(batch: Batch, engine: str, table: Any, **changes: Any) -> Subm
     return Submission(id_, batch, texts, str(chunks), groups, folder=str(folder), **given)
 
 
+def handed(submission: Submission, jobs: Sequence[str]) -> Handed:
+    """Return what the engine is asked about a submission."""
+    return Handed(submission.id, submission.batch, submission.folder, jobs)
+
+
 @dataclass
 class Yard:
     """A folder with a batch whose runs write into `log`, and an engine."""
@@ -66,9 +71,18 @@ class Yard:
             Path(submission.folder, name).write_text(text)
         return list(self.engine.submit(submission))
 
-    def await_end(self, jobs: Sequence[str]) -> None:
+    def await_end(self, submission: Submission, jobs: Sequence[str]) -> None:
         """Wait until the engine says that all jobs have ended."""
-        self.await_(lambda: all(job.state is State.ENDED for job in self.engine.poll(jobs).values()))
+        self.await_(lambda: set(self.states(submission, jobs)) == {State.ENDED})
+
+    def states(self, submission: Submission, jobs: Sequence[str]) -> list[State]:
+        """Return the states of jobs; those that the engine does not know have ended."""
+        found = self.engine.poll([handed(submission, jobs)])
+        return [found.get(job, JobState(State.ENDED)).state for job in jobs]
+
+    def cancel(self, submission: Submission, jobs: Sequence[str]) -> None:
+        """End jobs."""
+        self.engine.cancel(handed(submission, jobs))
 
     def await_(self, what: Callable[[], object]) -> None:
         """Wait until something that cannot be waited for otherwise is so."""

@@ -61,7 +61,7 @@ def test_a_backfill_with_failing_runs(place: Place) -> None:
     assert place.codes() == {f"month/{name}": int(name in FAILING) for name in MONTHS}
     assert place.executed() == dict.fromkeys(MONTHS, 1)
     place.until_ended()
-    assert re.search(rf"{place.engine} .* 5 +2  ended", place("submissions"))
+    assert re.search(rf"{place.engine} .* 5 +2 +ended", place("submissions"))
 
     place.write("go", "")
     place("submit", "--wait")
@@ -82,7 +82,7 @@ def test_under_way(place: Place) -> None:
     assert "cancelled" in place("cancel")
     place.until_ended()
     assert place.codes() == {}
-    assert "no submission is under way" in place("cancel")
+    assert "no submission of yours is under way" in place("cancel")
     place.write("go", "")
     place("submit", "--wait")
     assert place.codes() == {"0": 0, "1": 0, "2": 0}

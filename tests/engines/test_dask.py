@@ -21,6 +21,8 @@ from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines import dask_cluster, dask_task
 from pydoit_sc.engines.base import EngineError, State
 from pydoit_sc.engines.dask import LOG, Dask, TaskGraph, connected, make_graph, make_tasks
+from pydoit_sc.engines.dask_access import FILE as ACCESS
+from pydoit_sc.engines.dask_access import read_access
 from tests.engines.handed import Yard, alive, processes_with, submission_of
 
 pytestmark = pytest.mark.slow
@@ -98,7 +100,7 @@ def test_a_backfill_with_failing_runs(yard: Yard, address: str) -> None:
     submission = yard.submission(MONTHS, "dask", {"address": address})
     jobs = yard.hand_in(submission)
     assert len(jobs) == len(set(jobs)) == 5
-    yard.await_end(jobs)
+    yard.await_end(submission, jobs)
     months = [f"{year}-{month:02}" for year in (2012, 2013) for month in range(1, 13)]
     assert sorted(yard.log()) == months
     assert yard.codes() == {f"month/{name}": 3 * name.endswith("-06") for name in months}
@@ -115,22 +117,23 @@ def test_a_dask_worker_is_killed_in_the_middle_of_a_chunk(yard: Yard, address: s
     os.kill(parent(worker), signal.SIGKILL)
     yard.await_(lambda: not alive(worker))  # by itself
     yard.await_(lambda: yard.starts()["1"] == 2)  # elsewhere
-    assert any(job.state is State.RUNNING for job in yard.engine.poll(jobs).values())
+    assert State.RUNNING in yard.states(submission, jobs)
     (yard.folder / "go").touch()
-    yard.await_end(jobs)
+    yard.await_end(submission, jobs)
     assert yard.codes() == {f"a/{n}": 0 for n in range(6)}
     assert yard.starts() == {"0": 1, "1": 2, "2": 1, "3": 1, "4": 1, "5": 1}
     assert not yard.history()
 
 
 def test_a_pydoit_sc_worker_is_killed_in_the_middle_of_a_chunk(yard: Yard, address: str) -> None:
-    jobs = yard.hand_in(yard.submission(HELD, "dask", {"address": address}))
+    submission = yard.submission(HELD, "dask", {"address": address})
+    jobs = yard.hand_in(submission)
     yard.await_lines(4)
     yard.await_(lambda: yard.codes() == {"a/0": 0, "a/3": 0})
     os.kill(yard.worker_of("4"), signal.SIGKILL)
     yard.await_(lambda: yard.starts()["4"] == 2)
     (yard.folder / "go").touch()
-    yard.await_end(jobs)
+    yard.await_end(submission, jobs)
     assert yard.codes() == {f"a/{n}": 0 for n in range(6)}
     assert yard.starts() == {"0": 1, "1": 1, "2": 1, "3": 1, "4": 2, "5": 1}
     assert not yard.history()
@@ -144,18 +147,18 @@ def test_cancelled_in_the_middle(yard: Yard, address: str, where: str) -> None:
     jobs = yard.hand_in(submission)
     yard.await_lines(2)
     yard.await_(lambda: yard.codes() == {"a/0": 0})
-    yard.engine.cancel(jobs)
-    assert {job.state for job in yard.engine.poll(jobs).values()} == {State.ENDED}
+    yard.cancel(submission, jobs)
+    assert set(yard.states(submission, jobs)) == {State.ENDED}
     yard.await_(lambda: not alive(yard.worker_of("1")))
-    yard.engine.cancel(jobs)  # no error
+    yard.cancel(submission, jobs)  # no error
     assert yard.codes() == {"a/0": 0}
     assert yard.log()[2:] == ["told"]  # it had its time to end, and nothing else was started
     if where == "ours":
         yard.await_(lambda: not processes_with(submission.folder))
-        assert {job.state for job in yard.engine.poll(jobs).values()} == {State.ENDED}
+        assert set(yard.states(submission, jobs)) == {State.ENDED}
     (yard.folder / "go").touch()
     again = submission_of(submission.batch, "dask", {"address": address})
-    yard.await_end(yard.hand_in(again))
+    yard.await_end(again, yard.hand_in(again))
     assert yard.codes() == {f"a/{n}": 0 for n in range(6)}
     assert yard.starts() == {"0": 1, "1": 2, "2": 1, "3": 1, "4": 1, "5": 1, "told": 1}
 
@@ -166,7 +169,7 @@ def test_a_stage_comes_after_another(yard: Yard, address: str, where: str) -> No
     submission = yard.submission(ORDERED, "dask", table, scale=2)
     jobs = yard.hand_in(submission)
     assert len(jobs) == 5
-    yard.await_end(jobs)
+    yard.await_end(submission, jobs)
     assert yard.log() == ["a"] * 6 + ["b"] * 4
     assert set(yard.codes().values()) == {0}
     if where == "ours":
@@ -178,9 +181,10 @@ def test_two_submissions_at_once(yard: Yard, address: str) -> None:
     slow = MONTHS.replace("echo", "sleep 0.05; echo")
     first = yard.submission(slow, "dask", {"address": address})
     second = submission_of(first.batch, "dask", {"address": address})
-    jobs = [*yard.hand_in(first), *yard.hand_in(second)]
-    assert len(set(jobs)) == 10
-    yard.await_end(jobs)
+    jobs = [yard.hand_in(first), yard.hand_in(second)]
+    assert len({*jobs[0], *jobs[1]}) == 10
+    yard.await_end(first, jobs[0])
+    yard.await_end(second, jobs[1])
     codes = yard.codes()
     assert len(codes) == 24
     assert Counter(codes.values()) == {0: 22, 3: 2}
@@ -195,7 +199,7 @@ def test_no_more_than_scale_at_once(yard: Yard, address: str) -> None:
     submission = yard.submission(
         alone.replace("nprocs = 2", "nprocs = 1"), "dask", {"address": address}, scale=1
     )
-    yard.await_end(yard.hand_in(submission))
+    yard.await_end(submission, yard.hand_in(submission))
     assert "clash" not in yard.log()
     assert len(yard.log()) == 24
 
@@ -204,23 +208,23 @@ def test_what_is_fetched_comes_first(yard: Yard, address: str) -> None:
     there = yard.folder / "it's there"
     setup = f'mkdir -p "{there}" && cd "{there}" || exit 1\n'
     submission = yard.submission(MONTHS, "dask", {"address": address}, setup=setup)
-    yard.await_end(yard.hand_in(submission))
+    yard.await_end(submission, yard.hand_in(submission))
     assert len((there / "log").read_text().splitlines()) == 24
 
 
 def test_a_folder_that_is_not_there_ends_the_chunk(yard: Yard, address: str) -> None:
     submission = yard.submission(MONTHS, "dask", {"address": address})
     gone = replace(submission.batch, path=yard.folder / "nowhere" / "batchfile.toml")
-    yard.await_end(yard.hand_in(replace(submission, batch=gone)))
+    yard.await_end(submission, yard.hand_in(replace(submission, batch=gone)))
     assert yard.codes() == {}
 
 
 def test_resources_of_dask_workers(yard: Yard, address: str) -> None:
     submission = yard.submission(MONTHS, "dask", {"address": address, "resources": {"nobody-has-this": 1}})
     jobs = yard.hand_in(submission)
-    assert {job.state for job in yard.engine.poll(jobs).values()} == {State.QUEUED}
-    yard.engine.cancel(jobs)
-    assert {job.state for job in yard.engine.poll(jobs).values()} == {State.ENDED}
+    assert set(yard.states(submission, jobs)) == {State.QUEUED}
+    yard.cancel(submission, jobs)
+    assert set(yard.states(submission, jobs)) == {State.ENDED}
     assert yard.log() == []
 
 
@@ -238,8 +242,8 @@ def test_many_waiting_chunks_are_cancelled(yard: Yard, address: str) -> None:
     )
     jobs = yard.hand_in(submission)
     assert len(jobs) > 1400  # more than Python's recursion takes, each waiting for the one before
-    yard.engine.cancel(jobs)
-    assert {job.state for job in yard.engine.poll(jobs).values()} == {State.ENDED}
+    yard.cancel(submission, jobs)
+    assert set(yard.states(submission, jobs)) == {State.ENDED}
 
 
 def test_the_time_of_a_machine_is_too_short(yard: Yard, address: str) -> None:
@@ -251,16 +255,43 @@ def test_the_time_of_a_machine_is_too_short(yard: Yard, address: str) -> None:
 
 
 def test_the_end_of_a_dask_worker_that_is_told_to_end(yard: Yard, address: str) -> None:
-    jobs = yard.hand_in(yard.submission(HELD, "dask", {"address": address}))
+    submission = yard.submission(HELD, "dask", {"address": address})
+    jobs = yard.hand_in(submission)
     yard.await_lines(4)
     yard.await_(lambda: yard.codes() == {"a/0": 0, "a/3": 0})
     os.kill(parent(yard.worker_of("1")), signal.SIGTERM)
     yard.await_(lambda: not alive(yard.worker_of("1")))
     yard.await_(lambda: yard.starts()["1"] == 2)
     (yard.folder / "go").touch()
-    yard.await_end(jobs)
+    yard.await_end(submission, jobs)
     assert yard.codes() == {f"a/{n}": 0 for n in range(6)}
     assert not yard.history()
+
+
+def test_no_other_user_has_a_way_into_a_cluster_of_ours(yard: Yard) -> None:
+    """What reaches a port of Dask without encryption is executed there; workers import from their folders."""
+    submission = yard.submission(HELD, "dask", {"cluster": "local"}, scale=2)
+    jobs = yard.hand_in(submission)
+    try:
+        access = read_access(submission.folder)
+        assert access is not None and access.address.startswith("tls://127.0.0.1:")
+        assert Path(submission.folder, ACCESS).stat().st_mode & 0o777 == 0o600
+        with pytest.raises(EngineError, match="no Dask scheduler answers"), connected(access.address):
+            pass
+        with connected(access.address, access) as client:
+            found = client.run(lambda dask_worker: (dask_worker.local_directory, dask_worker.nanny))
+        assert len(found) == 2
+        for address, (folder, nanny) in found.items():
+            assert address.startswith("tls://") and nanny.startswith("tls://")
+            private = Path(folder).parents[1]
+            assert private.name.startswith("pydoit-sc-") and private.stat().st_mode & 0o777 == 0o700
+        for pid in processes_with(submission.folder):
+            for name in ("cmdline", "environ"):
+                assert b"PRIVATE KEY" not in Path(f"/proc/{pid}/{name}").read_bytes()
+    finally:
+        yard.cancel(submission, jobs)
+    yard.await_(lambda: not processes_with(submission.folder))
+    assert not Path(submission.folder, ACCESS).exists() and not private.exists()
 
 
 def test_the_commands(yard: Yard) -> None:
@@ -326,8 +357,8 @@ def test_nobody_listens(yard: Yard) -> None:
     with pytest.raises(EngineError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9: .*refused"):
         yard.hand_in(submission)
     with pytest.raises(EngineError, match="no Dask scheduler"):
-        yard.engine.poll(["tcp://127.0.0.1:9#x"])
-    assert yard.engine.poll(["own+tcp://127.0.0.1:9#x"])["own+tcp://127.0.0.1:9#x"].state is State.ENDED
+        yard.states(submission, [f"tcp://127.0.0.1:9#pydoit-sc-{submission.id}-0"])
+    assert yard.states(submission, [f"own#pydoit-sc-{submission.id}-0"]) == [State.ENDED]
 
 
 @pytest.mark.parametrize(

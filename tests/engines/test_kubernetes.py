@@ -20,13 +20,13 @@ import yaml
 
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines.base import EngineError, State, Submission
+from pydoit_sc.engines.kubectl import state_of
 from pydoit_sc.engines.kubernetes import (
     FILE,
     Kubernetes,
     KubernetesTable,
     literal,
     manifest,
-    state_of,
     to_yaml,
 )
 from tests.engines.handed import Yard, submission_of
@@ -98,12 +98,14 @@ STATUSES: dict[str, tuple[dict[str, Any], State, str]] = {
 }
 
 
-def job(name: str, status: Mapping[str, Any], **spec: Any) -> dict[str, Any]:
+def job(name: str, status: Mapping[str, Any], submission: str = "", **spec: Any) -> dict[str, Any]:
     """Return a Job as the API describes it."""
+    labels = {"app.kubernetes.io/name": "pydoit-sc", "pydoit-sc/submission": submission}
+    annotations = {"pydoit-sc/remote-output-path": "s3://bucket/weather"}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "namespace": "batch", "labels": {"app.kubernetes.io/name": "pydoit-sc"}},
+        "metadata": {"name": name, "namespace": "batch", "labels": labels, "annotations": annotations},
         "spec": {"completions": 7, "parallelism": 2, "completionMode": "Indexed", **spec},
         "status": dict(status),
     }
@@ -256,19 +258,20 @@ def test_a_job_is_created_watched_and_deleted(yard: Yard, kubectl: StandIn) -> N
     kubectl.answers("create", job("weather-1", {}))
     jobs = yard.hand_in(submission)
     assert jobs == ["batch/weather-1"]
-    kubectl.answers(
-        "get", {"apiVersion": "v1", "kind": "List", "items": [job("weather-1", STATUSES["at-work"][0])]}
-    )
-    states = yard.engine.poll([*jobs, "batch/gone", "other/weather-1"])
-    assert [state.state for state in states.values()] == [State.RUNNING, State.ENDED, State.RUNNING]
-    yard.engine.cancel([*jobs, "batch/gone"])
+    of_others = job("other", STATUSES["at-work"][0], "another")
+    mine = job("weather-1", STATUSES["at-work"][0], submission.id)
+    kubectl.answers("get", {"apiVersion": "v1", "kind": "List", "items": [mine, of_others]})
+    said = [*jobs, "batch/gone", "other/weather-1", "--all", "batch/--all", "batch/other"]
+    states = yard.states(submission, said)
+    assert states == [State.RUNNING, *[State.ENDED] * 4, State.RUNNING]
+    yard.cancel(submission, said)
     path = f"{submission.folder}/{FILE}"
     listed = ["--selector", "app.kubernetes.io/name=pydoit-sc", "--output", "json"]
     assert kubectl.calls() == [
         ["create", "--filename", path, "--output", "json"],
         ["get", "jobs", "--namespace", "batch", *listed],
-        ["get", "jobs", "--namespace", "other", *listed],
-        ["delete", "jobs", "--namespace", "batch", "--ignore-not-found", "--wait=false", "weather-1", "gone"],
+        ["get", "jobs", "--namespace", "batch", *listed],
+        ["delete", "jobs", "--namespace", "batch", "--ignore-not-found", "--wait=false", "--", "weather-1"],
     ]
     assert yard.engine.hints(submission.id, jobs) == {
         "pods in batch": "kubectl get pods --namespace batch --selector 'job-name in (weather-1)'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.engines.dask_access import FILE, Access, read_access, write_access
 from pydoit_sc.submissions.folder import FolderError, check_folder, write_chunks
+from pydoit_sc.submissions.notes import new_note
 from pydoit_sc.sync.code import fetch_lines
 from pydoit_sc.sync.upload import FileSync, stage
 
@@ -136,3 +139,81 @@ def test_no_recipe_is_written_where_a_neighbour_can_change_it(tmp: Path) -> None
     tmp.chmod(0o777)
     with pytest.raises(FolderError, match="no sticky bit"):
         check_folder(str(tmp / "mine"), 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A folder that everybody may write to, with a batch."""
+    (tmp_path / "batchfile.toml").write_text('[batch]\nremote_output_path = "out"\n[[runs]]\ncmd = "true"\n')
+    folder = tmp_path / "out" / ".pydoit_sc"
+    for path in (folder / "submitted", folder / "submissions" / "ID"):
+        path.mkdir(parents=True)
+        path.chmod(0o777)
+    return folder
+
+
+def write_as_neighbour(path: Path, data: bytes, mode: str = "644") -> None:
+    (path.parent / "data").write_bytes(data)
+    neighbour(path.parent, f"cat data > {path.name} && chmod {mode} {path.name}")
+    (path.parent / "data").unlink()
+
+
+def test_a_note_of_another_user_is_shown_and_left_alone(store: Path) -> None:
+    """To write to it would make it this user's own; what it names is not this user's to end."""
+    note = new_note(id="ID", engine="local", batch="b", chunks=1, runs=1, nprocs=1, scale=None, jobs=("x",))
+    path = store / "submitted" / "ID.json"
+    write_as_neighbour(path, note.to_json())
+    shown, cancelled, any_ = (
+        subprocess.run(
+            [sys.executable, "-m", "pydoit_sc", *words],
+            cwd=store.parents[1],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        for words in (["submissions"], ["cancel", "ID"], ["cancel"])
+    )
+    assert "ID" in shown.stdout and "ended" in shown.stdout
+    assert (cancelled.returncode, any_.returncode) == (3, 0)
+    assert "ID was submitted by another user, who alone can cancel it" in cancelled.stderr
+    assert any_.stdout == "no submission of yours is under way\n"
+    assert path.stat().st_uid == NOBODY and not json.loads(path.read_text())["ended"]
+
+
+def test_what_a_neighbour_puts_among_the_notes_hinders_nobody(store: Path) -> None:
+    folder = store / "submitted"
+    neighbour(
+        folder, "mkfifo fifo.json; ln -s /dev/zero zero.json; ln -s loop.json loop.json; mkdir folder.json"
+    )
+    neighbour(folder, "echo {} > mine.json; truncate -s 2G large.json; ln -s /etc/shadow link.json")
+    listed = subprocess.run(
+        [sys.executable, "-m", "pydoit_sc", "submissions"],
+        cwd=store.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "nothing has been submitted\n", "")
+
+
+def test_a_cluster_of_dask_is_not_looked_for_where_a_neighbour_says(store: Path) -> None:
+    """What answers there would be unpickled."""
+    folder = store / "submissions" / "ID"
+    access = Access(address="tcp://127.0.0.1:9", host="h", pid=1, started="1")
+    write_as_neighbour(folder / FILE, access.to_json())
+    assert read_access(str(folder)) is None
+    (folder / FILE).unlink()
+    write_access(str(folder), access)
+    assert read_access(str(folder)) == access
+    assert (folder / FILE).stat().st_mode & 0o777 == 0o600
+    (folder / FILE).chmod(0o666)
+    assert read_access(str(folder)) is None
+    (folder / FILE).rename(folder / "mine")
+    (folder / "mine").chmod(0o600)
+    neighbour(folder, f"ln -s mine {FILE}")
+    assert read_access(str(folder)) is None
+    (folder / FILE).unlink()
+    neighbour(folder, f"mkfifo {FILE}")
+    assert read_access(str(folder)) is None

@@ -89,8 +89,16 @@ def test_no_document_raises(data: bytes, status_code: bytes) -> None:
     for model in MODELS:
         read(model, data)
     read_running(data)
+    read_running(b'{"a": ' + data + b"}")
     parse_record(status_code, data)
     attempt_of(data)
+
+
+def test_a_document_as_deep_as_python_can_read() -> None:
+    for depth in range(900, 1010):
+        deep = b"[" * depth + b"]" * depth
+        assert read_running(b'{"a": ' + deep + b"}") == {}
+        assert [read(model, b'{"files": ' + deep + b"}") for model in MODELS[:3]] == [None] * 3
 
 
 KEYS = st.sampled_from([key for model in MODELS[:3] + MODELS[4:] for key in model.model_fields])

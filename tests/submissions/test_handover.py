@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batchfile import load
-from pydoit_sc.engines.base import EngineError, JobState, State, Submission
+from pydoit_sc.engines import registry
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.local import Local
 from pydoit_sc.plan import open_ledger
 from pydoit_sc.store import Store, open_store
-from pydoit_sc.submissions import handover
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.draft import Ready, make_draft, shape_of
 from pydoit_sc.submissions.handover import UnderWayError, hand_over
@@ -46,14 +46,14 @@ class Fake(Local):
             raise EngineError("no")
         return ["job"]
 
-    def poll(self, jobs: Sequence[str]) -> dict[str, JobState]:
-        return {job: JobState(State.RUNNING) for job in jobs}
+    def poll(self, handed: Sequence[Handed]) -> dict[str, JobState]:
+        return {job: JobState(State.RUNNING) for one in handed for job in one.jobs}
 
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     engine = Fake(open_store(str(tmp_path / "out"), {}))
-    monkeypatch.setattr(handover, "load_engine", lambda _: engine)
+    monkeypatch.setattr(registry, "load_engine", lambda _: engine)
     return engine
 
 

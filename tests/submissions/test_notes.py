@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.engines.base import EngineError, JobState, State
+from pydoit_sc.batch import Batch
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State
 from pydoit_sc.engines.local import Local
 from pydoit_sc.store import Record, open_store
 from pydoit_sc.submissions import notes
 from pydoit_sc.submissions.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
+
+BATCH = Batch("b", Path("/b.toml"), "file:///out", ())
 
 
 class Fixed(Local):
@@ -24,8 +27,8 @@ class Fixed(Local):
     def __init__(self, states: dict[str, State]) -> None:
         self.states = states
 
-    def poll(self, jobs: Sequence[str]) -> dict[str, JobState]:
-        return {job: JobState(self.states.get(job, State.ENDED)) for job in jobs}
+    def poll(self, handed: Sequence[Handed]) -> dict[str, JobState]:
+        return {job: JobState(self.states.get(job, State.ENDED)) for one in handed for job in one.jobs}
 
 
 def test_submissions_in_the_store(tmp_path: Path) -> None:
@@ -37,15 +40,15 @@ def test_submissions_in_the_store(tmp_path: Path) -> None:
     write_note(store, two)
     (tmp_path / ".pydoit_sc/submitted/torn.json").write_text('{"id": ')
     assert {note.id for note in read_notes(store)} == {"2026-1", "2026-2"}
-    assert [note.id for note in under_way(store, lambda _: Fixed(states))] == ["2026-1"]
+    assert [note.id for note in under_way(store, BATCH, lambda *_: Fixed(states))] == ["2026-1"]
     assert [note.ended for note in read_notes(store)] == [False, True]
-    assert [note.id for note in claim(store, three, lambda _: Fixed(states))] == ["2026-1"]
-    assert claim(store, three, lambda _: Fixed({})) == []
+    assert [note.id for note in claim(store, three, BATCH, lambda *_: Fixed(states))] == ["2026-1"]
+    assert claim(store, three, BATCH, lambda *_: Fixed({})) == []
 
-    def broken(_: str) -> Fixed:
+    def broken(*_: object) -> Fixed:
         raise EngineError("no answer")
 
-    assert ask([one], broken)["2026-1"].under_way
+    assert ask([one], BATCH, broken)["2026-1"].under_way
     counted = outcomes([one, two], [Record(0, "", "", "2026-1"), Record(3, "", "", "2026-1"), Record(0)])
     assert counted == {"2026-1": (1, 1), "2026-2": (0, 0)}
 
@@ -57,13 +60,13 @@ def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.
     other, mine = new_note(id="a", **common), new_note(id="b", **common)
     looks = []
 
-    def load(_: str) -> Fixed:
+    def load(*_: object) -> Fixed:
         return Fixed({"j": State.RUNNING})
 
     def first_look(*_: object) -> list[object]:
         looks.append(1)
         if len(looks) > 1:
-            return list(under_way(store, load))
+            return list(under_way(store, BATCH, load))
         write_note(store, other)
         return []
 
@@ -73,7 +76,7 @@ def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(notes, "under_way", first_look)
     monkeypatch.setattr(time, "sleep", other_goes_on)
-    assert [note.id for note in claim(store, mine, load)] == ["a"]
+    assert [note.id for note in claim(store, mine, BATCH, load)] == ["a"]
 
 
 def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
     note = new_note(id="a", **common)
     assert note.being_made
     write_note(store, note.but(pid=process.pid))
-    assert claim(store, new_note(id="b", **common), lambda _: Fixed({})) == []
+    assert claim(store, new_note(id="b", **common), BATCH, lambda *_: Fixed({})) == []
 
 
 def test_no_wait_for_a_note_of_long_ago(tmp_path: Path) -> None:
@@ -103,7 +106,12 @@ def test_no_wait_for_a_note_of_long_ago(tmp_path: Path) -> None:
         {"when": 1e300},
         {"id": "../../x"},
         {"pid": None},
-        {"more": 1},
+        {"id": "-x"},
+        {"id": "x" * 65},
+        {"jobs": ["a\nb"]},
+        {"jobs": [""]},
+        {"engine": "../x"},
+        {"nprocs": "many"},
         {"ended": 1},
     ],
     ids=str,
@@ -117,9 +125,29 @@ def test_what_is_no_note(tmp_path: Path, change: dict[str, object]) -> None:
     data = {**json.loads(good.model_dump_json()), **change}
     store.write_note("submitted/a.json", json.dumps(data).encode())
     store.write_note("submitted/b.json", b"[" * 100_000)
+    store.write_note("submitted/c.json", good.to_json())  # of another name than its id
     assert read_notes(store) == []
+
+
+def test_a_note_that_says_more(tmp_path: Path) -> None:
+    """A later version may say more; whose a note is, is asked of the store alone."""
+    store = open_store(str(tmp_path), {})
+    good = new_note(id="a", engine="x", batch="b\udc80", chunks=1, runs=2, nprocs=1, scale=None, jobs=("j",))
+    write_note(store, good)
+    assert read_notes(store) == [good]
+    store.write_note(
+        "submitted/a.json", json.dumps({**json.loads(good.to_json()), "more": 1, "mine": False}).encode()
+    )
+    assert read_notes(store) == [good]
 
 
 def test_jobs_that_mean_nothing_to_their_engine() -> None:
     note = new_note(id="a", engine="local", batch="b", chunks=1, runs=2, nprocs=1, scale=None, jobs=("x",))
-    assert ask([note], lambda _: Local())["a"].under_way
+    assert not ask([note], BATCH)["a"].under_way
+
+
+def test_only_an_engine_of_the_batchfile_is_asked() -> None:
+    note = new_note(id="a", engine="dask", batch="b", chunks=1, runs=2, nprocs=1, scale=None, jobs=("x",))
+    assert ask([note], BATCH)["a"].unknown == (
+        '/b.toml has no table [dask], so the engine "dask" is not asked about a submission to it'
+    )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from pydoit_sc.batch import Run, Settings
-from pydoit_sc.engines.base import EngineError, JobState, State
+from pydoit_sc.batch import Batch, Run, Settings
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State
 from pydoit_sc.engines.local import Local
 from pydoit_sc.plan import Work
 from pydoit_sc.show.progress import Progress
 from pydoit_sc.store import Outputs, Record
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 
+HANDED = Handed("s", Batch("b", Path("/b.toml"), "file:///out", ()), "/s", ["j"])
 OLD = Record(0, "old", "1-0-0-0")
 WORK = Work("a:1", Run("1", "a", "a/1", Settings()), "file:///out/a/1", "2-0-0-0", OLD)
 
@@ -49,11 +51,11 @@ class Answers(Local):
     def __init__(self, *answers: State | None) -> None:
         self.answers = list(answers)
 
-    def poll(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+    def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         answer = self.answers.pop(0)
         if answer is None:
             raise EngineError("no answer")
-        return {job: JobState(answer, "why") for job in jobs}
+        return {job: JobState(answer, "why") for one in handed for job in one.jobs}
 
 
 class Outcomes:
@@ -89,7 +91,7 @@ class Lines:
 def watched(engine: Answers, *records: Mapping[str, Record]) -> tuple[Watch, Lines]:
     bar = Lines()
     store = cast(Outputs, Outcomes(*records))
-    return Watch(store, Runs([WORK], False), Jobs(engine, ["j"]), bar), bar
+    return Watch(store, Runs([WORK], False), Jobs(engine, HANDED), bar), bar
 
 
 def test_until_all_runs_have_ended() -> None:
@@ -108,7 +110,7 @@ def test_jobs_that_end_without_their_runs() -> None:
 
 
 def test_what_hinders_jobs_is_told_once() -> None:
-    jobs = Jobs(Answers(State.HELD, None, None, State.RUNNING), ["j"])
+    jobs = Jobs(Answers(State.HELD, None, None, State.RUNNING), HANDED)
     clock = iter(range(0, 10_000, 100))
     assert [jobs.under_way(lambda: float(next(clock))) for _ in range(4)] == [True] * 4
     assert jobs.how_ended == "why"

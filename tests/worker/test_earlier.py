@@ -36,7 +36,10 @@ def test_a_chunk_of_the_first_stage_needs_nothing(store: Store) -> None:
 
 
 def test_a_chunk_waits_for_every_run_of_the_stages_before_it(store: Store, tmp_path: Path) -> None:
-    store.write_note(note_name("s1"), json.dumps({"a": {"a/1": "f1", "a/2": "f2"}, "b": {"b": "f"}}).encode())
+    store.write_note(
+        note_name("s1"),
+        json.dumps({"a": {"a/1": "f1", "a/2": "f2"}, "b": {"b": "f"}, "copy": {}, "_x": {}, "": {}}).encode(),
+    )
     publish(tmp_path, "a/1", 0, "f1")
     publish(tmp_path, "a/2", 1, "f2")
     with pytest.raises(NotCompletedError, match=r"not completed: 1 of `a`, 1 of `b`$"):
@@ -50,7 +53,9 @@ def test_the_fingerprints_tell_which_attempts_came_before(store: Store, tmp_path
     assert work.fingerprint == f"1-2-3-{digest_runs([('a/1', 'of-1')])}"
 
 
-@pytest.mark.parametrize("note", [None, b"{", b"[]", b'{"a": {}}'])
+@pytest.mark.parametrize(
+    "note", [None, b"{", b"[]", b'{"a": {}}', b'{"a": [], "b": {}}', b'{"a": {"a": 1}, "b": {}}', b"[" * 9999]
+)
 def test_a_note_that_is_missing_or_torn_is_named(store: Store, note: bytes | None) -> None:
     if note is not None:
         store.write_note(note_name("s1"), note)
