@@ -7,7 +7,7 @@ had been published. The last part is a digest of attempts, not a comparison of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
@@ -30,11 +30,12 @@ class Verdict:
 
     status: Status
     reason: str
+    ignored: bool = False  # the user has said so, whatever the status
 
     @property
     def execute(self) -> bool:
         """Whether the run is to be executed."""
-        return self.status is not Status.COMPLETED
+        return self.status is not Status.COMPLETED and not self.ignored
 
 
 def is_current(record: Record, fingerprint: str) -> bool:
@@ -95,11 +96,16 @@ class Ledger:
     """A batch beside what the store has of it; kept up to date as runs are published."""
 
     def __init__(
-        self, batch: Batch, records: dict[str, Record], taken: Mapping[str, str] | None = None
+        self,
+        batch: Batch,
+        records: dict[str, Record],
+        taken: Mapping[str, str] | None = None,
+        ignored: Set[str] = frozenset(),
     ) -> None:
         self.batch = batch
         self.records = records
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
+        self.ignored = ignored  # stages and tasks that are not executed, by name
         self._stages = {stage.name: stage for stage in batch.stages}
         self._files = FileDigests(batch.folder)
         self._settings: dict[int, str] = {}
@@ -112,6 +118,16 @@ class Ledger:
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
+        verdict = self._verdict(stage, run)
+        if self.is_ignored(stage, run):
+            return Verdict(verdict.status, f"ignored; {verdict.reason}", ignored=True)
+        return verdict
+
+    def is_ignored(self, stage: Stage, run: Run) -> bool:
+        """Return whether the user has said that a run, or its stage, is to be left as it is."""
+        return bool(self.ignored) and (stage.name in self.ignored or stage.task_name(run) in self.ignored)
+
+    def _verdict(self, stage: Stage, run: Run) -> Verdict:
         if run.key in self.taken:
             return Verdict(Status.INCOMPLETE, self.taken[run.key])
         try:
@@ -151,15 +167,16 @@ class Ledger:
                 for name in stage.after
                 for run in self._stages[name].runs
                 if (record := self.records.get(run.key))
+                and (record.code == 0 or not self.is_ignored(self._stages[name], run))
             )
             self._after[stage.name] = digest_runs(attempts)
         return self._after[stage.name]
 
 
-def open_ledger(batch: Batch, store: Store) -> Ledger:
+def open_ledger(batch: Batch, store: Store, ignored: Set[str] = frozenset()) -> Ledger:
     """Read what the store has of a batch, in one bulk scan; raises StoreError."""
     found = store.survey(run.key for _, run in batch.runs())
-    return Ledger(batch, found.records, found.taken)
+    return Ledger(batch, found.records, found.taken, ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +205,9 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
         before = [name for name in stage.after if name in busy]
         for run in stage.runs:
             verdict = ledger.verdict(stage, run)
-            if not verdict.execute and before:
+            if not (verdict.execute or verdict.ignored) and before:
                 verdict = Verdict(Status.STALE, f"comes after `{before[0]}`, which has runs to execute")
-            if not verdict.execute and always:
+            if not (verdict.execute or verdict.ignored) and always:
                 verdict = FORCED
             if verdict.execute:
                 busy.add(stage.name)
@@ -205,11 +222,12 @@ def moved(ledger: Ledger) -> list[str]:
     found = []
     for stage in ledger.batch.stages:
         if not stage.named:
-            digests = {digest_text(run.cmd) for run in stage.runs}
+            digests = {run.name: digest_text(run.cmd) for run in stage.runs if ledger.records}
+            known = set(digests.values())
             for run in stage.runs:
                 record = ledger.records.get(run.key)
                 was = record.fingerprint.partition("-")[0] if record else ""
-                if was in digests and was != digest_text(run.cmd):
+                if was in known and was != digests[run.name]:
                     found.append(run.name)
     return found
 

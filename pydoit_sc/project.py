@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from pydoit_sc.batch import Batch, Run, Stage
 from pydoit_sc.batchfile import load, nearest
@@ -15,6 +17,9 @@ from pydoit_sc.store.layout import STATUS_CODE
 
 #: The tasks of a submission, whose names no stage takes; `sync` and `split` are groups.
 ENGINE_TASKS = ("sync", "split", "chunk", "recipe", "apply")
+
+#: doit's database beside a batchfile.
+STATE = ".pydoit_sc.json"
 
 #: The files that are looked for when none is named, in this order.
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
@@ -57,8 +62,19 @@ class Project:
     def ledger(self) -> Ledger:
         """What the store has of the batch; read once."""
         if self._ledger is None:
-            self._ledger = open_ledger(self.batch, self.store)
+            self._ledger = open_ledger(self.batch, self.store, self.ignored)
         return self._ledger
+
+    @cached_property
+    def ignored(self) -> frozenset[str]:
+        """The stages and tasks that `ignore` excludes, by name: what doit's database says of them."""
+        try:
+            with open(self.batch.folder / STATE, encoding="utf-8") as file:
+                state = json.load(file)
+        except (OSError, ValueError, RecursionError):
+            return frozenset()
+        tasks = state.items() if isinstance(state, dict) else ()
+        return frozenset(name for name, said in tasks if isinstance(said, dict) and said.get("ignore:"))
 
     def narrow(self, chosen: Iterable[tuple[Stage, Run]]) -> None:
         """Read from the store only these runs and the stages that they come after."""
@@ -72,7 +88,7 @@ class Project:
                 before.update(stage.after)
                 keys.update(run.key for run in stage.runs)
         found = self.store.survey(keys)
-        self._ledger = Ledger(self.batch, found.records, found.taken)
+        self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored)
 
     def output(self, run: Run) -> str:
         """Return the URL of a run's output."""

@@ -9,7 +9,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.plan import count, failure_budget, moved, plan
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import summary
+from pydoit_sc.show.progress import positions_warning, summary
 from pydoit_sc.tasks.loader import OPT_FILE
 
 SHOWN = 20
@@ -36,12 +36,8 @@ class PlanCommand(Command):
             keys = {run.key for _, run in project.select(words)}
             planned = [item for item in planned if item.run.key in keys]
         print(summary(count(planned)))
-        positions = moved(ledger)
-        if positions:
-            print(
-                f"warning: {len(positions):,} run{'s' * (len(positions) > 1)} without a name are where another command was "
-                f"(first `{positions[0]}`): they are known by their position; give runs a `name` to keep outputs"
-            )
+        for warning in positions_warning(moved(ledger)):
+            print(warning)
         execute = [item for item in planned if item.verdict.execute]
         for item in itertools.islice(execute, None if options["everything"] else SHOWN):
             print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.reason}")

@@ -16,10 +16,11 @@ from pydoit_sc.commands.parsing import flag, option, parse_choice, parse_count
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.engines.saturn import RECIPE, Saturn
-from pydoit_sc.plan import Ledger
+from pydoit_sc.plan import Ledger, moved
 from pydoit_sc.project import Project
 from pydoit_sc.saturn.job import recipe_file
 from pydoit_sc.saturn.table import SaturnTable
+from pydoit_sc.show.progress import positions_warning
 from pydoit_sc.submissions.choose import Choice, Wanted, choose
 from pydoit_sc.submissions.cut import Shape, same_plan
 from pydoit_sc.submissions.draft import commands_folder, make_draft, shape_of
@@ -103,6 +104,7 @@ def _write_recipe(options: dict[str, Any], recipe: str | None, file: str) -> int
     print("splitting")
     ledger = _ledger(project, wanted)
     choice = choose(ledger, wanted)
+    _tell_moved(ledger)
     _tell(choice, wanted)
     _tell_size(project.batch, shape)
     if not choice.works and recipe is None:
@@ -130,6 +132,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
     project, engine = Project(replace(read.batch, **_numbers(options))), load_engine("kubernetes")
     wanted = _wanted(project, options)
     choice = choose(project.ledger, wanted)
+    _tell_moved(project.ledger)
     _tell_waiting(choice)
     if not choice.works:
         print("nothing to execute, nothing written")
@@ -201,7 +204,7 @@ def _wanted(project: Project, options: dict[str, Any]) -> Wanted:
 def _ledger(project: Project, wanted: Wanted) -> Ledger:
     """Return the batch's ledger; the store is read only if the status of runs makes a difference."""
     if wanted.everything:
-        return Ledger(project.batch, {})
+        return Ledger(project.batch, {}, ignored=project.ignored)
     print(f"gathering existing run status from {project.batch.remote_output_path}/")
     return project.ledger
 
@@ -218,8 +221,15 @@ def _tell(choice: Choice, wanted: Wanted) -> None:
 
 
 def _tell_waiting(choice: Choice) -> None:
+    if choice.ignored:
+        print(f"skipping {choice.ignored} ignored runs")
     for stage, before in choice.waiting.items():
         print(f"`{stage}` comes after `{before}`: split again when that is completed")
+
+
+def _tell_moved(ledger: Ledger) -> None:
+    for warning in positions_warning(moved(ledger)):
+        print(warning)
 
 
 def _tell_size(batch: Batch, shape: Shape) -> None:

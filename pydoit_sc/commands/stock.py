@@ -46,7 +46,7 @@ class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
     name = "clean"
     doc_usage = f"[{_NAMES}]"
     doc_description = (
-        "Without a name: the outputs of the whole batch, and their history.\n"
+        "The history of the runs goes, too. --clean-all for the whole batch.\n"
         "\n"
         "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
     )
@@ -84,6 +84,7 @@ class IgnoreCommand(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
 
     name = "ignore"
     doc_usage = f"{_NAMES}"
+    doc_description = "Nothing executes or submits them until `forget`. A stage that comes after them does not wait for them."
 
 
 class TabCompletionCommand(OptionsAnywhere, DoitTabCompletion):  # type: ignore[misc]

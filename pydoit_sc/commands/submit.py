@@ -15,9 +15,9 @@ from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.engines.registry import engine_names, engine_of, load_engine
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import failure_budget
+from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import make_bar
+from pydoit_sc.show.progress import make_bar, positions_warning
 from pydoit_sc.store import StoreError
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.draft import make_draft, shape_of
@@ -86,6 +86,10 @@ def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _
     """Submit what is to be executed; None if nothing is."""
     ledger = project.ledger
     choice = choose(ledger, Wanted(completed=always, failures=True), ordered=engine.ordered)
+    for warning in positions_warning(moved(ledger)):
+        print(warning)
+    if choice.ignored:
+        print(f"{_count(choice.ignored, 'run')} left out, as `ignore` says")
     for name, stage in choice.waiting.items():
         print(f"`{name}` comes after `{stage}`: it is left for a later submission")
     if not choice.works:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TextIO, cast
 
 from pydoit_sc.batch import Status
@@ -79,6 +79,14 @@ class Progress:
 
 def summary(counts: Mapping[Verdict, int]) -> str:
     """Return a plan in one line: `3 of 48 runs to execute: 2 no status_code, 1 the command has changed`."""
+    ignored = sum(count for verdict, count in counts.items() if verdict.ignored)
+    if ignored and ignored == sum(counts.values()):
+        return f"{ignored:,} run{'s are' if ignored > 1 else ' is'} ignored"
+    more = f"; {ignored:,} more {'are' if ignored > 1 else 'is'} ignored" if ignored else ""
+    return _summary({verdict: count for verdict, count in counts.items() if not verdict.ignored}) + more
+
+
+def _summary(counts: Mapping[Verdict, int]) -> str:
     total = sum(counts.values())
     execute = {verdict: count for verdict, count in counts.items() if verdict.execute}
     if not execute:
@@ -95,6 +103,16 @@ def summary(counts: Mapping[Verdict, int]) -> str:
         reasons[reason] = reasons.get(reason, 0) + count
     why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
     return f"{sum(execute.values()):,} of {total:,} runs to execute: {why}"
+
+
+def positions_warning(moved: Sequence[str]) -> Iterator[str]:
+    """Yield a warning where unnamed runs are in the places of others: what they have is executed again."""
+    if moved:
+        runs = f"{len(moved):,} runs without a name are" if len(moved) > 1 else "1 run without a name is"
+        yield (
+            f"warning: {runs} where another command was (first `{moved[0]}`): they are known by their position, and "
+            f"executed again; give runs a `name` to keep outputs"
+        )
 
 
 def failure_line(task: str, code: int | None, stderr_tail: bytes = b"", error: str = "") -> str:

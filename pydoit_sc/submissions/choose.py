@@ -6,7 +6,7 @@ stage that comes `after` another one is left for a later submission, until every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, Stage, Status
@@ -53,6 +53,7 @@ class Choice:
     scheduled: int = 0  # how many runs there were before `at_most`
     found: dict[Status, int] = field(default_factory=dict)  # {} where the status makes no difference
     waiting: dict[str, str] = field(default_factory=dict)  # stage → the one that it waits for
+    ignored: int = 0  # how many runs `ignore` leaves out
 
     @property
     def groups(self) -> list[list[Part]]:
@@ -87,6 +88,7 @@ def choose(ledger: Ledger, wanted: Wanted, *, ordered: bool = False) -> Choice:
         place = places[stage.name] = 1 + max(places[name] for name in before)
         choice.later.extend([] for _ in range(place - len(choice.later)))
         choice.later[place - 1].append(Part(works, stage.after))
+    choice.ignored = sum(len(stage.runs) - len(_runs(ledger, stage)) for stage in ledger.batch.stages)
     choice.scheduled = len(choice.first.works)
     if wanted.at_most is not None:
         del choice.first.works[wanted.at_most :]
@@ -99,10 +101,10 @@ def _schedule(ledger: Ledger, stage: Stage, wanted: Wanted, choice: Choice) -> b
     The order is the seed's: incomplete runs, failed runs, completed runs.
     """
     if wanted.everything:
-        choice.first.works.extend(ledger.work(stage, run) for run in stage.runs)
+        choice.first.works.extend(ledger.work(stage, run) for run in _runs(ledger, stage))
         return bool(stage.runs)
     by_status: dict[Status, list[Run]] = {Status.INCOMPLETE: [], Status.ERROR: [], Status.COMPLETED: []}
-    for run in stage.runs:
+    for run in _runs(ledger, stage):
         status = ledger.verdict(stage, run).status
         by_status[status if status in by_status else Status.INCOMPLETE].append(run)
     for status, runs in by_status.items():
@@ -112,10 +114,17 @@ def _schedule(ledger: Ledger, stage: Stage, wanted: Wanted, choice: Choice) -> b
     return any(runs and wanted.delays(status) for status, runs in by_status.items())
 
 
+def _runs(ledger: Ledger, stage: Stage) -> Sequence[Run]:
+    """Return a stage's runs without those that `ignore` leaves out."""
+    if not ledger.ignored:
+        return stage.runs
+    return [run for run in stage.runs if not ledger.is_ignored(stage, run)]
+
+
 def _all_works(ledger: Ledger, stage: Stage) -> list[Work] | None:
     """Return all runs of a stage; None if one depends on a file that is not there yet."""
     try:
-        return [ledger.work(stage, run) for run in stage.runs]
+        return [ledger.work(stage, run) for run in _runs(ledger, stage)]
     except MissingFileDepError:
         return None
 
@@ -123,8 +132,14 @@ def _all_works(ledger: Ledger, stage: Stage) -> list[Work] | None:
 def earlier_runs(ledger: Ledger, choice: Choice) -> dict[str, dict[str, str]]:
     """Return the fingerprints of the runs that later groups come after, by stage and key."""
     names = {name for group in choice.later for part in group for name in part.after}
-    return {
-        stage.name: {run.key: ledger.fingerprint(stage, run) for run in stage.runs}
-        for stage in ledger.batch.stages
-        if stage.name in names
-    }
+    return {stage.name: dict(_earlier(ledger, stage)) for stage in ledger.batch.stages if stage.name in names}
+
+
+def _earlier(ledger: Ledger, stage: Stage) -> Iterator[tuple[str, str]]:
+    """Yield the runs of a stage that later ones find completed; an ignored one is taken as it is, or not at all."""
+    for run in stage.runs:
+        record = ledger.records.get(run.key)
+        if not ledger.is_ignored(stage, run):
+            yield run.key, ledger.fingerprint(stage, run)
+        elif record and record.code == 0:
+            yield run.key, record.fingerprint

@@ -17,14 +17,18 @@ from doit.task import Task
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
-from pydoit_sc.project import Project
+from pydoit_sc.project import STATE, Project
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, run_tasks, stage_tasks
 
 #: The commands that know the tasks of a submission.
 _WITH_SUBMISSION = ("run", "list", "info")
 #: The commands that would act on the whole batch without a name.
-_NEED_NAMES = {"forget": ", or --all", "ignore": ""}
+_NEED_NAMES = {
+    "forget": ", or --all",
+    "ignore": "",
+    "clean": ", or --clean-all for all outputs and their history; --dry-run shows them",
+}
 
 OPT_FILE = {
     "section": "batchfile",
@@ -79,7 +83,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         """Return doit's settings: failures do not stop a batch, and its database is small and never locked."""
         return {
             "backend": "batchfile",
-            "dep_file": ".pydoit_sc.json",
+            "dep_file": STATE,
             "check_file_uptodate": RunChecker,
             "continue": True,
         }
@@ -91,7 +95,8 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         The words on the command line, which may be patterns and URLs, are replaced by the names of tasks.
         """
         project, command = self.project, cmd.get_name()
-        _check_words(command, pos_args, everything=bool(self._options.get("forget_all")))
+        everything = any(self._options.get(option) for option in ("forget_all", "cleanall", "dryrun"))
+        _check_words(command, pos_args, everything=everything)
         if isinstance(cmd, Forget):
             _forget_outputs(cmd.dep_manager, project)
         chosen = _choose(project, command, pos_args)

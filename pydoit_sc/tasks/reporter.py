@@ -5,7 +5,7 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
@@ -13,7 +13,7 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from pydoit_sc.plan import Verdict
-from pydoit_sc.show.progress import Bar, Progress, make_bar, summary
+from pydoit_sc.show.progress import Bar, Progress, make_bar, positions_warning, summary
 
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]
@@ -27,12 +27,14 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self._quiet: bool = options.get("quiet", False)
         self._bar: Bar = make_bar(outstream, quiet=self._quiet)
 
-    def planned(self, counts: Mapping[Verdict, int]) -> None:
-        """Show what is going to be executed, and why."""
+    def planned(self, counts: Mapping[Verdict, int], moved: Sequence[str]) -> None:
+        """Show what is going to be executed, and why; `moved` are runs in the places of others."""
         skipped = sum(count for verdict, count in counts.items() if not verdict.execute)
         self.progress.begin(sum(counts.values()) - skipped, skipped)
         if not self._quiet:
             self._bar.line(summary(counts))
+            for warning in positions_warning(moved):
+                self._bar.line(warning)
 
     def beginning(self, running: int) -> None:
         """A run has started."""

@@ -20,7 +20,7 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Verdict, Work, failure_budget, in_order, judge, plan
+from pydoit_sc.plan import Verdict, Work, failure_budget, in_order, judge, moved, plan
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import failure_line
 from pydoit_sc.store import StoreError
@@ -109,7 +109,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if item.verdict.execute:
                 self._todo.setdefault(item.stage.name, []).append(item.run)
         if isinstance(self.reporter, BatchReporter):
-            self.reporter.planned(counts)
+            self.reporter.planned(counts, moved(self._project.ledger))
 
     def _works(self, dispatcher: TaskDispatcher) -> Iterator[Work | None]:
         """Yield the runs to execute in the order of the dispatcher; None while all that is left must wait."""

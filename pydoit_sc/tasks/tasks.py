@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from doit.dependency import MD5Checker
 from doit.task import Task
 
-from pydoit_sc.batch import Run, Stage
+from pydoit_sc.batch import Run, Stage, Status
 from pydoit_sc.plan import Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
@@ -42,7 +42,7 @@ class RunIsCurrent:
         return self._project.ledger.verdict(self._stage, self._run)
 
     def __call__(self) -> bool:
-        return not self.verdict().execute
+        return self.verdict().status is Status.COMPLETED
 
     def __repr__(self) -> str:
         verdict = self.verdict()

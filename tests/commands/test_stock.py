@@ -45,7 +45,7 @@ def test_clean(stages: Box) -> None:
     assert list((stages.folder / "out/.pydoit_sc/history").glob("*/*")) == []
     stages.ok("clean", "a:*")
     assert stages.tree() == ["b/run.json", "b/status_code", "b/stderr", "b/stdout"]
-    stages.ok("clean", program="doit")
+    stages.ok("clean", "-a", program="doit")
     assert stages.tree() == []
     stages.executed()
     stages.ok()
@@ -120,7 +120,57 @@ def test_ignore_until_forget(stages: Box) -> None:
     stages.ok("forget", "a:2")
     stages.ok()
     assert stages.executed() == ["a:2"]
-    assert "name the runs or stages" in stages("ignore", program="doit").refused()
+
+
+def test_ignore_is_honoured_and_shown_by_every_command(stages: Box) -> None:
+    stages.ok("a:1")
+    stages.ok("ignore", "a:1", "a:2")
+    assert stages.ok("plan").startswith("2 of 2 runs to execute: 2 no status_code; 2 more are ignored\n  a:3")
+    assert "a:1" not in stages.ok("plan", "-a")
+    assert "ignored; up to date" in stages("summarize-batch", "--format", "json").out
+    assert "ignored; no status_code" in stages("info", "a:2").out
+    submitted = stages.ok("submit", "--engine", "local", "--wait")
+    assert submitted.startswith("2 runs left out, as `ignore` says\nsubmitted ")
+    assert sorted(stages.executed()) == ["a:1", "a:3", "b"]
+    assert (
+        stages.ok("plan") == "all 2 runs are up to date; 2 more are ignored\n"
+    )  # also for the worker's digest
+    stages.ok("-a")
+    assert sorted(stages.executed()) == ["a:3", "b"]
+    assert stages.ok("plan", "a:2") == "1 run is ignored\n"
+    stages.ok("ignore", "a", "b", program="doit")
+    stages.edit("[1, 2, 3]", "[1, 2, 3, 4]")
+    assert stages.ok().startswith("5 runs are ignored\n")
+    assert (
+        stages.ok("submit", "--engine", "local")
+        == "5 runs left out, as `ignore` says\nnothing to execute, nothing submitted\n"
+    )
+
+
+def test_clean_of_everything_is_asked_for(stages: Box) -> None:
+    stages.ok()
+    before = stages.tree()
+    for program in ("pydoit-sc", "doit"):
+        said = stages("clean", program=program).refused()
+        assert "clean: name the runs or stages, or --clean-all for all outputs and their history" in said
+    assert "a:1 - removing" in stages.ok("clean", "--dry-run")
+    assert stages.tree() == before
+    stages.ok("clean", "-a")
+    assert stages.tree() == []
+
+
+def test_moved_positions_are_told(stages: Box) -> None:
+    def batch(*names: str) -> None:
+        stages.batchfile(HEAD + "".join(f'[[runs]]\ncmd = "echo {name}"\n' for name in names))
+
+    batch("x", "y")
+    assert "warning" not in stages.ok()
+    batch("new", "x", "y")
+    warning = "warning: 2 runs without a name are where another command was (first `0`)"
+    assert warning in stages.ok("plan")
+    assert warning in stages.ok("submit", "--engine", "local", "--wait")
+    batch("x", "y", "z")
+    assert warning.replace("`0`", "`1`") in stages.ok(program="doit")
 
 
 @pytest.mark.parametrize("command", ["clean", "forget", "ignore", "info", "list", "plan", "logs"])
