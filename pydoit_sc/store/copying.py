@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from hashlib import blake2b
 
 DEEPEST = 100  # folders below each other; far more than any program makes on purpose
 LONGEST = 2000  # bytes of a path below an output: what comes before it must fit into PATH_MAX, too
 
+_LONGEST_NAME = 600  # bytes; S3 takes 1,024 for all of a key
+_UNKEPT = re.compile("[\0-\x1f\x7f\ud800-\udfff\ufffe\uffff]|%(?=[01][0-9A-F]|7F|[89A-F][0-9A-F]|25)")
 _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
 
@@ -59,12 +63,27 @@ def sizes(folder: str) -> dict[str, int]:
 
 
 def regular_files(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield all files below a folder, and links to files: by path below it, and by whole path."""
-    for above, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(above, name)
-            if os.path.isfile(path):
-                yield os.path.relpath(path, folder), path
+    """Yield all files below a folder, and links to files: by their names as objects, and by whole path; raises OSError."""
+    for name, entry in kept_files(folder):
+        if os.path.isfile(entry.path):  # a link may lead nowhere
+            yield object_name(name), entry.path
+
+
+def object_name(path: str) -> str:
+    r"""Return the name of a file as every object store can hold it.
+
+    Control characters, bytes that are not UTF-8 and what XML forbids are written as `%0A`, and so is a `%` that could be
+    taken for one of these; a name that is too long ends in a digest.
+
+    >>> object_name("a b%20"), object_name("a\nb"), object_name("a%0Ab"), object_name("\udcff")
+    ('a b%20', 'a%0Ab', 'a%250Ab', '%FF')
+    """
+    name = _UNKEPT.sub(lambda found: "".join(f"%{byte:02X}" for byte in os.fsencode(found[0])), path)
+    data = name.encode()
+    if len(data) <= _LONGEST_NAME:
+        return name
+    digest = blake2b(os.fsencode(path), digest_size=16).hexdigest()
+    return f"{data[:_LONGEST_NAME].decode(errors='ignore')}~{digest}"
 
 
 def discard(path: str) -> None:

@@ -29,6 +29,8 @@ class Workplace:
     durable: bool = False
     scratch: str | None = None
     max_failures: int | Share | None = None
+    url: str = ""  # of the store, where that is not the folder `out`
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,10 +69,11 @@ class Workplace:
         batch = Batch(
             "test",
             path,
-            f"file://{self.out}",
+            self.url or f"file://{self.out}",
             (stage,),
             durable=self.durable,
             scratch=self.scratch,
+            storage_options=self.storage_options,
             max_failures=self.max_failures,
         )
         items = [
