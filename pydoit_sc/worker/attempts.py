@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydoit_sc.batch import Settings
@@ -21,13 +21,14 @@ from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOU
 from pydoit_sc.worker import salvage
 from pydoit_sc.worker.disks import DISK_ERRORS
 from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit
-from pydoit_sc.worker.results import Result
+from pydoit_sc.worker.results import Limits, Result
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
 NOT_STARTED = 126  # of a command that the kernel does not take, as shells have it
 SPOILT = 125  # of a run that claims success, and whose output cannot be kept
 _WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
 _PLACES = frozenset({STDOUT, STDERR, RESULTS})
+_CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 
 
@@ -148,8 +149,9 @@ class Attempt:
 class Environments:
     """The environments of runs: what the runs of one `Settings` share is made once."""
 
-    def __init__(self, worker: str, gpus: Sequence[str] | None) -> None:
-        self._worker, self._gpus = worker, gpus
+    def __init__(self, worker: str, limits: Limits) -> None:
+        self._worker, self._gpus = worker, limits.gpus
+        self._outer = outer_environment(os.environ, alone=limits.nprocs == 1)
         self._shared: dict[
             int, tuple[Settings, Mapping[str, str]]
         ] = {}  # keeps Settings, so that ids stay theirs
@@ -159,7 +161,7 @@ class Environments:
         settings = attempt.work.run.settings
         shared = self._shared.get(id(settings))
         if shared is None:
-            env = {**os.environ, WORKER_VARIABLE: self._worker, **settings.env}
+            env = {**self._outer, **settings.env, WORKER_VARIABLE: self._worker}
             shared = self._shared[id(settings)] = (settings, env)
         own = {
             **shared[1],
@@ -171,6 +173,19 @@ class Environments:
         if self._gpus is not None:
             own["CUDA_VISIBLE_DEVICES"] = self._gpus[attempt.rank]
         return own
+
+
+def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:
+    """Return what runs get of the worker's environment: all but what is said to this worker and would mislead another.
+
+    Ours (`PYDOIT_SC_REQUEUE`) make a worker that a run starts queue the outer job again; the cores that Slurm has given are
+    those of all runs together. `alone`: one run at a time, which has them all.
+    """
+    return {
+        name: value
+        for name, value in env.items()
+        if not name.startswith("PYDOIT_SC_") and (alone or name not in _CORES_OF_ALL)
+    }
 
 
 def _write(path: str, data: bytes) -> None:

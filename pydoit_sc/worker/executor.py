@@ -111,7 +111,7 @@ class Executor:
     def _run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         self._ranks = list(range(self.limits.nprocs))
         self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
-        self._environments = Environments(self.worker, self.limits.gpus)
+        self._environments = Environments(self.worker, self.limits)
         with self.store.workspace(self.worker, self.limits.scratch, self.chunk) as folder:
             self._folder = folder
             self._processes = self.processes(self.worker)

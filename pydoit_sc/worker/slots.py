@@ -1,11 +1,12 @@
 """How many runs execute at once, and which GPU each rank sees: a number, the machine's cores, or its GPUs.
 
 What Slurm has given this worker comes first: its environment says so. Elsewhere it is the cores that this process may
-use, and the GPUs that it sees.
+use, by its affinity and its control groups, and the GPUs that it sees.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from pydoit_sc.errors import UserError
 from pydoit_sc.programs import call
+from pydoit_sc.worker import cgroup
 
 
 class NoGpuError(UserError):
@@ -28,7 +30,12 @@ def slots(nprocs: int | str | None, env: Mapping[str, str] = os.environ) -> tupl
     if nprocs == "gpus":
         gpus = _gpus_of_slurm(env) or _visible_gpus(env)
         return len(gpus), gpus
-    return (nprocs if isinstance(nprocs, int) else _cores_of_slurm(env) or len(os.sched_getaffinity(0))), None
+    return (nprocs if isinstance(nprocs, int) else _cores_of_slurm(env) or _cores()), None
+
+
+def _cores() -> int:
+    """Return the cores that this process may use; of a container's share, `--cpus=2.5`, the whole ones."""
+    return max(1, int(min(len(os.sched_getaffinity(0)), cgroup.processors() or math.inf)))
 
 
 def _cores_of_slurm(env: Mapping[str, str]) -> int | None:

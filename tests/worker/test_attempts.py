@@ -11,8 +11,9 @@ from pydoit_sc.plan import Work
 from pydoit_sc.store import Record
 from pydoit_sc.store.documents import FileEntry, Provenance
 from pydoit_sc.store.stamps import read
-from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Environments
+from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Environments, outer_environment
 from pydoit_sc.worker.process import Exit
+from pydoit_sc.worker.results import Limits
 
 
 def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd: str = "true") -> Attempt:
@@ -61,7 +62,18 @@ def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
 
 def test_environments(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path)
-    env = Environments("w", ["4", "5", "6", "7"]).of(attempt)
+    env = Environments("w", Limits(4, gpus=["4", "5", "6", "7"])).of(attempt)
     assert (env["A"], env["SATURN_RUN_LOCAL_RANK"], env["CUDA_VISIBLE_DEVICES"]) == ("b", "3", "7")
     assert env["SATURN_RUN_REMOTE_OUTPUT_PATH"] == "/o/a"
     assert Path(env["SATURN_RUN_LOCAL_RESULTS_DIR"]).is_dir()
+
+
+def test_what_is_said_to_the_worker_does_not_reach_its_runs() -> None:
+    env = {
+        "PATH": "/bin", "PYDOIT_SC_REQUEUE": "1", "PYDOIT_SC_FILE": "x.toml", "PYDOIT_SC_ATTEMPT": "outer-1",
+        "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "16", "SLURM_CPUS_ON_NODE": "32",
+    }  # fmt: skip
+    assert outer_environment(env, alone=False) == {"PATH": "/bin", "SLURM_JOB_ID": "7"}
+    assert outer_environment(env, alone=True).keys() == env.keys() - {
+        "PYDOIT_SC_REQUEUE", "PYDOIT_SC_FILE", "PYDOIT_SC_ATTEMPT",
+    }  # fmt: skip

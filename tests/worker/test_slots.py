@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 
 import pytest
 
+from pydoit_sc.worker import cgroup
 from pydoit_sc.worker.slots import NoGpuError, slots
 
-HERE = len(os.sched_getaffinity(0))
+HERE = max(1, int(min(len(os.sched_getaffinity(0)), cgroup.processors() or math.inf)))
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,10 @@ def test_gpus(env: Mapping[str, str], expected: list[str]) -> None:
 def test_no_gpu_is_a_message(shown: str) -> None:
     with pytest.raises(NoGpuError, match=r"CUDA_VISIBLE_DEVICES=.* shows none"):
         slots("gpus", {"CUDA_VISIBLE_DEVICES": shown})
+
+
+@pytest.mark.parametrize(("share", "expected"), [(None, 8), (2.5, 2), (0.5, 1), (64.0, 8)])
+def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, share: float | None, expected: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(cgroup, "processors", lambda: share)
+    assert slots("cores", {}) == (expected, None)

@@ -1,0 +1,56 @@
+"""What the kernel's control groups say of this process, version 1 or 2: its share of processors, who died for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+
+
+def processors(root: Path = _ROOT, own: Path = _OWN) -> float | None:
+    """Return how many processors' time this process is given at most; None where nothing bounds it."""
+    found = (_quota(folder) for folder in _folders("cpu", root, own))
+    return min((quota for quota in found if quota is not None), default=None)
+
+
+def memory_kills(root: Path = _ROOT, own: Path = _OWN) -> int:
+    """Return how many processes of this group the kernel has killed for want of memory; 0 where it does not say."""
+    for folder in _folders("memory", root, own):
+        for name in ("memory.events", "memory.oom_control"):
+            for line in _read(folder / name).splitlines():
+                word, _, count = line.partition(" ")
+                if word == "oom_kill" and count.isdecimal():
+                    return int(count)
+    return 0
+
+
+def _folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
+    """Yield the folders of the groups that this process is in, with all above: these bound it, too."""
+    for line in _read(own).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        for base in (root / controllers, root / controller) if controllers else (root, root / "unified"):
+            folder = base / path.lstrip("/")
+            yield from (above for above in (folder, *folder.parents) if above.is_relative_to(base))
+
+
+def _quota(folder: Path) -> float | None:
+    """Return a group's quota in processors: `cpu.max` of version 2, two files of version 1."""
+    words = _read(folder / "cpu.max").split()
+    if not words:
+        words = [_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+    with suppress(ValueError, ZeroDivisionError):  # `max`, or no such file
+        quota, period = map(int, words)
+        return quota / period if quota > 0 else None
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
