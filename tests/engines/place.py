@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,3 +108,14 @@ class Place:
             (self.folder / "out/.pydoit_sc/submitted").glob("*.json"), key=lambda file: file.stat().st_mtime
         )
         return list(json.loads(path.read_text())["jobs"])
+
+
+def arguments() -> str:
+    """Return the arguments of all processes."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            found.append(
+                Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+    return "\n".join(found)

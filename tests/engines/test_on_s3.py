@@ -6,22 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engines.place import arguments
+
 pytestmark = pytest.mark.slow
 
+pytest_plugins = ["tests.engines.engine_fixtures"]
+
 CANARY = "canary-4f1d-secret"
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
 BATCH = """\
 [batch]
 remote_output_path = "s3://bucket/out"
@@ -41,41 +36,13 @@ after = ["a"]
 """
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        assert server.stdin and server.stdout
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.stdin.close()
-        server.wait(30)
-
-
-def _arguments() -> str:
-    """Return the arguments of all processes."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                found.append(
-                    Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
-            except OSError:
-                continue
-    return "\n".join(found)
-
-
-def test_from_submit_to_summary(url: str, tmp_path: Path) -> None:
+def test_from_submit_to_summary(s3: str, tmp_path: Path) -> None:
     import s3fs
 
-    fs = s3fs.S3FileSystem(key="key", secret=CANARY, endpoint_url=url, skip_instance_cache=True)
+    fs = s3fs.S3FileSystem(key="key", secret=CANARY, endpoint_url=s3, skip_instance_cache=True)
     fs.mkdir("bucket")
     batchfile = tmp_path / "batchfile.toml"
-    batchfile.write_text(BATCH.replace("URL", url).replace("CANARY", CANARY).replace("HERE", str(tmp_path)))
+    batchfile.write_text(BATCH.replace("URL", s3).replace("CANARY", CANARY).replace("HERE", str(tmp_path)))
     env = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": "key",
@@ -91,7 +58,7 @@ def test_from_submit_to_summary(url: str, tmp_path: Path) -> None:
             command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as program:
             while program.poll() is None:
-                assert CANARY not in _arguments()
+                assert CANARY not in arguments()
                 time.sleep(0.05)
             assert program.stdout
             said = program.stdout.read()
