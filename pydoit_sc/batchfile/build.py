@@ -16,7 +16,7 @@ from pydoit_sc.batch import Batch, Settings, Stage
 from pydoit_sc.batchfile.axes import Source
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.errors import BatchfileError, show
-from pydoit_sc.batchfile.fields import Nprocs, Text
+from pydoit_sc.batchfile.fields import Nprocs, Place
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
@@ -164,7 +164,7 @@ class ListTable(Table):
     model_config = ConfigDict(extra="ignore")
 
     nprocs: Nprocs | None = None
-    remote_output_path: Text | None = None
+    remote_output_path: Place | None = None
 
 
 def _from_run_list(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:

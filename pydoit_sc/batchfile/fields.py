@@ -29,6 +29,7 @@ _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]"
 )  # bytes that are not UTF-8 are \udc80 … \udcff
 _NO_TEXT = re.compile(r"[\x00\ud800-\udc7f\udd00-\udfff]")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\{)", re.ASCII)
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
 
 
@@ -197,7 +198,22 @@ def _timeout(value: object) -> float:
     return seconds
 
 
-def _absolute(path: str) -> str:
+def _expand(text: str) -> str:
+    """Put the values of environment variables, `$NAME` or `${NAME}`, into a place."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name is None:
+            raise fault(f"expected `$NAME` or `${{NAME}}`, found {show(text[match.start() :])}")
+        if not os.environ.get(name):
+            raise fault(f"the environment variable `{name}` is not set, or empty")
+        return os.environ[name]
+
+    return _text(_VARIABLE.sub(value, text))
+
+
+def absolute(path: str) -> str:
+    """Return an absolute path; raises the fault of another one."""
     if not os.path.isabs(path):
         raise expected("an absolute path")
     return path
@@ -225,7 +241,8 @@ Natural = Annotated[int, Field(ge=0), Expected("an integer of at least 0"), Fiel
 Count = Annotated[int, Field(ge=1), Expected("an integer of at least 1"), Field(le=LARGEST)]
 Text = Annotated[str, Expected("a string"), AfterValidator(_text)]
 Texts = Annotated[tuple[Text, ...], list_of("a list of strings")]
-Path = Annotated[str, Expected("a string"), AfterValidator(_text), AfterValidator(_absolute)]
+Place = Annotated[str, Expected("a string"), AfterValidator(_expand)]  # a URL or a path
+Path = Annotated[str, Expected("a string"), AfterValidator(_text), AfterValidator(absolute)]
 Anything = Annotated[dict[str, Any], table_of("a table")]
 Command = Annotated[str, Parsed(_command, {**_TEXT, "minLength": 1})]
 RunName = Annotated[str, Parsed(_run_name, {**_TEXT, "minLength": 1})]

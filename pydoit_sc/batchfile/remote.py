@@ -7,6 +7,9 @@ import re
 
 _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+#: What somebody writes who means a URL: a scheme with another number of slashes, or one that is known without its colon.
+_SCHEMES = "s3a?|gc?s|az|abfss?|adl|sfs|s?ftp|https?|hdfs|file"
+_MEANT = re.compile(rf"\s*(?:([A-Z][A-Z0-9+.-]*):/+|({_SCHEMES})(?:://?|//:?/?|:))", re.IGNORECASE)
 
 
 def below(path: str, root: str, folder: str) -> str:
@@ -30,6 +33,8 @@ def absolute_url(path: str, folder: str) -> str:
     if "::" in path:
         raise ValueError("expected one URL, found a chain with `::`")
     local, url = _LOCAL.match(path), _URL.match(path)
+    if not local and (meant := _url_meant(path)) not in (None, path.rstrip("/")):
+        raise ValueError(f"`{path}` is no URL; is `{meant}` meant?")
     if url and not local:
         place = path[url.end() :].rstrip("/")
         if not place:
@@ -42,3 +47,16 @@ def absolute_url(path: str, folder: str) -> str:
     if full == "/":
         raise ValueError("the root of the file system is no place for outputs; name a folder")
     return f"file://{full}"
+
+
+def _url_meant(path: str) -> str | None:
+    """Return the URL that a path looks like, as it is written properly; None for a path.
+
+    >>> _url_meant("s3:/bucket/x"), _url_meant(" s3://bucket//x"), _url_meant("s3/x")
+    ('s3://bucket/x', 's3://bucket/x', None)
+    """
+    match = _MEANT.match(path)
+    parts = [part for part in path[match.end() :].strip().split("/") if part] if match else []
+    if match is None or not parts:
+        return None
+    return f"{(match[1] or match[2]).lower()}://{'/'.join(parts)}"

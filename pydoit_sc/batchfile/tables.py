@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pydoit_sc.batch import Settings
 from pydoit_sc.batchfile.fields import (
@@ -20,11 +20,12 @@ from pydoit_sc.batchfile.fields import (
     MaxFailures,
     Natural,
     Nprocs,
-    Path,
+    Place,
     RunName,
     Text,
     Texts,
     Timeout,
+    absolute,
 )
 
 
@@ -83,9 +84,10 @@ _SETTINGS = {*AttemptTable.model_fields, "file_dep"}
 class BatchTable(AttemptTable):
     """`[batch]`: where the outputs go, and how workers work."""
 
-    remote_output_path: Text | None = Field(
+    remote_output_path: Place | None = Field(
         default=None,
-        description="where the outputs go: any fsspec URL, or a path that counts from this file; required",
+        description="where the outputs go: any fsspec URL, or a path that counts from this file; `$NAME` is a variable of the "
+        "environment; required",
     )
     name: Text | None = Field(default=None, description="name of the batch; left out: that of the folder")
     nprocs: Nprocs | None = Field(
@@ -99,8 +101,9 @@ class BatchTable(AttemptTable):
         default=None,
         description='failures after which no further run starts: a number, or a share such as `"5 %"`',
     )
-    scratch: Path | None = Field(
-        default=None, description="folder on a local disk where runs write before they are published"
+    scratch: Annotated[Place, AfterValidator(absolute)] | None = Field(
+        default=None,
+        description="folder on a local disk where runs write before they are published; `$NAME` as above",
     )
     durable: Bool = Field(
         default=True, description="`false`: outputs survive killed processes, but not a power cut"
@@ -146,6 +149,7 @@ class SyncTable(Table):
 
     dirs: Texts = Field(default=(), description="folders to send, as `SRC` or `SRC:DEST`")
     exclude: Texts = Field(default=(), description="what is left out, as in a .gitignore")
-    to: Text | None = Field(
-        default=None, description="URL below which the archives lie; left out: in the store"
+    to: Place | None = Field(
+        default=None,
+        description="URL below which the archives lie, `$NAME` as in [batch]; left out: in the store",
     )

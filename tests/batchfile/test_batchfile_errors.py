@@ -155,6 +155,45 @@ def test_where_outputs_cannot_go(problems: Problems, written: str, message: str)
 
 
 @pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("s3:/b/x", "`s3:/b/x` is no URL; is `s3://b/x` meant?"),
+        ("s3//b/x", "`s3//b/x` is no URL; is `s3://b/x` meant?"),
+        (" s3://b/x", "` s3://b/x` is no URL; is `s3://b/x` meant?"),
+        ("s3://b//x", "`s3://b//x` is no URL; is `s3://b/x` meant?"),
+        ("S3:b/x ", "`S3:b/x ` is no URL; is `s3://b/x` meant?"),
+        ("$NO_SUCH/x", "the environment variable `NO_SUCH` is not set, or empty"),
+        ("s3://${NO_SUCH}/x", "the environment variable `NO_SUCH` is not set, or empty"),
+        ("${BUCKET-b}/x", 'expected `$NAME` or `${NAME}`, found "${BUCKET-b}/x"'),
+    ],
+)
+def test_places_that_are_meant_otherwise(problems: Problems, written: str, message: str) -> None:
+    run = '[runs.a]\ncmd = "true"\n'
+    (line,) = problems(f"[batch]\nremote_output_path = '{written}'\n{run}")
+    assert line == f"batchfile.toml:2:1: batch.remote_output_path: {message}"
+    (line,) = problems(f"remote_output_path: '{written}'\nruns: [cmd: a]\n", "a.yaml")
+    assert line == f"a.yaml:1:1: remote_output_path: {message}"
+    if "$" in written:
+        lines = problems(
+            f"[batch]\nremote_output_path = 'o'\nscratch = '{written}'\n[sync]\nto = '{written}'\n{run}"
+        )
+        assert lines == [
+            f"batchfile.toml:3:1: batch.scratch: {message}",
+            f"batchfile.toml:5:1: sync.to: {message}",
+        ]
+
+
+def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUCKET", "b")
+    monkeypatch.setenv("DISK", "/disk")
+    batch = make(
+        "[batch]\nremote_output_path = 's3://${BUCKET}/$BUCKET-x'\nscratch = '$DISK/s'\n[runs.a]\ncmd = 'echo $BUCKET'\n"
+    )
+    assert (batch.remote_output_path, batch.scratch) == ("s3://b/b-x", "/disk/s")
+    assert batch.stages[0].runs[0].cmd == "echo $BUCKET"
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ('[runs.a]\ncmd = "a"\n', ["batchfile.toml: batch: no `remote_output_path`: where the outputs go, a URL or a path"]),
