@@ -67,7 +67,7 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
     if record.code is None:
         return NO_CODE
     if record.code:
-        return Verdict(Status.ERROR, f"status code {record.code}")
+        return Verdict(Status.ERROR, record.failure)
     if is_current(record, fingerprint):
         return UP_TO_DATE
     parts = changed_parts(record.fingerprint, fingerprint)

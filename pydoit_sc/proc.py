@@ -39,6 +39,12 @@ def read_stats() -> dict[int, Stat]:
     return {pid: stat for pid, stat in stats if stat is not None}
 
 
+def peak_memory() -> int:
+    """Return the largest resident memory of this process so far, in KiB; raises OSError."""
+    with open("/proc/self/status", "rb") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith(b"VmHWM:")), 0)
+
+
 def boot_id() -> str:
     """Return what tells this start of the machine from every other one; raises OSError."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

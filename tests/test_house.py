@@ -35,6 +35,7 @@ ROOMS = [
     {"batch", "fingerprint"},
     {
         "catalogue",
+        "ends",
         "errors",
         "files",
         "linux",

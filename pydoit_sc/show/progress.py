@@ -36,6 +36,7 @@ class Progress:
         self.done = 0
         self.failed = 0
         self.running = 0
+        self.told_left_behind = False
         self.jobs = ""  # the states of an engine's jobs, `2 queued, 1 running`
         self.started = time.monotonic()
 
@@ -64,6 +65,15 @@ class Progress:
             + (f", {clock(left)} left" if left else "")
             + (f"; jobs: {self.jobs}" if self.jobs else "")
         )
+
+    def tell_left_behind(self, bar: Bar, task: str, count: int) -> None:
+        """Say that a run's shell has ended before processes that it had started, the first time that one does."""
+        if count and not self.told_left_behind:
+            self.told_left_behind = True
+            what = f"{count:,} process{'es' * (count > 1)} of it"
+            bar.line(
+                f"{task}: {what} still ran when its shell ended, and were killed; `wait` for them (told once)"
+            )
 
     def outcome(self) -> str:
         """Return the last figures as one line."""
@@ -115,18 +125,16 @@ def positions_warning(moved: Sequence[str]) -> Iterator[str]:
         )
 
 
-def failure_line(task: str, code: int | None, stderr_tail: bytes = b"", error: str = "") -> str:
-    """Return the line for a run that failed, with the end of its stderr; `code` is None where it has no outcome.
+def failure_line(task: str, why: str, stderr_tail: bytes = b"") -> str:
+    """Return the line for a run that failed, with the end of its stderr.
 
-    >>> print(failure_line("month:2012-01", 2, b"no such file: 2012-01.csv"))
+    >>> print(failure_line("month:2012-01", "status code 2", b"no such file: 2012-01.csv"))
     failed month:2012-01: status code 2
         no such file: 2012-01.csv
     """
-    if code is None:
-        return f"failed {task}: {error}"
     lines = stderr_tail.decode(errors="backslashreplace").strip().split("\n")
     shown = [_last_state(line) for line in lines if line]
-    return "\n    ".join((f"failed {task}: status code {code}", *shown))
+    return "\n    ".join((f"failed {task}: {why}", *shown))
 
 
 def _last_state(line: str) -> str:

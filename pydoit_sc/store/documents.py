@@ -37,13 +37,17 @@ class Provenance(Manifest):
     started: Seconds = Field(description="seconds since the epoch")
     finished: Seconds = Field(description="seconds since the epoch")
     cpu_seconds: Seconds = Field(description="processor time of the run and its children")
-    peak_memory: int = Field(description="the largest resident memory of a process, in bytes")
+    peak_memory: int | None = Field(
+        default=None,
+        description="the largest resident memory of a process, in bytes; missing if less than the worker's own",
+    )
     retry_codes: list[int] = Field(
         default=[], description="status codes of the earlier attempts that were retried"
     )
     timed_out: bool = Field(default=False, description="whether the run was stopped for its `timeout`")
-    reason: str | None = Field(
-        default=None, description="why it failed, where that is not the command's own word"
+
+    left_behind: int | None = Field(
+        default=None, description="processes that still lived when the run's shell ended, and were killed"
     )
 
     @computed_field(description="seconds from start to end")  # type: ignore[prop-decorator]

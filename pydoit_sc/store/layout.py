@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pydoit_sc.ends import told
+
 STDOUT = "stdout"
 STDERR = "stderr"
 STATUS_CODE = "status_code"
@@ -26,6 +28,12 @@ class Record(NamedTuple):
     attempt: str = ""  # "" where there is no run.json, as after `sc batch`
     fingerprint: str = ""
     submission: str = ""
+    reason: str = ""  # why it failed, where that was not its own exit code
+
+    @property
+    def failure(self) -> str:
+        """How it failed, in words."""
+        return told(self.code, self.reason)
 
 
 def parse_status_code(data: bytes) -> int | None:

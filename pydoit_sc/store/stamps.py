@@ -37,6 +37,9 @@ class Stamp(StoredDocument):
     )
     submission: str | None = Field(default=None, description="the submission that it was executed for")
     status_code: int | None = Field(default=None, description="the status code, as in the file beside it")
+    reason: str | None = Field(
+        default=None, description="why it failed, where that was not its own exit code"
+    )
 
 
 class Live(StoredDocument):
@@ -78,7 +81,7 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
     # Another code: the run was replaced between the reading of one file and of the other.
     if stamp is None or stamp.status_code not in (None, code):
         return Record(code)
-    return Record(code, stamp.attempt, stamp.fingerprint, stamp.submission or "")
+    return Record(code, stamp.attempt, stamp.fingerprint, stamp.submission or "", stamp.reason or "")
 
 
 def attempt_of(run_json: bytes) -> str:

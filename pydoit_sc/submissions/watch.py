@@ -137,4 +137,4 @@ class Watch:
             self.progress.done += 1
         else:
             self.progress.failed += 1
-            self._bar.line(f"failed {work.task}: status code {record.code}")
+            self._bar.line(f"failed {work.task}: {record.failure}")

@@ -41,6 +41,10 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self.progress.running = running
         self._bar.update(self.progress)
 
+    def left_behind(self, task: Task, count: int) -> None:
+        """A run's shell has ended before so many of its processes, or none."""
+        self.progress.tell_left_behind(self._bar, task.name, count)
+
     def add_success(self, task: Task) -> None:
         """A task has succeeded."""
         if is_run(task):

@@ -213,11 +213,12 @@ class BatchRunner(Runner):  # type: ignore[misc]
         fail: BaseFail | None = None
         if record is None or record.code != 0:
             kind = TaskFailed if record else TaskError
-            code = record and record.code
-            fail = kind(failure_line(node.task.name, code, result.stderr_tail, result.error))
+            why = record.failure if record else result.error
+            fail = kind(failure_line(node.task.name, why, result.stderr_tail))
         self.process_task_result(node, fail)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.progress.running = self._executor.running
+            self.reporter.left_behind(node.task, result.left_behind)
         if opened is None:
             self._processed.append(node)
         else:

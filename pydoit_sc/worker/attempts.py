@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydoit_sc import ends
 from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.plan import Work
@@ -19,8 +20,9 @@ from pydoit_sc.store import Finished, Record
 from pydoit_sc.store.copying import kept_files
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.worker import salvage
+from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
 from pydoit_sc.worker.disks import DISK_ERRORS
-from pydoit_sc.worker.process import ATTEMPT_VARIABLE, WORKER_VARIABLE, Exit
+from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
 from pydoit_sc.worker.results import Limits, Result
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
@@ -44,6 +46,7 @@ class Attempt:
     clock: float  # the monotonic clock at that moment
     retry_codes: tuple[int, ...]  # status codes of the attempts before
     timed_out: bool = False
+    for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
     spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
 
     @property
@@ -75,6 +78,12 @@ class Attempt:
             return TIMED_OUT
         return SPOILT if exit_.code == 0 and self.spoilt else exit_.code
 
+    def _reason(self, exit_: Exit) -> str:
+        """Return why it failed, where that was not its own exit code."""
+        timeout = self.work.run.settings.timeout if self.timed_out else None
+        why = ends.reason(timeout=timeout, killed_by=exit_.killed_by, for_memory=self.for_memory)
+        return "; ".join(filter(None, (why, self.spoilt)))
+
     def conclude(
         self, exit_: Exit, host: str, submission: str, *, copied: bool = False
     ) -> tuple[Finished, Result]:
@@ -94,7 +103,7 @@ class Attempt:
             return self._conclude(exit_, host, submission, copied=copied)
 
     def _conclude(self, exit_: Exit, host: str, submission: str, *, copied: bool) -> tuple[Finished, Result]:
-        work, code = self.work, self.code(exit_)
+        work, code, reason = self.work, self.code(exit_), self._reason(exit_)
         finished_at = self.started + exit_.clock - self.clock
         # One is written for every run: by hand it takes a third of the time of the model, `Provenance`, which reads it.
         said = {
@@ -102,6 +111,7 @@ class Attempt:
             "attempt": self.id,
             **({"submission": submission} if submission else {}),
             "status_code": code,
+            **({"reason": reason} if reason else {}),
             "files": self._files(copied=copied),
             "cmd": work.run.cmd,
             "host": host,
@@ -109,19 +119,21 @@ class Attempt:
             "started": round(self.started, 3),
             "finished": round(finished_at, 3),
             "cpu_seconds": round(exit_.cpu_seconds, 3),
-            "peak_memory": exit_.peak_memory,
+            **({} if exit_.peak_memory is None else {"peak_memory": exit_.peak_memory}),
             "retry_codes": self.retry_codes,
             "timed_out": self.timed_out,
-            **({"reason": self.spoilt} if self.spoilt else {}),
+            **({"left_behind": exit_.left_behind} if exit_.left_behind else {}),
             "seconds": round(finished_at - self.started, 3),
             "retries": len(self.retry_codes),
         }
         _write(f"{self.folder}/{RUN_JSON}", json.dumps(said).encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
-        record = Record(code, self.id, work.fingerprint, submission)
+        record = Record(code, self.id, work.fingerprint, submission, reason)
         tail = self._tail() if code else b""
-        result = Result(work, record, seconds=exit_.clock - self.clock, stderr_tail=tail)
+        result = Result(
+            work, record, seconds=exit_.clock - self.clock, stderr_tail=tail, left_behind=exit_.left_behind
+        )
         return Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint), result
 
     def _tail(self) -> bytes:

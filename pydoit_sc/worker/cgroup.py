@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
+_TOGETHER = 0.5  # seconds in which several may die of one want
 
 
 def processors(root: Path = _ROOT, own: Path = _OWN) -> float | None:
@@ -25,6 +27,21 @@ def memory_kills(root: Path = _ROOT, own: Path = _OWN) -> int:
                 if word == "oom_kill" and count.isdecimal():
                     return int(count)
     return 0
+
+
+class MemoryKills:
+    """Whether a process that has just died of SIGKILL died for want of memory."""
+
+    def __init__(self, count: Callable[[], int] = memory_kills) -> None:
+        self._count = count
+        self._known = count()
+        self._until = -math.inf
+
+    def has_killed(self, now: float) -> bool:
+        """Return whether the kernel has killed a process since it was asked last, or a moment ago; `now` in seconds."""
+        if (count := self._count()) > self._known:
+            self._known, self._until = count, now + _TOGETHER
+        return now <= self._until
 
 
 def _folders(controller: str, root: Path, own: Path) -> Iterator[Path]:

@@ -97,7 +97,8 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
                 progress.done += 1
             else:
                 progress.failed += 1
-                bar.line(failure_line(result.work.task, result.record.code, result.stderr_tail))
+                bar.line(failure_line(result.work.task, result.record.failure, result.stderr_tail))
+            progress.tell_left_behind(bar, result.work.task, result.left_behind)
             bar.update(progress)
     except HeldError:
         raise

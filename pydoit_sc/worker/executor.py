@@ -39,6 +39,7 @@ from pydoit_sc.store import Outcome, Record, Staged, Store, StoreError, stays
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import NOT_STARTED, Attempt, Environments
+from pydoit_sc.worker.cgroup import MemoryKills
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
@@ -83,6 +84,7 @@ class Executor:
     _disks: Disks = field(default_factory=Disks)
     _look_at: float = 0.0
     _announcer: Announcer = field(init=False)
+    _memory: MemoryKills = field(default_factory=MemoryKills)
     _environments: Environments = field(init=False)
     _processes: Processes = field(init=False)
     _stager: Stager[Pending] = field(init=False)
@@ -356,6 +358,7 @@ class Executor:
     def _finish(self, attempt: Attempt, exit_: Exit) -> None:
         """Write the attempt's last files and have it staged."""
         succeeded = not attempt.code(exit_)
+        attempt.for_memory = exit_.code == 128 + signal.SIGKILL and self._memory.has_killed(exit_.clock)
         copied = not (self.store.in_place and self.limits.scratch is None)
         try:
             finished, result = attempt.conclude(exit_, self._host, self.submission, copied=copied)

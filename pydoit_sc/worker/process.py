@@ -19,25 +19,25 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
-from pydoit_sc.proc import GONE, Stat, read_stat, read_stats
+from pydoit_sc.proc import peak_memory, read_stats
 from pydoit_sc.worker import guardian
+from pydoit_sc.worker.descent import ATTEMPT_VARIABLE, attempt_told_by, members
 from pydoit_sc.worker.sessions import Sessions
 
-#: Names the worker in the environment of its runs, and the attempt a process belongs to.
+#: Names the worker in the environment of its runs.
 WORKER_VARIABLE = "PYDOIT_SC_WORKER"
-ATTEMPT_VARIABLE = "PYDOIT_SC_ATTEMPT"
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Python ignores SIGPIPE, and a shell may start us with others ignored; commands expect the defaults.
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
-_LOADING = 5  # milliseconds in which a new process comes to have its environment
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
+_IMPRECISE = 2048  # KiB by which the kernel's count of a process's memory may be behind
 _NO_PROCESS = (
     errno.EAGAIN,
     errno.ENOMEM,
@@ -53,8 +53,10 @@ class Exit:
     pid: int
     code: int  # 0 … 255; 128+n for death by signal n
     cpu_seconds: float
-    peak_memory: int  # bytes, of its largest process
+    peak_memory: int | None  # bytes, of its largest process; None where it had less than this one
     clock: float  # the monotonic clock when it was reaped
+    killed_by: int = 0  # the signal that its shell died of
+    left_behind: int = 0  # processes that were killed when its shell had ended by itself
 
 
 class Processes:
@@ -80,6 +82,7 @@ class Processes:
         )  # runs that have become a process of another user, which is not to be killed
         self._adopted: dict[int, str] = {}  # the live attempt that a child belongs to which is not its shell
         self._children = _open_children()
+        self._own_peak = 0  # KiB that this process has had at most
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -180,8 +183,8 @@ class Processes:
                 self._others.discard(pid)
                 continue
             code = os.waitstatus_to_exitcode(status)
-            cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
-            exit_ = Exit(pid, code if code >= 0 else 128 - code, cpu, peak, time.monotonic())
+            cpu, peak = usage.ru_utime + usage.ru_stime, self._peak(usage.ru_maxrss)
+            exit_ = Exit(pid, code if code >= 0 else 128 - code, cpu, peak, time.monotonic(), max(0, -code))
             if pid in self._asked and self._has_more(pid):
                 self._lingering[pid] = exit_
             else:
@@ -190,7 +193,7 @@ class Processes:
             yield self._ended(self._lingering.pop(pid))
         for pid in self._immortal.intersection(self._live):
             self._others.add(pid)
-            yield self._ended(Exit(pid, 128 + signal.SIGKILL, 0.0, 0, time.monotonic()))
+            yield self._ended(Exit(pid, 128 + signal.SIGKILL, 0.0, None, time.monotonic()))
         self._immortal.clear()
 
     def _has_more(self, pid: int) -> bool:
@@ -202,12 +205,18 @@ class Processes:
             if stat.parent == me and child not in ours
         )
 
+    def _peak(self, kibibytes: int) -> int | None:
+        """Return a run's peak in bytes, as the kernel counts it: with what this process had when it made the child."""
+        if kibibytes > self._own_peak:
+            self._own_peak = peak_memory() + _IMPRECISE
+        return kibibytes * 1024 if kibibytes > self._own_peak else None
+
     def _ended(self, exit_: Exit) -> Exit:
         del self._live[exit_.pid]
         self._sessions.remove(exit_.pid)
+        left, asked = self.kill_leftovers(), exit_.pid in self._asked or exit_.killed_by
         self._asked.discard(exit_.pid)
-        self.kill_leftovers()
-        return exit_
+        return replace(exit_, left_behind=left) if left and not asked else exit_
 
     def kill_all(self) -> None:
         """Kill every run, whole; never raises."""
@@ -223,19 +232,22 @@ class Processes:
                 with suppress(OSError):
                     os.killpg(pid, signal.SIGKILL)
 
-    def kill_leftovers(self) -> None:
-        """Kill our children that belong to no live run.
+    def kill_leftovers(self) -> int:
+        """Kill our children that belong to no live run, and return how many still ran.
 
         Called when a run's shell has ended: what it left has become our child. A process of a run that is still
         alive may be among our children, too; its session or its environment shows that, and it is left alone. So is
         for good what cannot be killed: a process of another user, or one that hangs in the kernel.
         """
-        until = time.monotonic() + _UNKILLABLE
+        ran, until = 0, time.monotonic() + _UNKILLABLE
         while (left := self._leftovers()) and time.monotonic() < until:
             killed = [pid for pid in left if _kill(pid)]
-            self._others.update({*left} - {pid for pid in killed if _reap_one(pid, until)})
+            ends = {pid: end for pid in killed if (end := _reap_one(pid, until)) is not None}
+            ran += sum(map(os.WIFSIGNALED, ends.values()))
+            self._others.update({*left} - ends.keys())
             for pid in left:
                 self._adopted.pop(pid, None)
+        return ran
 
     def _leftovers(self) -> list[int]:
         """Return our children that belong to no live run; usually there are as many children as there should be."""
@@ -248,7 +260,7 @@ class Processes:
     def _attempt_of(self, child: int) -> str | None:
         """Return the live attempt that a child of ours belongs to; remembered, since reading it is slow."""
         if child not in self._adopted:
-            attempt = _attempt_told_by(child, self._live)
+            attempt = attempt_told_by(child, self._live)
             if attempt not in self._live.values():
                 return None
             self._adopted[child] = attempt
@@ -263,7 +275,7 @@ class Processes:
         else:
             self._asked |= leaders
         # Parents first: a shell whose child ended before would go on instead of heeding its own trap.
-        for pid in _members(leaders):
+        for pid in members(leaders):
             try:
                 os.kill(pid, number)
                 if number != signal.SIGKILL:
@@ -341,55 +353,14 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def _reap_one(pid: int, until: float) -> bool:
-    """Return whether a child has ended by then."""
+def _reap_one(pid: int, until: float) -> int | None:
+    """Return the wait status of a child that has ended by then; 0 if it was gone, None if it still lives."""
     while time.monotonic() < until:
         try:
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                return True
+            ended, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
-            return True
+            return 0
+        if ended:
+            return status
         time.sleep(0.0005)
-    return False
-
-
-def _attempt_told_by(pid: int, live: Mapping[int, str]) -> str:
-    """Return the attempt that a process is of, by its session or its environment; "" where neither tells."""
-    try:
-        session = os.getsid(pid)
-        if session in live:
-            return live[session]
-        variables = _environment(pid)
-    except GONE:
-        return ""
-    prefix = os.fsencode(f"{ATTEMPT_VARIABLE}=")
-    return next((os.fsdecode(text[len(prefix) :]) for text in variables if text.startswith(prefix)), "")
-
-
-def _environment(pid: int) -> list[bytes]:
-    """Return a process's environment; one that is just loading its program has none for a moment."""
-    for _ in range(_LOADING):
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            variables = file.read()
-        stat = read_stat(pid)
-        if variables or stat is None or stat.ended:
-            return variables.split(b"\0")
-        time.sleep(0.001)
-    return []
-
-
-def _members(leaders: Collection[int]) -> list[int]:
-    """Return all processes of these sessions, with their descendants in whatever session, parents first."""
-    processes = read_stats()
-    members = {pid for pid, stat in processes.items() if stat.session in leaders}
-    while grown := {pid for pid, stat in processes.items() if stat.parent in members} - members:
-        members |= grown
-    return sorted(members, key=lambda pid: _depth(pid, members, processes))
-
-
-def _depth(pid: int, members: Collection[int], processes: Mapping[int, Stat]) -> int:
-    """Return how many of a process's ancestors are among these."""
-    depth = 0
-    while (pid := processes[pid].parent) in members:
-        depth += 1
-    return depth
+    return None

@@ -18,6 +18,7 @@ class Result:
     executed: bool = True  # False: another worker had completed it before it was started
     seconds: float = 0.0
     stderr_tail: bytes = b""  # of a failed run
+    left_behind: int = 0  # processes that it has left, and that were killed
     error: str = ""
 
 

@@ -53,7 +53,7 @@ def test_timeout(box: Box) -> None:
     box.batchfile(HEAD + '[runs.slow]\ncmd = "echo began; sleep 60 & wait"\ntimeout = 0.3\ngrace = 5\n')
     done = box()
     assert (done.code, done.err) == (1, "")
-    assert "failed slow: status code 143" in done.out
+    assert "failed slow: timed out after 0.3 s" in done.out
     assert box.out("slow/status_code") == "143"
     assert box.out("slow/stdout") == "began\n"
     assert json.loads(box.out("slow/run.json"))["timed_out"] is True

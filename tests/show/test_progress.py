@@ -87,4 +87,8 @@ def test_output_to_a_full_disk(stages: Box, program: str, where: str) -> None:
 
 def test_the_end_of_stderr() -> None:
     tail = b"\xa4 \xc3\xa9\n10 %\r50 %\r100 %\r\n\tat main\r\n\n"
-    assert failure_line("a:1", 2, tail).split("\n")[1:] == ["    \\xa4 é", "    100 %", "            at main"]
+    assert failure_line("a:1", "status code 2", tail).split("\n")[1:] == [
+        "    \\xa4 é",
+        "    100 %",
+        "            at main",
+    ]

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydoit_sc.worker.process import ATTEMPT_VARIABLE, Exit, Processes
+from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
+from pydoit_sc.worker.process import Exit, Processes
 
 REAL = 5.0  # seconds of real time to wait for the stager's threads
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.worker.cgroup import memory_kills, processors
+from pydoit_sc.worker.cgroup import MemoryKills, memory_kills, processors
 
 
 def groups(folder: Path, own: str, files: Mapping[str, str]) -> tuple[Path, Path]:
@@ -69,3 +69,9 @@ def test_processes_that_died_for_memory(
 def test_the_groups_of_this_process_are_read() -> None:
     assert (processors() or 1) > 0
     assert memory_kills() >= 0
+
+
+def test_who_died_for_memory_is_known_by_the_count() -> None:
+    counts = iter([4, 4, 6, 6, 6])
+    kills = MemoryKills(lambda: next(counts))
+    assert [kills.has_killed(now) for now in (1.0, 2.0, 2.1, 9.0)] == [False, True, True, False]

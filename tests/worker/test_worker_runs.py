@@ -183,6 +183,10 @@ def test_every_exit_code_is_published_as_it_is(place: Workplace) -> None:
     }
     assert place.read("exit 42", "status_code") == b"42"
     assert "failed runs:exit 42: status code 42" in said
+    assert "failed runs:exit 137: status code 137 (128 + SIGKILL)" in said
+    assert "failed runs:signal 9: killed by SIGKILL" in said
+    assert place.run_json("signal 11")["reason"] == "killed by SIGSEGV"
+    assert "reason" not in place.run_json("exit 139")
     assert "No such file" in said or "not found" in said
 
 
@@ -262,6 +266,8 @@ def test_timeouts(place: Workplace) -> None:
     assert place.read("claims success") == b"saved\n"
     assert place.read("below a shell") == place.read("in another session") == b"saved\n"
     assert place.read("beside a shell").endswith(b"saved\n")
+    reasons = {name: place.run_json(name).get("reason") for name in runs}
+    assert reasons == dict.fromkeys(runs, "timed out after 0.7 s") | {"in time": None}
     timed_out = {name for name in runs if place.run_json(name)["timed_out"]}
     assert timed_out == runs.keys() - {"in time"}
     assert 0.7 <= place.run_json("plain")["seconds"] < 0.7 + QUICK
@@ -328,7 +334,35 @@ def test_run_json_tells_where_it_comes_from(place: Workplace) -> None:
     assert told["rank"] == 0
     assert before - 1 < told["started"] < told["finished"] < time.time() + 1
     assert 0.02 < told["cpu_seconds"] < told["seconds"] + 0.1
-    assert 60 << 20 < told["peak_memory"] < 200 << 20
+    assert 60 << 20 < told["peak_memory"] < 75 << 20
+
+
+def test_peak_memory_is_that_of_the_run_or_absent(place: Workplace) -> None:
+    """A new process counts what its parent had; a run that needs less than the worker cannot be told from it."""
+    hold = f"{sys.executable} -I -S -c 'x = bytearray({{}} << 20)'"
+    runs = {"true": "true", "nothing": "exit 3", **{str(mib): hold.format(mib) for mib in (90, 150)}}
+    place.work(place.chunk(runs))
+    for name in ("true", "nothing"):
+        assert "peak_memory" not in place.run_json(name)
+    empty = 12 << 20  # what Python itself needs, at most
+    for mib in (90, 150):
+        assert mib << 20 <= place.run_json(str(mib))["peak_memory"] <= (mib << 20) + empty
+
+
+def test_what_a_run_has_left_behind_is_told_once(place: Workplace) -> None:
+    runs = {
+        "two": "sleep 300 & setsid sleep 300 & sleep 0.1",
+        "one": "sleep 300 &",
+        "none": "sleep 0.01 & wait; (sleep 0.01 &); sleep 0.2",
+        "ended before": "true & sleep 0.1",
+        "stopped": "sleep 300 & sleep 300",
+    }
+    said = place.work(place.chunk(runs, {"stopped": Settings(timeout=0.2)}, nprocs=1))
+    assert {name: place.run_json(name).get("left_behind", 0) for name in runs} == {
+        "two": 2, "one": 1, "none": 0, "ended before": 0, "stopped": 0,
+    }  # fmt: skip
+    assert said.count("when its shell ended") == 1
+    assert "runs:two: 2 processes of it still ran when its shell ended, and were killed" in said
 
 
 def test_a_run_may_do_away_with_its_own_folders(place: Workplace) -> None:

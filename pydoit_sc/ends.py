@@ -1,0 +1,53 @@
+"""How a run has failed, in words: for its `run.json`, and for everything that shows it."""
+
+from __future__ import annotations
+
+import signal
+
+from pydoit_sc.errors import printable
+
+_LONGEST = 300  # characters of a reason that are shown: `run.json` may have been written by anybody
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def reason(*, timeout: float | None = None, killed_by: int = 0, for_memory: bool = False) -> str:
+    """Return why a run ended otherwise than by an exit code of its own; "" where it did not.
+
+    `timeout`: the seconds that it had, and that it was stopped for; `killed_by`: the signal that its shell died of;
+    `for_memory`: the kernel has killed a process of its group for want of memory.
+
+    >>> reason(timeout=5400, killed_by=15), reason(killed_by=9), reason(killed_by=9, for_memory=True)
+    ('timed out after 90 min', 'killed by SIGKILL', 'killed by SIGKILL, out of memory')
+    """
+    if timeout is not None:
+        return f"timed out after {_length(timeout)}"
+    memory = ", out of memory" if for_memory else ""
+    if killed_by:
+        return f"killed by {_name(killed_by)}{memory}"
+    return f"a process of it was killed by SIGKILL{memory}" if for_memory else ""
+
+
+def told(code: int | None, reason: str = "") -> str:
+    """Return how a failed run is told of: by its reason, else by its status code.
+
+    >>> told(143, "timed out after 1 s"), told(7), told(137)
+    ('timed out after 1 s', 'status code 7', 'status code 137 (128 + SIGKILL)')
+    """
+    if reason:
+        return printable(reason[:_LONGEST]).replace("\n", " ")
+    name = _name(code - 128) if code and code > 128 else ""
+    return f"status code {code} (128 + {name})" if name.startswith("SIG") else f"status code {code}"
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of a real-time signal, or none
+        return f"signal {number}"
+
+
+def _length(seconds: float) -> str:
+    for unit, name in _UNITS:
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"
