@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from functools import cache
 from typing import NamedTuple
 
 # What a look at a process answers when the process has ended meanwhile, or is not ours to see.
@@ -51,10 +53,34 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+@cache
+def machine() -> str:
+    """Return what tells this machine, this start of it and this container from all others; raises OSError."""
+    return f"{socket.gethostname()} {boot_id()} {os.readlink('/proc/self/ns/pid')}"
+
+
+def is_running(pid: int, started: str) -> bool:
+    """Return whether a process of this machine is the one that was started then; raises OSError where nothing tells."""
+    stat = read_stat(pid)
+    if stat is not None:
+        return not stat.ended and _start_of(stat) == started
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid > 0  # of another user, whose processes /proc may hide from us
+    except ProcessLookupError:
+        pass
+    return False
+
+
 def started_at(pid: int | str) -> str:
     """Return what tells a process from a later one of the same id; "" if the process has ended."""
     try:
         stat = read_stat(pid)
-        return "" if stat is None or stat.ended else f"{stat.started}-{boot_id()[:8]}"
+        return "" if stat is None or stat.ended else _start_of(stat)
     except OSError:
         return ""
+
+
+def _start_of(stat: Stat) -> str:
+    return f"{stat.started}-{boot_id()[:8]}"

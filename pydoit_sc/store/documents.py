@@ -69,13 +69,18 @@ class Hold(StoredDocument):
     worker: str = Field(default="", description="the holder")
 
 
-class Lease(Hold):
-    """A worker's lease on an object store."""
+class Mark(StoredDocument):
+    """Who has made a worker's folder."""
 
     host: str = Field(default="an unknown host", description="the machine")
     here: str = Field(default="", description="the machine, this start of it and the container")
-    pid: int = Field(default=0, ge=0, lt=1 << 32, description="the worker's process")
+    pid: int = Field(default=0, ge=0, lt=1 << 31, description="the worker's process")
     started: str = Field(default="", description="when that process was started")
+
+
+class Lease(Hold, Mark):
+    """A worker's lease on an object store."""
+
     time: float = Field(default=0.0, description="seconds since the epoch; makes every renewal a new version")
     running: dict[str, Live] = Field(default={}, description="the attempts that it is executing, by key")
     ended_by: str | None = Field(default=None, description="the worker that has ended this lease")

@@ -1,116 +1,192 @@
-"""A worker's own folder; its lock shows whether that worker is alive, so that others can remove it."""
+"""A worker's own folder; its mark tells who made it and when that worker last lived, so that others can remove it.
+
+The mark names the machine, the process and the start of that process. On the same machine, that tells whether the worker
+is alive. Elsewhere its heartbeat does: a live worker touches its mark every 15 s, and one that has not done so for two
+minutes, by the clock of the file system, counts as dead. No lock is asked: on many file systems of clusters locks hold on
+one machine only, or for ever.
+
+Only a folder that has a mark and belongs to this user is removed, and no symbolic link is followed. It is renamed first.
+So a worker that was taken for dead, and goes on, finds nothing of its own where it was, rather than a part of it.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import shutil
+import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.files import FOLDER_MODE, not_for_all
+from pydoit_sc.proc import is_running, machine, started_at
 from pydoit_sc.store.copying import discard
+from pydoit_sc.store.documents import Mark
+from pydoit_sc.store.stamps import read
 
-_LOCK = "lock"
-_TO_LOCK = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC  # somebody may have put a pipe there
+BEAT_EVERY = 15.0  # seconds
+DEAD_AFTER = 120.0  # seconds without a heartbeat: a file system's server may be away for a while
+
+_MARK = "worker.json"
 _SCRATCH = "pydoit-sc-worker-"  # how the name of a worker's folder begins on a disk that others use, too
-_BEING_MADE = 3600  # seconds in which the worker may still be making a folder that has no final name
+_BEING_MADE = 3600  # seconds in which the worker may still be making a folder that has no mark
+_AWAY = "~"  # how the name ends of a folder that is being removed
+_MOST = 1 << 16  # bytes of a mark
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_REAL_FOLDER = _FOLDER | os.O_NOFOLLOW
+_REAL_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def locked_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[str]:
-    """Make a folder that is removed at the end, and locked until this process ends; raises OSError.
-
-    It is made under another name and renamed once the lock is held, so no other worker sees it without a lock.
-    """
-    own = os.path.join(parent, name)
-    lock = _make_locked(os.path.join(parent, f".{name}"), own, mode)
+def own_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[str]:
+    """Make a folder that shows others that this worker is alive, and is removed at the end; raises OSError."""
+    own, end = _make(parent, name, mode), threading.Event()
+    beats = threading.Thread(target=_beat, args=(own, end), name="heartbeat", daemon=True)
     try:
+        try:
+            beats.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, "cannot start a thread") from error
         yield own
     finally:
-        _remove(own)
-        os.close(lock)
+        end.set()
+        if beats.ident is not None:
+            beats.join()
+        with suppress(OSError), _opened(parent) as above, _opened(name, above, _REAL_FOLDER) as folder:
+            _remove(above, name, folder)
 
 
 @contextmanager
 def scratch_folder(parent: str, worker: str) -> Iterator[str]:
-    """Make a worker's folder on a disk that others use, too, after removing those of dead workers; raises OSError."""
+    """Make a worker's folder on a disk that others use, too, and remove those of dead workers; raises OSError."""
     os.makedirs(parent, exist_ok=True)
-    remove_dead(parent, _SCRATCH)
-    with locked_folder(parent, f"{_SCRATCH}{worker}", 0o700) as own:
+    with own_folder(parent, f"{_SCRATCH}{worker}", 0o700) as own:
+        remove_dead(own, _SCRATCH)
         yield own
 
 
-def _make_locked(new: str, own: str, mode: int) -> int:
+def _make(parent: str, name: str, mode: int) -> str:
+    """Make a folder under another name, and rename it once it has its mark, without which nobody sees it."""
+    own, new = os.path.join(parent, name), os.path.join(parent, f".{name}")
     os.mkdir(new, mode)
-    lock = -1
     try:
-        lock = os.open(os.path.join(new, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        with suppress(OSError):  # a file system without locks: dead workers' folders stay
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        pid = os.getpid()
+        mark = Mark(host=socket.gethostname(), here=machine(), pid=pid, started=started_at(pid))
+        if not mark.started:
+            raise OSError(errno.EIO, "cannot be read", f"/proc/{pid}/stat")
+        with open(os.path.join(new, _MARK), "xb", opener=not_for_all) as file:
+            file.write(mark.to_json())
         os.rename(new, own)
     except OSError:
-        if lock >= 0:
-            os.close(lock)
         shutil.rmtree(new, ignore_errors=True)
         raise
-    return lock
+    return own
+
+
+def _beat(own: str, end: threading.Event) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the event loop's
+    while not end.wait(BEAT_EVERY):
+        with suppress(OSError):  # what is about to be written there meets the same error, and reports it
+            touch(own)
+
+
+def touch(own: str) -> float:
+    """Show that the worker of this folder is alive; return the time by the file system's clock. Raises OSError."""
+    os.utime(os.path.join(own, _MARK))
+    return os.stat(os.path.join(own, _MARK)).st_mtime
+
+
+def is_there(own: str) -> bool:
+    """Return whether a worker's folder is still its own: no other worker has taken this one for dead."""
+    return os.path.exists(os.path.join(own, _MARK))
 
 
 def is_alive(folder: str) -> bool:
-    """Return whether the worker that made this folder still holds its lock."""
-    try:
-        lock = os.open(os.path.join(folder, _LOCK), _TO_LOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
+    """Return whether the worker that made this folder seems to be alive, by this machine's clock."""
+    found = _look(folder)
+    return found is not None and not _is_dead(*found, time.time())
 
 
-def remove_dead(parent: str, prefix: str = "") -> None:
-    """Remove the folders of dead workers, whose locks are free; raises OSError.
+def who_lives(folder: str, now: float) -> str:
+    """Return which worker made this folder, and where, if it is alive and not frozen; else "".
 
-    Without a prefix, the parent holds nothing else, and a folder that has no lock is removed, too. With a prefix, others
-    keep things in the parent, and only folders that have our lock, or are empty, are removed.
+    `now` is the time by the file system's clock.
     """
-    for name in os.listdir(parent):
-        if name.removeprefix(".").startswith(prefix):
-            _remove_if_dead(os.path.join(parent, name), only_locked=bool(prefix))
+    found = _look(folder)
+    if found is None or _is_dead(*found, now) or now - found[1] > DEAD_AFTER:
+        return ""
+    return f"worker {os.path.basename(folder)} on {found[0].host}"
 
 
-def _remove_if_dead(folder: str, *, only_locked: bool) -> None:
-    try:
-        if os.path.basename(folder).startswith(".") and time.time() - os.stat(folder).st_mtime < _BEING_MADE:
+def remove_dead(own: str, prefix: str = "") -> None:
+    """Remove the folders of this user's dead workers beside a worker's own; raises OSError.
+
+    With a prefix, others keep things there, too, and only folders whose names begin with it are looked at.
+    """
+    parent, name = os.path.split(own)
+    now, uid = touch(own), os.stat(own).st_uid  # on NFS, root may be another user
+    with _opened(parent) as above:
+        for other in os.listdir(above):
+            if other != name and other.lstrip(".").startswith(prefix):
+                with suppress(OSError):  # it has just ended, or is no worker's
+                    _remove_if_dead(above, other, uid, now)
+
+
+def _remove_if_dead(above: int, name: str, uid: int, now: float) -> None:
+    with _opened(name, above, _REAL_FOLDER) as folder:
+        stat = os.fstat(folder)
+        if stat.st_uid != uid:
             return
-        lock = os.open(os.path.join(folder, _LOCK), _TO_LOCK)
-    except FileNotFoundError:  # the worker that was removing it was killed
-        if only_locked:
-            with suppress(OSError):  # not empty, so not ours
-                os.rmdir(folder)
-        else:
-            discard(folder)
-        return
-    except OSError:
-        return
+        found = _read_mark(folder)
+        if found is not None:
+            if _is_dead(*found, now):
+                _remove(above, name, folder)
+        elif name.endswith(_AWAY) or (name.startswith(".") and now - stat.st_mtime > _BEING_MADE):
+            os.rmdir(name, dir_fd=above)  # its worker, or who removed it, was killed; not if it is not empty
+
+
+def _remove(above: int, name: str, folder: int) -> None:
+    """Remove a folder that is open, its mark last: if this process is killed meanwhile, the next one finds the mark."""
+    away = name if name.endswith(_AWAY) else f".{name.lstrip('.')}{_AWAY}"
+    os.rename(name, away, src_dir_fd=above, dst_dir_fd=above)
+    for entry in os.listdir(folder):
+        if entry != _MARK:
+            discard(f"/proc/self/fd/{folder}/{entry}")
+    if os.listdir(folder) == [_MARK]:
+        os.unlink(_MARK, dir_fd=folder)
+    os.rmdir(away, dir_fd=above)
+
+
+def _look(folder: str) -> tuple[Mark, float] | None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(folder)
+        with _opened(folder, None, _REAL_FOLDER) as opened:
+            return _read_mark(opened)
     except OSError:
-        return
+        return None
+
+
+def _read_mark(folder: int) -> tuple[Mark, float] | None:
+    """Return a folder's mark, an empty one where it is torn, and when it was last touched; None where there is none."""
+    try:
+        with _opened(_MARK, folder, _REAL_FILE) as mark:
+            return read(Mark, os.read(mark, _MOST)) or Mark(), os.fstat(mark).st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _is_dead(mark: Mark, touched: float, now: float) -> bool:
+    if mark.here == machine():
+        return not is_running(mark.pid, mark.started)
+    return now - touched > DEAD_AFTER
+
+
+@contextmanager
+def _opened(path: str, above: int | None = None, flags: int = _FOLDER) -> Iterator[int]:
+    fd = os.open(path, flags, dir_fd=above)
+    try:
+        yield fd
     finally:
-        os.close(lock)
-
-
-def _remove(folder: str) -> None:
-    """Remove a folder, its lock last: if this process is killed meanwhile, the next one still finds the lock."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            if name != _LOCK:
-                discard(os.path.join(folder, name))
-    shutil.rmtree(folder, ignore_errors=True)
+        os.close(fd)

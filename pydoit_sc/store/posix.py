@@ -22,7 +22,6 @@ import errno
 import fcntl
 import os
 import shutil
-import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,16 +34,14 @@ from pydoit_sc.linux import exchange
 from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
-from pydoit_sc.store.folders import is_alive, locked_folder, remove_dead, scratch_folder
-from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record, stays
+from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
+from pydoit_sc.store.layout import STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
-from pydoit_sc.store.stamps import Live, parse_record, read_running, write_running
+from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_record, read_small
+from pydoit_sc.store.stamps import Live, read_running, write_running
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
-_ABSENT = (FileNotFoundError, NotADirectoryError)
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_BLOCK = 1 << 16  # bytes that are read at once
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _REPLACING = 5.0  # seconds to wait for another worker that is replacing a run
 
@@ -90,19 +87,19 @@ class PosixStore:
     def _scan(self, parent: str, names: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
         try:
             folder = os.open(os.path.join(self.root, parent), os.O_RDONLY | os.O_DIRECTORY)
-        except _ABSENT:
+        except ABSENT:
             return
         try:
             for name in sorted(set(os.listdir(folder)).intersection(names)):  # sorted: fewer seeks
-                yield name, _read_record(name, folder)
+                yield name, read_record(name, folder)
         except OSError as error:
-            raise _located(error, os.path.join(self.root, parent)) from None
+            raise located(error, os.path.join(self.root, parent)) from None
         finally:
             os.close(folder)
 
     def peek(self, key: str) -> Record | None:
         with answers(self.root):
-            return _read_record(self._path(key))
+            return read_record(self._path(key))
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         for key in keys:
@@ -113,11 +110,11 @@ class PosixStore:
 
     def _contents(self, key: str) -> Contents | None:
         try:
-            run = os.open(self._path(key), _FOLDER)
-        except _ABSENT:
+            run = os.open(self._path(key), FOLDER)
+        except ABSENT:
             return None
         try:
-            small = _read_small(run)
+            small = read_small(run)
             if small is None:
                 return None
             files = {name: (size, "") for name, size in sizes(f"/proc/self/fd/{run}").items()}
@@ -127,22 +124,38 @@ class PosixStore:
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:  # noqa: ARG002
-        attempts = os.path.join(self.root, OURS, "attempts")
         with ExitStack() as ours:
             with answers(self.root):
-                make_folders(attempts)
-                remove_dead(attempts)
-                own = ours.enter_context(locked_folder(attempts, worker))
+                own = ours.enter_context(own_folder(self._make_own("attempts"), worker))
+                remove_dead(own)
                 self._disk.watch()
             if scratch is not None:
                 with answers(scratch):
                     own = ours.enter_context(scratch_folder(scratch, worker))
             yield own
 
+    def _make_own(self, name: str) -> str:
+        """Make a folder of ours and return its path; raises StoreError where it is a link to somewhere else."""
+        folder = f"{self.root}/{OURS}/{name}"
+        make_folders(self.root)
+        for path in (os.path.dirname(folder), folder):
+            if os.path.islink(path):
+                raise StoreError(f"{path}: is a symbolic link, expected a folder: remove the link")
+            make_folders(path)
+        return folder
+
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         staged = [self._bring(attempt) for attempt in attempts]
+        for folder in {self._home(attempt) for attempt in attempts}:
+            if not is_there(folder):  # what a run or we have written there since is a part of an attempt
+                said = f"{folder}: is gone: another worker has taken this one for dead, without a sign of it for long"
+                return [StoreError(said)] * len(attempts)
         self.settle()
         return staged
+
+    def _home(self, attempt: Finished) -> str:
+        """Return the folder of an attempt's worker."""
+        return f"{self.root}/{OURS}/attempts/{attempt.attempt.partition('-')[0]}"
 
     def settle(self) -> None:
         if self.durable:
@@ -153,7 +166,7 @@ class PosixStore:
         """Copy an attempt from a scratch disk to the store's file system, where it is not there already."""
         if attempt.folder.startswith(f"{self.root}/{OURS}/"):
             return Staged(attempt, attempt.folder)
-        folder = f"{self.root}/{OURS}/attempts/{attempt.attempt.partition('-')[0]}/{attempt.attempt}"
+        folder = f"{self._home(attempt)}/{attempt.attempt}"
         try:
             with answers(folder):
                 copy_tree(attempt.folder, folder)
@@ -211,7 +224,7 @@ class PosixStore:
     def _to_history(self, key: str, folder: str) -> str:
         """Move an output to the history and return its new place; raises FileNotFoundError where there is none."""
         check_folder(self._path(key), folder)
-        record = _read_record(folder)
+        record = read_record(folder)
         home = os.path.join(self.root, OURS, "history", key)
         make_folders(home)
         name = (record and record.attempt) or "unknown"
@@ -229,10 +242,10 @@ class PosixStore:
 
     def running(self) -> Mapping[str, Live]:
         attempts, live = f"{self.root}/{OURS}/attempts", dict[str, Live]()
-        with answers(attempts), suppress(*_ABSENT):
+        with answers(attempts), suppress(*ABSENT):
             for worker in os.listdir(attempts):
                 if is_alive(f"{attempts}/{worker}"):
-                    live.update(read_running(_read(f"{attempts}/{worker}/{_RUNNING}", None) or b""))
+                    live.update(read_running(read_file(f"{attempts}/{worker}/{_RUNNING}", None) or b""))
         return live
 
     def files(self, key: str) -> Mapping[str, int]:
@@ -306,56 +319,7 @@ class PosixStore:
 
 def _stays(folder: str, attempt: Finished) -> bool:
     """Return whether the outcome in a folder stays, and the new attempt is dropped."""
-    return stays(_read_record(folder), attempt.supersedes, attempt.fingerprint)
-
-
-def _read_record(folder: str, dir_fd: int | None = None) -> Record | None:
-    """Read a run's two small files through its open folder: the folder of this name may be replaced meanwhile."""
-    try:
-        run = os.open(folder, _FOLDER, dir_fd=dir_fd)
-    except _ABSENT:
-        return None
-    try:
-        small = _read_small(run)
-    except OSError as error:
-        raise _located(error, folder) from None
-    finally:
-        os.close(run)
-    return parse_record(*small) if small else None
-
-
-def _read_small(run: int) -> tuple[bytes, bytes | None] | None:
-    status_code = _read(STATUS_CODE, run)
-    return None if status_code is None else (status_code, _read(RUN_JSON, run))
-
-
-def _read(path: str, dir_fd: int | None) -> bytes | None:
-    """Read a document, None where there is none; of what is no file of ours, a pipe or a device, nothing is read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
-    except _ABSENT:
-        return None
-    try:
-        data = os.read(fd, _BLOCK)
-        return data if len(data) < _BLOCK else data + _read_rest(fd)
-    except BlockingIOError:  # a pipe
-        return b""
-    except OSError as error:
-        error.filename = path
-        raise
-    finally:
-        os.close(fd)
-
-
-def _read_rest(fd: int) -> bytes:
-    """Return what a document has beyond its first block, which few have: so only they cost a look at the file."""
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-        return b""
-    rest = bytearray()
-    while more := os.read(fd, 1 << 20):
-        rest += more
-    return bytes(rest)
+    return stays(read_record(folder), attempt.supersedes, attempt.fingerprint)
 
 
 @contextmanager
@@ -381,14 +345,7 @@ def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walk a tree; it may not exist, and folders may vanish meanwhile. Raises every other OSError."""
 
     def wrong(error: OSError) -> None:
-        if not isinstance(error, _ABSENT):
+        if not isinstance(error, ABSENT):
             raise error
 
     return os.walk(root, onerror=wrong)
-
-
-def _located(error: OSError, folder: str) -> OSError:
-    """Return an error with the whole path of its file, whose name counts from this folder."""
-    name = error.filename if isinstance(error.filename, str) else ""  # a number if it is a descriptor
-    error.filename = os.path.join(folder, name) if name else folder
-    return error

@@ -393,7 +393,7 @@ def workspaces(place: Place) -> None:
     for where in (None, str(scratch)):
         with place.store.workspace("w1", where) as one, place.store.workspace("w2", where) as two:
             assert one != two
-            assert {*os.listdir(one), *os.listdir(two)} <= {"lock"}
+            assert {*os.listdir(one), *os.listdir(two)} <= {"worker.json"}
             assert where is None or Path(one).is_relative_to(scratch)
             Path(one, "file").write_text("x")
         assert not os.path.exists(one)

@@ -18,7 +18,7 @@ from threading import Barrier, Event
 import pytest
 
 from pydoit_sc.linux import exchange
-from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError
+from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError, folders
 from pydoit_sc.store import posix as module
 from pydoit_sc.store.posix import PosixStore
 
@@ -227,9 +227,42 @@ def test_only_the_attempts_of_dead_workers_are_cleared(store: PosixStore) -> Non
         for worker in workers:
             worker.kill()
             worker.communicate()
-    os.makedirs(f"{store.root}/.pydoit_sc/attempts/half-removed/half-removed-1")
     with store.workspace("fourth", None):
         assert os.listdir(f"{store.root}/.pydoit_sc/attempts") == ["fourth"]
+
+
+def test_a_worker_that_was_taken_for_dead_publishes_nothing(
+    store: PosixStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is gone at once, and what its runs write there again is no whole attempt, and is not published."""
+    with store.workspace("w", None) as folder:
+        staged = [Staged(one, one.folder) for one in (attempt(Path(folder), "a", "w-1"),)]
+        os.utime(f"{folder}/worker.json", (0, 0))
+        monkeypatch.setattr(folders, "machine", lambda: "another machine")
+        with PosixStore(store.root).workspace("other", None):
+            assert not os.path.exists(folder)
+        with pytest.raises(StoreError, match="w-1"):
+            store.commit(staged[0])
+        again = attempt(Path(folder), "b", "w-2")  # a run may make its folders again
+        (error,) = store.stage([again])
+        assert isinstance(error, StoreError)
+        assert "has taken this one for dead" in str(error)
+    assert store.scan(["a", "b"]) == {}
+
+
+@pytest.mark.parametrize("link", [".pydoit_sc", ".pydoit_sc/attempts"])
+def test_our_own_folders_are_no_links(store: PosixStore, tmp_path: Path, link: str) -> None:
+    home = tmp_path / "home"
+    for name in ("thesis", ".ssh", "attempts/thesis"):
+        (home / name).mkdir(parents=True)
+        os.utime(home / name, (0, 0))
+    Path(store.root, link).parent.mkdir(exist_ok=True)
+    Path(store.root, link).symlink_to(home)
+    with pytest.raises(StoreError, match=f"{link}: is a symbolic link"), store.workspace("w", None):
+        pass
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == [
+        ".ssh", "attempts", "attempts/thesis", "thesis"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"run": {"host": 1}}', '{"run": null}', '"\\ud800"'])
@@ -239,7 +272,7 @@ def test_what_a_worker_says_is_executing_may_be_anything(store: PosixStore, text
         assert store.running() == {}
         store.announce("w", {"run": Live(host="h", folder=folder, since=1.0)})
         assert store.running().keys() == {"run"}
-        assert sorted(os.listdir(folder)) == ["lock", "running.json"]
+        assert sorted(os.listdir(folder)) == ["running.json", "worker.json"]
 
 
 def test_what_a_dead_worker_wrote_to_a_scratch_disk_is_cleared(store: PosixStore, tmp_path: Path) -> None:

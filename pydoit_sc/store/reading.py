@@ -1,0 +1,70 @@
+"""Read the small files of a run on a file system, where another worker may replace the run meanwhile."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record
+from pydoit_sc.store.stamps import parse_record
+
+ABSENT = (FileNotFoundError, NotADirectoryError)
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_BLOCK = 1 << 16  # bytes that are read at once
+
+
+def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
+    """Read a run's two small files through its open folder: the folder of this name may be replaced meanwhile."""
+    try:
+        run = os.open(folder, FOLDER, dir_fd=dir_fd)
+    except ABSENT:
+        return None
+    try:
+        small = read_small(run)
+    except OSError as error:
+        raise located(error, folder) from None
+    finally:
+        os.close(run)
+    return parse_record(*small) if small else None
+
+
+def read_small(run: int) -> tuple[bytes, bytes | None] | None:
+    """Return what `status_code` and `run.json` hold in an open folder; None without a `status_code`."""
+    status_code = read_file(STATUS_CODE, run)
+    return None if status_code is None else (status_code, read_file(RUN_JSON, run))
+
+
+def read_file(path: str, dir_fd: int | None) -> bytes | None:
+    """Read a document, None where there is none; of what is no file of ours, a pipe or a device, nothing is read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
+    except ABSENT:
+        return None
+    try:
+        data = os.read(fd, _BLOCK)
+        return data if len(data) < _BLOCK else data + _read_rest(fd)
+    except BlockingIOError:  # a pipe
+        return b""
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        os.close(fd)
+
+
+def _read_rest(fd: int) -> bytes:
+    """Return what a document has beyond its first block, which few have: so only they cost a look at the file."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+        return b""
+    rest = bytearray()
+    while more := os.read(fd, 1 << 20):
+        rest += more
+    return bytes(rest)
+
+
+def located(error: OSError, folder: str) -> OSError:
+    """Return an error with the whole path of its file, whose name counts from this folder."""
+    name = error.filename if isinstance(error.filename, str) else ""  # a number if it is a descriptor
+    error.filename = os.path.join(folder, name) if name else folder
+    return error
