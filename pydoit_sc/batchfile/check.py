@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, time
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pydoit_sc.batchfile.errors import InvalidError, Where, show
+from pydoit_sc.batchfile.document import Document
+from pydoit_sc.batchfile.errors import SHOWN, InvalidError, Where, show
+from pydoit_sc.batchfile.places import source_text
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.models import build
 
 M = TypeVar("M", bound=BaseModel)
 
+_UNQUOTED = (bool, int, float, date, time)
 _KEY = "[key]"  # ends pydantic's place of a key of a table
 
 
@@ -24,10 +30,13 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
         return model.model_validate(data)
     except ValidationError as error:
         for fault in _faults(error, model):
+            place = (*where, *fault.where)
             if fault.known:
-                notes.unknown((*where, *fault.where), "unknown key", fault.word, fault.known)
+                notes.unknown(place, "unknown key", fault.word, fault.known)
+            elif fault.unquoted is not None and notes.report.count < SHOWN:
+                notes.add(place, f"{fault.message}{_advice(notes.document, place, fault.unquoted)}")
             else:
-                notes.add((*where, *fault.where), fault.message)
+                notes.add(place, f"{fault.message}{fault.found}")
         return None
 
 
@@ -37,14 +46,28 @@ def require(model: type[M], data: object) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidError(*((fault.where, fault.message) for fault in _faults(error, model))) from None
+        raise InvalidError(
+            *((fault.where, fault.message + fault.found) for fault in _faults(error, model))
+        ) from None
 
 
+@dataclass(frozen=True)
 class _Fault:
     """A fault of a table; where it is an unknown key, `known` are the keys that there are."""
 
-    def __init__(self, where: Where, message: str, word: str = "", known: Any = ()) -> None:
-        self.where, self.message, self.word, self.known = where, message, word, known
+    where: Where
+    message: str
+    word: str = ""
+    known: Any = ()
+    found: str = ""  # ends the message
+    unquoted: object = None  # a value that is no text, where a text is expected
+
+
+def _advice(document: Document, where: Where, value: object) -> str:
+    """Return the end of a message: what was found, as the file writes it, and how it becomes a text."""
+    source = source_text(document, where) or show(value)
+    read = "" if source == show(value) else f" (which is read as {show(value)})"
+    return f", found {source}{read}; write {json.dumps(source, ensure_ascii=False)}"
 
 
 def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Fault]:
@@ -66,7 +89,9 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Fault]:
         elif kind == "less_than_equal":
             yield _Fault(where, f"expected an integer of at most {found['ctx']['le']:,}, found {show(value)}")
         else:
-            yield _Fault(where, f"{found['msg'][:1].lower()}{found['msg'][1:]}, found {show(value)}")
+            message = f"{found['msg'][:1].lower()}{found['msg'][1:]}"
+            unquoted = value if "string" in message and isinstance(value, _UNQUOTED) else None
+            yield _Fault(where, message, found=f", found {show(value)}", unquoted=unquoted)
 
 
 def _missing(table: type[BaseModel], key: str) -> str:

@@ -23,6 +23,10 @@ from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.utf8 import to_bytes
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
+MAX_VARIABLE = 130_000  # bytes: as much, with room for its name
+MAX_ENVIRONMENT = (
+    500_000  # characters: Linux's limit for all variables and words is 2 MiB, and the user has variables, too
+)
 LARGEST = 1_000_000_000
 
 _CONTROL = re.compile(
@@ -145,6 +149,8 @@ def _command(value: object) -> str:
 
 
 def _run_name(value: object) -> str:
+    if not isinstance(value, str):
+        raise expected("a name (a string)")
     if (reason := check_name(value)) is not None:
         raise fault(f"{reason}, found {show(value)}")
     return str(value)
@@ -152,15 +158,29 @@ def _run_name(value: object) -> str:
 
 def _variable(value: object) -> str:
     if not isinstance(value, str):
-        hint = f'; write "{show(value)}"' if isinstance(value, (int, float)) else ""
-        raise fault(f"expected a string, found {show(value)}{hint}")
+        raise expected("a string")
     if _NO_TEXT.search(value):
         raise expected("a string without NUL characters and surrogates")
+    if len(value.encode()) > MAX_VARIABLE:
+        raise fault(
+            f"a variable has at most {MAX_VARIABLE:,} bytes (Linux takes no more), this one {len(value.encode()):,}; "
+            f"put the text into a file"
+        )
     return value
 
 
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    size = sum(len(name) + len(value) for name, value in variables.items())
+    if size > MAX_ENVIRONMENT:
+        raise fault(
+            f"the variables have {size:,} characters together, and {MAX_ENVIRONMENT:,} are taken at most; "
+            f"put the texts into files"
+        )
+    return variables
+
+
 def _variable_name(name: object) -> str:
-    if not isinstance(name, str) or not name or "=" in name or _CONTROL.search(name):
+    if not isinstance(name, str) or not 0 < len(name) <= 255 or "=" in name or _CONTROL.search(name):
         raise fault("not the name of an environment variable")
     return name
 
@@ -253,7 +273,9 @@ ExitCode = Annotated[int, Field(ge=1, le=255), Expected("a status code from 1 to
 ExitCodes = Annotated[tuple[ExitCode, ...], list_of("a list of status codes")]
 VariableName = Annotated[str, Parsed(_variable_name, _TEXT)]
 Variable = Annotated[str, Parsed(_variable, _TEXT)]
-Environment = Annotated[dict[VariableName, Variable], table_of("a table of environment variables")]
+Environment = Annotated[
+    dict[VariableName, Variable], table_of("a table of environment variables"), AfterValidator(_environment)
+]
 _COUNT = {"type": "integer", "minimum": 1}
 Nprocs = Annotated[
     int | Literal["cores", "gpus"],

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Set
 
 from pydoit_sc.batchfile.csvfile import csv_rows
 from pydoit_sc.batchfile.document import Document, Place, place
 from pydoit_sc.batchfile.errors import Where
 from pydoit_sc.batchfile.jsonfile import json_keys, json_lines
+
+_VALUE = re.compile(
+    r"""(?P<key>"(?:[^"\\]|\\.)*"|'[^']*'|[^:=\s"']+)\s*[:=]\s*(?P<value>[^\s,}\]#"'][^\s,}\]#]*)\s*(?:[,}\]]|\#|$)"""
+)
 
 
 def find(document: Document, wanted: Set[Where]) -> dict[Where, Place]:
@@ -18,6 +23,15 @@ def find(document: Document, wanted: Set[Where]) -> dict[Where, Place]:
         if where in parts:
             known.setdefault(where, place(document.text, position) if isinstance(position, int) else position)
     return {where: _nearest(where, known) for where in wanted}
+
+
+def source_text(document: Document, where: Where) -> str | None:
+    """Return the text of a key's value as the file writes it, where it is a plain word behind its key on one line."""
+    line, column = find(document, {where})[where]
+    if line is None or column is None or not where:
+        return None
+    match = _VALUE.match(document.text.split("\n")[line - 1], column - 1)
+    return match["value"] if match and where[-1] in (match["key"], match["key"].strip("\"'")) else None
 
 
 def _nearest(where: Where, known: dict[Where, Place]) -> Place:

@@ -11,6 +11,9 @@ import tomli
 from pydoit_sc.batchfile.document import Frame, failure
 from pydoit_sc.batchfile.errors import Where
 
+_UNQUOTED = re.compile(r"""\s*[\w.-]+\s*=\s*([^\s"'\[{#=][^#']*?)\s*(?:#.*)?$""")
+_WORD = re.compile(r"""([A-Za-z_./~$][^\s,\]}#"'=]*)\s*(?:[,\]}#]|$)""")
+
 _TOKEN = re.compile(
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
     r"|'''.*?'''(?:'{0,2})"
@@ -28,9 +31,21 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
     try:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise failure(file, f"not TOML: {error.msg}", error.lineno, error.colno) from None
+        unread = error.msg.startswith(("Invalid value", "Expected newline"))
+        hint = _quotes(text.split("\n")[error.lineno - 1], error.colno - 1) if unread else ""
+        raise failure(file, f"not TOML: {error.msg}{hint}", error.lineno, error.colno) from None
     except ValueError as error:
         raise failure(file, f"not TOML: {error}") from None
+
+
+def _quotes(line: str, column: int) -> str:
+    """Return the advice to a text that stands without quotes at a column of a line, or behind the line's key."""
+    match = _UNQUOTED.match(line) or _WORD.match(line, column)
+    if match is None:
+        return ""
+    value = match[1]
+    quoted = f"'{value}'" if '"' in value or "\\" in value else f'"{value}"'
+    return f"; a text stands in quotes, {quoted}"
 
 
 def toml_keys(text: str) -> Iterator[tuple[Where, int]]:

@@ -16,7 +16,7 @@ Scalar = Union[str, int, float, bool, date, datetime, time]  # noqa: UP007 - eva
 SCALARS = (str, int, float, bool, date, datetime, time)
 
 _UNSAFE = re.compile(r"[^\w.,+-]")
-_HUGE = re.compile(r"[0-9]{5}")  # a width of 99999 and more would fill the memory
+_HUGE = re.compile(r"\d{5}")  # in any script: a width of 99999 and more would fill the memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -26,6 +26,10 @@ class StrictLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders
 
     depth = 0
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.merged: set[int] = set()  # the mappings that have had a `<<`
+
     def descend_resolver(self, _parent: Node | None, _index: object) -> None:
         # PyYAML's hook for paths: called before each node is composed
         self.depth += 1
@@ -35,11 +39,17 @@ class StrictLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders
     def ascend_resolver(self) -> None:
         self.depth -= 1
 
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        if len({key.value for key, _ in node.value if isinstance(key, ScalarNode)}) != len(node.value):
+    def flatten_mapping(self, node: MappingNode) -> None:
+        # PyYAML's step before it constructs a mapping, or merges it into another one: the keys of `<<` come into it then,
+        # once and for all, and may be those that it has
+        if id(node) in self.merged:
+            return
+        keys = {key.value for key, _ in node.value if isinstance(key, ScalarNode)}
+        if len(keys) != len(node.value):
             _refuse_duplicates(node)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return mapping
+        if "<<" in keys:
+            self.merged.add(id(node))
+        super().flatten_mapping(node)
 
 
 def _refuse_duplicates(node: MappingNode) -> None:

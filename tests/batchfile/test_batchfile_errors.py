@@ -107,7 +107,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ("batch_size = true", "batch_size: expected an integer of at least 1, found true"),
         ("retries = -1", "retries: expected an integer of at least 0, found -1"),
         (f"retries = 0x{'f' * 9000}", "retries: expected an integer of at most 1,000,000,000, found a huge number"),
-        ("name = 1", "name: expected a string, found 1"),
+        ("name = 1", 'name: expected a string, found 1; write "1"'),
         ('name = " "', 'name: expected a string that is not empty, found " "'),
         ("env = []", "env: expected a table of environment variables, found an empty list"),
         ('env = { "" = "x" }', "env.'': not the name of an environment variable"),
@@ -140,7 +140,7 @@ def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("5", "expected a string, found 5"),
+        ("5", 'expected a string, found 5; write "5"'),
         ('""', 'expected a string that is not empty, found ""'),
         ('"file://"', "`file://` names no place to write to"),
         ('"s3://"', "`s3://` names no place to write to"),
@@ -275,15 +275,71 @@ def test_a_run_list_tells_its_places(problems: Problems, name: str) -> None:
         f"{name}:3:18: runs[0].nam: unknown key; did you mean `name`?",
         f"{name}:4:6: runs[1].cmd: the command is empty",
         f"{name}:4:18: runs[2]: expected a run (a table with `cmd`), found 3",
-        f"{name}:5:18: runs[3].name: a name is a string, found 3",
+        f'{name}:5:18: runs[3].name: expected a name (a string), found 3; write "3"',
         f'{name}:5:37: runs[3].env.A: expected a string, found 1; write "1"',
         f"{name}:6:5: runs[4]: no `cmd`: the shell command",
-        f"{name}:7:18: runs[5].local_results_dir: expected a string, found 1",
+        f'{name}:7:18: runs[5].local_results_dir: expected a string, found 1; write "1"',
         (
             f"{name}:7:42: runs[5].timeout: expected a duration such as "
             '"90s", "10m", "1.5 h" or "1 day", or a number of seconds, found true'
         ),
     ]
+
+
+def test_the_advice_has_the_text_of_the_file(problems: Problems) -> None:
+    words = {"A": "NO", "B": "1.10", "C": "12:30", "D": "010", "E": "0x1F", "F": "2024-01-01", "G": "5"}
+    read = {"A": "false", "B": "1.1", "C": "750", "D": "8", "E": "31"}
+    env = ", ".join(f"{name}: {word}" for name, word in words.items())
+    lines = problems(f"remote_output_path: o\nruns:\n- cmd: 007\n  env: {{{env}}}\n", "a.yaml")
+    assert (
+        lines[0]
+        == 'a.yaml:3:3: runs[0].cmd: expected a command (a string), found 007 (which is read as 7); write "007"'
+    )
+    for line, (name, word) in zip(lines[1:], words.items(), strict=True):
+        how = f" (which is read as {read[name]})" if name in read else ""
+        assert (
+            line.partition(": ")[2]
+            == f'runs[0].env.{name}: expected a string, found {word}{how}; write "{word}"'
+        )
+    (line,) = problems(STAGE + "env = { A = 1.10 }\n")
+    assert line.endswith('found 1.10 (which is read as 1.1); write "1.10"')
+
+
+def test_keys_of_mappings_that_are_merged(problems: Problems, make: Callable[..., Batch]) -> None:
+    merged = "defs:\n  x: &x {<<: {A: '1'}, A: '2'}\ny: {<<: *x, B: '3'}\n"
+    runs = "remote_output_path: /o\nruns:\n- {cmd: a, env: *x}\n- {cmd: a, env: {<<: *x, A: '4'}}\n"
+    first, second = make(merged + runs, "a.yaml").stages[0].runs
+    assert (first.settings.env, second.settings.env) == ({"A": "2"}, {"A": "4"})
+    assert problems(merged.replace("A: '2'", "A: '2', A: '3'") + runs, "b.yaml") == [
+        "b.yaml:2:32: the key `A` is given twice"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "quoted"),
+    [
+        ("cmd = echo hi  # x", '"echo hi"'),
+        ("timeout = 10m", '"10m"'),
+        ("after = [month]", '"month"'),
+        ("env = {A = x}", '"x"'),
+        ('cmd = python -c "x"', "'python -c \"x\"'"),
+    ],
+)
+def test_toml_without_quotes(problems: Problems, line: str, quoted: str) -> None:
+    (said,) = problems(f"{HEAD}[runs.a]\n{line}\n")
+    assert said.endswith(f"; a text stands in quotes, {quoted}")
+
+
+def test_variables_that_no_command_can_have(problems: Problems) -> None:
+    long = "x" * 140_000
+    (said,) = problems(STAGE + f"env.A = '{long}'\n")
+    assert said == (
+        "batchfile.toml:5:5: runs.a.env.A: a variable has at most 130,000 bytes (Linux takes no more), this one 140,000; "
+        "put the text into a file"
+    )
+    many = "".join(f"A{n} = '{long[:100_000]}'\n" for n in range(6))
+    (said,) = problems(STAGE + f"[runs.a.env]\n{many}")
+    assert said.startswith("batchfile.toml:5:1: runs.a.env: the variables have 600,012 characters together")
 
 
 def test_equal_settings_are_not_equal_types(problems: Problems) -> None:
@@ -333,7 +389,7 @@ def test_columns_of_csv(problems: Problems) -> None:
         ("/o/", 'expected a path below the batch\'s, `file:///o`, found `file:///o`'),
         ("file:///o/../x", 'a name has no segment `..`, found "../x"'),
         ("/o/a*b", "a name has no `*`, which is a pattern to file systems, found \"a*b\""),
-        (3, "expected a string, found 3"),
+        (3, 'expected a string, found 3; write "3"'),
     ],
 )  # fmt: skip
 def test_a_runs_own_path_lies_below_the_batchs(problems: Problems, path: object, message: str) -> None:
@@ -387,7 +443,7 @@ def test_a_hundred_thousand_problems_stay_readable(problems: Problems) -> None:
 def test_all_problems_at_once(problems: Problems, tmp_path: Path) -> None:
     (tmp_path / "jobs.csv").write_text("cmd,name\na,..\n")
     assert problems('[batch]\nremote_output_path = 1\nnprocs = 0\nruns_from = "jobs.csv"\n[x]\n') == [
-        "batchfile.toml:2:1: batch.remote_output_path: expected a string, found 1",
+        'batchfile.toml:2:1: batch.remote_output_path: expected a string, found 1; write "1"',
         'batchfile.toml:3:1: batch.nprocs: expected an integer of at least 1, "cores" or "gpus", found 0',
         "batchfile.toml:5:1: x: unknown table; known are `batch`, `runs`, `sync`, `dask`, `kubernetes`, `local`, `saturn`, `slurm`",
         'jobs.csv:2: [0].name: a name has no segment `..`, found ".."',

@@ -203,6 +203,12 @@ def test_formats_and_braces(make: Make) -> None:
     assert commands(batch) == ["awk '{print $1}' 007 7.0 2012/03 '  x'"]
 
 
+@pytest.mark.parametrize("width", ["999999999", "٩٩٩٩٩٩٩٩٩"])
+def test_a_format_fills_no_memory(problems: Problems, width: str) -> None:
+    (said,) = problems(stage("a = [1]", f"echo {{a:>{width}}}"))
+    assert said.endswith("cannot write '1': a width of five digits")
+
+
 def test_names_are_not_quoted(make: Make) -> None:
     assert names(make(stage('a = ["it\'s a"]', "x", "n {a}".replace("'", "")))) == ["n it's a"]
 
