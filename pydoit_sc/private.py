@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def own_id(folder: str) -> int:
     """Return the user's id as new files in a folder get it: on NFS, root's is another one. Raises OSError."""
+    import tempfile  # noqa: PLC0415 (only for the notes of others)
+
     with tempfile.TemporaryFile(dir=folder) as file:
         return os.fstat(file.fileno()).st_uid
 
