@@ -94,6 +94,14 @@ def test_clean_leaves_a_users_own_folder(stages: Box) -> None:
     assert (stages.folder / "data/mine.csv").exists()
 
 
+def test_a_place_that_is_taken_meanwhile_stops_no_other_run(stages: Box) -> None:
+    runs = '[runs.a]\ncmd = "mkdir -p out/a && touch out/a/mine"\n[runs.b]\ncmd = "true"\nafter = []\n'
+    stages.batchfile(HEAD.replace("nprocs = 2", "nprocs = 1") + runs)
+    ran = stages()
+    assert (ran.code, stages.tree()[0], "b/status_code" in stages.tree()) == (2, "a/mine", True)
+    assert "out/a has `mine`, which is of no run, and stays as it is" in ran.out
+
+
 def test_forget_keeps_the_output_as_history(stages: Box) -> None:
     stages.ok()
     assert stages.ok("forget", "a:2") == "forgetting a:2\n"
