@@ -92,6 +92,14 @@ def test_doit_in_another_locale(foreign: Box) -> None:
     assert foreign.shell("PYTHONUTF8=1 doit", **NOT_UTF8).code == 1
 
 
+def test_doit_shows_what_its_encoding_lacks(foreign: Box) -> None:
+    foreign.write("doit.cfg", "[GLOBAL]\nloader = batchfile\n[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    done = foreign.shell("doit list --all && doit", PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (1, "")
+    assert "a:\\xe9 " in done.out
+    assert "failed a:\\xe9: status code 1\n    \\xe9\n" in done.out
+
+
 def test_runs_find_the_users_own_locale(foreign: Box) -> None:
     foreign.edit("exit 1", "env ")
     foreign.shell("pydoit-sc a:é", **NOT_UTF8)

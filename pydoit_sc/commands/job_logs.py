@@ -12,6 +12,7 @@ from pydoit_sc.commands.parsing import flag
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Pod, resource_id
+from pydoit_sc.show.screen import data_output
 
 
 class JobLogsCommand(Command):
@@ -36,7 +37,8 @@ class JobLogsCommand(Command):
             identity = resource_id(client.get_recipe("job", name, options["owner"]))
             for pod in _chosen(client, identity, name, wanted, everything=options["all"]):
                 print(f"{pod.name} ({pod.status}{_since(pod)})")
-                print(client.logs("job", identity, pod).rstrip("\n"))
+                with data_output() as stream:
+                    stream.write(client.logs("job", identity, pod).rstrip("\n") + "\n")
         return 0
 
 

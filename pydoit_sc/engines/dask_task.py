@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from pydoit_sc.utf8 import to_bytes
 from pydoit_sc.worker.allocation import OUT_OF_TIME
 
 LOOK = 0.5  # seconds between two looks at whether Dask still wants the chunk
@@ -63,7 +64,9 @@ def busy() -> int:
 
 def _run(script: str, wanted: Callable[[], bool]) -> int:
     leash = [sys.executable, "-m", "pydoit_sc.engines.leash", str(os.getpid())]
-    with subprocess.Popen([*leash, "sh", "-c", script, sys.executable], stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*leash, "sh", "-c", to_bytes(script), sys.executable], stdin=subprocess.DEVNULL
+    ) as process:
         _living.add(process.pid)
         try:
             while True:

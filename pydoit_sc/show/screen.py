@@ -47,8 +47,8 @@ class Screen(io.TextIOWrapper):
         )
 
     def write(self, text: str, /) -> int:
-        """Write a text; a terminal would obey its control characters."""
-        return self.draw(printable(text))
+        """Write a text; a terminal would obey its control characters other than tabs."""
+        return self.draw("\t".join(map(printable, text.split("\t"))))
 
     def draw(self, text: str) -> int:
         """Write a text with its control characters: what we draw ourselves."""
@@ -77,6 +77,12 @@ def screen(stream: TextIO) -> TextIO:
         stream.flush()
         return Screen(stream.fileno(), encoding_of(stream.encoding))
     return stream
+
+
+def escape_in_place(stream: TextIO) -> None:
+    """Have a stream that another program has opened show what its encoding does not have as escapes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
 from pydoit_sc.project import STATE, Project
+from pydoit_sc.show.screen import escape_in_place
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, run_tasks, stage_tasks
 
@@ -73,6 +74,8 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
                 f"this locale's encoding is {sys.getfilesystemencoding()}, in which names would be other bytes; set "
                 "PYTHONUTF8=1, or use `pydoit-sc`"
             )
+        escape_in_place(sys.stdout)
+        escape_in_place(sys.stderr)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until runs execute there is nothing to clear up
         self._options = opt_values

@@ -22,7 +22,7 @@ def _shown(text: str, encoding: str = "utf-8") -> bytes:
 
 
 def test_what_is_written() -> None:
-    assert _shown("é\x1b]52;c;x\x07\r\t\n日") == "é\\x1b]52;c;x\\x07\\r\\t\n日".encode()
+    assert _shown("é\x1b]52;c;x\x07\r\t\n日") == "é\\x1b]52;c;x\\x07\\r\t\n日".encode()
     assert _shown("é日\udce9\ud800", "latin-1") == b"\xe9\\u65e5\\xe9\\ud800"
     assert _shown("1\xa0000\u202f€\u3000.") == "1\xa0000\u202f€\u3000.".encode()
     assert _shown("\u202ereversed") == b"\\u202ereversed"
