@@ -122,7 +122,7 @@ def test_the_seeds_run_lists_are_taken_everywhere(box: Box, form: str) -> None:
     assert (batch.code, batch.err) == (0, "")
     assert batch.out.startswith("2 of 2 runs to execute\n")
     assert box("batch", "--strict", name).code == 1
-    box.ok("clean", "-f", name)
+    box.ok("clean", "--clean-all", "-f", name)
     assert box.tree() == []
 
 
