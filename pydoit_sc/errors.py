@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+
 #: Spaces of other scripts and of typography, which Python does not call printable.
 _SPACES = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 
@@ -36,3 +39,9 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+@cache
+def warn_once(text: str) -> None:
+    """Tell the user something that ends nothing, once."""
+    print(f"WARNING: {printable(text)}", file=sys.stderr, flush=True)

@@ -48,7 +48,7 @@ class VerifyCommand(Command):
             wrong = fault(found, read)
             whole, unknown, broken = whole + (wrong == ""), unknown + (wrong is None), broken + bool(wrong)
             if wrong:
-                print(f"{names[key]}: {wrong}" + (_repair(store, key) if options["repair"] else ""))
+                print(f"{names[key]}: {wrong}" + (_repair(store, key, read) if options["repair"] else ""))
         _tell(
             {"whole": whole, "not whole": broken, "without a run.json that lists its files": unknown}, names
         )
@@ -65,7 +65,11 @@ def _reader(store: Outputs, key: str) -> Callable[[str], str]:
     return read
 
 
-def _repair(store: Outputs, key: str) -> str:
+def _repair(store: Outputs, key: str, read: Callable[[str], str] | None) -> str:
+    """Make a run incomplete if it is not whole now either: a worker may have replaced it since it was listed."""
+    found = dict(store.contents([key])).get(key)
+    if found is None or not fault(found, read):
+        return "; it has changed meanwhile, and is left"
     try:
         return "; now incomplete" if store.forget(key) else ""
     except TakenError as error:

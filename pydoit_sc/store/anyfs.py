@@ -55,6 +55,9 @@ class AnyBlobs:
     def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:
         return Blob(path, info.get("size") or 0, str(info.get("ETag") or ""), _modified(info))
 
+    def is_marker(self, path: str) -> bool:  # noqa: ARG002
+        return False  # fsspec's listings have files alone
+
     def get(self, path: str, at_most: int = LARGEST) -> bytes:
         try:
             data = cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path))))

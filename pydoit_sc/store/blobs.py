@@ -44,6 +44,9 @@ class Blobs(Protocol):
     def list(self, folder: str) -> Iterator[Blob]:
         """Yield all objects below a folder, "" for the root; nothing where there is none."""
 
+    def is_marker(self, path: str) -> bool:
+        """Return whether what a listing shows without content is no object, but what another tool marks a folder with."""
+
     def get(self, path: str, at_most: int = LARGEST) -> bytes:
         """Return an object's content; raises TooLargeError where it has more bytes than `at_most`."""
 

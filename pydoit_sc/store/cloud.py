@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydoit_sc.store.awsclient import AwsClient
 from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
 from pydoit_sc.store.cloudconfig import Config
 from pydoit_sc.store.layout import LARGEST
@@ -34,7 +35,8 @@ class CloudBlobs:
 
         self._exists, self._changed = exceptions.AlreadyExistsError, exceptions.PreconditionError
         self._unable = exceptions.NotSupportedError
-        self._kind = config.kind
+        self._no_path = exceptions.InvalidPathError
+        self._config, self._aws = config, AwsClient(config)
         kind = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}[config.kind]
         more = {"credential_provider": config.credentials} if config.credentials else {}
 
@@ -57,9 +59,25 @@ class CloudBlobs:
         self._once = connect(min(config.read_timeout, ONCE), 0)
 
     def list(self, folder: str) -> Iterator[Blob]:
-        for part in self._store.list(folder or None, chunk_size=1000):
-            for item in part:
-                yield _blob(item)
+        after = ""  # what has been yielded
+        try:
+            for part in self._store.list(folder or None, chunk_size=1000):
+                for item in part:
+                    if item["path"] != folder:  # what another tool marks the folder with
+                        after = item["path"]
+                        yield _blob(item)
+        except self._no_path as error:  # the whole page with it is lost
+            if self._config.kind != "s3":
+                said = str(error).partition("\n")[0]
+                raise OSError(f"{said}: the client cannot list such a name; rename or remove it") from error
+            yield from (blob for blob in self._aws.list(folder) if blob.path > after)
+
+    def is_marker(self, path: str) -> bool:
+        try:
+            self._store.head(path)
+        except FileNotFoundError:
+            return True
+        return False
 
     def get(self, path: str, at_most: int = LARGEST) -> bytes:
         return self._get(path, at_most)[0]
@@ -122,7 +140,9 @@ class CloudBlobs:
             try:
                 self._once.delete(part)
             except FileNotFoundError as error:
-                if self._kind == "s3":  # it is never said of an object, but of the bucket, or by mistake
+                if (
+                    self._config.kind == "s3"
+                ):  # it is never said of an object, but of the bucket, or by mistake
                     raise OSError(f"cannot delete {part[0]}: {error}") from error
 
 

@@ -34,6 +34,7 @@ TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4
 MARGIN = TTL / 4  # so long before its end the worker renews first: a request may be under way for this time
 LOOK_EVERY = 1.0  # seconds between two looks at what another worker holds
+_TAKES = 20  # tries to hold what changes hands meanwhile
 _BEGIN_AGAIN = (1.0, 3.0)  # seconds before the second and the third try to write a new lease
 
 _FOLDER = f"{OURS}/leases"
@@ -50,7 +51,8 @@ class Leases:
 
     def __init__(self, blobs: Blobs, url: str) -> None:
         self._blobs, self._url = blobs, url
-        self._worker = ""  # whose lease is kept here; "": none is
+        self.worker = ""  # whose lease is kept here; "": none is
+        self.turn = 0  # how often the lease was taken anew after another worker had ended it
         self._etag = ""
         self._renewed = 0.0
         self._over = ""  # the message once another worker has ended the lease
@@ -62,7 +64,7 @@ class Leases:
     @contextmanager
     def keep(self, worker: str) -> Iterator[None]:
         """Keep a lease for a worker, and renew it, until the end."""
-        self._over, self._live, self._worker = "", {}, worker
+        self._over, self._live, self.worker = "", {}, worker
         self._begin()
         end = threading.Event()
         thread = threading.Thread(target=self._keep_renewing, args=(end,), daemon=True)
@@ -75,14 +77,14 @@ class Leases:
             if not self._over:
                 with suppress(Exception):  # it ends without
                     self._blobs.delete([f"{_FOLDER}/{worker}"])
-            self._worker = ""
+            self.worker = ""
 
     def _begin(self) -> None:
         """Write a new lease, trying three times; raises what the store raises."""
 
         def write() -> None:
             self._renewed = _now()
-            self._etag = self._blobs.put(f"{_FOLDER}/{self._worker}", self._text())
+            self._etag = self._blobs.put(f"{_FOLDER}/{self.worker}", self._text())
 
         retry(write, _BEGIN_AGAIN)
 
@@ -97,7 +99,7 @@ class Leases:
             if self._over:
                 raise FencedError(self._over)
             began, text = _now(), self._text()
-            path = f"{_FOLDER}/{self._worker}"
+            path = f"{_FOLDER}/{self.worker}"
             try:
                 self._etag = self._blobs.update(path, text, self._etag)
             except ChangedError:
@@ -105,18 +107,23 @@ class Leases:
                 if there is None or there[0].ended_by is not None:
                     by = f"worker {there[0].ended_by}" if there and there[0].ended_by else "another worker"
                     self._over = (
-                        f"{self._url}: worker {self._worker} did not renew its lease for {TTL:g} s, and "
+                        f"{self._url}: worker {self.worker} did not renew its lease for {TTL:g} s, and "
                         f"{by} has ended it: what was not published is left"
                     )
                     raise FencedError(self._over) from None
                 self._etag = there[1].etag  # our own renewal, whose reply was lost
             self._renewed = began
 
-    def check(self) -> None:
-        """Return if the worker may write now; raises FencedError where its lease was ended, and what the store raises."""
-        if not self._worker:
-            return  # a user's command, such as `forget`, has no lease
-        if self._over or _now() - self._renewed > TTL - MARGIN:
+    def check(self, turn: int) -> None:
+        """Return if the worker may write now what it has begun in this turn.
+
+        Raises FencedError where its lease was ended since, and what the store raises.
+        """
+        if not self.worker:
+            return  # to write a note takes no lease
+        if self._over or turn != self.turn:
+            raise FencedError(self._over)
+        if _now() - self._renewed > TTL - MARGIN:
             self.renew()
 
     def announce(self, live: Mapping[str, Live]) -> None:
@@ -142,9 +149,9 @@ class Leases:
         where = f"worker {worker} on {lease.host}"
         if _is_here(lease) is not False and not self._is_old(blob):
             return where
-        self.check()
+        self.check(self.turn)
         try:
-            ended = Lease(worker=worker, ended_by=self._worker)
+            ended = Lease(worker=worker, ended_by=self.worker)
             self._blobs.update(blob.path, ended.to_json(), blob.etag)
         except ChangedError:
             return where  # it has been renewed meanwhile
@@ -154,7 +161,7 @@ class Leases:
     def _is_old(self, blob: Blob) -> bool:
         if blob.modified is not None:
             self.renew()  # to get the store's time now
-            own = self._read(Lease, f"{_FOLDER}/{self._worker}")
+            own = self._read(Lease, f"{_FOLDER}/{self.worker}")
             if own and own[1].modified is not None:
                 return own[1].modified - blob.modified > TTL
         etag, since = self._seen.setdefault(blob.path, (blob.etag, _now()))
@@ -162,44 +169,34 @@ class Leases:
             self._seen[blob.path] = (blob.etag, _now())
         return etag == blob.etag and _now() - since > TTL
 
-    def take(self, name: str) -> None:
+    def take(self, name: str, turn: int) -> None:
         """Hold something for the worker whose lease is kept here; raises HeldError where another one holds it."""
-        path, text = f"{OURS}/{name}", Hold(worker=self._worker).to_json()
-        self.check()
-        while True:
+        path, text = f"{OURS}/{name}", Hold(worker=self.worker).to_json()
+        for _ in range(_TAKES):
+            self.check(turn)
             try:
                 self._blobs.create(path, text)
                 return
             except FileExistsError:
                 there = self._read(Hold, path)
             if there is None:
-                continue
+                continue  # it was released just now
             holder = there[0].worker
-            if holder == self._worker:
+            if holder == self.worker:
                 return  # ours: the reply was lost
             alive = self.is_alive(holder) if holder else ""
             if alive:
                 raise HeldError(f"{self._url}: {name} is held by {alive}")
-            try:
+            with suppress(ChangedError):
                 self._blobs.update(path, text, there[1].etag)
                 return
-            except ChangedError:
-                continue
+        raise HeldError(f"{self._url}: {name} has changed hands {_TAKES} times")
 
-    def release(self, name: str) -> None:
+    def release(self, name: str, turn: int) -> None:
         """Hold something no longer; a failure is ignored, since a hold ends with the lease."""
         with suppress(Exception):
-            self.check()
+            self.check(turn)
             self._blobs.delete([f"{OURS}/{name}"])
-
-    @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
-        """Hold something in the body, after waiting for the worker that holds it."""
-        wait_for(lambda: self.take(name))
-        try:
-            yield
-        finally:
-            self.release(name)
 
     def _read(self, model: type[H], path: str) -> tuple[H, Blob] | None:
         """Return a document, an empty one where it is not sound, and its version; None where there is none."""
@@ -211,7 +208,7 @@ class Leases:
 
     def _text(self) -> bytes:
         return Lease(
-            worker=self._worker,
+            worker=self.worker,
             host=socket.gethostname(),
             here=_machine(),
             pid=os.getpid(),
@@ -221,9 +218,13 @@ class Leases:
         ).to_json()
 
 
-def wait_for(take: Callable[[], None]) -> None:
-    """Call until it no longer raises HeldError."""
-    retry(take, repeat(LOOK_EVERY), when=lambda error: isinstance(error, HeldError))
+def wait_for(take: Callable[[], None], seconds: float | None = None) -> None:
+    """Call until it no longer raises HeldError, or has done so for so long.
+
+    Who is waited for has a lease that it renews: one that dies, or is cut off, is waited for no longer than that lasts.
+    """
+    waits = repeat(LOOK_EVERY) if seconds is None else repeat(LOOK_EVERY, round(seconds / LOOK_EVERY))
+    retry(take, waits, when=lambda error: isinstance(error, HeldError))
 
 
 def _now() -> float:

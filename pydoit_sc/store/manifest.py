@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pydoit_sc.store.base import Contents
 from pydoit_sc.store.documents import FileEntry, Manifest
-from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, parse_status_code
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDOUT, parse_status_code
 from pydoit_sc.store.stamps import read
 
 _PIECE = 1 << 20
@@ -24,17 +24,18 @@ def digest(file: BinaryIO) -> tuple[int, str]:
     return size, md5_.hexdigest()
 
 
-def with_files(run_json: bytes, files: Mapping[str, str]) -> bytes:
-    """Return a `run.json` that lists these files, given as the local path of each name; raises OSError."""
+def with_files(run_json: bytes, files: Mapping[str, FileEntry]) -> bytes:
+    """Return a `run.json` that lists these files."""
     data = json.loads(run_json)
-    data["files"] = {name: _describe(path) for name, path in sorted(files.items())}
+    data["files"] = {name: entry.model_dump() for name, entry in files.items()}
     return json.dumps(data).encode()
 
 
-def _describe(path: str) -> dict[str, int | str]:
+def describe(path: str) -> FileEntry:
+    """Return what a manifest says of a local file; raises OSError."""
     with open(path, "rb") as file:
         size, md5_ = digest(file)
-    return {"size": size, "md5": md5_}
+    return FileEntry(size=size, md5=md5_)
 
 
 def fault(found: Contents, content_md5: Callable[[str], str] | None = None) -> str | None:
@@ -47,7 +48,8 @@ def fault(found: Contents, content_md5: Callable[[str], str] | None = None) -> s
     if code is None:
         return f"{STATUS_CODE}: expected 0 … 255, found {found.status_code[:20]!r}"
     if found.run_json is None:
-        return None
+        # `sc` writes stdout always: without it, this is what an outcome that was removed has left.
+        return None if STDOUT in found.files else f"{RUN_JSON} and {STDOUT}: missing"
     manifest = read(Manifest, found.run_json)
     if manifest is None or manifest.status_code is None:
         return f"{RUN_JSON}: torn, or not one of ours"

@@ -1,47 +1,39 @@
 """The store on objects, or on any fsspec file system: files are uploaded under the run's key, `status_code` last.
 
-The first object of a publication is `run.json`, by conditional create: the manifest is also the claim. While it is
-there without a `status_code`, the run belongs to its worker as long as that worker's lease lasts (store/leases.py);
-then the next worker clears what is there and begins again. All other objects are created conditionally, too, so a
-worker that was frozen overwrites nothing of the worker that took its place, and it writes nothing at all once its lease
-has ended.
-
-An outcome that is replaced is copied to the history, then deleted, `status_code` first and `run.json` last, by one
-worker at a time. So a reader never takes a mixture for a finished run.
+What is told by a listing and by the index is not read. A publication is told in store/publication.py, whose a key is in
+store/claims.py, and who is alive in store/leases.py. An outcome that is replaced, forgotten or removed is copied to the
+history, then deleted, `status_code` first and `run.json` last, by one worker or command at a time. So a reader never
+takes a mixture for a finished run.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from itertools import chain
+from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
+from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
-from pydoit_sc.store.copying import regular_files
+from pydoit_sc.store.claims import Claims, read_small, without_markers
+from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, read_index, status_code_of
-from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, Record, stays
-from pydoit_sc.store.leases import Leases, wait_for
-from pydoit_sc.store.manifest import with_files
-from pydoit_sc.store.places import Places, Survey, above, check_ours, old_attempts, outer_keys
-from pydoit_sc.store.stamps import Live, attempt_of, parse_record
+from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
+from pydoit_sc.store.leases import TTL, Leases
+from pydoit_sc.store.places import Places, Survey, above, old_attempts, outer_keys
+from pydoit_sc.store.publication import Publication
+from pydoit_sc.store.stamps import Live, parse_record, read
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
 FEW = 100  # up to so many runs are read one by one; for more, one listing of the whole store is faster
-_TRIES, _PAUSE = 6, 0.25  # of a brief request that writes; seconds before the second
-_FINAL = (FileExistsError, FileNotFoundError, PermissionError, StoreError)
-
-T = TypeVar("T")
 
 
 class ObjectStore:
@@ -58,7 +50,7 @@ class ObjectStore:
         """Read one listing and the index, or the objects of each run where they are few."""
         with self._answers():
             wanted = set(keys)
-            found = self._read_few(wanted) if len(wanted) <= FEW else self._read_listed(wanted)
+            found = read_small(self._blobs, wanted) if len(wanted) <= FEW else self._read_listed(wanted)
         return {key: parse_record(code, run_json) for key, (code, run_json) in found.items()}
 
     def survey(self, keys: Iterable[str]) -> Survey:
@@ -69,18 +61,12 @@ class ObjectStore:
             if len(wanted) > FEW:
                 found = self._read_listed(wanted, places.see)
             else:
-                found = self._read_few(wanted)
+                found = read_small(self._blobs, wanted)
                 outer = (f"{key}/{STATUS_CODE}" for key in outer_keys(wanted))
                 for path in (*get_all(self._blobs, outer), *list_all(self._blobs, wanted - found.keys())):
                     places.see(path)
         records = {key: parse_record(*small) for key, small in found.items()}
         return Survey(records, places.taken(records))
-
-    def _read_few(self, keys: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
-        codes = get_all(self._blobs, (f"{key}/{STATUS_CODE}" for key in keys))
-        found = {path.rpartition("/")[0]: code for path, code in codes.items()}
-        run_jsons = get_all(self._blobs, (f"{key}/{RUN_JSON}" for key in found))
-        return {key: (code, run_jsons.get(f"{key}/{RUN_JSON}")) for key, code in found.items()}
 
     def _read_listed(
         self, keys: set[str], see: Callable[[str], None] | None = None
@@ -127,13 +113,14 @@ class ObjectStore:
             while True:
                 contents.append(self._published.popleft())
         path = f"{OURS}/index/{uuid.uuid4().hex}"
-        self._insist(partial(self._blobs.put, path, pack(contents)))
+        self._claims().insist(partial(self._blobs.put, path, pack(contents)))
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         with self._answers():
             wanted, index = set(keys), []
             files: dict[str, dict[str, Blob]] = defaultdict(dict)
-            for blob in self._blobs.list(""):
+            folders = [""] if len(wanted) > FEW else [*wanted]
+            for blob in chain.from_iterable(self._blobs.list(folder) for folder in folders):
                 folder, _, _ = blob.path.rpartition("/")
                 if folder == f"{OURS}/index":
                     index.append(blob)
@@ -146,13 +133,16 @@ class ObjectStore:
                 index,
             )
             for key, (code, run_json) in small.items():
-                known = {name: (blob.size, blob.md5) for name, blob in files[key].items()}
+                manifest = read(Manifest, run_json or b"")
+                listed = (STDOUT, STDERR, STATUS_CODE, *((manifest and manifest.files) or ()))
+                there = without_markers(self._blobs, self.url, files[key], listed)
+                known = {name: (blob.size, blob.md5) for name, blob in there.items()}
                 yield key, Contents(known, code, run_json)
 
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
         """Check the worker's lease, without which it starts no more runs; the run itself would cost a request."""
         with self._answers():
-            self._leases.check()
+            self._leases.check(self._leases.turn)
         return None
 
     @contextmanager
@@ -170,8 +160,8 @@ class ObjectStore:
             with self._answers():
                 held.enter_context(self._leases.keep(worker))
                 if chunk:
-                    self._leases.take(f"chunks/{chunk}")
-                    held.callback(self._leases.release, f"chunks/{chunk}")
+                    self._leases.take(f"chunks/{chunk}", self._leases.turn)
+                    held.callback(self._leases.release, f"chunks/{chunk}", self._leases.turn)
             yield
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
@@ -192,102 +182,15 @@ class ObjectStore:
         return staged.outcome
 
     def _publish(self, attempt: Finished) -> Outcome:
-        files = dict(regular_files(attempt.folder))
-        code = Path(files.pop(STATUS_CODE)).read_bytes()
-        run_json = with_files(Path(files.pop(RUN_JSON)).read_bytes(), files)
-        if not self._claim(attempt, run_json):
-            return Outcome.LOST
-        for name, path in files.items():
-            if not self._upload(attempt, path, name):
-                return Outcome.LOST
-        if not self._seal(attempt, code):
-            return Outcome.LOST
-        self._published.append(run_json)
-        self._write_index(INDEX_EVERY)
-        return Outcome.PUBLISHED
+        publication = Publication(self._claims(), attempt)
+        outcome = publication.publish()
+        if outcome is Outcome.PUBLISHED:
+            self._published.append(publication.run_json)
+            self._write_index(INDEX_EVERY)
+        return outcome
 
-    def _claim(self, attempt: Finished, run_json: bytes) -> bool:
-        """Claim the run's key for an attempt, after clearing it; return False where a completed outcome stays."""
-        while True:
-            files = self._list(attempt.key)
-            if not files:
-                with suppress(FileExistsError):
-                    self._insist(lambda: self._blobs.create(f"{attempt.key}/{RUN_JSON}", run_json))
-                    return True
-            elif STATUS_CODE not in files and self._is_ours(attempt):
-                return True  # the reply to our own claim was lost
-            elif self._stays(attempt, files):
-                return False
-            else:
-                wait_for(lambda: self._check_free(attempt))
-                with self._leases.hold(f"replacing/{_digest(attempt.key)}"):
-                    self._clear(attempt)
-
-    def _stays(self, attempt: Finished, files: Mapping[str, Blob]) -> bool:
-        """Return whether what is there stays, and the new attempt is dropped."""
-        record = self._record(attempt.key) if STATUS_CODE in files else None
-        return stays(record, attempt.supersedes, attempt.fingerprint)
-
-    def _check_free(self, attempt: Finished) -> None:
-        """Raise HeldError while another worker that may be alive is publishing the run."""
-        files = self._list(attempt.key)
-        if STATUS_CODE in files or RUN_JSON not in files:
-            return
-        worker = self._holder(attempt.key).partition("-")[0]
-        if worker and worker != attempt.attempt.partition("-")[0]:
-            alive = self._leases.is_alive(worker)
-            if alive:
-                raise HeldError(f"{self.url}: {attempt.key} is being published by {alive}")
-
-    def _clear(self, attempt: Finished) -> None:
-        """Move what is there to the history, unless it stays or another worker has just claimed the key."""
-        files = self._list(attempt.key)
-        with suppress(HeldError):
-            self._check_free(attempt)
-            if not self._stays(attempt, files):
-                self._to_history(attempt.key, files)
-
-    def _upload(self, attempt: Finished, path: str, name: str) -> bool:
-        """Upload a file; return False where the run's key is not ours any more."""
-        target = f"{attempt.key}/{name}"
-        try:
-            self._insist(partial(self._blobs.upload, path, target, new=True))
-        except FileExistsError:  # ours, and the reply was lost; or of a worker whose lease has ended
-            if not self._is_ours(attempt):
-                return False
-            self._insist(partial(self._blobs.upload, path, target, new=False))
-        return True
-
-    def _seal(self, attempt: Finished, code: bytes) -> bool:
-        """Write `status_code`, the commit; return False where the run's key is not ours any more."""
-        path = f"{attempt.key}/{STATUS_CODE}"
-        while True:
-            try:
-                self._insist(lambda: self._blobs.create(path, code))
-                return True
-            except FileExistsError:
-                if not self._is_ours(attempt):
-                    return False
-            with suppress(FileNotFoundError):
-                # Ours, and the reply was lost. Or late, of a worker whose lease has ended: all else here is ours.
-                if self._blobs.get(path) == code:
-                    return True
-                self._insist(partial(self._blobs.delete, [path]))
-
-    def _is_ours(self, attempt: Finished) -> bool:
-        return self._holder(attempt.key) == attempt.attempt
-
-    def _holder(self, key: str) -> str:
-        """Return the attempt that a run's `run.json` is of; "" where it does not say."""
-        try:
-            return attempt_of(self._blobs.get(f"{key}/{RUN_JSON}"))
-        except FileNotFoundError:
-            return ""
-
-    def _insist(self, call: Callable[[], T]) -> T:
-        """Make a brief request that writes; try it again as long as the worker's lease lasts."""
-        waits = pauses(_TRIES - 1, _PAUSE)
-        return retry(call, waits, when=lambda error: not isinstance(error, _FINAL), before=self._leases.check)
+    def _claims(self) -> Claims:
+        return Claims(self._blobs, self._leases, self.url)
 
     def _answers(self, *but: type[Exception]) -> AbstractContextManager[None]:
         return answers(self.url, Exception, but=but)  # each library has errors of its own
@@ -306,62 +209,39 @@ class ObjectStore:
 
     def files(self, key: str) -> Mapping[str, int]:
         with self._answers():
-            return {name: blob.size for name, blob in sorted(self._list(key).items())}
+            return {name: blob.size for name, blob in sorted(self._claims().list(key).items())}
 
     def open(self, key: str, file: str) -> BinaryIO:
         with self._answers(FileNotFoundError):
             return self._blobs.open(f"{key}/{file}")
 
     def forget(self, key: str) -> bool:
-        with self._answers():
-            there = self._list(key)
-            self._to_history(key, there)
-        return bool(there)
-
-    def _record(self, key: str) -> Record | None:
-        found = self._read_few({key}).get(key)
-        return parse_record(*found) if found else None
-
-    def _list(self, key: str) -> dict[str, Blob]:
-        """Return the objects of a run, by path below its key."""
-        return {blob.path[len(key) + 1 :]: blob for blob in self._blobs.list(key)}
-
-    def _to_history(self, key: str, files: Iterable[str]) -> None:
-        """Move a run's objects there, into a folder named after their attempt."""
-        names = list(files)
-        self._check_ours(key, names)
-        home = f"{OURS}/history/{key}/{self._holder(key) or 'unknown'}"
-        place, n = home, 0
-        while names and any(True for _ in self._blobs.list(place)):
-            n += 1
-            place = f"{home}.{n}"
-        for name in names:
-            with suppress(FileNotFoundError):  # a worker was killed while it moved them
-                self._insist(partial(self._blobs.copy, f"{key}/{name}", f"{place}/{name}"))
-        self._delete(key, names)
+        with self._clearing(key) as (claims, files):
+            claims.to_history(key, files)
+        return bool(files)
 
     def remove(self, key: str) -> bool:
-        with self._answers():
-            there = self._list(key)
-            self._check_ours(key, there)
-            self._delete(key, there)
+        with self._clearing(key) as (claims, files):
+            claims.check_ours(key, files)
+            claims.delete(key, files)
             history = f"{OURS}/history/{key}"
-            names = self._list(history)
+            names = claims.list(history)
             attempts = old_attempts(names)  # others are of runs whose keys lie below this one
-            self._delete(history, (name for name in names if name.partition("/")[0] in attempts))
-        return bool(there)
+            claims.delete(history, (name for name in names if name.partition("/")[0] in attempts))
+        return bool(files)
 
-    def _check_ours(self, key: str, files: Iterable[str]) -> None:
-        """Raise TakenError if a run's objects are no output of a run."""
-        names = {name.partition("/")[0] for name in files}
-        check_ours(f"{self.url}/{key}", names, lambda: self._blobs.get(f"{key}/{RUN_JSON}"))
-
-    def _delete(self, key: str, names: Iterable[str]) -> None:
-        """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""
-        rest = set(names)
-        for part in ({STATUS_CODE}, rest - {STATUS_CODE, RUN_JSON}, {RUN_JSON}):
-            if paths := [f"{key}/{name}" for name in sorted(part & rest)]:
-                self._insist(partial(self._blobs.delete, paths))
+    @contextmanager
+    def _clearing(self, key: str) -> Iterator[tuple[Claims, Collection[str]]]:
+        """Hold a key for a user's command, under a lease of its own; give the names of the run's objects."""
+        with self._answers():
+            if not self._claims().list(key):
+                yield self._claims(), ()
+                return
+            leases = Leases(self._blobs, self.url)
+            with leases.keep(secrets.token_hex(5)):
+                claims = Claims(self._blobs, leases, self.url)
+                with claims.clearing(key, 2 * TTL):
+                    yield claims, claims.list(key).keys()
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with self._answers():
@@ -375,7 +255,7 @@ class ObjectStore:
 
     def write_note(self, name: str, data: bytes) -> None:
         with self._answers():
-            self._insist(partial(self._blobs.put, f"{OURS}/{name}", data))
+            self._claims().insist(partial(self._blobs.put, f"{OURS}/{name}", data))
 
     def read_note(self, name: str) -> bytes:
         with self._answers(FileNotFoundError):
@@ -387,8 +267,3 @@ class ObjectStore:
     def notes(self, folder: str) -> Sequence[str]:
         with self._answers():
             return sorted(blob.path[len(OURS) + 1 :] for blob in self._blobs.list(f"{OURS}/{folder}"))
-
-
-def _digest(key: str) -> str:
-    """Return a name of one segment for a key."""
-    return blake2b(key.encode(), digest_size=16).hexdigest()

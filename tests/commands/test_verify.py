@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.commands.verify import _repair
+from pydoit_sc.store import open_store
 from tests.conftest import HEAD, Box
 
 RUNS = (
@@ -70,3 +72,14 @@ def test_what_says_nothing_of_its_files_is_counted(box: Box) -> None:
     done = box("verify")
     assert (done.code, done.out) == (0, "")
     assert done.err == "2 of 2 runs are finished: 2 without a run.json that lists its files\n"
+
+
+def test_what_has_become_whole_meanwhile_is_not_forgotten(box: Box) -> None:
+    box.batchfile(RUNS)
+    box("run")
+    store = open_store(f"file://{box.folder}/out", {})
+    assert _repair(store, "a/0", None) == "; it has changed meanwhile, and is left"
+    assert (box.folder / "out/a/0/stdout").exists()
+    (box.folder / "out/a/0/stdout").unlink()
+    assert _repair(store, "a/0", None) == "; now incomplete"
+    assert _repair(store, "a/0", None) == "; it has changed meanwhile, and is left"

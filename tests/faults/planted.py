@@ -10,15 +10,17 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.cli import main
 from pydoit_sc.store import Finished, Outcome, Record, posix
+from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.index import read_index
 from pydoit_sc.store.layout import STATUS_CODE
 from pydoit_sc.store.leases import Leases
 from pydoit_sc.store.objects import ObjectStore
+from pydoit_sc.store.publication import Publication
 
 BUGS: dict[str, Callable[[], None]] = {}
 
@@ -75,15 +77,15 @@ def last_one_wins() -> None:
 @bug
 def sealed_first() -> None:
     """On objects: the mark that says that a run is finished is uploaded before what it stands for."""
-    real = ObjectStore._claim
+    real = Publication._claim
 
-    def claim(self: ObjectStore, attempt: Finished, run_json: bytes) -> bool:
-        if not real(self, attempt, run_json):
-            return False
-        with open(f"{attempt.folder}/{STATUS_CODE}", "rb") as file:
-            return self._seal(attempt, file.read())
+    def claim(self: Publication) -> Mapping[str, Blob] | None:
+        there = real(self)
+        if there is not None:
+            self._seal()
+        return there
 
-    ObjectStore._claim = claim  # type: ignore[method-assign]
+    Publication._claim = claim  # type: ignore[method-assign]
 
 
 @bug
@@ -91,10 +93,10 @@ def lease_ignored() -> None:
     """On objects: a worker that has lost its lease goes on."""
 
     def renew(self: Leases) -> None:
-        self._etag = self._blobs.put(f".pydoit_sc/leases/{self._worker}", self._text())
+        self._etag = self._blobs.put(f".pydoit_sc/leases/{self.worker}", self._text())
 
     Leases.renew = renew  # type: ignore[method-assign]
-    Leases.check = lambda self: None  # type: ignore[method-assign]
+    Leases.check = lambda self, turn: None  # type: ignore[method-assign]
 
 
 @bug

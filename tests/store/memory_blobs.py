@@ -41,6 +41,9 @@ class MemoryBlobs:
         prefix = f"{folder}/" if folder else ""
         return iter([blob for blob in found if blob.path.startswith(prefix)])
 
+    def is_marker(self, path: str) -> bool:
+        return path not in self.bucket.objects
+
     def get(self, path: str, at_most: int = LARGEST) -> bytes:
         data = self.read(path)[0]
         if len(data) > at_most:

@@ -11,7 +11,7 @@ import pytest
 
 from pydoit_sc.store.base import Contents
 from pydoit_sc.store.copying import sizes
-from pydoit_sc.store.manifest import fault, with_files
+from pydoit_sc.store.manifest import describe, fault, with_files
 
 MD5 = md5(b"data").hexdigest()
 FILES: dict[str, Any] = {"stdout": {"size": 4, "md5": MD5}, "results/a": {"size": 0}}
@@ -53,7 +53,8 @@ def test_files_that_differ_are_named(files: dict[str, tuple[int, str]], expected
         (contents({**SAID, "files": {"stdout": {"size": "4"}}}), "run.json: torn, or not one of ours"),
         (contents({**SAID, "status_code": None}), "run.json: torn, or not one of ours"),
         (contents({key: value for key, value in SAID.items() if key != "files"}), None),
-        (Contents(THERE, b"7", None), None),
+        (Contents(THERE, b"7", None), None),  # as `sc` leaves it
+        (Contents({"status_code": (1, ""), "stderr": (0, "")}, b"0", None), "run.json and stdout: missing"),
     ],
 )
 def test_what_run_json_says_is_checked_first(found: Contents, expected: str | None) -> None:
@@ -78,8 +79,8 @@ def test_a_manifest_lists_size_and_content(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "stdout").write_bytes(b"data")
     (tmp_path / "results/a").touch()
-    names = {name: str(tmp_path / name) for name in sizes(str(tmp_path))}
-    listed = json.loads(with_files(b'{"attempt": "a-1", "files": {"old": {"size": 1}}}', names))
+    files = {name: describe(str(tmp_path / name)) for name in sizes(str(tmp_path))}
+    listed = json.loads(with_files(b'{"attempt": "a-1", "files": {"old": {"size": 1}}}', files))
     assert listed["attempt"] == "a-1"
     assert listed["files"] == {
         "stdout": {"size": 4, "md5": MD5},

@@ -1,0 +1,61 @@
+"""What obstore cannot ask of S3, asked with botocore: objects whose names it refuses, and uploads that nobody ends.
+
+A client takes half a second to make, so it is made only where one of these is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from pydoit_sc.errors import warn_once
+from pydoit_sc.store.blobs import Blob
+from pydoit_sc.store.cloudconfig import Config
+
+
+class AwsClient:
+    """A bucket, as botocore reaches it. Every method raises what botocore raises."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._root = f"{config.prefix}/" if config.prefix else ""
+
+    def list(self, folder: str) -> Iterator[Blob]:
+        """Yield the objects below a folder; those whose names are no paths are left out, and told."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._config.bucket, Prefix=f"{self._root}{folder}/" if folder else self._root
+        )
+        for page in pages:
+            for item in page.get("Contents", ()):
+                path = item["Key"][len(self._root) :]
+                if "" in path.split("/"):  # `a//b`, or `a/`, which marks a folder
+                    where = f"s3://{self._config.bucket}"
+                    warn_once(
+                        f"{where}: objects whose names are no paths, such as {item['Key']}, are left alone"
+                    )
+                else:
+                    yield Blob(path, item["Size"], item["ETag"], item["LastModified"].timestamp())
+
+    @cached_property
+    def _client(self) -> Any:
+        import botocore.session  # noqa: PLC0415 (slow)
+        from botocore import UNSIGNED  # noqa: PLC0415
+        from botocore.config import Config as ClientConfig  # noqa: PLC0415
+
+        config = self._config
+        known = {**config.config, **(config.credentials() if config.credentials else {})}
+        return botocore.session.Session().create_client(
+            "s3",
+            region_name=known.get("region"),
+            endpoint_url=known.get("endpoint"),
+            aws_access_key_id=known.get("access_key_id"),
+            aws_secret_access_key=known.get("secret_access_key"),
+            aws_session_token=known.get("token"),
+            config=ClientConfig(
+                signature_version=UNSIGNED if known.get("skip_signature") else None,
+                connect_timeout=config.connect_timeout,
+                read_timeout=config.read_timeout,
+                retries={"max_attempts": config.retries},
+            ),
+        )

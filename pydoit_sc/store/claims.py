@@ -1,0 +1,155 @@
+"""The objects below the keys of runs: whose they are, and how one worker or command at a time clears a key.
+
+While `run.json` is there without a `status_code`, the run belongs to the worker of that attempt, as long as its lease
+lasts. Whoever clears a key waits for that, and holds it while it moves or deletes what is there: a worker that replaces
+an outcome, and a user's command, which keeps a lease for this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from hashlib import blake2b
+from typing import TypeVar
+
+from pydoit_sc.batch import OURS
+from pydoit_sc.errors import warn_once
+from pydoit_sc.retries import pauses, retry
+from pydoit_sc.store.base import HeldError, StoreError
+from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
+from pydoit_sc.store.leases import Leases, wait_for
+from pydoit_sc.store.places import check_ours
+from pydoit_sc.store.stamps import attempt_of, parse_record
+
+_TRIES, _PAUSE = 6, 0.25  # of a brief request that writes; seconds before the second
+_FINAL = (FileExistsError, FileNotFoundError, PermissionError, StoreError)
+_MOVES = 1000  # names for one attempt in the history of a run
+
+T = TypeVar("T")
+
+
+class Claims:
+    """The keys of runs, changed under a lease as it is when this is made: once that has ended nothing is written."""
+
+    def __init__(self, blobs: Blobs, leases: Leases, url: str) -> None:
+        self.blobs, self.url = blobs, url
+        self._leases, self._turn = leases, leases.turn
+
+    def insist(self, call: Callable[[], T]) -> T:
+        """Make a brief request that writes; try it again as long as the lease lasts."""
+        return retry(
+            call,
+            pauses(_TRIES - 1, _PAUSE),
+            when=lambda error: not isinstance(error, _FINAL),
+            before=partial(self._leases.check, self._turn),
+        )
+
+    def list(self, key: str) -> dict[str, Blob]:
+        """Return the objects of a run, by path below its key. Markers of folders are left out, and told."""
+        found = {blob.path[len(key) + 1 :]: blob for blob in self.blobs.list(key)}
+        return without_markers(self.blobs, self.url, found, (STDOUT, STDERR, STATUS_CODE, RUN_JSON))
+
+    def record(self, key: str) -> Record | None:
+        """Return a run's record, None where it has no `status_code`."""
+        found = read_small(self.blobs, {key}).get(key)
+        if found and found[1] is None:  # of `sc`, or it was being deleted, `run.json` last
+            found = read_small(self.blobs, {key}).get(key)
+        return parse_record(*found) if found else None
+
+    def holder(self, key: str) -> str:
+        """Return the attempt that a run's `run.json` is of; "" where it does not say."""
+        try:
+            return attempt_of(self.blobs.get(f"{key}/{RUN_JSON}"))
+        except FileNotFoundError:
+            return ""
+
+    def _check_free(self, key: str) -> None:
+        """Raise HeldError while another worker that may be alive is publishing the run."""
+        files = self.list(key)
+        if STATUS_CODE in files or RUN_JSON not in files:
+            return
+        worker = self.holder(key).partition("-")[0]
+        if worker and worker != self._leases.worker:
+            alive = self._leases.is_alive(worker)
+            if alive:
+                raise HeldError(f"{self.url}: {key} is being published by {alive}")
+
+    @contextmanager
+    def clearing(self, key: str, seconds: float | None = None) -> Iterator[None]:
+        """Hold a key that nobody is publishing, to move its objects; raises HeldError after waiting for so long."""
+        name = f"replacing/{_digest(key)}"
+        wait_for(partial(self._take, key, name), seconds)
+        try:
+            yield
+        finally:
+            self._leases.release(name, self._turn)
+
+    def _take(self, key: str, name: str) -> None:
+        self._check_free(key)
+        self._leases.take(name, self._turn)
+        try:
+            self._check_free(key)  # a worker may have claimed it in between
+        except BaseException:
+            self._leases.release(name, self._turn)
+            raise
+
+    def to_history(self, key: str, files: Iterable[str]) -> None:
+        """Move a run's objects there, into a folder named after their attempt."""
+        names = list(files)
+        if not names:
+            return
+        self.check_ours(key, names)
+        place = self._place(f"{OURS}/history/{key}/{self.holder(key) or 'unknown'}")
+        for name in names:
+            with suppress(FileNotFoundError):  # a worker was killed while it moved them
+                self.insist(partial(self.blobs.copy, f"{key}/{name}", f"{place}/{name}"))
+        self.delete(key, names)
+
+    def _place(self, home: str) -> str:
+        """Return a folder for an outcome that has nothing in it."""
+        for place in (home, *(f"{home}.{n}" for n in range(1, _MOVES))):
+            if not any(True for _ in self.blobs.list(place)):
+                return place
+        raise StoreError(f"{self.url}/{home}: has been used {_MOVES} times")
+
+    def check_ours(self, key: str, files: Iterable[str]) -> None:
+        """Raise TakenError if a run's objects are no output of a run."""
+        names = {name.partition("/")[0] for name in files}
+        check_ours(f"{self.url}/{key}", names, lambda: self.blobs.get(f"{key}/{RUN_JSON}"))
+
+    def delete(self, key: str, names: Iterable[str]) -> None:
+        """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""
+        rest = set(names)
+        for part in ({STATUS_CODE}, rest - {STATUS_CODE, RUN_JSON}, {RUN_JSON}):
+            paths = [f"{key}/{name}" for name in sorted(part & rest)]
+            if paths:
+                self.insist(partial(self.blobs.delete, paths))
+
+
+def read_small(blobs: Blobs, keys: Iterable[str]) -> dict[str, tuple[bytes, bytes | None]]:
+    """Return what the two small files hold of those runs that have a `status_code`."""
+    codes = get_all(blobs, (f"{key}/{STATUS_CODE}" for key in keys))
+    found = {path.rpartition("/")[0]: code for path, code in codes.items()}
+    run_jsons = get_all(blobs, (f"{key}/{RUN_JSON}" for key in found))
+    return {key: (code, run_jsons.get(f"{key}/{RUN_JSON}")) for key, code in found.items()}
+
+
+def without_markers(
+    blobs: Blobs, url: str, files: Mapping[str, Blob], known: Iterable[str]
+) -> dict[str, Blob]:
+    """Return a run's objects without what other tools put there to mark folders: `results/`, of no bytes.
+
+    A listing shows it as `results`, which does not exist. `known` are names that need not be asked for.
+    """
+    asked = {name for name, blob in files.items() if not blob.size}.difference(known)
+    markers = {name for name in asked if blobs.is_marker(files[name].path)}
+    if markers:
+        warn_once(f"{url}: objects that mark folders, such as {files[min(markers)].path}/, are left alone")
+    return {name: blob for name, blob in files.items() if name not in markers}
+
+
+def _digest(key: str) -> str:
+    """Return a name of one segment for a key."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,185 @@
+"""One attempt's publication on an object store: claim the run's key, upload, look, seal, look again.
+
+The first object is `run.json`, by conditional create: the manifest is also the claim. All others are created
+conditionally, too, so a worker that was frozen overwrites nothing of the worker that took its place. Before
+`status_code`, the commit, all that the manifest lists must be there as it says; after it the claim must still be ours.
+If not, what has been done is undone, and it begins again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from hashlib import md5
+
+from pydoit_sc.store.base import Finished, Outcome, StoreError, answers
+from pydoit_sc.store.blobs import Blob
+from pydoit_sc.store.claims import Claims
+from pydoit_sc.store.copying import regular_files
+from pydoit_sc.store.documents import FileEntry
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, stays
+from pydoit_sc.store.manifest import describe, with_files
+
+_TRIES = 20  # to claim a key, each after another worker has done something to it
+_AGAIN = 4  # times that a publication begins, since what it has sent is not there
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A local file, as it was when the manifest was made."""
+
+    path: str
+    entry: FileEntry
+    state: tuple[int, int, int]
+
+    def is_there(self, blob: Blob | None) -> bool:
+        """Return whether an object has the file's size and its MD5, where the listing shows one."""
+        return blob is not None and blob.size == self.entry.size and blob.md5 in ("", self.entry.md5)
+
+
+class Publication:
+    """Publishes an attempt."""
+
+    def __init__(self, claims: Claims, attempt: Finished) -> None:
+        self._claims, self._blobs, self._attempt = claims, claims.blobs, attempt
+        self._files: Mapping[str, _Sent] = {}
+        self._code = b""
+        self.run_json = b""
+
+    def publish(self) -> Outcome:
+        """Return what came of it; raises StoreError, and what the store raises."""
+        for _ in range(_AGAIN):
+            self._describe()
+            there = self._claim()
+            if there is None:
+                return Outcome.LOST
+            if STATUS_CODE in there:  # an earlier try has sealed it, and was not told so
+                if self._agrees(there):
+                    return Outcome.PUBLISHED
+                self._claims.delete(self._attempt.key, {STATUS_CODE})
+            if self._upload_all(there) and self._is_whole() and self._seal():
+                return Outcome.PUBLISHED
+        raise StoreError(
+            f"{self._claims.url}/{self._attempt.key}: what was sent is not there, {_AGAIN} times; something else "
+            "writes there, or the files of the run still change"
+        )
+
+    def _describe(self) -> None:
+        """Make the manifest of what there is to send."""
+        folder = self._attempt.folder
+        with answers(folder):
+            files = dict(regular_files(folder))
+            self._code = _read_file(files.pop(STATUS_CODE))
+            said = _read_file(files.pop(RUN_JSON))
+            self._files = {
+                name: _Sent(path, describe(path), _state(path)) for name, path in sorted(files.items())
+            }
+        self.run_json = with_files(said, {name: sent.entry for name, sent in self._files.items()})
+
+    def _claim(self) -> Mapping[str, Blob] | None:
+        """Claim the run's key, after clearing it; return what is there of ours, None where a completed outcome stays."""
+        key, attempt = self._attempt.key, self._attempt
+        for _ in range(_TRIES):
+            files = self._claims.list(key)
+            if not files:
+                with suppress(FileExistsError):
+                    self._claims.insist(partial(self._blobs.create, f"{key}/{RUN_JSON}", self.run_json))
+                    return files
+            elif self._is_ours():  # of an earlier try, or a lost reply
+                if not self._is_manifest(files[RUN_JSON]):
+                    self._claims.insist(partial(self._blobs.put, f"{key}/{RUN_JSON}", self.run_json))
+                return files
+            elif self._stays(files):
+                return None
+            else:
+                with self._claims.clearing(key):
+                    self._clear()
+        raise StoreError(
+            f"{self._claims.url}/{key}: has changed {_TRIES} times while {attempt.attempt} waited for it"
+        )
+
+    def _stays(self, files: Mapping[str, Blob]) -> bool:
+        """Return whether what is there stays, and the new attempt is dropped."""
+        key = self._attempt.key
+        record = self._claims.record(key) if STATUS_CODE in files else None
+        return stays(record, self._attempt.supersedes, self._attempt.fingerprint)
+
+    def _clear(self) -> None:
+        """Move what is there to the history, unless it stays."""
+        files = self._claims.list(self._attempt.key)
+        if not self._stays(files):
+            self._claims.to_history(self._attempt.key, files)
+
+    def _upload_all(self, there: Mapping[str, Blob]) -> bool:
+        """Upload what is not there yet; return False where the run's key is not ours any more."""
+        return all(
+            self._upload(name, sent.path)
+            for name, sent in self._files.items()
+            if not (name in there and there[name].md5 and sent.is_there(there[name]))
+        )
+
+    def _upload(self, name: str, path: str) -> bool:
+        target = f"{self._attempt.key}/{name}"
+        try:
+            self._claims.insist(partial(self._blobs.upload, path, target, new=True))
+        except FileExistsError:  # ours, and the reply was lost; or of a worker whose lease has ended
+            if not self._is_ours():
+                return False
+            self._claims.insist(partial(self._blobs.upload, path, target, new=False))
+        return True
+
+    def _is_whole(self) -> bool:
+        """Return whether all is there, and delete what else is: late, of a worker that was fenced."""
+        there = self._claims.list(self._attempt.key)
+        if not self._agrees(there) or not (there[RUN_JSON].md5 or self._is_ours()):
+            return False
+        self._claims.delete(self._attempt.key, there.keys() - self._files.keys() - {RUN_JSON})
+        return True
+
+    def _agrees(self, there: Mapping[str, Blob]) -> bool:
+        """Return whether objects are those of the manifest, and this itself, as far as a listing shows."""
+        if RUN_JSON not in there or not self._is_manifest(there[RUN_JSON]):
+            return False
+        if not all(sent.is_there(there.get(name)) for name, sent in self._files.items()):
+            return False
+        with answers(self._attempt.folder):
+            hidden = [sent for name, sent in self._files.items() if not there[name].md5]
+            return all(_state(sent.path) == sent.state for sent in hidden)
+
+    def _is_manifest(self, blob: Blob) -> bool:
+        """Return whether an object is the manifest as it is now, as far as the listing shows."""
+        return blob.md5 in ("", md5(self.run_json, usedforsecurity=False).hexdigest())
+
+    def _seal(self) -> bool:
+        """Write `status_code`, the commit; return False, and take it back, where the key is not ours any more."""
+        path = f"{self._attempt.key}/{STATUS_CODE}"
+        try:
+            self._claims.insist(partial(self._blobs.create, path, self._code))
+        except FileExistsError:
+            # Ours, and the reply was lost. Or late, of a worker whose lease has ended: all else here is ours.
+            if not self._is_ours():
+                return False
+            if self._blobs.get(path) != self._code:
+                self._claims.insist(partial(self._blobs.delete, [path]))
+                return False
+        if self._is_ours():
+            return True
+        self._claims.insist(partial(self._blobs.delete, [path]))
+        return False
+
+    def _is_ours(self) -> bool:
+        return self._claims.holder(self._attempt.key) == self._attempt.attempt
+
+
+def _state(path: str) -> tuple[int, int, int]:
+    """Return what changes when a file is written."""
+    stat = os.stat(path)
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _read_file(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
