@@ -158,7 +158,8 @@ def test_what_can_be_kept_of_a_spoilt_output_is_kept(place: Workplace) -> None:
 
 
 def test_a_command_that_the_kernel_does_not_take_is_an_outcome(place: Workplace) -> None:
-    huge = Settings(env={f"V{n}": "x" * 100_000 for n in range(40)}, retries=1)
+    place.env |= {f"OUTER{n}": "x" * 120_000 for n in range(14)}
+    huge = Settings(env={f"V{n}": "x" * 120_000 for n in range(4)}, retries=1)  # more than 2 MiB together
     place.work(place.chunk({"bad": "true", "good": GOOD}, {"bad": huge}, nprocs=1))
     assert place.codes() == {"bad": 126, "good": 0}
     assert place.run_json("bad")["reason"] == "it cannot be started: Argument list too long"
@@ -168,7 +169,7 @@ def test_a_command_that_the_kernel_does_not_take_is_an_outcome(place: Workplace)
 def test_a_run_that_removes_what_others_have_written_ends_no_worker(place: Workplace) -> None:
     runs = {
         "victim": "echo > $EVENTS; echo x; read x < gate",
-        "bad": f'read x < start; {ALL}rm -rf "$(dirname "$d")"; echo > gate',
+        "bad": f'read x < start; {ALL}rm -rf "$(dirname "$d")"/*-*; echo > gate',
         **{f"good {n}": f"{GOOD}; sleep 0.1" for n in range(5)},
     }
     for gate in ("gate", "start"):
