@@ -8,7 +8,6 @@ output.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -35,7 +34,41 @@ from pydoit_sc.plan import Work
 #: The key of what we add to a chunk.
 EXTRA = "pydoit_sc"
 
-_SECRET = re.compile(r"secret|password|passphrase|token|credential|key", re.IGNORECASE)
+#: The options of stores that may be written: no other is, since nobody knows what the next one holds.
+_WRITTEN = frozenset(
+    {
+        "endpoint_url",
+        "anon",
+        "profile",
+        "client_kwargs",
+        "region_name",
+        "config_kwargs",
+        "connect_timeout",
+        "read_timeout",
+        "retries",
+        "max_attempts",
+        "mode",
+        "requester_pays",
+        "use_ssl",
+        "verify",
+        "signature_version",
+        "s3",
+        "addressing_style",
+        "default_block_size",
+        "default_cache_type",
+        "max_concurrency",
+        "account_name",
+        "tenant_id",
+        "project",
+        "consistency",
+        "host",
+        "port",
+        "username",
+        "user",
+        "timeout",
+        "auto_mkdir",
+    }
+)
 
 
 def _failures_to_json(most: int | Share | None) -> int | str | None:
@@ -155,7 +188,7 @@ def _attempt_table(settings: Settings) -> AttemptTable:
 
 
 def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a store's options without those that may be secrets: a chunk travels, and is kept.
+    """Return those of a store's options that are known to be no secrets: a chunk travels, and is kept.
 
     A worker finds secrets where the cloud's own tools do, in its environment.
 
@@ -165,5 +198,5 @@ def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: without_secrets(value) if isinstance(value, dict) else value
         for name, value in options.items()
-        if not _SECRET.search(name)
+        if name in _WRITTEN
     }

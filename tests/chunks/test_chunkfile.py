@@ -104,6 +104,7 @@ def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
         "account_name": "ours",
         "key": "canary",
         "secret": "canary",
+        "sas": "canary",  # what no list of secrets knows
         "client_kwargs": {"region_name": "here", "aws_secret_access_key": "canary"},
     }
     text = written([work("plot")], storage_options=options)
