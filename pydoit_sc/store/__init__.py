@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,8 @@ from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Record, stays
 from pydoit_sc.store.places import Survey
 from pydoit_sc.store.stamps import Live
+
+_PASSWORD = re.compile(r"([\w+.-]+://)[^/@]*:[^/]*@")
 
 #: The extras of this package that bring what a scheme needs.
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
@@ -61,16 +64,31 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
         return PosixStore(url, durable=durable)
     if scheme in ("file", "local"):
         return PosixStore(path, durable=durable)
+    _refuse_passwords(url, options)
     from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
     try:
         return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options))
+    except StoreError:
+        raise
     except ImportError as error:
         extra = EXTRAS.get(scheme)
         hint = f": pip install 'pydoit-sc[{extra}]'" if extra else ""
         raise StoreError(f"{url}: {error}{hint}") from error
     except Exception as error:  # unknown protocol, wrong options, and what else libraries raise
         raise StoreError(f"{url}: {error}") from error
+
+
+def _refuse_passwords(url: str, options: Mapping[str, Any]) -> None:
+    """Raise StoreError for a URL with a password: it would be written into chunks, notes and logs."""
+    for key, value in {"remote_output_path": url, **options}.items():
+        if isinstance(value, Mapping):
+            _refuse_passwords("", value)
+        elif isinstance(value, str) and (found := _PASSWORD.match(value)):
+            raise StoreError(
+                f"`{key}`: {found[1]}…@ has a password in a URL, which would be written into chunks and logs; give it as an "
+                "option in `storage_options`, or in the environment"
+            )
 
 
 def read_url(url: str, options: Mapping[str, Any]) -> bytes:

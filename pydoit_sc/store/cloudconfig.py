@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydoit_sc.store import aws
+from pydoit_sc.store.base import StoreError
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds, for each try
 RETRIES = 8
@@ -83,7 +86,22 @@ def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
         if not (config.get("skip_signature") or "access_key_id" in config):
             credentials = aws.Credentials(session)
         config = {**aws.resolve(session), **config}
+    _check_endpoint(config.get("endpoint"))
     return Config(kind, bucket, prefix, config, credentials, float(connect), float(read), int(retries))
+
+
+def _check_endpoint(endpoint: object) -> None:
+    """Raise StoreError for an endpoint without a scheme, at which obstore panics."""
+    said = {"`endpoint_url` in `storage_options` or of the profile": endpoint}
+    said.update(
+        {
+            f"`{name}`": os.environ.get(name)
+            for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
+        }
+    )
+    for where, value in said.items():
+        if value and not re.match("https?://[^/]", str(value)):
+            raise StoreError(f"{where}: expected a URL, http://… or https://…, found `{value}`")
 
 
 def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

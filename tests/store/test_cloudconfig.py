@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pydoit_sc.store import open_store
+from pydoit_sc.store import StoreError, open_store
 from pydoit_sc.store.anyfs import AnyBlobs
 from pydoit_sc.store.cloud import CloudBlobs
 from pydoit_sc.store.cloudconfig import read_config
@@ -67,3 +67,27 @@ def test_a_store_in_a_cloud_is_reached_by_obstore() -> None:
     ):
         assert isinstance(vars(open_store(url, options))["_blobs"], CloudBlobs)
     assert isinstance(vars(open_store("memory://x/p", {}))["_blobs"], AnyBlobs)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "key"),
+    [
+        ("sftp://me:canary@host/p", {}, "remote_output_path"),
+        ("s3://b/p", {"endpoint_url": "http://me:canary@host"}, "endpoint_url"),
+        ("s3://b/p", {"client_kwargs": {"endpoint_url": "https://:canary@host:1"}}, "endpoint_url"),
+    ],
+)
+def test_a_password_in_a_url_is_refused(url: str, options: dict[str, Any], key: str) -> None:
+    with pytest.raises(StoreError, match=f"`{key}`: .* has a password in a URL") as refused:
+        open_store(url, options)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1:9000", "host", "http://", "ftp://host"])
+def test_an_endpoint_without_a_scheme_is_one_line(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = f"expected a URL, http://… or https://…, found `{value}`"
+    with pytest.raises(StoreError, match=f"^`endpoint_url` .*: {found}$"):
+        open_store("s3://b/p", {"endpoint_url": value})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", value)
+    with pytest.raises(StoreError, match=f"^`AWS_ENDPOINT_URL`: {found}$"):
+        open_store("s3://b/p", {})
