@@ -52,7 +52,7 @@ durable = false
 grace = "20 s"
 
 [runs.a]
-cmd = "echo {x}:$PPID >> log; test $(({x} % 3)) != 1 || until [ -e go ]; do sleep 0.02; done"
+cmd = "x={x}; echo $x:$PPID >> log; test $((x % 3)) != 1 || until [ -e go ]; do sleep 0.02; done"
 matrix = { x = { range = [0, 6] } }
 """
 
@@ -142,7 +142,7 @@ def test_a_pydoit_sc_worker_is_killed_in_the_middle_of_a_chunk(yard: Yard, addre
 @pytest.mark.parametrize("where", ["there", "ours"])
 def test_cancelled_in_the_middle(yard: Yard, address: str, where: str) -> None:
     table = {"address": address} if where == "there" else {"cluster": "local"}
-    told = HELD.replace("echo {x}", "trap 'sleep 1; echo told >> log; exit' TERM; echo {x}")
+    told = HELD.replace("echo $x", "trap 'sleep 1; echo told >> log; exit' TERM; echo $x")
     submission = yard.submission(told, "dask", table, scale=1)  # so that the second chunk waits
     jobs = yard.hand_in(submission)
     yard.await_lines(2)
