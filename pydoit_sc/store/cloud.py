@@ -35,7 +35,7 @@ class CloudBlobs:
 
         self._exists, self._changed = exceptions.AlreadyExistsError, exceptions.PreconditionError
         self._unable = exceptions.NotSupportedError
-        self._no_path = exceptions.InvalidPathError
+        self._no_path, self._generic = exceptions.InvalidPathError, exceptions.GenericError
         self._config, self._aws = config, AwsClient(config)
         kind = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}[config.kind]
         more = {"credential_provider": config.credentials} if config.credentials else {}
@@ -66,11 +66,19 @@ class CloudBlobs:
                     if item["path"] != folder:  # what another tool marks the folder with
                         after = item["path"]
                         yield _blob(item)
+        except self._generic as error:
+            self._check_bucket(error)
+            raise
         except self._no_path as error:  # the whole page with it is lost
             if self._config.kind != "s3":
                 said = str(error).partition("\n")[0]
                 raise OSError(f"{said}: the client cannot list such a name; rename or remove it") from error
             yield from (blob for blob in self._aws.list(folder) if blob.path > after)
+
+    def _check_bucket(self, error: Exception) -> None:
+        """Raise OSError if an answer says that there is no bucket, which is not the absence of an object."""
+        if "<Code>NoSuchBucket</Code>" in str(error):
+            raise OSError(f"there is no bucket `{self._config.bucket}`") from error
 
     def is_marker(self, path: str) -> bool:
         try:
@@ -86,7 +94,11 @@ class CloudBlobs:
         return self._get(path, LARGEST)
 
     def _get(self, path: str, at_most: int) -> tuple[bytes, Blob]:
-        answer = self._store.get(path)
+        try:
+            answer = self._store.get(path)
+        except FileNotFoundError as error:
+            self._check_bucket(error)
+            raise
         blob = _blob(answer.meta)
         if blob.size > at_most:
             raise TooLargeError(f"{path}: {blob.size:,} bytes, expected {at_most:,} at most")

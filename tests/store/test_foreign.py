@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from pydoit_sc.store import Store, open_store
+from pydoit_sc.store import Store, StoreError, open_store
 from pydoit_sc.store.manifest import fault
 from tests.conftest import Box
 from tests.store.conformance import Place
@@ -115,3 +115,17 @@ def test_a_batch_beside_foreign_objects(foreign: Callable[..., str], box: Box) -
         done = box(*words)
         assert done.code == 0, done
         assert done.err.count("are left alone") <= 2, done.err
+
+
+@pytest.mark.usefixtures("client")
+def test_a_bucket_that_is_not_there_is_an_error(box: Box) -> None:
+    box.batchfile('[batch]\nremote_output_path = "s3://no-such-bucket/p"\n[runs.a]\ncmd = "true"\n')
+    done = box("plan")
+    assert (done.code != 0, done.err) == (
+        True,
+        "ERROR: s3://no-such-bucket/p: there is no bucket `no-such-bucket`\n",
+    ), done
+    many = [f"a/{n}" for n in range(101)]
+    for keys in (["a"], many):
+        with pytest.raises(StoreError, match=r"there is no bucket `no-such-bucket`$"):
+            open_store("s3://no-such-bucket/p", {}).scan(keys)
