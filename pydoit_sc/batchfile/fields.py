@@ -161,9 +161,9 @@ def _variable(value: object) -> str:
         raise expected("a string")
     if _NO_TEXT.search(value):
         raise expected("a string without NUL characters and surrogates")
-    if len(value.encode()) > MAX_VARIABLE:
+    if (size := len(to_bytes(value))) > MAX_VARIABLE:
         raise fault(
-            f"a variable has at most {MAX_VARIABLE:,} bytes (Linux takes no more), this one {len(value.encode()):,}; "
+            f"a variable has at most {MAX_VARIABLE:,} bytes (Linux takes no more), this one {size:,}; "
             f"put the text into a file"
         )
     return value

@@ -248,3 +248,10 @@ def test_a_hundred_thousand_runs_are_quick(make: Make, name: str, text: str, sec
     batch = make(text, name, remote_output_path="/o")
     assert time.process_time() - start < seconds
     assert sum(1 for _ in batch.runs()) == 100_000
+
+
+def test_bytes_that_are_not_utf8_are_kept(make: Make) -> None:
+    run = {"cmd": "echo caf\udce9", "env": {"caf\udce9": "caf\udce9"}}
+    batch = make(json.dumps({"runs": [run]}), "a.json", remote_output_path="/o")
+    ((_, read),) = batch.runs()
+    assert (read.cmd, dict(read.settings.env)) == (run["cmd"], run["env"])
