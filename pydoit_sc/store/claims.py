@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 
 class Claims:
-    """The keys of runs, changed under a lease as it is when this is made: once that has ended nothing is written."""
+    """The keys of runs, changed under a lease: once that has ended nothing is written."""
 
     def __init__(self, blobs: Blobs, leases: Leases, url: str) -> None:
         self.blobs, self.url = blobs, url
-        self._leases, self._turn = leases, leases.turn
+        self._leases = leases
 
     def insist(self, call: Callable[[], T]) -> T:
         """Make a brief request that writes; try it again as long as the lease lasts."""
@@ -43,7 +43,7 @@ class Claims:
             call,
             pauses(_TRIES - 1, _PAUSE),
             when=lambda error: not isinstance(error, _FINAL),
-            before=partial(self._leases.check, self._turn),
+            before=self._leases.check,
         )
 
     def list(self, key: str) -> dict[str, Blob]:
@@ -84,15 +84,15 @@ class Claims:
         try:
             yield
         finally:
-            self._leases.release(name, self._turn)
+            self._leases.release(name)
 
     def _take(self, key: str, name: str) -> None:
         self._check_free(key)
-        self._leases.take(name, self._turn)
+        self._leases.take(name)
         try:
             self._check_free(key)  # a worker may have claimed it in between
         except BaseException:
-            self._leases.release(name, self._turn)
+            self._leases.release(name)
             raise
 
     def to_history(self, key: str, files: Iterable[str]) -> None:

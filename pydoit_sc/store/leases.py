@@ -52,7 +52,6 @@ class Leases:
     def __init__(self, blobs: Blobs, url: str) -> None:
         self._blobs, self._url = blobs, url
         self.worker = ""  # whose lease is kept here; "": none is
-        self.turn = 0  # how often the lease was taken anew after another worker had ended it
         self._etag = ""
         self._renewed = 0.0
         self._over = ""  # the message once another worker has ended the lease
@@ -114,14 +113,11 @@ class Leases:
                 self._etag = there[1].etag  # our own renewal, whose reply was lost
             self._renewed = began
 
-    def check(self, turn: int) -> None:
-        """Return if the worker may write now what it has begun in this turn.
-
-        Raises FencedError where its lease was ended since, and what the store raises.
-        """
+    def check(self) -> None:
+        """Return if the worker may write now; raises FencedError where it may not, and what the store raises."""
         if not self.worker:
             return  # to write a note takes no lease
-        if self._over or turn != self.turn:
+        if self._over:
             raise FencedError(self._over)
         if _now() - self._renewed > TTL - MARGIN:
             self.renew()
@@ -149,7 +145,7 @@ class Leases:
         where = f"worker {worker} on {lease.host}"
         if _is_here(lease) is not False and not self._is_old(blob):
             return where
-        self.check(self.turn)
+        self.check()
         try:
             ended = Lease(worker=worker, ended_by=self.worker)
             self._blobs.update(blob.path, ended.to_json(), blob.etag)
@@ -169,11 +165,11 @@ class Leases:
             self._seen[blob.path] = (blob.etag, _now())
         return etag == blob.etag and _now() - since > TTL
 
-    def take(self, name: str, turn: int) -> None:
+    def take(self, name: str) -> None:
         """Hold something for the worker whose lease is kept here; raises HeldError where another one holds it."""
         path, text = f"{OURS}/{name}", Hold(worker=self.worker).to_json()
         for _ in range(_TAKES):
-            self.check(turn)
+            self.check()
             try:
                 self._blobs.create(path, text)
                 return
@@ -192,10 +188,10 @@ class Leases:
                 return
         raise HeldError(f"{self._url}: {name} has changed hands {_TAKES} times")
 
-    def release(self, name: str, turn: int) -> None:
+    def release(self, name: str) -> None:
         """Hold something no longer; a failure is ignored, since a hold ends with the lease."""
         with suppress(Exception):
-            self.check(turn)
+            self.check()
             self._blobs.delete([f"{OURS}/{name}"])
 
     def _read(self, model: type[H], path: str) -> tuple[H, Blob] | None:

@@ -142,7 +142,7 @@ class ObjectStore:
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
         """Check the worker's lease, without which it starts no more runs; the run itself would cost a request."""
         with self._answers():
-            self._leases.check(self._leases.turn)
+            self._leases.check()
         return None
 
     @contextmanager
@@ -160,8 +160,8 @@ class ObjectStore:
             with self._answers():
                 held.enter_context(self._leases.keep(worker))
                 if chunk:
-                    self._leases.take(f"chunks/{chunk}", self._leases.turn)
-                    held.callback(self._leases.release, f"chunks/{chunk}", self._leases.turn)
+                    self._leases.take(f"chunks/{chunk}")
+                    held.callback(self._leases.release, f"chunks/{chunk}")
             yield
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:

@@ -96,7 +96,7 @@ def lease_ignored() -> None:
         self._etag = self._blobs.put(f".pydoit_sc/leases/{self.worker}", self._text())
 
     Leases.renew = renew  # type: ignore[method-assign]
-    Leases.check = lambda self, turn: None  # type: ignore[method-assign]
+    Leases.check = lambda self: None  # type: ignore[method-assign]
 
 
 @bug

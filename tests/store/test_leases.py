@@ -34,41 +34,41 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_live_worker_holds_is_refused_to_others(bucket: Bucket) -> None:
     one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
     with one.keep("w1"), two.keep("w2"):
-        one.take("chunks/c", 0)
-        one.take("chunks/c", 0)  # asked again after a lost answer
+        one.take("chunks/c")
+        one.take("chunks/c")  # asked again after a lost answer
         bucket.clock += TTL - 1
         with pytest.raises(HeldError, match="worker w1"):
-            two.take("chunks/c", 0)
+            two.take("chunks/c")
         one.renew()
         bucket.clock += TTL - 1
         with pytest.raises(HeldError, match="worker w1"):
-            two.take("chunks/c", 0)
-        one.release("chunks/c", 0)
-        two.take("chunks/c", 0)
+            two.take("chunks/c")
+        one.release("chunks/c")
+        two.take("chunks/c")
     assert bucket.objects.keys() == {".pydoit_sc/chunks/c"}  # held by a worker that is no more
     with one.keep("w3"):
-        one.take("chunks/c", 0)
+        one.take("chunks/c")
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_lease_that_is_not_renewed_is_ended_once(bucket: Bucket) -> None:
     one, two, three = (Leases(MemoryBlobs(bucket), "s") for _ in range(3))
     with one.keep("w1"), two.keep("w2"), three.keep("w3"):
-        one.take("chunks/c", 0)
+        one.take("chunks/c")
         bucket.clock += TTL + 1
         two.renew()
         three.renew()
-        two.take("chunks/c", 0)
+        two.take("chunks/c")
         with pytest.raises(HeldError, match="worker w2"):
-            three.take("chunks/c", 0)
+            three.take("chunks/c")
         for _ in range(2):
             with pytest.raises(FencedError, match=r"w1 did not renew its lease for 60 s"):
-                one.check(0)
+                one.check()
         with pytest.raises(FencedError):
-            one.take("chunks/d", 0)
-        one.release("chunks/c", 0)  # is not its own any more
+            one.take("chunks/d")
+        one.release("chunks/c")  # is not its own any more
         with pytest.raises(HeldError, match="worker w2"):
-            three.take("chunks/c", 0)
+            three.take("chunks/c")
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -76,8 +76,8 @@ def test_a_worker_that_was_away_and_hindered_nobody_goes_on(bucket: Bucket) -> N
     one = Leases(MemoryBlobs(bucket), "s")
     with one.keep("w1"):
         bucket.clock += 10 * TTL
-        one.check(0)
-        one.take("chunks/c", 0)
+        one.check()
+        one.take("chunks/c")
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -90,12 +90,12 @@ def test_a_renewal_in_the_last_moment_counts(bucket: Bucket) -> None:
             one.renew()
 
     with one.keep("w1"), two.keep("w2"):
-        one.take("chunks/c", 0)
+        one.take("chunks/c")
         bucket.clock += TTL + 1
         blobs.before = renew_before_the_end
         with pytest.raises(HeldError, match="worker w1"):
-            two.take("chunks/c", 0)
-        one.check(0)
+            two.take("chunks/c")
+        one.check()
 
 
 def test_a_renewal_whose_answer_is_lost_is_found(bucket: Bucket) -> None:
@@ -120,20 +120,20 @@ def test_a_store_without_times_is_watched(bucket: Bucket, monkeypatch: pytest.Mo
     monkeypatch.setattr(MemoryBlobs, "_blob", lambda self, path: plain(self, path)._replace(modified=None))
     one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
     with one.keep("w1"), two.keep("w2"):
-        one.take("chunks/c", 0)
+        one.take("chunks/c")
         bucket.clock += 10 * TTL  # not seen: nobody has watched
         for _ in range(3):
             with pytest.raises(HeldError):
-                two.take("chunks/c", 0)
+                two.take("chunks/c")
         bucket.clock += TTL + 1
-        two.take("chunks/c", 0)
+        two.take("chunks/c")
 
 
 def test_a_worker_that_died_here_is_seen_at_once(bucket: Bucket, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pydoit_sc.store.leases import Leases; from pydoit_sc.store.anyfs import AnyBlobs\n"
         f"leases = Leases(AnyBlobs('local://{tmp_path}', {{}}), 's')\n"
-        "with leases.keep('w1'): leases.take('chunks/c', 0); print('held', flush=True); time.sleep(600)"
+        "with leases.keep('w1'): leases.take('chunks/c'); print('held', flush=True); time.sleep(600)"
     )
     from pydoit_sc.store.anyfs import AnyBlobs
 
@@ -142,10 +142,10 @@ def test_a_worker_that_died_here_is_seen_at_once(bucket: Bucket, tmp_path: Path)
         assert one.stdout and one.stdout.readline() == "held\n"
         with two.keep("w2"):
             with pytest.raises(HeldError, match="worker w1"):
-                two.take("chunks/c", 0)
+                two.take("chunks/c")
             one.kill()
             one.wait()
-            two.take("chunks/c", 0)
+            two.take("chunks/c")
 
 
 def test_what_workers_execute_is_told_with_their_leases(
@@ -180,13 +180,13 @@ def test_what_workers_execute_is_told_with_their_leases(
 def test_a_lease_that_is_not_sound_lasts_as_long_as_any(bucket: Bucket, text: bytes) -> None:
     one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
     with one.keep("w1"), two.keep("w2"):
-        one.take("chunks/c", 0)
+        one.take("chunks/c")
         bucket.objects[".pydoit_sc/leases/w1"] = (text, bucket.clock)
         assert two.running() == {}
         with pytest.raises(HeldError, match="worker w1 on an unknown host"):
-            two.take("chunks/c", 0)
+            two.take("chunks/c")
         bucket.clock += TTL + 1
-        two.take("chunks/c", 0)
+        two.take("chunks/c")
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -195,7 +195,7 @@ def test_what_holds_a_chunk_may_be_anything(bucket: Bucket) -> None:
     with one.keep("w1"):
         for text in (b"", b"null", b'{"worker": []}'):
             bucket.objects[".pydoit_sc/chunks/c"] = (text, bucket.clock)
-            one.take("chunks/c", 0)
+            one.take("chunks/c")
 
 
 def test_a_process_of_this_machine_is_known_by_when_it_was_started() -> None:
