@@ -153,6 +153,15 @@ class Publisher(Protocol):
         another worker holds it.
         """
 
+    def hold(self, worker: str, key: str) -> None:
+        """Hold a run for a worker until it is committed or released; raises HeldError while another worker has it.
+
+        On stores where that costs a request, only the chunk is held.
+        """
+
+    def release(self, key: str) -> None:
+        """Hold a run no longer: it is not executed after all."""
+
     def peek(self, key: str) -> Record | None:
         """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None."""
 

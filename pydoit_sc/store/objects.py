@@ -139,6 +139,12 @@ class ObjectStore:
                 known = {name: (blob.size, blob.md5) for name, blob in there.items()}
                 yield key, Contents(known, code, run_json)
 
+    def hold(self, worker: str, key: str) -> None:
+        """Hold nothing: it would cost a request, and the chunk is held."""
+
+    def release(self, key: str) -> None:
+        """Release nothing."""
+
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
         """Check the worker's lease, without which it starts no more runs; the run itself would cost a request."""
         with self._answers():

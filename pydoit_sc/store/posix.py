@@ -35,6 +35,7 @@ from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError
 from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
+from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
@@ -57,6 +58,7 @@ class PosixStore:
         self.url = f"file://{self.root}"
         self.durable = durable
         self._disk = Disk(self.root)
+        self._holds = Holds(f"{self.root}/{OURS}/holds", f"{self.root}/{OURS}/attempts")
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         return {key: record for key, record in self._there(keys) if record}
@@ -128,6 +130,7 @@ class PosixStore:
             with answers(self.root):
                 own = ours.enter_context(own_folder(self._make_own("attempts"), worker))
                 remove_dead(own)
+                self._make_own("holds")
                 self._disk.watch()
             if scratch is not None:
                 with answers(scratch):
@@ -175,9 +178,19 @@ class PosixStore:
         shutil.rmtree(attempt.folder, ignore_errors=True)
         return Staged(attempt, folder)
 
+    def hold(self, worker: str, key: str) -> None:
+        with answers(self._path(key)):
+            self._holds.take(worker, key)
+
+    def release(self, key: str) -> None:
+        self._holds.release(key)
+
     def commit(self, staged: Staged) -> Outcome:
         with answers(self.root):
-            return self._commit(staged.attempt, staged.folder)
+            try:
+                return self._commit(staged.attempt, staged.folder)
+            finally:
+                self.release(staged.attempt.key)
 
     def _commit(self, attempt: Finished, folder: str) -> Outcome:
         target = self._path(attempt.key)

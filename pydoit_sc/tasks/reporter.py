@@ -36,6 +36,11 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             for warning in positions_warning(moved):
                 self._bar.line(warning)
 
+    def tell(self, text: str) -> None:
+        """Show something that the user should know meanwhile."""
+        if not self._quiet:
+            self._bar.line(text)
+
     def beginning(self, running: int) -> None:
         """A run has started."""
         self.progress.running = running

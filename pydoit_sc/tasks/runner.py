@@ -86,6 +86,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
         limits = Limits(nprocs, failures, gpus, batch.scratch)
         self._executor = Executor(self._project.store, limits)
+        if isinstance(self.reporter, BatchReporter):
+            self._executor.tell = self.reporter.tell
         tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
         self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
 

@@ -55,6 +55,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     if not todo:
         return 0
     executor: Executor = Executor(store, _limits(chunk, nprocs, store.url), chunk.submission, chunk.id)
+    executor.tell = lambda text: None if quiet else bar.line(text)
     gained = _watch(executor, _works(store, chunk, todo, progress), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)

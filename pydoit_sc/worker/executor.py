@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work, is_current
-from pydoit_sc.store import Outcome, Record, Staged, Store, StoreError, stays
+from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import NOT_STARTED, Attempt, Environments
@@ -45,6 +45,7 @@ from pydoit_sc.worker.disks import DISK_ERRORS, Disks
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.stager import Stager
+from pydoit_sc.worker.supply import Supply
 
 COMMITS = 8  # in a row, before the loop looks for runs that have ended
 LOOK_EVERY = 0.2  # seconds between two looks at the disks while runs are executing
@@ -66,6 +67,7 @@ class Executor:
     chunk: str = ""  # a name for what it executes, which two workers should not do at once
     worker: str = field(default_factory=lambda: secrets.token_hex(5))
     processes: Callable[[str], Processes] = Processes
+    tell: Callable[[str], None] = lambda text: None  # noqa: ARG005 - what a user should know meanwhile
     attempts: int = 0  # that were started
     failures: int = 0
     stopped_by: int = 0  # the stop signal that ended it, 0 if none did
@@ -88,6 +90,7 @@ class Executor:
     _environments: Environments = field(init=False)
     _processes: Processes = field(init=False)
     _stager: Stager[Pending] = field(init=False)
+    _supply: Supply = field(init=False)
 
     @property
     def running(self) -> int:
@@ -118,11 +121,12 @@ class Executor:
             self._folder = folder
             self._processes = self.processes(self.worker)
             self._stager = Stager(self.store, self._processes.wake)
+            self._supply = Supply(works, self.store, self.worker, self.tell)
             with self._processes.session():
                 try:
                     self._disks.watch(folder)
                     self._look_at_disks()
-                    yield from self._loop(works)
+                    yield from self._loop()
                     self.store.settle()
                 finally:
                     self._processes.kill_all()
@@ -143,10 +147,10 @@ class Executor:
         if disk and not self._dropping:
             self._drop(signal.SIGTERM)
 
-    def _loop(self, works: Iterator[Work | None]) -> Iterator[Result]:
+    def _loop(self) -> Iterator[Result]:
         ended: list[Ended] = []
         while True:
-            waiting = yield from self._fill(works)
+            waiting = yield from self._fill()
             for attempt, exit_ in ended:
                 self._finish(attempt, exit_)
             # More than have ended, or what waits for its commit would grow without end.
@@ -156,17 +160,18 @@ class Executor:
             ended = self._attend()
             if published or ended:
                 continue
-            if not self._live and not self._held and not self._stager.pending:
+            waits = self._live or self._held or self._stager.pending
+            if not waits and (self._stopping or self._supply.look_at is None):
                 return
             self._stager.hurry(waiting or not self._live)
             self._processes.wait(self._until_next())
             ended = self._attend()
 
-    def _fill(self, works: Iterator[Work | None]) -> Generator[Result, None, bool]:
+    def _fill(self) -> Generator[Result, None, bool]:
         """Start runs while a rank is free; yield those that end at once. Returns whether all that is left must wait."""
         while self._ranks and not self._stopping:
             try:
-                work = next(works)
+                work = self._supply.next()
             except StopIteration:
                 return False
             if work is None:
@@ -181,20 +186,16 @@ class Executor:
     def _begin(self, work: Work) -> Result | None:
         """Start a run on the lowest free rank; return a result if it cannot or need not be started."""
         try:
-            now = self._completed(work)
+            now = self._supply.take(work)
             if now:
                 return Result(work, now, executed=False)
             self._start(work, heapq.heappop(self._ranks), ())
+        except HeldError as error:
+            self._supply.wait(work, str(error))
         except (OSError, StoreError) as error:
             self._give_up("cannot start a run", error)
             return Result(work, None, executed=False, error=reason(error))
         return None
-
-    def _completed(self, work: Work) -> Record | None:
-        """Return the outcome with which another worker has completed a run since the plan was made."""
-        now = self.store.peek(work.run.key)
-        known = work.known.attempt if work.known else None
-        return now if stays(now, known, work.fingerprint) else None
 
     def _too_late(self) -> bool:
         """Return whether the machine's time may not suffice for another attempt; if so, stop."""
@@ -255,6 +256,7 @@ class Executor:
             self._announcer.due(self._live),
             self._look_at if self._live else None,
             self._held[0][0] if self._held else None,
+            self._supply.look_at if self._ranks and not self._stopping else None,
         ]
         known = [when for when in times if when is not None]
         return min(known) - time.monotonic() if known else None
@@ -326,7 +328,7 @@ class Executor:
         if code == 0 or self._stopping or not wanted or len(attempt.retry_codes) >= settings.retries:
             return False
         try:
-            if self._completed(attempt.work):  # then what is published is that worker's outcome
+            if self._supply.outcome(attempt.work):  # then what is published is that worker's outcome
                 return False
             discard(attempt.folder)
             if not self._too_late():

@@ -309,5 +309,5 @@ def below(folder: Path) -> list[Path]:
 
 
 def for_all(path: Path) -> bool:
-    """Say whether everybody may write."""
-    return bool(path.lstat().st_mode & stat.S_IWOTH)
+    """Return whether everybody may write; the mode of a link says nothing."""
+    return not path.is_symlink() and bool(path.lstat().st_mode & stat.S_IWOTH)
