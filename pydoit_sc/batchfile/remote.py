@@ -7,6 +7,8 @@ import re
 
 _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+#: Schemes whose URLs may name no host: `hdfs:///data` is of the default one.
+_HOSTLESS = re.compile(r"(?:hdfs|memory|dbfs|webhdfs):///", re.IGNORECASE)
 #: What somebody writes who means a URL: a scheme with another number of slashes, or one that is known without its colon.
 _SCHEMES = "s3a?|gc?s|az|abfss?|adl|sfs|s?ftp|https?|hdfs|file"
 _MEANT = re.compile(rf"\s*(?:([A-Z][A-Z0-9+.-]*):/+|({_SCHEMES})(?:://?|//:?/?|:))", re.IGNORECASE)
@@ -52,11 +54,12 @@ def absolute_url(path: str, folder: str) -> str:
 def _url_meant(path: str) -> str | None:
     """Return the URL that a path looks like, as it is written properly; None for a path.
 
-    >>> _url_meant("s3:/bucket/x"), _url_meant(" s3://bucket//x"), _url_meant("s3/x")
-    ('s3://bucket/x', 's3://bucket/x', None)
+    >>> _url_meant("s3:/bucket/x"), _url_meant(" s3://bucket//x"), _url_meant("hdfs:///x"), _url_meant("s3/x")
+    ('s3://bucket/x', 's3://bucket/x', 'hdfs:///x', None)
     """
     match = _MEANT.match(path)
     parts = [part for part in path[match.end() :].strip().split("/") if part] if match else []
     if match is None or not parts:
         return None
-    return f"{(match[1] or match[2]).lower()}://{'/'.join(parts)}"
+    slashes = "///" if _HOSTLESS.match(path) else "//"
+    return f"{(match[1] or match[2]).lower()}:{slashes}{'/'.join(parts)}"

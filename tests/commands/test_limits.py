@@ -62,7 +62,7 @@ def test_timeout(box: Box) -> None:
 def test_nprocs_cores(box: Box) -> None:
     box.batchfile(
         HEAD.replace("nprocs = 2", 'nprocs = "cores"')
-        + '[runs.a]\ncmd = "echo $SATURN_RUN_LOCAL_RANK; sleep 0.1 # {x}"\nmatrix = { x = { range = [0, 12] } }\n'
+        + '[runs.a]\ncmd = "echo $SATURN_RUN_LOCAL_RANK; sleep 0.1; : {x}"\nmatrix = { x = { range = [0, 12] } }\n'
     )
     box.ok()
     ranks = {int(box.out(f"a/{x}/stdout")) for x in range(12)}
@@ -77,7 +77,7 @@ def test_nprocs_gpus_without_one(box: Box) -> None:
 def test_nprocs_gpus(box: Box) -> None:
     box.batchfile(
         HEAD.replace("nprocs = 2", 'nprocs = "gpus"')
-        + '[runs.a]\ncmd = "echo $CUDA_VISIBLE_DEVICES; sleep 0.1 # {x}"\nmatrix = { x = [1, 2, 3, 4] }\n'
+        + '[runs.a]\ncmd = "echo $CUDA_VISIBLE_DEVICES; sleep 0.1; : {x}"\nmatrix = { x = [1, 2, 3, 4] }\n'
     )
     box.ok(CUDA_VISIBLE_DEVICES="5,7")
     assert {box.out(f"a/{x}/stdout") for x in (1, 2, 3, 4)} == {"5\n", "7\n"}
