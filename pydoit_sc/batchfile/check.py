@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
@@ -10,9 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pydoit_sc.batchfile.document import Document
-from pydoit_sc.batchfile.errors import SHOWN, InvalidError, Where, show
-from pydoit_sc.batchfile.places import source_text
+from pydoit_sc.batchfile.errors import InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.models import build
@@ -33,8 +30,8 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
             place = (*where, *fault.where)
             if fault.known:
                 notes.unknown(place, "unknown key", fault.word, fault.known)
-            elif fault.unquoted is not None and notes.report.count < SHOWN:
-                notes.add(place, f"{fault.message}{_advice(notes.document, place, fault.unquoted)}")
+            elif fault.unquoted is not None:
+                notes.unquoted(place, fault.message, fault.unquoted)
             else:
                 notes.add(place, f"{fault.message}{fault.found}")
         return None
@@ -61,13 +58,6 @@ class _Fault:
     known: Any = ()
     found: str = ""  # ends the message
     unquoted: object = None  # a value that is no text, where a text is expected
-
-
-def _advice(document: Document, where: Where, value: object) -> str:
-    """Return the end of a message: what was found, as the file writes it, and how it becomes a text."""
-    source = source_text(document, where) or show(value)
-    read = "" if source == show(value) else f" (which is read as {show(value)})"
-    return f", found {source}{read}; write {json.dumps(source, ensure_ascii=False)}"
 
 
 def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Fault]:

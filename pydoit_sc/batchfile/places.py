@@ -25,9 +25,9 @@ def find(document: Document, wanted: Set[Where]) -> dict[Where, Place]:
     return {where: _nearest(where, known) for where in wanted}
 
 
-def source_text(document: Document, where: Where) -> str | None:
-    """Return the text of a key's value as the file writes it, where it is a plain word behind its key on one line."""
-    line, column = find(document, {where})[where]
+def source_text(document: Document, where: Where, at: Place) -> str | None:
+    """Return the text of a key's value as the file writes it, where it is a plain word behind its key, which is `at`."""
+    line, column = at
     if line is None or column is None or not where:
         return None
     match = _VALUE.match(document.text.split("\n")[line - 1], column - 1)

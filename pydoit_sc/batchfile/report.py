@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydoit_sc.batchfile.document import Document, Place
-from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, InvalidError, Problem, Where, did_you_mean
-from pydoit_sc.batchfile.places import find
+from pydoit_sc.batchfile.errors import (
+    SHOWN,
+    BatchfileError,
+    InvalidError,
+    Problem,
+    Where,
+    did_you_mean,
+    show,
+)
+from pydoit_sc.batchfile.places import find, source_text
 
 _BARE = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
+    """A problem with the value at `where`."""
+
     document: Document
     where: Where
     message: str
-    also: Where | None  # a second place that the message ends with
+    also: Where | None = None  # a second place that the message ends with
+    unquoted: object = (
+        None  # a value that is no text, where one is expected: the message ends with how it becomes one
+    )
 
 
 class Report:
     """Collects problems; places are looked up at the end, and only for those that are shown."""
 
     def __init__(self) -> None:
-        self._found: list[_Found] = []
+        self._found: list[Found] = []
         self._ready: list[Problem] = []
         self._count = 0
 
-    def add(self, document: Document, where: Where, message: str, also: Where | None = None) -> None:
-        """Note a problem with the value at `where`."""
+    def add(self, found: Found) -> None:
+        """Note a problem."""
         self._count += 1
         if len(self._found) < SHOWN:
-            self._found.append(_Found(document, where, message, also))
+            self._found.append(found)
 
     def take(self, error: BatchfileError) -> None:
         """Note the problems of another file."""
@@ -71,7 +85,11 @@ class Notes:
 
     def add(self, where: Where, message: str, also: Where | None = None) -> None:
         """Note a problem with the value at `where`; `also` is a second place to quote."""
-        self.report.add(self.document, where, message, also)
+        self.report.add(Found(self.document, where, message, also))
+
+    def unquoted(self, where: Where, message: str, value: object) -> None:
+        """Note that the value at `where` is no text; the message ends with how it becomes one."""
+        self.report.add(Found(self.document, where, message, unquoted=value))
 
     def invalid(self, where: Where, error: InvalidError) -> None:
         """Note every fault of the value at `where`."""
@@ -83,13 +101,22 @@ class Notes:
         self.add(where, f"{what}{did_you_mean(word, known) if self.report.count < SHOWN else ''}")
 
 
-def _problem(found: _Found, places: dict[Where, Place]) -> Problem:
+def _problem(found: Found, places: dict[Where, Place]) -> Problem:
     line, column = places[found.where]
     message = f"{spell(found.where)}: {found.message}" if found.where else found.message
     if found.also is not None:
         other, _ = places[found.also]
         message += f" {spell(found.also)}" + (f" (line {other})" if other is not None else "")
+    if found.unquoted is not None:
+        message += _advice(found.unquoted, source_text(found.document, found.where, places[found.where]))
     return Problem(found.document.file, line, column, message)
+
+
+def _advice(value: object, source: str | None) -> str:
+    """Return the end of a message: what was found, as the file writes it, and how it becomes a text."""
+    shown = show(value)
+    read = "" if source in (None, shown) else f" (which is read as {shown})"
+    return f", found {source or shown}{read}; write {json.dumps(source or shown, ensure_ascii=False)}"
 
 
 def _in_file(problem: Problem) -> tuple[int, int]:
