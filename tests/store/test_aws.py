@@ -239,6 +239,7 @@ ENVIRONMENTS: tuple[dict[str, str], ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 @pytest.mark.parametrize("profile", [None, "lab", "services", "other-service", "ignoring", "empty"])

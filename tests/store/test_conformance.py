@@ -15,7 +15,7 @@ from tests.store.conformance import Place
 from tests.store.conftest import KEYS
 
 
-@pytest.fixture(params=["posix", "memory", "s3", "s3 by fsspec"])
+@pytest.fixture(params=["posix", "memory", "s3", pytest.param("s3 by fsspec", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """An empty store of each kind."""
     folder = tmp_path / "attempts"

@@ -99,7 +99,7 @@ def task_behind():
 EVERYTHING = ["a:1", "a:2", "b", "before", "behind:p", "behind:q"]
 
 
-@pytest.fixture(params=["ours", "stock"])
+@pytest.fixture(params=["ours", pytest.param("stock", marks=pytest.mark.slow)])
 def dodo(box: Box, request: pytest.FixtureRequest) -> Box:
     """A hand-written dodo.py, with our `run` or with doit's."""
     box.batchfile(STAGES.replace("[1, 2, 3]", "[1, 2]"))
@@ -193,7 +193,7 @@ def test_batches_of_two_batchfiles_in_a_dodo(dodo: Box) -> None:
     assert "one batchfile" in done.refused()
 
 
-@pytest.mark.parametrize("run", ["ours", "stock"])
+@pytest.mark.parametrize("run", ["ours", pytest.param("stock", marks=pytest.mark.slow)])
 def test_the_example(box: Box, run: str) -> None:
     project = box.folder / "example"
     shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("output", ".doit*", "*.txt"))

@@ -55,6 +55,7 @@ GREEDY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", GREEDY)
 def test_what_ends_on_a_full_disk_is_not_published(place: Workplace, disk: Path, how: str) -> None:
     place.env["MARK"] = mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
