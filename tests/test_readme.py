@@ -84,3 +84,10 @@ def test_the_small_examples_run(name: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("output"))
     assert " 0 failed" in (said := run(folder, *PROGRAM)) or "failed" not in said
     assert "up to date" in run(folder, *PROGRAM)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_lines_fit_a_page(document: Path) -> None:
+    """Code and tables apart, a line has at most 120 characters."""
+    prose = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert [line for line in prose.split("\n") if len(line) > 120 and line[0] != "|"] == []
