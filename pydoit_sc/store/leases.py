@@ -18,12 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
 from itertools import repeat
 from typing import TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.proc import boot_id, read_stat
+from pydoit_sc.proc import is_running, machine, started_at
 from pydoit_sc.retries import retry
 from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
@@ -206,9 +205,9 @@ class Leases:
         return Lease(
             worker=self.worker,
             host=socket.gethostname(),
-            here=_machine(),
+            here=machine(),
             pid=os.getpid(),
-            started=_started(os.getpid()),
+            started=started_at(os.getpid()),
             time=time.time(),
             running=dict(self._live),
         ).to_json()
@@ -230,18 +229,4 @@ def _now() -> float:
 
 def _is_here(lease: Lease) -> bool | None:
     """Return whether a worker is alive on this machine; None if it is, or was, on another."""
-    if lease.here != _machine():
-        return None
-    return _started(lease.pid) == lease.started != ""
-
-
-@cache
-def _machine() -> str:
-    """Return what tells this machine, this start of it and this container from all others."""
-    return f"{boot_id()} {os.readlink('/proc/self/ns/pid')}"
-
-
-def _started(pid: int) -> str:
-    """Return when a process was started, in the kernel's ticks; "" if it has ended."""
-    stat = read_stat(pid)
-    return "" if stat is None or stat.ended else stat.started
+    return is_running(lease.pid, lease.started) if lease.here == machine() else None

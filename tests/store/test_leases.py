@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.proc import machine, started_at
 from pydoit_sc.store import HeldError, Live, leases
 from pydoit_sc.store.documents import Lease
 from pydoit_sc.store.leases import TTL, FencedError, Leases
@@ -199,7 +200,7 @@ def test_what_holds_a_chunk_may_be_anything(bucket: Bucket) -> None:
 
 
 def test_a_process_of_this_machine_is_known_by_when_it_was_started() -> None:
-    own = Lease(here=leases._machine(), pid=os.getpid(), started=leases._started(os.getpid()))
+    own = Lease(here=machine(), pid=os.getpid(), started=started_at(os.getpid()))
     assert leases._is_here(own) is True
     assert leases._is_here(own.model_copy(update={"started": "1"})) is False
     assert leases._is_here(own.model_copy(update={"pid": 0})) is False
