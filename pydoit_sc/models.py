@@ -6,21 +6,24 @@ The search reads the metadata of every installed package, a fifth of the time of
 from __future__ import annotations
 
 import os
+import threading
 
 from pydantic import BaseModel
 
 _VARIABLE = "PYDANTIC_DISABLE_PLUGINS"
+_ONE = threading.Lock()
 
 
 def build(model: type[BaseModel]) -> None:
     """Complete a model whose build was deferred (`defer_build`); a model that is complete costs nothing."""
     if model.__pydantic_complete__:
         return
-    before = os.environ.get(_VARIABLE)
-    os.environ[_VARIABLE] = "__all__"  # not for longer than this: runs inherit the environment
-    try:
-        model.model_rebuild()
-    finally:
-        del os.environ[_VARIABLE]
-        if before is not None:
-            os.environ[_VARIABLE] = before
+    with _ONE:  # the environment is that of all threads
+        before = os.environ.get(_VARIABLE)
+        os.environ[_VARIABLE] = "__all__"  # not for longer than this: programs inherit the environment
+        try:
+            model.model_rebuild()
+        finally:
+            del os.environ[_VARIABLE]
+            if before is not None:
+                os.environ[_VARIABLE] = before
