@@ -29,17 +29,19 @@ def crash(lab: Lab, point: Point) -> bool:
     return point.n > 0 and killed.code == -9 and killed.hit(point, lab.root)
 
 
-def check_and_finish(lab: Lab, *, must_be_finished: bool, late: Collection[str] = ()) -> None:
+def check_and_finish(
+    lab: Lab, *, must_be_finished: bool, late: Collection[str] = (), spoilt: Collection[str] = ()
+) -> None:
     """After a fault: check what there is, let a worker do the rest, and check that it did just that.
 
-    Runs that are `late` may have been executed by one worker while another one published them.
+    Runs that are `spoilt` have failed by the fault. Runs that are `late` may have been executed by one worker while another one published them.
     """
     runs = lab.scenario.runs
     before, executions = promise.look(lab.root, runs), lab.executions()
     promise.check_whole(before)
     promise.check_last(before, executions, late)
     if must_be_finished:
-        promise.check_finished(before, runs, [FAILS])
+        promise.check_finished(before, runs, {FAILS, *spoilt})
     lab.age()
     again = lab.work("again")
     if again.code != 0 or again.left:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.faults import promise
 from tests.faults.crash import check_and_finish
 from tests.faults.explore import Experiment
 from tests.faults.lab import Lab, Scenario
@@ -27,6 +28,9 @@ CAN_FAIL = {
     "EACCES": {"openat", *_MAKE, *_REMOVE, "newfstatat"},
     "EMFILE": {"openat"},
 }
+
+#: What a run can do to its own output: in an attempt's folder it is the run's failure, not the worker's.
+_A_RUNS = "EACCES"
 
 _COULD_NOT, _NOT_STARTED = 2, 3  # exit codes: not everything was executed, nothing was
 
@@ -72,5 +76,8 @@ def fail(lab: Lab, failing: Failing) -> bool:
     complaints = [line for line in first.said.splitlines() if line.startswith("ERROR: ")]
     if "Traceback" in first.said or len(complaints) != (first.code != 0):
         raise Violation(f"the worker ended with {first.code} and said: {first.said}")
-    check_and_finish(lab, must_be_finished=first.code == 0)
+    spoilt = promise.spoilt(promise.look(lab.root, lab.scenario.runs))
+    if spoilt and failing.error != _A_RUNS:
+        raise Violation(f"the worker lacked something, and called these failed: {sorted(spoilt)}")
+    check_and_finish(lab, must_be_finished=first.code == 0, spoilt=spoilt)
     return True

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydoit_sc.worker.attempts import SPOILT
+
 #: What a run of the laboratory leaves: these files and no others.
 FILES = {"stdout", "stderr", "status_code", "run.json", "results/rows"}
 #: How the fingerprint of a run ends that was executed by the command as it is now.
@@ -58,6 +60,15 @@ def completed(state: State) -> set[str]:
     return {name for name, files in state.items() if files["status_code"].data == b"0" and _is_current(files)}
 
 
+def spoilt(state: State) -> set[str]:
+    """Return the runs that have failed since their own output could not be kept, as their `run.json` says."""
+    return {
+        name
+        for name, files in state.items()
+        if files["status_code"].data == b"%d" % SPOILT and "reason" in _json(files["run.json"].data)
+    }
+
+
 def _is_current(files: Mapping[str, File]) -> bool:
     fingerprint = _json(files["run.json"].data)["fingerprint"]
     return isinstance(fingerprint, str) and fingerprint.endswith(CURRENT)
@@ -66,12 +77,13 @@ def _is_current(files: Mapping[str, File]) -> bool:
 def check_whole(state: State) -> None:
     """Each run that has a `status_code` is whole, and all of it is of one attempt."""
     for name, files in state.items():
-        _demand(set(files) == FILES, f"{name}: has a status_code, and {sorted(files)}")
+        whole_or_less = set(files) <= FILES if name in spoilt(state) else set(files) == FILES
+        _demand(whole_or_less, f"{name}: has a status_code, and {sorted(files)}")
         said = _json(files["run.json"].data)
         code, attempt = files["status_code"].data, said["attempt"]
         _demand(code == b"%d" % said["status_code"], f"{name}: status_code {code!r}, but run.json: {said}")
         whole = "".join(f"{name} {attempt} {n}\n" for n in (1, 2, 3)).encode()
-        for file in _TEXTS:
+        for file in files.keys() & set(_TEXTS):
             found = files[file].data
             _demand(found == whole, f"{name}: {file} holds {found!r}, expected {whole!r}")
 
