@@ -26,6 +26,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
@@ -241,11 +242,16 @@ class PosixStore:
         home = os.path.join(self.root, OURS, "history", key)
         make_folders(home)
         name = (record and record.attempt) or "unknown"
-        place, n = os.path.join(home, name), 0
-        while os.path.lexists(place):
-            n += 1
-            place = os.path.join(home, f"{name}.{n}")
-        os.rename(folder, place)
+        for n in count():
+            place = os.path.join(home, f"{name}.{n}" if n else name)
+            if os.path.lexists(place):
+                continue
+            try:
+                os.rename(folder, place)
+                break
+            except OSError as error:
+                if error.errno not in _EXISTS:  # another worker has taken the name just now
+                    raise
         return place
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:

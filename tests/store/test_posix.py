@@ -451,3 +451,17 @@ def test_an_attempt_that_has_vanished_is_an_error(store: PosixStore, tmp_path: P
     with store.workspace("w", None), pytest.raises(StoreError, match="w-1"):
         store.commit(Staged(Finished("run", "w-1", f"{tmp_path}/w-1", None), f"{tmp_path}/w-1"))
     assert not (Path(store.root) / "run").exists()
+
+
+def test_a_name_in_the_history_that_another_worker_takes_just_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, store = tmp_path / "a", PosixStore(str(tmp_path))
+    for _ in range(3):
+        output.mkdir()
+        (output / "status_code").write_text("1")
+        (output / "run.json").write_text(json.dumps({"attempt": "x-1", "fingerprint": "", "status_code": 1}))
+        monkeypatch.setattr(os.path, "lexists", lambda _: False)  # it was not there when it was looked for
+        assert store.forget("a")
+        monkeypatch.undo()
+    assert sorted(os.listdir(tmp_path / ".pydoit_sc/history/a")) == ["x-1", "x-1.1", "x-1.2"]
