@@ -11,7 +11,7 @@ import pytest
 from pydoit_sc.store import HeldError
 from pydoit_sc.store import folders as module
 from pydoit_sc.store.posix import PosixStore
-from tests.conftest import HEAD, Box
+from tests.conftest import HEAD, Box, until
 from tests.worker.workplace import Workplace, finish
 
 pytest_plugins = ["tests.worker.worker_fixtures"]
@@ -20,16 +20,21 @@ RUNS = 60
 
 
 def test_two_runs_of_one_batch(box: Box) -> None:
-    """Runs that fail are executed once, too: the other `run` takes the failure as it is."""
+    """Runs that fail are executed once, too: the other `run`, which has planned before, takes the failure as it is."""
     box.batchfile(
         HEAD
         + f"""
 [runs.a]
-cmd = "echo {{x}} >> log; sleep 0.01; case {{x}} in *3) exit 1;; esac"
+cmd = "echo {{x}} >> log; case {{x}} in 0|1) until [ -e go ]; do sleep 0.01; done;; *3) exit 1;; esac"
 matrix = {{ x = {{ range = [0, {RUNS}] }} }}
 """
     )
     with box.start("-n", "2") as one, box.start("-n", "2") as two:
+        log = box.folder / "log"
+        until(
+            lambda: log.exists() and "2" in log.read_text().split()
+        )  # only the one that 0 and 1 do not hold up
+        (box.folder / "go").touch()
         said = [process.communicate(timeout=60)[0] for process in (one, two)]
     assert (one.returncode, two.returncode) == (1, 1), said
     assert sorted(box.executed()) == sorted(map(str, range(RUNS)))
