@@ -49,7 +49,8 @@ class AnyBlobs:
         except _ABSENT:
             return
         for path, info in found.items():
-            if path != self._path(folder):  # fsspec lists a file as itself
+            # fsspec lists a file as itself; a path that ends so is what other tools mark a folder with.
+            if path != self._path(folder) and not path.endswith("/"):
                 yield self._blob(path[len(self._root) + 1 :], info)
 
     def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:

@@ -406,7 +406,7 @@ def test_what_the_table_may_not_be(yard: Yard, table: dict[str, Any], message: s
     ("lines", "message"),
     [
         ("adress = 'tcp://x:1'", ":12:1: dask.adress: unknown key; did you mean `address`?"),
-        ("address = 8786", ":12:1: dask.address: expected a string, found 8786"),
+        ("address = 8786", ':12:1: dask.address: expected a string, found 8786; write "8786"'),
         ("options = [1]", ":12:1: dask.options: expected a table, found a list"),
         ("resources = { GPU = '1' }", ':12:15: dask.resources.GPU: expected a number above 0, found "1"'),
     ],

@@ -67,7 +67,8 @@ def place(url: str, folder: Path, options: dict[str, object]) -> Place:
     [
         (MARKERS, {}),
         pytest.param(MARKERS + NO_PATHS, {}, marks=pytest.mark.slow),
-        pytest.param(MARKERS + NO_PATHS, {"default_cache_type": "none"}, marks=pytest.mark.slow),
+        # s3fs shows `run//x`, which lies in the run's place: there the run is refused.
+        pytest.param(MARKERS + NO_PATHS[1:], {"default_cache_type": "none"}, marks=pytest.mark.slow),
     ],
     ids=["markers", "all", "all, s3fs"],
 )
