@@ -382,12 +382,16 @@ class Executor:
                 yield result
                 return
             there = self.store.scan([work.run.key]).get(work.run.key)
-            if there is None or not is_current(there, work.fingerprint):
-                raise StoreError(f"{work.output}: another worker has published another command's outcome")
-            yield Result(work, there, executed=False)
         except StoreError as error:
-            if not os.path.isdir(attempt.folder) and not self._stopping:
+            if not attempt.spoilt and not os.path.isdir(attempt.folder) and not self._stopping:
                 self._finish(attempt, exit_)  # another run has removed it: no fault of the store
                 return
             self._give_up("cannot publish a run", error)
             yield Result(work, None, error=str(error))
+            return
+        if there is not None and is_current(there, work.fingerprint):
+            yield Result(work, there, executed=False)
+            return
+        lost = StoreError(f"{work.output}: another worker has published another command's outcome")
+        self._give_up("cannot publish a run", lost)
+        yield Result(work, None, error=str(lost))
