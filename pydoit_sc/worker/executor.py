@@ -231,8 +231,8 @@ class Executor:
             attempt = Attempt(work, name, rank, folder, time.time(), time.monotonic(), retry_codes)
             with suppress(FileExistsError):
                 attempt.make_folders()
-                break
-        return attempt
+                return attempt
+        raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
 
     def _signal_at(self, when: float, pid: int, number: int) -> None:
         self._deadlines.add(Deadline(when, pid, self._live[pid].id, number))

@@ -182,6 +182,19 @@ def test_a_write_that_finds_a_disk_full_says_so(loop: Loop, monkeypatch: pytest.
     assert executor.error.startswith("/d: the disk is full; what was executing is incomplete")
 
 
+def test_an_attempt_never_writes_into_a_folder_that_a_run_has_planted(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*_: object) -> None:
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(Attempt, "make_folders", taken)
+    executor = loop.executor()
+    (result,) = loop.run(executor, "1 0")
+    assert (result.record, loop.processes.spawned) == (None, [])
+    assert executor.error.endswith("runs have taken 100 names for attempts")
+
+
 def test_a_quota_that_is_used_up_is_told_with_its_place(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_quota(*_: object, **__: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
