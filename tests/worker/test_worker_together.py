@@ -19,24 +19,27 @@ pytest_plugins = ["tests.worker.worker_fixtures"]
 RUNS = 60
 
 
-def test_two_runs_of_one_batch(box: Box) -> None:
-    """Runs that fail are executed once, too: the other `run`, which has planned before, takes the failure as it is."""
+@pytest.mark.parametrize("other", ["run", "batch .pydoit_sc/commands/0.json"])
+def test_run_and_another_one_at_one_batch(box: Box, other: str) -> None:
+    """Runs that fail are executed once, too: the other one, which has planned before, takes the failure as it is."""
     box.batchfile(
         HEAD
-        + f"""
+        + f"""batch_size = {RUNS}
+
 [runs.a]
 cmd = "echo {{x}} >> log; case {{x}} in 0|1) until [ -e go ]; do sleep 0.01; done;; *3) exit 1;; esac"
 matrix = {{ x = {{ range = [0, {RUNS}] }} }}
 """
     )
-    with box.start("-n", "2") as one, box.start("-n", "2") as two:
+    box.ok("run", "split")
+    with box.start("run", "-n", "2") as one, box.start(*other.split()) as two:
         log = box.folder / "log"
         until(
             lambda: log.exists() and "2" in log.read_text().split()
         )  # only the one that 0 and 1 do not hold up
         (box.folder / "go").touch()
         said = [process.communicate(timeout=60)[0] for process in (one, two)]
-    assert (one.returncode, two.returncode) == (1, 1), said
+    assert (one.returncode, two.returncode) == (1, int(other == "run")), said
     assert sorted(box.executed()) == sorted(map(str, range(RUNS)))
 
 
