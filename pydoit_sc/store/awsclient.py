@@ -1,6 +1,6 @@
-"""What obstore cannot ask of S3, asked with botocore: objects whose names it refuses, and uploads that nobody ends.
+"""What obstore cannot ask of S3, asked with botocore: a listing that has names which obstore refuses.
 
-A client takes half a second to make, so it is made only where one of these is met.
+A client takes half a second to make, so it is made only where such a name is met.
 """
 
 from __future__ import annotations

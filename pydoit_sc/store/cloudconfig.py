@@ -86,7 +86,8 @@ def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
         if not (config.get("skip_signature") or "access_key_id" in config):
             credentials = aws.Credentials(session)
         config = {**aws.resolve(session), **config}
-    _check_endpoint(config.get("endpoint"))
+    if kind == "s3":
+        _check_endpoint(config.get("endpoint"))
     return Config(kind, bucket, prefix, config, credentials, float(connect), float(read), int(retries))
 
 

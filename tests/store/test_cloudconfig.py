@@ -91,3 +91,4 @@ def test_an_endpoint_without_a_scheme_is_one_line(value: str, monkeypatch: pytes
     monkeypatch.setenv("AWS_ENDPOINT_URL", value)
     with pytest.raises(StoreError, match=f"^`AWS_ENDPOINT_URL`: {found}$"):
         open_store("s3://b/p", {})
+    assert read_config("gs://b/p", {"anon": True})  # that variable is of AWS alone
