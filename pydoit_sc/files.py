@@ -27,11 +27,8 @@ def only_mine(path: str, flags: int) -> int:
 def make_folders(path: str) -> None:
     """Make a folder and its missing parents; raises OSError."""
     above = os.path.dirname(path)
-    for again in (
-        True,
-        True,
-        False,
-    ):  # another worker may remove an empty parent; /proc takes no folder, ever
+    # Another worker may remove a parent that is empty; in /proc a folder is never there, however often it is made.
+    for again in (True, True, False):
         try:
             os.mkdir(path, FOLDER_MODE)
             return

@@ -221,8 +221,8 @@ def moved(ledger: Ledger) -> list[str]:
     """
     found = []
     for stage in ledger.batch.stages:
-        if not stage.named:
-            digests = {run.name: digest_text(run.cmd) for run in stage.runs if ledger.records}
+        if ledger.records and not stage.named:
+            digests = {run.name: digest_text(run.cmd) for run in stage.runs}
             known = set(digests.values())
             for run in stage.runs:
                 record = ledger.records.get(run.key)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-_STREAMS = (
-    "pydoit_sc_streams"  # of `-X`: the encoding of the standard streams before this program was started again
-)
+#: An option `-X`: the encoding of the standard streams before this program was started again.
+_STREAMS = "pydoit_sc_streams"
 
 
 def insist() -> None:

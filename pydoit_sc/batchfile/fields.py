@@ -24,14 +24,11 @@ from pydoit_sc.utf8 import to_bytes
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
 MAX_VARIABLE = 130_000  # bytes: as much, with room for its name
-MAX_ENVIRONMENT = (
-    500_000  # characters: Linux's limit for all variables and words is 2 MiB, and the user has variables, too
-)
+MAX_ENVIRONMENT = 500_000  # characters: Linux takes 2 MiB of variables and words, and the user has some, too
 LARGEST = 1_000_000_000
 
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]"
-)  # bytes that are not UTF-8 are \udc80 … \udcff
+# Bytes that are not UTF-8 are \udc80 … \udcff.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
 _NO_TEXT = re.compile(r"[\x00\ud800-\udc7f\udd00-\udfff]")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\{)", re.ASCII)
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
@@ -153,7 +150,7 @@ def _run_name(value: object) -> str:
         raise expected("a name (a string)")
     if (reason := check_name(value)) is not None:
         raise fault(f"{reason}, found {show(value)}")
-    return str(value)
+    return value
 
 
 def _variable(value: object) -> str:

@@ -30,9 +30,7 @@ class Found:
     where: Where
     message: str
     also: Where | None = None  # a second place that the message ends with
-    unquoted: object = (
-        None  # a value that is no text, where one is expected: the message ends with how it becomes one
-    )
+    unquoted: object = None  # a value that should be a text: the message ends with how it becomes one
 
 
 class Report:

@@ -43,9 +43,8 @@ class Reading:
     """How far a command has been read: what is open there, the innermost last."""
 
     open: list[str] = field(default_factory=list)
-    bodies: list[tuple[re.Pattern[str], bool]] = field(
-        default_factory=list
-    )  # here-documents that begin on the next line
+    #: The here-documents that begin on the next line: the end of each, and whether it is expanded.
+    bodies: list[tuple[re.Pattern[str], bool]] = field(default_factory=list)
     before: str = "\n"  # the character before; "" where it is not known
     escaped: bool = False  # a backslash stands before
     unsure: str = ""  # why nothing more is known

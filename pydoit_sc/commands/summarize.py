@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -116,11 +115,10 @@ def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:
 
 def _print(form: str, rows: Sequence[RunRow]) -> None:
     if form == "json":
-        lines = (json.dumps(dict(zip(_ALL, row.cells(), strict=True))) for row in rows)
-        print("[", end="")
-        for before, line in zip(chain(["\n"], repeat(",\n")), lines, strict=False):
-            print(before, line, sep="", end="")
-        print("\n]")
+        print("[")
+        for left, row in zip(range(len(rows) - 1, -1, -1), rows, strict=True):
+            print(json.dumps(dict(zip(_ALL, row.cells(), strict=True))), end=",\n" if left else "\n")
+        print("]")
     elif form == "csv":
         with data_output() as stream:
             writer = csv.writer(stream, lineterminator="\n")

@@ -142,7 +142,7 @@ class Publisher(Protocol):
     """
 
     in_place: (
-        bool  # attempts that are not on a scratch disk are already where they belong: they are not read again
+        bool  # an attempt that is not on a scratch disk is published where it lies, without being read again
     )
     stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 

@@ -152,9 +152,7 @@ class CloudBlobs:
             try:
                 self._once.delete(part)
             except FileNotFoundError as error:
-                if (
-                    self._config.kind == "s3"
-                ):  # it is never said of an object, but of the bucket, or by mistake
+                if self._config.kind == "s3":  # never said of an object, but of the bucket, or by mistake
                     raise OSError(f"cannot delete {part[0]}: {error}") from error
 
 

@@ -45,7 +45,6 @@ class Provenance(Manifest):
         default=[], description="status codes of the earlier attempts that were retried"
     )
     timed_out: bool = Field(default=False, description="whether the run was stopped for its `timeout`")
-
     left_behind: int | None = Field(
         default=None, description="processes that still lived when the run's shell ended, and were killed"
     )

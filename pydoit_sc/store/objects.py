@@ -39,8 +39,10 @@ FEW = 100  # up to so many runs are read one by one; for more, one listing of th
 class ObjectStore:
     """Outputs below a prefix."""
 
+    in_place = False
+
     def __init__(self, url: str, blobs: Blobs) -> None:
-        self.url, self.in_place = url, False
+        self.url = url
         self.stagers = min(8, blobs.at_once)
         self._blobs = blobs
         self._leases = Leases(blobs, url)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydoit_sc.store.base import TakenError
+from pydoit_sc.store.copying import discard
 from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.stamps import read
@@ -84,7 +84,7 @@ def remove_old_attempts(home: str) -> None:
     with suppress(FileNotFoundError):
         paths = [f"{name}/{file}" for name in os.listdir(home) for file in os.listdir(f"{home}/{name}")]
         for attempt in old_attempts(paths):
-            shutil.rmtree(f"{home}/{attempt}", ignore_errors=True)
+            discard(f"{home}/{attempt}")
         with suppress(OSError):  # not empty
             os.rmdir(home)
 

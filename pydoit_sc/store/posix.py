@@ -250,7 +250,8 @@ class PosixStore:
                 os.rename(folder, place)
                 break
             except OSError as error:
-                if error.errno not in _EXISTS:  # another worker has taken the name just now
+                # The name may be one that another worker has taken just now.
+                if error.errno not in _EXISTS:
                     raise
         return place
 
@@ -295,9 +296,7 @@ class PosixStore:
             there = self.forget(key)
             remove_old_attempts(os.path.join(self.root, OURS, "history", key))
             if "/" in key:
-                with suppress(
-                    OSError
-                ):  # parents that are now empty; the root is not, our own folder is there
+                with suppress(OSError):  # parents that are now empty; the root has our own folder
                     os.removedirs(os.path.dirname(self._path(key)))
         return there
 

@@ -164,9 +164,8 @@ class Environments:
     def __init__(self, worker: str, limits: Limits) -> None:
         self._worker, self._gpus = worker, limits.gpus
         self._outer = outer_environment(os.environ, alone=limits.nprocs == 1)
-        self._shared: dict[
-            int, tuple[Settings, Mapping[str, str]]
-        ] = {}  # keeps Settings, so that ids stay theirs
+        #: By the ids of Settings, which it keeps, so that the ids stay theirs.
+        self._shared: dict[int, tuple[Settings, Mapping[str, str]]] = {}
 
     def of(self, attempt: Attempt) -> dict[str, str]:
         """Return the environment of an attempt."""
@@ -210,6 +209,5 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _open_plain(path: str, flags: int) -> int:
-    return os.open(
-        path, flags | os.O_NOFOLLOW | os.O_NONBLOCK
-    )  # neither a link nor a pipe may take us elsewhere
+    """Open a file that no link leads away from, and no pipe holds up; an `opener` for `open`."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -73,13 +73,11 @@ class Processes:
         self._guardian_pipe = -1
         self._others: set[int] = (
             set()
-        )  # children that are left alone: those from before, and what cannot be killed
+        )  # children that are left alone: earlier ones, and what cannot be killed
         self._live: dict[int, str] = {}  # the attempt of each run that was spawned and has not ended
         self._asked: set[int] = set()  # those that were asked to stop, and have their grace
         self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest
-        self._immortal: set[int] = (
-            set()
-        )  # runs that have become a process of another user, which is not to be killed
+        self._immortal: set[int] = set()  # runs that have become a process of another user
         self._adopted: dict[int, str] = {}  # the live attempt that a child belongs to which is not its shell
         self._children = _open_children()
         self._own_peak = 0  # KiB that this process has had at most

@@ -22,9 +22,8 @@ class Supply:
         self, works: Iterator[Work | None], store: Publisher, worker: str, tell: Callable[[str], None]
     ) -> None:
         self._works, self._store, self._worker, self._tell = works, store, worker, tell
-        self._waiting: list[
-            tuple[float, int, float, Work]
-        ] = []  # a heap: when to look, and after which pause
+        #: A heap: when to look, a number of its own, the pause after that, and the run.
+        self._waiting: list[tuple[float, int, float, Work]] = []
         self._pause, self._count, self._told = _FIRST, 0, set[str]()
 
     @property
