@@ -76,10 +76,7 @@ def _is_sound(own: Mapping[str, object]) -> bool:
 def _repr(value: object) -> str:
     try:
         return repr(value)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # an integer of thousands of digits, or lists in lists: no key takes them
+    except (ValueError, RecursionError):  # thousands of digits, or lists in lists: no key takes them
         return ""
 
 

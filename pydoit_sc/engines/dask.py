@@ -76,9 +76,8 @@ class TaskGraph:
     address: str = ""
     cluster: str = ""  # the dotted name of a class
     options: Mapping[str, Any] = field(default_factory=dict)  # the class's arguments
-    resources: Mapping[str, float] = field(
-        default_factory=dict
-    )  # that a Dask worker must have free for a chunk
+    #: What a Dask worker must have free for a chunk.
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: str) -> TaskGraph:

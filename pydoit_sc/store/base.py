@@ -141,9 +141,7 @@ class Publisher(Protocol):
     run's outcome, all at once. Every method raises `StoreError` where the store fails.
     """
 
-    in_place: (
-        bool  # an attempt that is not on a scratch disk is published where it lies, without being read again
-    )
+    in_place: bool  # attempts are published where they lie, unless on a scratch disk, and not read again
     stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> AbstractContextManager[str]:

@@ -78,9 +78,8 @@ class Watch:
         """Look until all runs have ended, or too many have failed, or the jobs have ended; raises StoreError."""
         delay = _FIRST
         while self.left:
-            alive = (
-                self._jobs.under_way()
-            )  # asked first: what ends after this is seen by the look that follows
+            # Asked first: what ends after this is seen by the look that follows.
+            alive = self._jobs.under_way()
             self._tell()
             if self._look(last=not alive):
                 delay = _FIRST

@@ -248,9 +248,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if not node.bad_deps:
             return False
         node.run_status = "failure"
-        own = (
-            node.task.name if isinstance(node.task, StageTask) else None
-        )  # whose runs have told of themselves
+        # A stage's runs have told of themselves.
+        own = node.task.name if isinstance(node.task, StageTask) else None
         names = ", ".join(
             f"`{bad.task.name}`" for bad in node.bad_deps if bad.task.subtask_of != own or not own
         )

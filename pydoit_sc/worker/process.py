@@ -38,12 +38,8 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
 _IMPRECISE = 2048  # KiB by which the kernel's count of a process's memory may be behind
-_NO_PROCESS = (
-    errno.EAGAIN,
-    errno.ENOMEM,
-    errno.EMFILE,
-    errno.ENFILE,
-)  # other errors of a spawn are of its files
+#: What the machine lacks for a further process; other errors of a spawn are of its files.
+_NO_PROCESS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +67,7 @@ class Processes:
         self._signals: list[int] = []  # stop signals that came and were not asked for yet
         self._guardian = 0
         self._guardian_pipe = -1
-        self._others: set[int] = (
-            set()
-        )  # children that are left alone: earlier ones, and what cannot be killed
+        self._others: set[int] = set()  # children that are left alone, such as what cannot be killed
         self._live: dict[int, str] = {}  # the attempt of each run that was spawned and has not ended
         self._asked: set[int] = set()  # those that were asked to stop, and have their grace
         self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest

@@ -66,9 +66,7 @@ def fail(lab: Lab, failing: Failing) -> bool:
     first = lab.work("first", failing.point.inject(f"error={failing.error}"))
     if first.left:
         raise Violation(f"the worker left processes behind: {first.said}")
-    if not first.hit(
-        failing.point, lab.root
-    ):  # it met another file: a pipe of the worker's own never fails so
+    if not first.hit(failing.point, lab.root):  # another file: a pipe of the worker's own never fails so
         return False
     allowed = (0, _COULD_NOT) if lab.executions() != executions else (0, _COULD_NOT, _NOT_STARTED)
     if first.code not in allowed:
