@@ -119,6 +119,7 @@ def test_odd_streams(box: Box, number: int, command: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("PYDOIT_SC_NIGHTLY" not in os.environ, reason="takes some minutes: PYDOIT_SC_NIGHTLY=1")
 @pytest.mark.parametrize(
     ("number", "command", "streams"),
     [(number, *case) for number, case in enumerate(itertools.product(COMMANDS, STREAMS))],

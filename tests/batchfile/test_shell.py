@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -142,4 +143,4 @@ def test_a_value_is_one_word(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_value_is_one_word_whatever_stands_around_it(tmp_path: Path) -> None:
-    fuzz(tmp_path, 4000)
+    fuzz(tmp_path, 4000 if "PYDOIT_SC_NIGHTLY" in os.environ else 500)

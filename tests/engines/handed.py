@@ -18,6 +18,7 @@ from pydoit_sc.engines.base import Engine, Group, Handed, JobState, State, Submi
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.plan import Ledger, in_order
 from pydoit_sc.submissions.draft import new_submission
+from tests.conftest import outputs
 
 PATIENCE = 60.0  # seconds until a test gives up
 
@@ -113,8 +114,8 @@ class Yard:
         root = self.folder / "out"
         return {
             str(path.parent.relative_to(root)): int(path.read_text())
-            for path in root.rglob("status_code")
-            if path.relative_to(root).parts[0] != OURS
+            for path in outputs(root)
+            if path.name == "status_code"
         }
 
     def history(self) -> list[str]:

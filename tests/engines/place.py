@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.conftest import outputs
+
 PATIENCE = 60.0  # seconds until a test gives up
 AWKWARD = 'it\'s a $(place) %a & "more"'
 
@@ -84,8 +86,8 @@ class Place:
 
     def _outputs(self, below: str) -> dict[str, Path]:
         root = self.folder / "out" / below
-        found = {path.parent.relative_to(root): path.parent for path in root.rglob("status_code")}
-        return {str(key): folder for key, folder in found.items() if key.parts[0] != ".pydoit_sc"}
+        folders = [path.parent for path in outputs(root) if path.name == "status_code"]
+        return {str(folder.relative_to(root)): folder for folder in folders}
 
     def published_once(self) -> None:
         """Check that no completed outcome was replaced by another, nothing is half there, and each is of its run."""

@@ -13,7 +13,7 @@ import pytest
 from pydoit_sc.store import Store, open_store
 from tests.store.conftest import KEYS, s3
 from tests.worker.test_misbehaving import ATTACKS, GOOD, R, start
-from tests.worker.workplace import Workplace, finish
+from tests.worker.workplace import PATIENCE, Workplace, finish
 
 __all__ = ["s3"]
 pytest_plugins = ["tests.worker.worker_fixtures"]
@@ -41,7 +41,7 @@ def test_misbehaving_runs_have_outcomes_of_their_own(place: Workplace, store: St
     runs: dict[str, str] = {}
     for name, (cmd, _) in ATTACKS.items():
         runs |= {name.replace("'", ""): cmd, f"after {name}": GOOD}
-    finish(start(place, place.chunk(runs, nprocs=1)))
+    finish(start(place, place.chunk(runs, nprocs=1)), seconds=5 * PATIENCE)
     codes = {key: record.code for key, record in store.scan(runs).items()}
     assert codes == CODES | {f"after {name}": 0 for name in ATTACKS}
     for key in runs:

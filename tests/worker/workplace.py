@@ -140,10 +140,10 @@ class Workplace:
         return path.read_text().splitlines() if path.exists() else []
 
 
-def finish(worker: subprocess.Popen[str], code: int = 0) -> str:
+def finish(worker: subprocess.Popen[str], code: int = 0, seconds: float = PATIENCE) -> str:
     """Wait for a worker's end and return what it said."""
     try:
-        said, _ = worker.communicate(timeout=PATIENCE)
+        said, _ = worker.communicate(timeout=seconds)
     finally:
         worker.kill()
     assert worker.returncode == code, said
