@@ -55,15 +55,15 @@ class InvalidError(Exception):
         self.faults = faults
 
 
-def show(value: object) -> str:
-    """Write a value that was found, shortly, as the file writes it.
+def show(value: object, most: int = 60) -> str:
+    """Write a value that was found, shortly, as the file writes it; of a text at most so many characters.
 
     >>> show("a" * 100)[:10], show(True), show({})
     ('"aaaaaaaaa', 'true', 'an empty table')
     """
     if isinstance(value, str):
-        start = value[:60]
-        return json.dumps(start, ensure_ascii=not start.isprintable()) + ("…" if len(value) > 60 else "")
+        start = value[:most]
+        return json.dumps(start, ensure_ascii=not start.isprintable()) + ("…" if len(value) > most else "")
     if isinstance(value, (bool, type(None))):
         return {True: "true", False: "false", None: "nothing"}[value]
     if isinstance(value, int) and abs(value) > 10**15:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydoit_sc.batchfile.axes import MOST, MatrixTable, Source, read_axis
-from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where
+from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.batchfile.values import Row, Value, label, same, text
+from pydoit_sc.batchfile.values import Row, Value, label, parts, same, text
 
 NONE = -1  # the position of a value that a combination does not have
 
+_SHOWN = 200  # characters of a value in a message
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -33,10 +34,24 @@ class Combinations:
     created: int  # so many of them, the last ones, were made by `include`
 
     def describe(self, row: int) -> str:
-        """Name a combination in a message."""
-        chosen = {key: column[row] for key, column in self.columns.items()}
-        words = [f"{key}={label(self.values[key][i])}" for key, i in chosen.items() if i != NONE]
-        return ", ".join(words)
+        """Name a combination in a message, by its values as they are written."""
+        return _listed(self._parts(row))
+
+    def contrast(self, row: int, other: int) -> str:
+        """Say in a message what tells two combinations apart; "" where nothing does."""
+        one, two = self._parts(row), self._parts(other)
+        keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+        first, second = ({key: own[key] for key in keys if key in own} or own for own in (one, two))
+        return f"those of {_listed(first)}, and of {_listed(second)}" if keys else ""
+
+    def _parts(self, row: int) -> dict[str, str]:
+        """Return the values of a combination as they are written, by placeholder."""
+        chosen = {key: column[row] for key, column in self.columns.items() if column[row] != NONE}
+        return {
+            f"{key}.{name}" if name else key: show(part, _SHOWN)
+            for key, i in chosen.items()
+            for name, part in parts(self.values[key][i]).items()
+        }
 
     def names(self) -> list[str]:
         """Return default names: the values of the axes joined by `_`, and all values where `include` made one."""
@@ -48,6 +63,10 @@ class Combinations:
             chosen = ((key, column[row]) for key, column in self.columns.items())
             names.append("_".join(labels[key][i] for key, i in chosen if i != NONE))
         return names
+
+
+def _listed(parts: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={part}" for name, part in parts.items())
 
 
 def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Combinations | None:

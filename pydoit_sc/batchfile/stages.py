@@ -125,13 +125,11 @@ def _are_distinct(
     twice = repeated(names)
     if twice:
         name, rows = next(iter(twice.items()))
-        first, second = combinations.describe(rows[0]), combinations.describe(rows[1])
         more = f"; {len(twice):,} names are not unique" if len(twice) > 1 else ""
-        notes.add(
-            where,
-            f"{len(rows):,} runs have the name `{name}`, for example those of {first}, and of {second}{more}"
-            + (hint or "; put every axis into it"),
-        )
+        apart = combinations.contrast(rows[0], rows[1])
+        why = f"for example {apart}" if apart else f"all of {combinations.describe(rows[0])}"
+        advice = (hint or "; put every axis into it") if apart else "; leave out what is there twice"
+        notes.add(where, f"{len(rows):,} runs have the name `{name}`, {why}{more}{advice}")
     inside = nested(names)
     if inside:
         inner, outer = (names[i] for i in inside[0])

@@ -59,6 +59,15 @@ def attribute(value: Value, name: str) -> Scalar:
     return value
 
 
+def parts(value: Value) -> Mapping[str, Scalar]:
+    """Return what tells a value from others, by attribute; "" for the value itself."""
+    if isinstance(value, Row):
+        return value.cells
+    if isinstance(value, Window):
+        return {"start": value.start}
+    return {"": value.path if isinstance(value, FilePath) else value}
+
+
 def text(value: Scalar, spec: str = "") -> str:
     """Write a value, by a Python format spec if there is one; raise ValueError where that cannot be."""
     if spec:

@@ -330,12 +330,12 @@ def combinations(text: str, tmp_path: Path) -> list[str]:
 
 def test_include_as_in_githubs_own_example(tmp_path: Path) -> None:
     assert combinations(GITHUB, tmp_path) == [
-        "fruit=apple, animal=cat, color=pink, shape=circle",
-        "fruit=apple, animal=dog, color=green, shape=circle",
-        "fruit=pear, animal=cat, color=pink",
-        "fruit=pear, animal=dog, color=green",
-        "fruit=banana",
-        "fruit=banana, animal=cat",
+        'fruit="apple", animal="cat", color="pink", shape="circle"',
+        'fruit="apple", animal="dog", color="green", shape="circle"',
+        'fruit="pear", animal="cat", color="pink"',
+        'fruit="pear", animal="dog", color="green"',
+        'fruit="banana"',
+        'fruit="banana", animal="cat"',
     ]
 
 
@@ -387,13 +387,12 @@ def test_a_value_that_some_combinations_lack(problems: Problems) -> None:
 def test_names_that_are_not_unique(problems: Problems, tmp_path: Path) -> None:
     assert problems(stage("a = [1, 2]\nb = [1, 2]", "x", "n{a}")) == [
         (
-            "batchfile.toml:5:1: runs.s.name: 2 runs have the name `n1`, for example those of a=1, b=1, and of a=1, b=2"
-            "; 2 names are not unique; put every axis into it"
+            "batchfile.toml:5:1: runs.s.name: 2 runs have the name `n1`, for example those of b=1, and of b=2; 2 names are not unique; put every axis into it"
         )
     ]
     assert problems(stage('a = ["x y", "x/y"]')) == [
         (
-            "batchfile.toml:3:1: runs.s: 2 runs have the name `x-y`, for example those of a=x-y, and of a=x-y"
+            'batchfile.toml:3:1: runs.s: 2 runs have the name `x-y`, for example those of a="x y", and of a="x/y"'
             "; give the stage a `name`"
         )
     ]
@@ -401,11 +400,36 @@ def test_names_that_are_not_unique(problems: Problems, tmp_path: Path) -> None:
         "batchfile.toml:5:1: runs.s.name: the output of `x/y` would lie inside that of `x`"
     ]
     assert problems(stage('a = [".."]')) == [
-        'batchfile.toml:3:1: runs.s: a name has no segment `..`: ".." in the combination a=..; give the stage a `name`'
+        'batchfile.toml:3:1: runs.s: a name has no segment `..`: ".." in the combination a=".."; give the stage a `name`'
     ]
+
+
+def test_names_that_clash_show_what_tells_the_values_apart(problems: Problems, tmp_path: Path) -> None:
+    for name in ("2012/x.csv", "2013/x.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "p.csv").write_text("id,n\ns 1,7\ns/1,7\n")
+    long = "x" * 100
+
+    def clash(matrix: str) -> str:
+        (said,) = problems(stage(matrix))
+        return said.partition("runs have the name ")[2]
+
+    axis = 'p = { glob = "*/x.csv" }\nk = [1]'
+    assert (
+        clash(axis)
+        == '`x_1`, for example those of p="2012/x.csv", and of p="2013/x.csv"; give the stage a `name`'
+    )
+    assert clash('r = { csv = "p.csv" }').startswith(
+        '`s-1_7`, for example those of r.id="s 1", and of r.id="s/1"; '
+    )
+    assert f'a="{long} ", and of a="{long}/"' in clash(f'a = ["{long} ", "{long}/"]')
+    assert clash("a = [1, 1]\nb = [2]") == "`1_2`, all of a=1, b=2; leave out what is there twice"
+    entries = 'include = [{ a = 1 }, { a = "1", b = 2 }, { a = "1_2" }]'
+    assert clash(entries) == '`1_2`, for example those of a="1", b=2, and of a="1_2"; give the stage a `name`'
 
 
 def test_a_command_that_its_values_spoil(problems: Problems) -> None:
     assert problems(stage('a = ["x", " "]', "{a!s}", "n{a!s}"))[0].startswith(
-        "batchfile.toml:4:1: runs.s.cmd: the command is empty (in the combination a=-)"
+        'batchfile.toml:4:1: runs.s.cmd: the command is empty (in the combination a=" ")'
     )
