@@ -41,6 +41,7 @@ class Settings:
     grace: float = 10.0  # seconds between SIGTERM and SIGKILL
     retries: int = 0  # further attempts after a failure
     retry_on: frozenset[int] | None = None  # only after these codes; None: after every failure
+    shell: tuple[str, ...] = ()  # the words before the command; none for /bin/sh
 
 
 @dataclass(frozen=True, slots=True)

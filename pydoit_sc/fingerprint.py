@@ -1,6 +1,6 @@
 """What a run's outcome depends on, as one short string: command, environment, file contents, earlier stages.
 
-The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which
+Part `env` has the shell too, where a batchfile names one. The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which
 part has changed. An empty part is `0`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,9 +29,11 @@ def digest_text(text: str) -> str:
     return blake2b(to_bytes(text), digest_size=8).hexdigest()
 
 
-def digest_env(env: Mapping[str, str]) -> str:
-    """Return the digest of the environment that a batchfile sets."""
-    return digest_text(json.dumps(sorted(env.items()))) if env else NOTHING
+def digest_env(env: Mapping[str, str], shell: Sequence[str] = ()) -> str:
+    """Return the digest of the environment that a batchfile sets, and of the shell where it names one."""
+    if not env and not shell:
+        return NOTHING
+    return digest_text(json.dumps([*sorted(env.items()), *([{"shell": shell}] if shell else ())]))
 
 
 def digest_runs(attempts: Iterable[tuple[str, str]]) -> str:

@@ -54,7 +54,7 @@ ORPHANED = Verdict(Status.ORPHANED, "its run is no longer in the batch")
 
 _CHANGED = {
     "cmd": "the command has changed",
-    "env": "env has changed",
+    "env": "shell or env has changed",
     "file_dep": "a file_dep has changed",
     "after": "an earlier stage has been published since",
 }
@@ -156,7 +156,7 @@ class Ledger:
 
     def _digest(self, settings: Settings) -> str:
         # The batch keeps every Settings alive, so an id is never used again.
-        parts = f"{digest_env(settings.env)}-{self._files.digest(settings.file_dep)}"
+        parts = f"{digest_env(settings.env, settings.shell)}-{self._files.digest(settings.file_dep)}"
         self._settings[id(settings)] = parts
         return parts
 

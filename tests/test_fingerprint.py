@@ -30,6 +30,8 @@ def test_fingerprints_last() -> None:
     assert digest_text("echo 1") == "8d88df4f9ead9703"
     assert digest_env({"B": "2", "A": "1"}) == "39cdf03af12847ae"
     assert digest_env({}) == NOTHING
+    assert digest_env({"B": "2", "A": "1"}, ("bash", "-c")) == "eef6b8bbc67187c2"
+    assert digest_env({}, ("bash", "-c")) == "5a6ffd1722c0dc1d"
     assert digest_runs([("a/1", "x-1"), ("a/2", "x-2")]) == "95f45e5d7a7b02ad"
 
 

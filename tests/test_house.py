@@ -44,6 +44,7 @@ ROOMS = [
         "proc",
         "programs",
         "retries",
+        "shells",
         "templates",
         "utf8",
         "",

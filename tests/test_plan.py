@@ -65,12 +65,12 @@ NOW = "1-2-3-4"
         (Record(0), UP_TO_DATE),  # as `sc batch` leaves it
         (Record(7, "a", NOW), Verdict(Status.ERROR, "status code 7")),
         (Record(0, "a", "9-2-3-4"), Verdict(Status.STALE, "the command has changed")),
-        (Record(0, "a", "1-9-3-4"), Verdict(Status.STALE, "env has changed")),
+        (Record(0, "a", "1-9-3-4"), Verdict(Status.STALE, "shell or env has changed")),
         (Record(0, "a", "1-2-9-4"), Verdict(Status.STALE, "a file_dep has changed")),
         (Record(0, "a", "1-2-3-9"), Verdict(Status.STALE, "an earlier stage has been published since")),
         (
             Record(0, "a", "9-9-3-4"),
-            Verdict(Status.STALE, "the command has changed, env has changed"),
+            Verdict(Status.STALE, "the command has changed, shell or env has changed"),
         ),
     ],
 )

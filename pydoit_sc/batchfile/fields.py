@@ -242,6 +242,21 @@ def _script(value: object) -> str:
     return value
 
 
+def _shell(value: object) -> tuple[str, ...]:
+    """Return the words before a command; none for sh itself."""
+    words = (value, "-c") if isinstance(value, str) else value
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise expected("a shell, or a list of its words")
+    if any(_CONTROL.search(word) for word in words):
+        raise expected("a shell without control characters")
+    if words and (not words[0].strip() or words[0].startswith("-")):
+        raise fault(f"expected the name of a shell, found {show(words[0])}")
+    if isinstance(value, str) and " " in value:
+        listed = ", ".join(show(word) for word in value.split())
+        raise fault(f"a shell with options is a list of its words: [{listed}]")
+    return () if tuple(words) in {("sh", "-c"), ("/bin/sh", "-c")} else tuple(words)
+
+
 def _positive(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise expected("a number above 0")
@@ -272,6 +287,10 @@ VariableName = Annotated[str, Parsed(_variable_name, _TEXT)]
 Variable = Annotated[str, Parsed(_variable, _TEXT)]
 Environment = Annotated[
     dict[VariableName, Variable], table_of("a table of environment variables"), AfterValidator(_environment)
+]
+Shell = Annotated[
+    tuple[str, ...],
+    Parsed(_shell, {"anyOf": [{**_TEXT, "minLength": 1}, {"type": "array", "items": _TEXT, "minItems": 1}]}),
 ]
 _COUNT = {"type": "integer", "minimum": 1}
 Nprocs = Annotated[

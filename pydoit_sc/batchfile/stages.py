@@ -16,7 +16,8 @@ from pydoit_sc.batchfile.matrix import Combinations, expand
 from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import AttemptTable, Table
-from pydoit_sc.batchfile.template import parse, render
+from pydoit_sc.batchfile.template import parse, render, unquotable
+from pydoit_sc.shells import is_like_sh
 from pydoit_sc.utf8 import escaped
 
 
@@ -25,7 +26,7 @@ class StageTable(AttemptTable):
 
     variants: ClassVar[Mapping[str, type[Table]]] = VARIANTS
 
-    cmd: Command = Field(description="the command, for `/bin/sh` in the batchfile's folder; required")
+    cmd: Command = Field(description="the command, for the shell, in the batchfile's folder; required")
     name: Text | None = Field(
         default=None,
         description="names of the runs, unique in the stage; left out: made from the values of the axes",
@@ -74,7 +75,7 @@ def _stage(name: str, table: StageTable, batch: Settings, source: Source, notes:
     combinations = expand(table.matrix, source, notes, (*where, "matrix"))
     if combinations is None:
         return None
-    cmds = _commands(table.cmd, combinations, notes, where)
+    cmds = _commands(table.cmd, settings.shell, combinations, notes, where)
     names = _names(table.name, combinations, notes, where)
     if cmds is None or names is None:
         return None
@@ -92,8 +93,13 @@ def _rendered(
         return None
 
 
-def _commands(cmd: str, combinations: Combinations, notes: Notes, where: Where) -> list[str] | None:
+def _commands(
+    cmd: str, shell: Sequence[str], combinations: Combinations, notes: Notes, where: Where
+) -> list[str] | None:
     where = (*where, "cmd")
+    if not is_like_sh(shell) and (refused := unquotable(cmd, shell)) is not None:
+        notes.add(where, refused)
+        return None
     cmds = _rendered(cmd, combinations, notes, where, quote=True)
     for row, written in enumerate(cmds or ()):
         if (fault := command_fault(written)) is not None:

@@ -22,6 +22,7 @@ from pydoit_sc.batchfile.fields import (
     Nprocs,
     Place,
     RunName,
+    Shell,
     Text,
     Texts,
     Timeout,
@@ -65,6 +66,11 @@ class AttemptTable(Table):
     retries: Natural = Field(default=0, description="further attempts after a failure")
     retry_on: ExitCodes | None = Field(
         default=None, description="retry only after these status codes; left out: after every failure"
+    )
+    shell: Shell = Field(
+        default=(),
+        description='the shell of the commands: `"bash"`, which means `["bash", "-c"]`, or a list of its words such as '
+        '`["bash", "-euo", "pipefail", "-c"]`; left out: `"sh"`',
     )
 
     def over(self, wider: Settings) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -13,6 +13,7 @@ from pydoit_sc.batchfile.errors import did_you_mean, nearest
 from pydoit_sc.batchfile.matrix import NONE, Combinations
 from pydoit_sc.batchfile.shell import Reading
 from pydoit_sc.batchfile.values import attribute, attributes, text
+from pydoit_sc.shells import LIKE_SH
 
 _BRACES = "write `{{` and `}}` for braces"
 
@@ -131,6 +132,21 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     hint = did_you_mean(f"{{{name}}}", [f"{{{choice}}}" for choice in choices])
     braces = "" if nearest(name, choices) else f"; {_BRACES}"
     return f"unknown placeholder `{{{name[:60]}}}`{hint}{braces}"
+
+
+def unquotable(template: str, shell: Sequence[str]) -> str | None:
+    """Return why the placeholders of a command cannot be quoted for a shell that is not like sh; None without any."""
+    try:
+        field = next((piece for piece in parse(template) if isinstance(piece, Field) and not piece.raw), None)
+    except ValueError:
+        return None  # `render` says why
+    if field is None:
+        return None
+    variable = re.sub(r"\W", "_", field.axis).upper()
+    return (
+        f"`{{{field}}}` cannot be quoted for the shell `{' '.join(shell)[:60]}`, only for {', '.join(LIKE_SH)} with `-c`; "
+        f'pass it in the environment, `env = {{ {variable} = "{{{field}}}" }}`, or write `{{{field}!s}}`'
+    )
 
 
 def _quoted(field: Field, texts: list[str], shell: Reading, behind: str) -> list[str]:

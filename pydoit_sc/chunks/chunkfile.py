@@ -184,6 +184,7 @@ def _attempt_table(settings: Settings) -> AttemptTable:
         grace=settings.grace,
         retries=settings.retries,
         retry_on=None if settings.retry_on is None else tuple(sorted(settings.retry_on)),
+        shell=settings.shell,
     )
 
 

@@ -44,7 +44,7 @@ class SaturnTable(Table):
     worker: Annotated[Literal["pydoit-sc", "sc"], Expected('"pydoit-sc" or "sc"')] = Field(
         default="pydoit-sc",
         description='program that executes chunks: `"pydoit-sc"`, or `"sc"` for images that have only the published client, which has no '
-        "timeouts, retries, environment of a batchfile, or provenance",
+        "timeouts, retries, environment or shell of a batchfile, or provenance",
     )
     worker_install: Script = Field(default="", description="lines of shell that install the worker")
     start: Bool = Field(default=False, description="whether `doit apply` starts the job")

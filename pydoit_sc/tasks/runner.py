@@ -20,8 +20,9 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Verdict, Work, failure_budget, in_order, judge, moved, plan
+from pydoit_sc.plan import Planned, Verdict, Work, failure_budget, in_order, judge, moved, plan
 from pydoit_sc.project import Project
+from pydoit_sc.shells import check_shell
 from pydoit_sc.show.progress import failure_line
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.reporter import BatchReporter
@@ -106,10 +107,14 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if stage in stages or stage.name in singles
         ]
         counts: dict[Verdict, int] = {}
+        settings: dict[int, Planned] = {}  # a run of each
         for item in plan(self._project.ledger, in_order(chosen), always=self.always_execute):
             counts[item.verdict] = counts.get(item.verdict, 0) + 1
             if item.verdict.execute:
+                settings.setdefault(id(item.run.settings), item)
                 self._todo.setdefault(item.stage.name, []).append(item.run)
+        for item in settings.values():
+            check_shell(item.stage.task_name(item.run), item.run.settings.shell, item.run.settings.env)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(counts, moved(self._project.ledger))
 

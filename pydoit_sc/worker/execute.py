@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
+from pydoit_sc.shells import check_shell
 from pydoit_sc.show.progress import Bar, Progress, failure_line, make_bar
 from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
 from pydoit_sc.worker import allocation
@@ -25,7 +26,9 @@ LOOK_AGAIN = 2.0  # seconds between two attempts to take a chunk that another wo
 def execute_chunk(
     chunk: Chunk, nprocs: int | None = None, *, strict: bool = False, quiet: bool = False
 ) -> int:
-    """Execute what is left of a chunk, show progress, and return the exit code of `batch`; raises StoreError.
+    """Execute what is left of a chunk, show progress, and return the exit code of `batch`.
+
+    Raises StoreError, and UserError where a shell that its runs need is not there.
 
     `nprocs` replaces the chunk's. With `strict` the code is 1 if a run failed. While another worker holds the chunk,
     in a store that allows only one, this one waits.
@@ -48,6 +51,8 @@ def execute_chunk(
 def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
     chunk = after_earlier(store, chunk)
     todo = _left(store, chunk, chunk.works)
+    for work in {id(work.run.settings): work for work in todo}.values():
+        check_shell(work.task, work.run.settings.shell, work.run.settings.env)
     bar, progress = make_bar(sys.stdout, quiet=quiet), Progress()
     progress.begin(len(todo), len(chunk.works) - len(todo))
     if not quiet:

@@ -35,6 +35,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work, is_current
+from pydoit_sc.shells import command_line
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
@@ -210,7 +211,8 @@ class Executor:
         attempt = self._make_attempt(work, rank, retry_codes)
         env = self._environments.of(attempt)
         try:
-            pid = self._processes.spawn(work.run.cmd, env, attempt.stdout, attempt.stderr)
+            words = command_line(work.run.settings.shell, work.run.cmd)
+            pid = self._processes.spawn(words, env, attempt.stdout, attempt.stderr)
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise

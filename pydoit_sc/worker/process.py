@@ -118,15 +118,15 @@ class Processes:
         with suppress(BlockingIOError):  # full: it will wake anyway
             os.write(self._wake_w, b"\0")
 
-    def spawn(self, cmd: str, env: Mapping[str, str], stdout: str, stderr: str) -> int:
-        """Start a shell command in a session of its own and return its pid; raises OSError.
+    def spawn(self, words: tuple[str, ...], env: Mapping[str, str], stdout: str, stderr: str) -> int:
+        """Start a command in a session of its own and return its pid; raises OSError.
 
-        `env` names the attempt by ATTEMPT_VARIABLE.
+        The first of its words is the path of a program; `env` names the attempt by ATTEMPT_VARIABLE.
         """
         try:
             pid = os.posix_spawn(
-                "/bin/sh",
-                ("/bin/sh", "-c", "--", cmd),
+                words[0],
+                words,
                 env,
                 file_actions=(
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),

@@ -59,7 +59,12 @@ def test_what_we_add_is_found_by_the_output_of_the_run() -> None:
 
 def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
     own = Settings(
-        env={"A": "é\n", "B": ""}, timeout=0.25, grace=0.0, retries=3, retry_on=frozenset((137, 75))
+        env={"A": "é\n", "B": ""},
+        timeout=0.25,
+        grace=0.0,
+        retries=3,
+        retry_on=frozenset((137, 75)),
+        shell=("bash", "-ec"),
     )
     works = [work("a:x/ü", own, "echo 'é'"), work("plot"), work("runs:-$(x)")]
     text = written(

@@ -38,6 +38,8 @@ def test_everything_then_nothing(stages: Box) -> None:
             'after = ["a"]', 'after = ["a"]\nenv = { X = "1" }', "env has changed", ["b"], id="env of one"
         ),
         pytest.param("nprocs = 2", 'nprocs = 2\nenv = { X = "1" }', "env has changed", ALL, id="env of all"),
+        pytest.param("nprocs = 2", 'nprocs = 2\nshell = "bash"', "shell or env has changed", ALL, id="shell"),
+        pytest.param("nprocs = 2", 'nprocs = 2\nshell = "sh"', "", [], id="the shell that it was"),
         pytest.param(
             "nprocs = 2", "nprocs = 1\ntimeout = 9\nretries = 1", "", [], id="no part of an outcome"
         ),
@@ -241,3 +243,37 @@ def test_provenance(failing: Box) -> None:
     assert said["status_code"] == 7
     assert said["retries"] == 0
     assert said["cmd"].startswith("echo a:2 >> log")
+
+
+SHELLS = (
+    HEAD
+    + """
+[runs.a]
+cmd = "echo a >> log; [[ x == x ]] && false | true"
+shell = ["bash", "-o", "pipefail", "-c"]
+
+[runs.b]
+cmd = "echo b >> log"
+"""
+)
+
+
+def test_a_shell_of_ones_own(box: Box) -> None:
+    box.batchfile(SHELLS)
+    assert box().code == 1
+    assert (box.out("a/status_code"), box.out("a/stderr"), box.out("b/status_code")) == ("1", "", "0")
+    box.executed()
+    box.edit('"-o", "pipefail", ', "")
+    assert "1 of 2 runs to execute: 1 failed before" in box.ok()
+    assert box.executed() == ["a"]
+
+
+def test_a_shell_that_is_not_there_starts_nothing(box: Box) -> None:
+    box.batchfile(SHELLS.replace('"bash"', '"no-bash"'))
+    said = box().refused()
+    assert (
+        "a: its shell `no-bash` is not there, it is in no folder of PATH; install it, or give another `shell`"
+        in said
+    )
+    assert box.executed() == []
+    box.ok("b")  # which does not need it

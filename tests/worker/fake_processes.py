@@ -48,13 +48,14 @@ class FakeProcesses(Processes):
     def wake(self) -> None:
         self.woken.set()
 
-    def spawn(self, cmd: str, env: Mapping[str, str], stdout: str, stderr: str) -> int:
-        seconds, code, *words = cmd.split()
+    def spawn(self, words: tuple[str, ...], env: Mapping[str, str], stdout: str, stderr: str) -> int:
+        cmd = words[-1]
+        seconds, code, *how = cmd.split()
         Path(stdout).touch()
         Path(stderr).write_text(f"stderr of {cmd}")
         pid = 100 + len(self.spawned)
         self.spawned.append((cmd, env, self.clock.now))
-        self.lasting[pid] = self.clock.now + float(seconds), int(code), "stubborn" in words
+        self.lasting[pid] = self.clock.now + float(seconds), int(code), "stubborn" in how
         self.most_at_once = max(self.most_at_once, len(self.lasting))
         assert env[ATTEMPT_VARIABLE]
         return pid

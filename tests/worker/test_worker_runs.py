@@ -409,3 +409,15 @@ def test_no_gpu_is_an_error_before_anything_starts(place: Workplace, visible: st
     chunk.write_text(json.dumps(runs))
     assert "CUDA_VISIBLE_DEVICES" in place.work(chunk, code=3)
     assert not place.out.exists() or place.codes() == {}
+
+
+def test_a_worker_that_lacks_a_shell_starts_nothing(place: Workplace) -> None:
+    chunk = place.chunk({"a": "echo a", "b": "echo b"}, {"b": Settings(shell=("no-bash", "-c"))})
+    said = place.work(chunk, code=3)
+    assert "runs:b: its shell `no-bash` is not there" in said
+    assert place.codes() == {}
+
+
+def test_a_run_with_a_shell_of_its_own(place: Workplace) -> None:
+    place.work(place.chunk({"a": "shopt -q extglob || echo $((2 ** 3))"}, Settings(shell=("bash", "-c"))))
+    assert place.read("a") == b"8\n"
