@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -31,11 +31,10 @@ class Status(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How runs of one shape are executed, and what they depend on; shared by many runs."""
+class Settings(NamedTuple):
+    """How runs of one shape are executed, and what they depend on; shared by many runs, or one for each of a million."""
 
-    env: Mapping[str, str] = field(default_factory=dict)  # the batch's, the stage's and the run's
+    env: Mapping[str, str] = {}  # the batch's, the stage's and the run's
     file_dep: tuple[str, ...] = ()  # paths and glob patterns as written, from the batchfile's folder
     timeout: float | None = None  # seconds, for one attempt
     grace: float = 10.0  # seconds between SIGTERM and SIGKILL

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,8 @@ from pydoit_sc.utf8 import to_bytes
 
 PARTS = ("cmd", "env", "file_dep", "after")
 NOTHING = "0"
+
+_ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes the characters of a name
 
 
 class MissingFileDepError(UserError):
@@ -64,13 +67,14 @@ class FileDigests:
         return self._patterns[patterns]
 
     def _expand(self, pattern: str) -> list[str]:
-        full = os.path.join(self._folder, pattern)
-        if os.path.isfile(full):
-            return [pattern]
-        found = glob.glob(pattern, root_dir=self._folder, recursive=True) if glob.has_magic(pattern) else []
+        plain = _ESCAPED.sub(r"\1", pattern)
+        if os.path.isfile(os.path.join(self._folder, plain)):
+            return [plain]
+        magic = glob.has_magic(_ESCAPED.sub("", pattern))
+        found = glob.glob(pattern, root_dir=self._folder, recursive=True) if magic else []
         files = [path for path in found if os.path.isfile(os.path.join(self._folder, path))]
         if not files:
-            raise MissingFileDepError(f"file_dep `{pattern}` matches no file in {self._folder}")
+            raise MissingFileDepError(f"file_dep `{plain}` matches no file in {self._folder}")
         return files
 
     def _file(self, path: str) -> str:

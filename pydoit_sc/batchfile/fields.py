@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -21,6 +21,8 @@ from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.utf8 import to_bytes
+
+T = TypeVar("T")
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
 MAX_VARIABLE = 130_000  # bytes: as much, with room for its name
@@ -42,6 +44,20 @@ def expected(what: str) -> PydanticCustomError:
 def fault(message: str) -> PydanticCustomError:
     """Return the error with this message."""
     return PydanticCustomError("fault", "{message}", {"message": message})
+
+
+def whole(read: Callable[[Any], T], value: object) -> T:
+    """Return what one of these types makes of a value; raises ValueError with the whole message.
+
+    >>> whole(read_timeout, "10m")
+    600.0
+    """
+    try:
+        return read(value)
+    except PydanticCustomError as error:
+        raise ValueError(
+            f"{error}, found {show(value)}" if error.type == "expected" else str(error)
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,7 @@ def table_of(what: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _text(value: str) -> str:
+def read_text(value: str) -> str:
     if not value.strip():
         raise expected("a string that is not empty")
     if _CONTROL.search(value):
@@ -153,7 +169,7 @@ def _run_name(value: object) -> str:
     return value
 
 
-def _variable(value: object) -> str:
+def read_variable(value: object) -> str:
     if not isinstance(value, str):
         raise expected("a string")
     if _NO_TEXT.search(value):
@@ -166,7 +182,7 @@ def _variable(value: object) -> str:
     return value
 
 
-def _environment(variables: dict[str, str]) -> dict[str, str]:
+def read_environment(variables: dict[str, str]) -> dict[str, str]:
     size = sum(len(name) + len(value) for name, value in variables.items())
     if size > MAX_ENVIRONMENT:
         raise fault(
@@ -208,7 +224,7 @@ def _duration(value: object) -> float:
         raise expected(str(error)) from None
 
 
-def _timeout(value: object) -> float:
+def read_timeout(value: object) -> float:
     seconds = _duration(value)
     if not seconds:
         raise expected("a duration longer than 0 (leave it out for no limit)")
@@ -226,7 +242,12 @@ def _expand(text: str) -> str:
             raise fault(f"the environment variable `{name}` is not set, or empty")
         return os.environ[name]
 
-    return _text(_VARIABLE.sub(value, text))
+    return read_text(_VARIABLE.sub(value, text))
+
+
+def _stage_timeout(value: object) -> float | str:
+    """Return a timeout, or a template of timeouts, which has braces and is read when it is written out."""
+    return value if isinstance(value, str) and set(value) & set("{}") else read_timeout(value)
 
 
 def absolute(path: str) -> str:
@@ -271,22 +292,25 @@ _DURATION = {
 Bool = Annotated[bool, Expected("true or false")]
 Natural = Annotated[int, Field(ge=0), Expected("an integer of at least 0"), Field(le=LARGEST)]
 Count = Annotated[int, Field(ge=1), Expected("an integer of at least 1"), Field(le=LARGEST)]
-Text = Annotated[str, Expected("a string"), AfterValidator(_text)]
+Text = Annotated[str, Expected("a string"), AfterValidator(read_text)]
 Texts = Annotated[tuple[Text, ...], list_of("a list of strings")]
 Place = Annotated[str, Expected("a string"), AfterValidator(_expand)]  # a URL or a path
-Path = Annotated[str, Expected("a string"), AfterValidator(_text), AfterValidator(absolute)]
+Path = Annotated[str, Expected("a string"), AfterValidator(read_text), AfterValidator(absolute)]
 Anything = Annotated[dict[str, Any], table_of("a table")]
 Command = Annotated[str, Parsed(_command, {**_TEXT, "minLength": 1})]
 RunName = Annotated[str, Parsed(_run_name, {**_TEXT, "minLength": 1})]
 Script = Annotated[str, Parsed(_script, _TEXT)]
 Duration = Annotated[float, Parsed(_duration, _DURATION)]
-Timeout = Annotated[float, Parsed(_timeout, _DURATION)]
+Timeout = Annotated[float, Parsed(read_timeout, _DURATION)]
+StageTimeout = Annotated[Any, Parsed(_stage_timeout, _DURATION)]  # float or str
 ExitCode = Annotated[int, Field(ge=1, le=255), Expected("a status code from 1 to 255")]
 ExitCodes = Annotated[tuple[ExitCode, ...], list_of("a list of status codes")]
 VariableName = Annotated[str, Parsed(_variable_name, _TEXT)]
-Variable = Annotated[str, Parsed(_variable, _TEXT)]
+Variable = Annotated[str, Parsed(read_variable, _TEXT)]
 Environment = Annotated[
-    dict[VariableName, Variable], table_of("a table of environment variables"), AfterValidator(_environment)
+    dict[VariableName, Variable],
+    table_of("a table of environment variables"),
+    AfterValidator(read_environment),
 ]
 Shell = Annotated[
     tuple[str, ...],

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydoit_sc.batchfile.axes import MOST, MatrixTable, Source, read_axis
@@ -32,6 +32,8 @@ class Combinations:
     columns: dict[str, list[int]]  # for each combination, which of the values, or NONE
     count: int
     created: int  # so many of them, the last ones, were made by `include`
+    #: What placeholders have been written as, for each value of their axis: several texts may hold the same one.
+    written: dict[Hashable, list[str]] = field(default_factory=dict, compare=False)
 
     def describe(self, row: int) -> str:
         """Name a combination in a message, by its values as they are written."""

@@ -10,13 +10,15 @@ from pydantic import Field
 from pydoit_sc.batch import Run, Settings, Stage
 from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable, Source
 from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.durations import EXPECTED
 from pydoit_sc.batchfile.errors import SHOWN, Where, nearest, show
-from pydoit_sc.batchfile.fields import Command, Text, Texts, command_fault
+from pydoit_sc.batchfile.fields import Command, StageTimeout, Text, Texts, command_fault
 from pydoit_sc.batchfile.matrix import Combinations, expand
 from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import AttemptTable, Table
-from pydoit_sc.batchfile.template import parse, render, unquotable
+from pydoit_sc.batchfile.template import Writer, unquotable
+from pydoit_sc.batchfile.varied import vary
 from pydoit_sc.shells import is_like_sh
 from pydoit_sc.utf8 import escaped
 
@@ -36,6 +38,9 @@ class StageTable(AttemptTable):
         description="files and patterns, from the batchfile's folder; an edit makes completed runs stale",
     )
     after: Texts = Field(default=(), description="stages that must be completed first")
+    timeout: StageTimeout | None = Field(
+        default=None, description="as in [batch]; in a stage with a matrix it may hold placeholders"
+    )
     matrix: MatrixTable | None = Field(
         default=None,
         description="the axes: the stage has a run for each combination, the last axis fastest; left out: one run",
@@ -71,48 +76,44 @@ def _stage(name: str, table: StageTable, batch: Settings, source: Source, notes:
     if table.matrix is None:
         if table.name is not None:
             notes.add((*where, "name"), "only a stage with a matrix names its runs; this one is its own run")
+        if isinstance(table.timeout, str):
+            notes.add(
+                (*where, "timeout"),
+                f"expected {EXPECTED}, found {show(table.timeout)}; placeholders need a matrix",
+            )
         return Stage(name, (Run(name, table.cmd, name, settings),), table.after, single=True)
     combinations = expand(table.matrix, source, notes, (*where, "matrix"))
     if combinations is None:
         return None
-    cmds = _commands(table.cmd, settings.shell, combinations, notes, where)
-    names = _names(table.name, combinations, notes, where)
-    if cmds is None or names is None:
+    writer = Writer(combinations, notes)
+    cmds = _commands(table.cmd, settings.shell, writer, where)
+    names = _names(table.name, writer, where)
+    varied = vary(settings, table.env, writer, where)
+    if cmds is None or names is None or varied is None:
         return None
-    runs = [Run(run, cmd, f"{name}/{run}", settings) for run, cmd in zip(names, cmds, strict=True)]
+    runs = [Run(run, cmd, f"{name}/{run}", own) for run, cmd, own in zip(names, cmds, varied, strict=True)]
     return Stage(name, runs, table.after)
 
 
-def _rendered(
-    template: str, combinations: Combinations, notes: Notes, where: Where, *, quote: bool
-) -> list[str] | None:
-    try:
-        return render(parse(template), combinations, quote=quote)
-    except ValueError as error:
-        notes.add(where, str(error))
-        return None
-
-
-def _commands(
-    cmd: str, shell: Sequence[str], combinations: Combinations, notes: Notes, where: Where
-) -> list[str] | None:
+def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> list[str] | None:
     where = (*where, "cmd")
     if not is_like_sh(shell) and (refused := unquotable(cmd, shell)) is not None:
-        notes.add(where, refused)
+        writer.notes.add(where, refused)
         return None
-    cmds = _rendered(cmd, combinations, notes, where, quote=True)
+    cmds = writer.commands(cmd, where)
     for row, written in enumerate(cmds or ()):
         if (fault := command_fault(written)) is not None:
-            notes.add(where, f"{fault} (in the combination {combinations.describe(row)})")
+            writer.notes.add(where, f"{fault} (in the combination {writer.combinations.describe(row)})")
             return None
     return cmds
 
 
-def _names(name: str | None, combinations: Combinations, notes: Notes, where: Where) -> list[str] | None:
+def _names(name: str | None, writer: Writer, where: Where) -> list[str] | None:
+    combinations, notes = writer.combinations, writer.notes
     if name is None:
         names, hint = combinations.names(), "; give the stage a `name`"
     else:
-        rendered = _rendered(name, combinations, notes, (*where, "name"), quote=False)
+        rendered = writer.texts(name, (*where, "name"))
         if rendered is None:
             return None
         names, hint = [escaped(one) for one in rendered], ""

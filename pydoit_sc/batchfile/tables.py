@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -81,7 +80,7 @@ class AttemptTable(Table):
             changes["env"] = {**wider.env, **changes["env"]}
         if changes.get("retry_on") is not None:
             changes["retry_on"] = frozenset(changes["retry_on"])
-        return replace(wider, **changes) if changes else wider
+        return wider._replace(**changes) if changes else wider
 
 
 _SETTINGS = {*AttemptTable.model_fields, "file_dep"}

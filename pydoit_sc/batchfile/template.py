@@ -1,19 +1,25 @@
-"""Placeholders: `cmd` and `name` of a stage with a matrix, written out for every combination."""
+"""Placeholders: the texts of a stage with a matrix, written out for every combination."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import TypeVar
 
-from pydoit_sc.batchfile.errors import did_you_mean, nearest
+from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest
 from pydoit_sc.batchfile.matrix import NONE, Combinations
+from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.shell import Reading
 from pydoit_sc.batchfile.values import attribute, attributes, text
 from pydoit_sc.shells import LIKE_SH
+
+T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
+Escape = Callable[[str], str]
 
 _BRACES = "write `{{` and `}}` for braces"
 
@@ -65,27 +71,97 @@ def _field(name: str, spec: str, conversion: str | None) -> Field:
     return Field(axis, attr, spec, raw=conversion == "s")
 
 
-def render(pieces: list[Piece], combinations: Combinations, *, quote: bool) -> list[str]:
-    """Return the text of every combination, values quoted for the shell if `quote`; raise ValueError."""
+def render(pieces: list[Piece], combinations: Combinations, escape: Escape = str) -> list[str]:
+    """Return the text of every combination, with each value that is not raw escaped; raise ValueError."""
+    columns = _Columns(combinations)
+    for piece in pieces:
+        if isinstance(piece, str):
+            columns.literal(piece)
+        else:
+            texts = _written(piece, combinations)
+            columns.values(piece, texts if piece.raw or escape is str else list(map(escape, texts)))
+    return columns.joined()
+
+
+def render_command(pieces: list[Piece], combinations: Combinations) -> list[str]:
+    """Return the command of every combination, values quoted for the shell; raise ValueError."""
     shell = Reading()
-    columns: list[Iterable[str]] = []
-    room = MOST_TEXT
+    columns = _Columns(combinations)
     for i, piece in enumerate(pieces):
         if isinstance(piece, str):
             shell.read(piece)
-            columns.append(repeat(piece, combinations.count))
-            room = _left(room, len(piece) * combinations.count)
+            columns.literal(piece)
             continue
-        texts = _texts(piece, combinations)
-        if quote and piece.raw:
+        texts = _written(piece, combinations)
+        if piece.raw:
             shell.pass_raw(texts)
-        elif quote:
+        else:
             texts = _quoted(piece, texts, shell, "".join(map(str, pieces[i + 1 : i + 2])))
             shell.pass_value()
-        column = combinations.columns[piece.axis]
-        room = _left(room, sum(map(len, map(texts.__getitem__, column))))
-        columns.append(map(texts.__getitem__, column))
-    return list(map("".join, zip(*columns, strict=True)))
+        columns.values(piece, texts)
+    return columns.joined()
+
+
+class _Columns:
+    """The pieces of a template, for every combination, while there is room for them."""
+
+    def __init__(self, combinations: Combinations) -> None:
+        self._combinations = combinations
+        self._columns: list[Iterable[str]] = []
+        self._room = MOST_TEXT
+
+    def literal(self, piece: str) -> None:
+        count = self._combinations.count
+        self._columns.append(repeat(piece, count))
+        self._room = _left(self._room, len(piece) * count)
+
+    def values(self, field: Field, texts: list[str]) -> None:
+        column = self._combinations.columns[field.axis]
+        self._room = _left(self._room, sum(map(len, map(texts.__getitem__, column))))
+        self._columns.append(map(texts.__getitem__, column))
+
+    def joined(self) -> list[str]:
+        if not self._columns:  # an empty template
+            return [""] * self._combinations.count
+        return list(map("".join, zip(*self._columns, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the texts of a stage out for every combination of its matrix, and notes what is wrong with them.
+
+    `where` is the place of a text. Each method returns a value for each combination, or None after noting a fault.
+    """
+
+    combinations: Combinations
+    notes: Notes
+
+    def texts(self, template: str, where: Where, escape: Escape = str) -> list[str] | None:
+        """Write a text; `escape` is applied to each value, not to what stands around it, and not to `{value!s}`."""
+        return self._noted(where, lambda: render(parse(template), self.combinations, escape))
+
+    def commands(self, template: str, where: Where) -> list[str] | None:
+        """Write a command, values quoted for the shell."""
+        return self._noted(where, lambda: render_command(parse(template), self.combinations))
+
+    def read(self, written: Sequence[H] | None, where: Where, read: Callable[[H], T]) -> list[T] | None:
+        """Read what has been written, each different one once; `read` raises ValueError for one that is not sound."""
+        values: dict[H, T] = {}
+        for one in dict.fromkeys(written or ()):
+            try:
+                values[one] = read(one)
+            except ValueError as error:
+                row = (written or ()).index(one)
+                self.notes.add(where, f"{error} (in the combination {self.combinations.describe(row)})")
+                return None
+        return None if written is None else list(map(values.__getitem__, written))
+
+    def _noted(self, where: Where, write: Callable[[], list[str]]) -> list[str] | None:
+        try:
+            return write()
+        except ValueError as error:
+            self.notes.add(where, str(error))
+            return None
 
 
 def _left(room: int, size: int) -> int:
@@ -94,8 +170,15 @@ def _left(room: int, size: int) -> int:
     return room - size
 
 
+def _written(field: Field, combinations: Combinations) -> list[str]:
+    """Return a placeholder's text for each value of its axis; raise ValueError."""
+    key = (field.axis, field.attribute, field.spec)
+    if key not in combinations.written:
+        combinations.written[key] = _texts(field, combinations)
+    return combinations.written[key]
+
+
 def _texts(field: Field, combinations: Combinations) -> list[str]:
-    """Return a placeholder's text for each value of its axis."""
     known = {
         _join(key, attr) for key, values in combinations.values.items() for attr in attributes(values[0])
     }

@@ -141,17 +141,18 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
 
     Only our worker knows `nprocs` "cores" and "gpus", and `after`, the stages that must be completed first.
     """
-    positions: dict[int, int] = {}
+    positions: dict[tuple[object, ...], int] = {}
     settings: list[AttemptTable] = []
     runs: dict[str, ExtraRun] = {}
     for work in works:
         own = work.run.settings
-        if id(own) not in positions:
-            positions[id(own)] = len(settings)
+        shape = (id(own.env), *own._replace(file_dep=())[1:])  # `file_dep` is no worker's business
+        if shape not in positions:
+            positions[shape] = len(settings)
             settings.append(_attempt_table(own))
         # What a batch says has been checked when it was read, and there may be a million runs: no check here.
         runs[work.output] = ExtraRun.model_construct(
-            task=work.task, fingerprint=work.fingerprint, settings=positions[id(own)]
+            task=work.task, fingerprint=work.fingerprint, settings=positions[shape]
         )
     extra = Extra(
         submission=submission,

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydoit_sc import ends
-from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
@@ -159,23 +158,18 @@ class Attempt:
 
 
 class Environments:
-    """The environments of runs: what the runs of one `Settings` share is made once."""
+    """The environments of runs."""
 
     def __init__(self, worker: str, limits: Limits) -> None:
         self._worker, self._gpus = worker, limits.gpus
         self._outer = outer_environment(os.environ, alone=limits.nprocs == 1)
-        #: By the ids of Settings, which it keeps, so that the ids stay theirs.
-        self._shared: dict[int, tuple[Settings, Mapping[str, str]]] = {}
 
     def of(self, attempt: Attempt) -> dict[str, str]:
         """Return the environment of an attempt."""
-        settings = attempt.work.run.settings
-        shared = self._shared.get(id(settings))
-        if shared is None:
-            env = {**self._outer, **settings.env, WORKER_VARIABLE: self._worker}
-            shared = self._shared[id(settings)] = (settings, env)
         own = {
-            **shared[1],
+            **self._outer,
+            **attempt.work.run.settings.env,
+            WORKER_VARIABLE: self._worker,
             "SATURN_RUN_LOCAL_RANK": str(attempt.rank),
             "SATURN_RUN_LOCAL_RESULTS_DIR": attempt.results,
             "SATURN_RUN_REMOTE_OUTPUT_PATH": attempt.work.output,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pydoit_sc.batchfile.matrix import Combinations
-from pydoit_sc.batchfile.template import parse, render
+from pydoit_sc.batchfile.template import parse, render_command
 from tests.batchfile.conftest import Problems
 from tests.batchfile.test_batchfile_matrix import stage
 
@@ -35,7 +35,7 @@ def refusal(cmd: str, value: str = "it is") -> str:
 def written(cmd: str, value: str) -> str:
     columns = {"a": [0], "b": [0]}
     combinations = Combinations(("a", "b"), {"a": [value], "b": ["it's"]}, columns, 1, 0)
-    (text,) = render(parse(cmd), combinations, quote=True)
+    (text,) = render_command(parse(cmd), combinations)
     return text
 
 

@@ -57,6 +57,13 @@ def test_what_we_add_is_found_by_the_output_of_the_run() -> None:
     assert [settings["retries"] for settings in data["settings"]] == [1, 0]
 
 
+def test_runs_that_differ_in_file_dep_alone_share_their_settings() -> None:
+    env = {"A": "1"}
+    works = [work(f"a:{n}", Settings(env, (f"{n}.csv",), timeout=1.0 + (n == 2))) for n in range(3)]
+    data = json.loads(written(works))["pydoit_sc"]
+    assert [run["settings"] for run in data["runs"].values()] == [0, 0, 1]
+
+
 def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
     own = Settings(
         env={"A": "é\n", "B": ""},
