@@ -151,10 +151,11 @@ class Publisher(Protocol):
         another worker holds it.
         """
 
-    def hold(self, worker: str, key: str) -> None:
+    def hold(self, worker: str, key: str) -> int:
         """Hold a run for a worker until it is committed or released; raises HeldError while another worker has it.
 
-        On stores where that costs a request, only the chunk is held.
+        Returns how many workers in a row have died while they executed it. On stores where that costs a request, only
+        the chunk is held, and deaths are not known: 0.
         """
 
     def release(self, key: str) -> None:

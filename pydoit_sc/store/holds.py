@@ -3,12 +3,16 @@
 A hold ends when it is released, and with its worker: a dead one's, and one of a worker that is frozen for long, is taken
 over. So holds keep two workers from executing one run, but no outcome depends on them; that of a run is what is renamed
 to its place. Where a file system has no symbolic links there are no holds.
+
+A worker that ends releases what it holds. So a hold that is left is of a run that was executing when its worker was
+killed. Whoever takes it over notes in its own hold how many workers in a row have died so: `abc+2`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from contextlib import suppress
 from hashlib import blake2b
 
@@ -17,6 +21,7 @@ from pydoit_sc.store.folders import touch, who_lives
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _TRIES = 10  # to take what changes hands meanwhile
+_COUNT = re.compile(r"[0-9]{1,3}")
 
 
 class Holds:
@@ -24,33 +29,51 @@ class Holds:
 
     def __init__(self, folder: str, workers: str) -> None:
         self._folder, self._workers = folder, workers
+        self._held: dict[str, str] = {}  # what the holds of this process say, by path
 
-    def take(self, worker: str, key: str) -> None:
-        """Hold a run for a worker; raises HeldError while another one that is alive has it, and OSError."""
-        path, holder = self._path(key), ""
+    def take(self, worker: str, key: str) -> int:
+        """Hold a run for a worker, and return how many workers in a row have died while they executed it.
+
+        Raises HeldError while another worker that is alive has it, and OSError.
+        """
+        path, deaths = self._path(key), 0
         for _ in range(_TRIES):
+            text = f"{worker}+{deaths}" if deaths else worker
             try:
-                os.symlink(worker, path)
-                return
+                os.symlink(text, path)
+                self._held[path] = text
+                return deaths
             except FileExistsError:
                 pass
             except OSError as error:
                 if error.errno in _NO_LINKS:
-                    return
+                    return 0
                 raise
-            holder = _name_in(path)
+            there = _text_of(path)
+            holder, _, before = there.partition("+")
             if alive := self._who_lives(worker, holder):
                 raise HeldError(f"{alive} executes it")
             try:
-                _take_away(path, holder, f"{path}.{worker}")
+                if _take_away(path, there, f"{path}.{worker}"):
+                    deaths = 1 + int(before) if _COUNT.fullmatch(before) else 1
             except OSError:
-                return  # of another user, or no link: nobody can hold it
+                return 0  # of another user, or no link: nobody can hold it
         raise HeldError(f"it has changed hands {_TRIES} times")
 
     def release(self, key: str) -> None:
         """Hold a run no longer."""
+        path = self._path(key)
+        self._held.pop(path, None)
         with suppress(OSError):
-            os.unlink(self._path(key))
+            os.unlink(path)
+
+    def release_all(self) -> None:
+        """Hold nothing any longer: the worker ends, and has killed what was executing."""
+        for path, text in self._held.items():
+            if _text_of(path) == text:
+                with suppress(OSError):
+                    os.unlink(path)
+        self._held.clear()
 
     def _who_lives(self, worker: str, holder: str) -> str:
         if holder in ("", "..", worker) or "/" in holder:
@@ -61,21 +84,25 @@ class Holds:
         return f"{self._folder}/{blake2b(key.encode(errors='surrogateescape'), digest_size=16).hexdigest()}"
 
 
-def _name_in(path: str) -> str:
-    """Return the holder's name; "" where there is none any more."""
+def _text_of(path: str) -> str:
+    """Return what a hold says; "" where there is none any more."""
     try:
         return os.readlink(path)
     except OSError:
         return ""
 
 
-def _take_away(path: str, holder: str, aside: str) -> None:
-    """Remove a dead worker's hold; one that another worker has taken over just now is put back. Raises OSError."""
+def _take_away(path: str, there: str, aside: str) -> bool:
+    """Remove a dead worker's hold and return True; one that another worker has taken over just now is put back.
+
+    Raises OSError.
+    """
     try:
         os.rename(path, aside)
     except FileNotFoundError:
-        return
-    if _name_in(aside) == holder:
-        os.unlink(aside)
-    else:
+        return False
+    if _text_of(aside) != there:
         os.rename(aside, path)
+        return False
+    os.unlink(aside)
+    return True

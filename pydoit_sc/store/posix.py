@@ -132,6 +132,7 @@ class PosixStore:
                 own = ours.enter_context(own_folder(self._make_own("attempts"), worker))
                 remove_dead(own)
                 self._make_own("holds")
+                ours.callback(self._holds.release_all)
                 self._disk.watch()
             if scratch is not None:
                 with answers(scratch):
@@ -179,9 +180,9 @@ class PosixStore:
         shutil.rmtree(attempt.folder, ignore_errors=True)
         return Staged(attempt, folder)
 
-    def hold(self, worker: str, key: str) -> None:
+    def hold(self, worker: str, key: str) -> int:
         with answers(self._path(key)):
-            self._holds.take(worker, key)
+            return self._holds.take(worker, key)
 
     def release(self, key: str) -> None:
         self._holds.release(key)

@@ -27,6 +27,10 @@ from pydoit_sc.worker.results import Limits, Result
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
 NOT_STARTED = 126  # of a command that the kernel does not take, as shells have it
 SPOILT = 125  # of a run that claims success, and whose output cannot be kept
+GIVEN_UP = (
+    125  # of a run that is not executed again, since so many workers in a row died while they executed it
+)
+MOST_DEATHS = 3
 _WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
 _PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
@@ -46,6 +50,7 @@ class Attempt:
     retry_codes: tuple[int, ...]  # status codes of the attempts before
     timed_out: bool = False
     for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
+    refused: bool = False  # the run was not started, and a retry would not help
     spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
 
     @property
@@ -70,6 +75,13 @@ class Attempt:
         except FileNotFoundError:  # a run has removed what it lies in
             os.makedirs(self.folder, FOLDER_MODE)
         os.mkdir(self.results, FOLDER_MODE)
+
+    def refuse(self, code: int, why: str) -> tuple[float, tuple[Attempt, Exit]]:
+        """Return the outcome of a run that is not started, and its time by the clock of attempts; raises OSError."""
+        for path in (self.stdout, self.stderr):
+            open(path, "ab").close()
+        self.refused, self.spoilt = True, why
+        return self.clock, (self, Exit(0, code, 0.0, 0, self.clock))
 
     def code(self, exit_: Exit) -> int:
         """Return the status code; a run that had to be told to stop, or has spoilt its output, has not succeeded."""

@@ -39,7 +39,7 @@ from pydoit_sc.shells import command_line
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
-from pydoit_sc.worker.attempts import NOT_STARTED, Attempt, Environments
+from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Environments
 from pydoit_sc.worker.cgroup import MemoryKills
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
@@ -187,10 +187,10 @@ class Executor:
     def _begin(self, work: Work) -> Result | None:
         """Start a run on the lowest free rank; return a result if it cannot or need not be started."""
         try:
-            now = self._supply.take(work)
+            now, deaths = self._supply.take(work)
             if now:
                 return Result(work, now, executed=False)
-            self._start(work, heapq.heappop(self._ranks), ())
+            self._start(work, heapq.heappop(self._ranks), (), deaths)
         except HeldError as error:
             self._supply.wait(work, str(error))
         except (OSError, StoreError) as error:
@@ -207,18 +207,18 @@ class Executor:
         self.stop()
         return True
 
-    def _start(self, work: Work, rank: int, retry_codes: tuple[int, ...]) -> None:
+    def _start(self, work: Work, rank: int, retry_codes: tuple[int, ...], deaths: int = 0) -> None:
         attempt = self._make_attempt(work, rank, retry_codes)
-        env = self._environments.of(attempt)
+        if deaths >= MOST_DEATHS:
+            self._held.appendleft(attempt.refuse(GIVEN_UP, f"{deaths} workers died while they executed it"))
+            return
+        words, env = command_line(work.run.settings.shell, work.run.cmd), self._environments.of(attempt)
         try:
-            words = command_line(work.run.settings.shell, work.run.cmd)
             pid = self._processes.spawn(words, env, attempt.stdout, attempt.stderr)
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise
-            attempt.spoilt = f"it cannot be started: {error.strerror}"
-            now = time.monotonic()
-            self._held.appendleft((now, (attempt, Exit(0, NOT_STARTED, 0.0, 0, now))))
+            self._held.appendleft(attempt.refuse(NOT_STARTED, f"it cannot be started: {error.strerror}"))
             return
         self._live[pid] = attempt
         if work.run.settings.timeout is not None:
@@ -327,7 +327,8 @@ class Executor:
         """Start a further attempt if there is to be one; return True also where that is not possible any more."""
         settings = attempt.work.run.settings
         wanted = settings.retry_on is None or code in settings.retry_on
-        if code == 0 or self._stopping or not wanted or len(attempt.retry_codes) >= settings.retries:
+        left = 0 if attempt.refused else settings.retries - len(attempt.retry_codes)
+        if code == 0 or self._stopping or not wanted or left <= 0:
             return False
         try:
             if self._supply.outcome(attempt.work):  # then what is published is that worker's outcome

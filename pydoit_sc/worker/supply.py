@@ -44,16 +44,16 @@ class Supply:
                 return None
             raise
 
-    def take(self, work: Work) -> Record | None:
-        """Hold the run that is next; return its outcome instead if another worker has published it meanwhile.
+    def take(self, work: Work) -> tuple[Record | None, int]:
+        """Hold the run that is next, and return its outcome if another worker has published it meanwhile.
 
-        Raises HeldError, StoreError.
+        The second value is the number of workers that have died while they executed it. Raises HeldError, StoreError.
         """
-        self._store.hold(self._worker, work.run.key)
+        deaths = self._store.hold(self._worker, work.run.key)
         now = self.outcome(work)
         if now is not None:
             self._store.release(work.run.key)
-        return now
+        return now, deaths
 
     def wait(self, work: Work, reason: str) -> None:
         """Look at the run that is next again later."""

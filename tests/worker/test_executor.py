@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
+from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import executor as module
 from pydoit_sc.worker.attempts import Attempt
@@ -212,6 +214,21 @@ def test_a_run_that_another_worker_has_completed_is_not_started(loop: Loop) -> N
     results = loop.run(loop.executor(), "1 0")
     assert [(result.executed, result.record and result.record.code) for result in results] == [(False, 0)]
     assert len(loop.processes.spawned) == 1
+
+
+@pytest.mark.parametrize(("dead", "code"), [(2, 0), (3, 125)])
+def test_a_run_that_kills_its_workers_is_given_up(loop: Loop, dead: int, code: int) -> None:
+    """With its reason, and without a retry."""
+    holds = loop.folder / ".pydoit_sc/holds"
+    holds.mkdir(parents=True)
+    os.symlink(f"dead+{dead - 1}", Holds(str(holds), "")._path("0"))
+    results = loop.run(loop.executor(), "1 0", "1 0", retries=2)
+    assert loop.codes(results) == {"r:0": code, "r:1": 0}
+    if code:
+        assert loop.said(0)["reason"] == "3 workers died while they executed it"
+        assert loop.said(0)["retry_codes"] == []
+    assert len(loop.processes.spawned) == (1 if code else 2)
+    assert os.listdir(holds) == []
 
 
 def test_an_outcome_of_another_command_is_not_taken_for_this_ones(loop: Loop) -> None:

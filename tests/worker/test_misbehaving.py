@@ -163,7 +163,7 @@ def test_a_command_that_the_kernel_does_not_take_is_an_outcome(place: Workplace)
     place.work(place.chunk({"bad": "true", "good": GOOD}, {"bad": huge}, nprocs=1))
     assert place.codes() == {"bad": 126, "good": 0}
     assert place.run_json("bad")["reason"] == "it cannot be started: Argument list too long"
-    assert place.run_json("bad")["retry_codes"] == [126]
+    assert place.run_json("bad")["retry_codes"] == []  # a retry would not help
 
 
 def test_a_run_that_removes_what_others_have_written_ends_no_worker(place: Workplace) -> None:
@@ -188,6 +188,18 @@ def test_spoilt_outputs_count_as_failures(place: Workplace) -> None:
     said = place.work(place.chunk(runs, nprocs=1), code=1)
     assert "stopped after 1 failure" in said
     assert place.codes() == {"bad": 125, "started already": 0}
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_its_worker_is_given_up(place: Workplace) -> None:
+    """By the fourth worker, which goes on with the others."""
+    chunk = place.chunk({"killer": "echo x >> $HERE/log; kill -9 $PPID; sleep 60", "good": GOOD}, nprocs=1)
+    for _ in range(3):
+        finish(start(place, chunk), -signal.SIGKILL)
+    finish(start(place, chunk))
+    assert place.codes() == {"killer": 125, "good": 0}
+    assert place.run_json("killer")["reason"] == "3 workers died while they executed it"
+    assert (place.folder / "log").read_text() == "x\n" * 3
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from pydoit_sc.store import HeldError
 from pydoit_sc.store import folders as module
+from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from tests.conftest import HEAD, Box, until
 from tests.worker.workplace import Workplace, finish
@@ -63,6 +65,44 @@ def test_a_killed_workers_runs_are_executed_at_once(place: Workplace) -> None:
     finish(second, 0)
     first.communicate(timeout=60)
     assert place.code("a") == 0
+
+
+def test_workers_that_die_while_they_hold_a_run_are_counted(tmp_path: Path) -> None:
+    """Those in a row, whatever others have written there; a worker that ends is none of them."""
+    folder = tmp_path / "holds"
+    folder.mkdir()
+
+    def take(worker: str) -> tuple[int, Holds]:
+        holds, own = Holds(str(folder), str(tmp_path)), tmp_path / worker
+        own.mkdir()
+        (own / "worker.json").touch()
+        try:
+            return holds.take(worker, "deep/run"), holds
+        finally:
+            shutil.rmtree(own)  # now it is dead
+
+    assert [take(f"w{n}")[0] for n in range(4)] == [0, 1, 2, 3]
+    deaths, holds = take("w4")
+    assert deaths == 4
+    holds.release_all()
+    assert take("w5")[0] == 0
+    (path,) = folder.iterdir()
+    for planted in ("w+9999999", "w+x", "w+", "w+-1", "w+1+1", "w+\u0661"):
+        path.unlink()
+        path.symlink_to(planted)
+        assert take("w6")[0] == 1
+
+
+def test_a_worker_that_ends_holds_nothing(tmp_path: Path) -> None:
+    store = PosixStore(str(tmp_path))
+    with store.workspace("w1", None):
+        store.hold("w1", "run")
+        store.hold("w1", "taken over")
+        for path in (tmp_path / ".pydoit_sc/holds").iterdir():
+            if path != Path(store._holds._path("run")):
+                path.unlink()
+                path.symlink_to("w2+1")
+    assert [path.readlink() for path in (tmp_path / ".pydoit_sc/holds").iterdir()] == [Path("w2+1")]
 
 
 def test_a_hold_ends_with_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
