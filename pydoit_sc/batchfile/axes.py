@@ -27,8 +27,9 @@ from pydoit_sc.batchfile.csvfile import parse_csv
 from pydoit_sc.batchfile.document import failure, read_text
 from pydoit_sc.batchfile.errors import InvalidError, show
 from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
+from pydoit_sc.batchfile.rows import read_tables
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.batchfile.values import SCALARS, FilePath, Row, Value
+from pydoit_sc.batchfile.values import SCALAR_WORDS, SCALARS, Cell, FilePath, Row, Value
 from pydoit_sc.batchfile.windows import Length, count, parse_length, windows
 
 #: A matrix of more combinations is a mistake, and would fill the memory.
@@ -83,8 +84,12 @@ def _length(value: object) -> Length:
 
 def _scalar(value: object) -> object:
     if not isinstance(value, SCALARS):
-        raise expected("a string, a number, true, false or a date")
+        raise expected(SCALAR_WORDS)
     return value
+
+
+def _item(value: object) -> object:
+    return value if isinstance(value, dict) else _scalar(value)
 
 
 def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -93,16 +98,24 @@ def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _delimiter(value: object) -> str:
+    if not isinstance(value, str) or len(value) != 1 or value in '"#\r\n':
+        raise expected("one character, such as `;`")
+    return value
+
+
 _DATE = {"type": "string", "description": "a TOML date or date-time, without quotes"}
 _LENGTH = {"type": "string", "examples": ["1 day", "3 months"]}
 _SCALAR = {"type": ["string", "number", "boolean"]}
+_TABLE = {"type": "object", "minProperties": 1, "additionalProperties": _SCALAR}
 
 Instant = Annotated[date, Parsed(_instant, _DATE)]
 LengthOfTime = Annotated[Length, Parsed(_length, _LENGTH)]
 Number = Annotated[float, Parsed(_number, {"type": "number"})]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_steps), AfterValidator(_step)]
-Scalar = Annotated[Any, Parsed(_scalar, _SCALAR)]
-Listed = Annotated[tuple[Scalar, ...], list_of("a list of values"), AfterValidator(_not_empty)]
+Delimiter = Annotated[str, Parsed(_delimiter, {"type": "string", "minLength": 1, "maxLength": 1})]
+Item = Annotated[Any, Parsed(_item, {"anyOf": [_SCALAR, _TABLE]})]
+Listed = Annotated[tuple[Item, ...], list_of("a list of values"), AfterValidator(_not_empty)]
 
 
 class RangeAxis(Table):
@@ -184,15 +197,18 @@ class CsvAxis(Table):
     """The rows of a CSV file with a header row."""
 
     csv: Text = Field(description="a CSV file; one value for each of its rows, `{row.column}`")
+    delimiter: Delimiter | None = Field(
+        default=None, description='what separates its cells; left out: `","`, in a file `*.tsv` a tab'
+    )
 
     def values(self, source: Source) -> list[Value]:
         """Return the rows; raises BatchfileError about the file."""
         name = os.path.expanduser(self.csv)
         file = os.path.join(os.path.dirname(source.file), name)
-        rows = parse_csv(read_text(os.path.join(source.folder, name), file), file)
+        rows = parse_csv(read_text(os.path.join(source.folder, name), file), file, self.delimiter)
         if not rows:
             raise failure(file, "no rows below the header")
-        return [Row(cells) for cells in rows]
+        return [Row({column: Cell(cell) for column, cell in cells.items()}) for cells in rows]
 
 
 class GlobAxis(Table):
@@ -219,6 +235,7 @@ class _UnclearAxis(Table):
     span: Any = None
     range: Any = None
     csv: Any = None
+    delimiter: Any = None
     glob: Any = None
 
     @model_validator(mode="after")
@@ -229,7 +246,7 @@ class _UnclearAxis(Table):
 _KINDS = {
     **dict.fromkeys(("from", "to", "every", "span"), "<windows>"),
     "range": "<range>",
-    "csv": "<csv>",
+    **dict.fromkeys(("csv", "delimiter"), "<csv>"),
     "glob": "<glob>",
 }
 
@@ -291,8 +308,8 @@ def _placeholder(key: object) -> str:
 
 def _entry(value: object) -> object:
     if isinstance(value, dict):
-        if not all(isinstance(cell, str) for cell in value.values()):
-            raise fault("expected the columns of a row, all strings")
+        if not value or not all(isinstance(cell, SCALARS) for cell in value.values()):
+            raise fault(f"expected keys of a table or a row, each with {SCALAR_WORDS}")
     elif not isinstance(value, SCALARS):
         raise expected("one value")
     return value
@@ -304,7 +321,7 @@ def _with_keys(value: object) -> object:
     return value
 
 
-_ENTRY = {"anyOf": [_SCALAR, {"type": "object", "additionalProperties": {"type": "string"}}]}
+_ENTRY = {"anyOf": [_SCALAR, _TABLE]}
 Placeholder = Annotated[str, Parsed(_placeholder, {"type": "string"})]
 Entry = Annotated[dict[Placeholder, Annotated[Any, Parsed(_entry, _ENTRY)]], BeforeValidator(_with_keys)]
 Entries = Annotated[tuple[Entry, ...], list_of("a list of tables")]
@@ -332,5 +349,7 @@ class MatrixTable(Table):
 
 def read_axis(axis: Any, source: Source) -> Sequence[Value]:
     """Return an axis' values, at least one; raises InvalidError, or BatchfileError about another file."""
-    found: Sequence[Value] = axis if isinstance(axis, tuple) else axis.values(source)
+    if isinstance(axis, tuple):
+        return read_tables(axis) if any(isinstance(value, dict) for value in axis) else axis
+    found: Sequence[Value] = axis.values(source)
     return found

@@ -151,7 +151,9 @@ def _runs_from(
         notes.report.take(error)
         return ()
     if document.format == "toml":
-        notes.add(("batch", "runs_from"), "expected a run list in JSON, JSON Lines, YAML or CSV, found TOML")
+        notes.add(
+            ("batch", "runs_from"), "expected a run list in JSON, JSON Lines, YAML, CSV or TSV, found TOML"
+        )
         return ()
     listed = Notes(notes.report, document)
     items, where = listed_items(listed)

@@ -15,7 +15,8 @@ from typing import Any
 from pydoit_sc.batchfile.axes import MOST, MatrixTable, Source, read_axis
 from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.batchfile.values import Row, Value, label, parts, same, text
+from pydoit_sc.batchfile.rows import below, row_like
+from pydoit_sc.batchfile.values import Row, Value, label, parts, same
 
 NONE = -1  # the position of a value that a combination does not have
 
@@ -78,6 +79,9 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
     for i, entry in enumerate(table.exclude):
         for key in entry.keys() - axes.keys():
             notes.unknown((*where, "exclude", i, key), "unknown axis", key, axes)
+    for entries in ("exclude", "include"):
+        for i, entry in enumerate(getattr(table, entries)):
+            _check_cells(entry, axes, notes, (*where, entries, i))
     if notes.report.count > problems:
         return None
     total = math.prod(map(len, axes.values())) if axes else 0
@@ -87,13 +91,27 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
         return None
     matrix = _Matrix(axes)
     matrix.exclude(table.exclude)
-    for entry in table.include:
-        matrix.include(entry)
+    for i, entry in enumerate(table.include):
+        try:
+            matrix.include(entry)
+        except InvalidError as error:
+            notes.invalid((*where, "include", i), error)
+            return None
     combinations = matrix.combinations()
     if not combinations.count:
         notes.add(where, "`exclude` leaves no combination" if axes else "the matrix has no axes")
         return None
     return combinations
+
+
+def _check_cells(
+    entry: Mapping[str, Any], axes: Mapping[str, Sequence[Value]], notes: Notes, where: Where
+) -> None:
+    """Note the keys that an entry names of rows which have none of that name."""
+    for key, value in entry.items():
+        if isinstance(value, dict) and key in axes and isinstance(first := axes[key][0], Row):
+            for cell in value.keys() - first.cells.keys():
+                notes.unknown((*where, key, cell), "unknown key", cell, first.cells)
 
 
 def _axes(table: MatrixTable, source: Source, notes: Notes, where: Where) -> dict[str, Sequence[Value]]:
@@ -109,6 +127,16 @@ def _axes(table: MatrixTable, source: Source, notes: Notes, where: Where) -> dic
         except BatchfileError as error:
             notes.report.take(error)
     return axes
+
+
+def _made(key: str, value: Any, values: Sequence[Value]) -> Value:
+    """Return the value that an entry adds to those of a key."""
+    if not isinstance(value, dict):
+        return value  # type: ignore[no-any-return]
+    try:
+        return row_like(values[0], value) if values and isinstance(values[0], Row) else Row(value)
+    except InvalidError as error:
+        raise below(key, error) from None
 
 
 class _Matrix:
@@ -174,8 +202,7 @@ class _Matrix:
         for i, known in enumerate(values):
             if same(known, value) and (key in self.axes or type(known) is type(value)):
                 return i
-        cells = {name: text(cell) for name, cell in value.items()} if isinstance(value, dict) else None
-        values.append(value if cells is None else Row(cells))
+        values.append(_made(key, value, values))
         return len(values) - 1
 
     def combinations(self) -> Combinations:

@@ -1,4 +1,4 @@
-"""Bytes to data: one document of TOML, JSON, JSON Lines, YAML or CSV, or the one problem that prevents it."""
+"""Bytes to data: one document of TOML, JSON, JSON Lines, YAML, CSV or TSV, or the one problem that prevents it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _FORMATS = {
     ".yaml": "yaml",
     ".yml": "yaml",
     ".csv": "csv",
+    ".tsv": "csv",
 }
 
 _PARSERS = {"json": parse_json, "jsonl": parse_jsonl, "csv": parse_csv}

@@ -119,7 +119,7 @@ class BatchTable(AttemptTable):
         "their environment",
     )
     runs_from: Text | None = Field(
-        default=None, description="a run list in JSON, JSON Lines, YAML or CSV, in place of `[runs]`"
+        default=None, description="a run list in JSON, JSON Lines, YAML, CSV or TSV, in place of `[runs]`"
     )
 
 

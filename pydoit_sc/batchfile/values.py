@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Union
@@ -14,16 +15,36 @@ from pydoit_sc.utf8 import escaped
 
 Scalar = Union[str, int, float, bool, date, datetime, time]  # noqa: UP007 - evaluated at run time, Python 3.10
 SCALARS = (str, int, float, bool, date, datetime, time)
+SCALAR_WORDS = "a string, a number, true, false or a date"
 
 _UNSAFE = re.compile(r"[^\w.,+-]")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,1000}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _HUGE = re.compile(r"\d{5}")  # in any script: a width of 99999 and more would fill the memory
+
+
+class Cell(str):
+    """A cell of a CSV file: the text as it is written, and in a format the number that it spells, if it does.
+
+    >>> str(Cell("007")), format(Cell("007"), "05d"), format(Cell("1e3"), ".1f"), format(Cell("x"), ">3")
+    ('007', '00007', '1000.0', '  x')
+    """
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        kinds = (int, float) if _INTEGER.fullmatch(self) else (float,) if _NUMBER.fullmatch(self) else ()
+        for kind in kinds:
+            with suppress(ValueError):
+                return format(kind(self), spec)
+        return super().__format__(spec)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a CSV file."""
+    """A row of a CSV file, or a table in a list."""
 
-    cells: Mapping[str, str]
+    cells: Mapping[str, Scalar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +122,11 @@ def same(value: Value, wanted: object) -> bool:
     A window is meant by its start, a file by its path, a row by a table of some of its columns.
     """
     if isinstance(value, Row):
-        return isinstance(wanted, dict) and all(value.cells.get(key) == cell for key, cell in wanted.items())
+        return isinstance(wanted, dict) and all(
+            key in value.cells and same(value.cells[key], cell) for key, cell in wanted.items()
+        )
+    if isinstance(value, Cell) and isinstance(wanted, SCALARS):
+        return value == text(wanted)
     if isinstance(value, Window):
         value = value.start
     if isinstance(value, FilePath):

@@ -225,7 +225,7 @@ def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.M
         (HEAD + '[[runs]]\ncmd = "a"\n[[runs]]\ncmd = "b"\n[runs.env]\nA = 1\n', ['batchfile.toml:8:1: runs[1].env.A: expected a string, found 1; write "1"']),
         (HEAD + '[[runs]]\ncmd = "a"\nremote_output_path = "x"\n', ["batchfile.toml:5:1: runs[0].remote_output_path: unknown key"]),
         (HEAD + 'runs_from = "no.csv"\n', ["no.csv: no such file"]),
-        (HEAD + 'runs_from = "batchfile.toml"\n', ["batchfile.toml:3:1: batch.runs_from: expected a run list in JSON, JSON Lines, YAML or CSV, found TOML"]),
+        (HEAD + 'runs_from = "batchfile.toml"\n', ["batchfile.toml:3:1: batch.runs_from: expected a run list in JSON, JSON Lines, YAML, CSV or TSV, found TOML"]),
     ],
 )  # fmt: skip
 def test_what_a_batchfile_may_not_say(problems: Problems, text: str, expected: list[str]) -> None:

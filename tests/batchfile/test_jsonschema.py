@@ -52,6 +52,19 @@ BATCH = '[batch]\nremote_output_path = "o"\n'
 
 
 @pytest.mark.parametrize(
+    "axis",
+    [
+        'a = [{ name = "s", lr = 0.1, day = 2024-03-01 }, { name = "l", lr = 1, day = 2024-03-02 }]',
+        'a = { csv = "p.csv", delimiter = ";" }',
+        'a = ["x"]\ninclude = [{ a = "y", b = { c = 1, d = true } }]',
+    ],
+)
+def test_the_schema_takes_what_the_models_take(schema: Draft202012Validator, axis: str) -> None:
+    text = f'{BATCH}[runs.a]\ncmd = "x"\n[runs.a.matrix]\n{axis}'
+    assert [error.message for error in schema.iter_errors(plain(tomli.loads(text)))] == []
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
