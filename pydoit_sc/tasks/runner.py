@@ -107,13 +107,14 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if stage in stages or stage.name in singles
         ]
         counts: dict[Verdict, int] = {}
-        settings: dict[int, Planned] = {}  # a run of each
+        shells: dict[object, Planned] = {}  # a run for each, and each PATH that it is looked for in
         for item in plan(self._project.ledger, in_order(chosen), always=self.always_execute):
             counts[item.verdict] = counts.get(item.verdict, 0) + 1
             if item.verdict.execute:
-                settings.setdefault(id(item.run.settings), item)
+                if shell := item.run.settings.shell:
+                    shells.setdefault((shell, item.run.settings.env.get("PATH")), item)
                 self._todo.setdefault(item.stage.name, []).append(item.run)
-        for item in settings.values():
+        for item in shells.values():
             check_shell(item.stage.task_name(item.run), item.run.settings.shell, item.run.settings.env)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(counts, moved(self._project.ledger))
