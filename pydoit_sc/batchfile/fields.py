@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -21,8 +21,6 @@ from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.utf8 import to_bytes
-
-T = TypeVar("T")
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
 MAX_VARIABLE = 130_000  # bytes: as much, with room for its name
@@ -46,18 +44,10 @@ def fault(message: str) -> PydanticCustomError:
     return PydanticCustomError("fault", "{message}", {"message": message})
 
 
-def whole(read: Callable[[Any], T], value: object) -> T:
-    """Return what one of these types makes of a value; raises ValueError with the whole message.
-
-    >>> whole(read_timeout, "10m")
-    600.0
-    """
-    try:
-        return read(value)
-    except PydanticCustomError as error:
-        raise ValueError(
-            f"{error}, found {show(value)}" if error.type == "expected" else str(error)
-        ) from None
+def told(error: ValueError, value: object) -> str:
+    """Return the whole message of an error that one of the readers here has raised about a value."""
+    is_expected = isinstance(error, PydanticCustomError) and error.type == "expected"
+    return f"{error}, found {show(value)}" if is_expected else str(error)
 
 
 @dataclass(frozen=True)
@@ -129,6 +119,11 @@ def read_text(value: str) -> str:
     if _CONTROL.search(value):
         raise expected("a string without control characters")
     return value
+
+
+def are_texts(values: Sequence[str]) -> bool:
+    """Return whether `read_text` takes all of these; there may be a million."""
+    return all(map(str.strip, values)) and not _CONTROL.search("".join(values))
 
 
 def command_fault(cmd: str) -> str | None:

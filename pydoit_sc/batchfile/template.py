@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import TypeVar
 
 from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest
+from pydoit_sc.batchfile.fields import told
 from pydoit_sc.batchfile.matrix import NONE, Combinations
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.shell import Reading
@@ -152,7 +153,9 @@ class Writer:
                 values[one] = read(one)
             except ValueError as error:
                 row = (written or ()).index(one)
-                self.notes.add(where, f"{error} (in the combination {self.combinations.describe(row)})")
+                self.notes.add(
+                    where, f"{told(error, one)} (in the combination {self.combinations.describe(row)})"
+                )
                 return None
         return None if written is None else list(map(values.__getitem__, written))
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from pydoit_sc.batch import Settings
 from pydoit_sc.batchfile.errors import Where
-from pydoit_sc.batchfile.fields import read_environment, read_text, read_timeout, read_variable, whole
+from pydoit_sc.batchfile.fields import are_texts, read_environment, read_text, read_timeout, read_variable
 from pydoit_sc.batchfile.template import Escape, Writer
 
 
@@ -29,7 +28,8 @@ def vary(shared: Settings, env: Mapping[str, str], writer: Writer, where: Where)
         place = (*where, *key)
         if "{" not in template and "}" not in template:
             return [template] * count
-        return writer.read(writer.texts(template, place, escape), place, partial(whole, read))
+        texts = writer.texts(template, place, escape)
+        return texts if read is read_text and are_texts(texts or ()) else writer.read(texts, place, read)
 
     variables = [column(value, ("env", name), read_variable) for name, value in env.items()]
     files = [
@@ -40,7 +40,7 @@ def vary(shared: Settings, env: Mapping[str, str], writer: Writer, where: Where)
         return None
 
     def environment(values: tuple[str, ...]) -> Mapping[str, str]:
-        return whole(read_environment, {**shared.env, **dict(zip(env, values, strict=True))})
+        return read_environment({**shared.env, **dict(zip(env, values, strict=True))})
 
     envs = (
         [shared.env] * count
@@ -65,12 +65,9 @@ def _settings(
     timeouts: Sequence[float | None],
 ) -> list[Settings]:
     others = shared[3:]  # without these three, which are a Settings' first
-    made: dict[tuple[int, tuple[str, ...], float | None], Settings] = {}
-    varied = []
-    for env, file_dep, timeout in zip(envs, files, timeouts, strict=True):
-        key = (id(env), file_dep, timeout)
-        settings = made.get(key)
-        if settings is None:
-            settings = made[key] = Settings(env, file_dep, timeout, *others)
-        varied.append(settings)
-    return varied
+    known = {id(env): env for env in envs}
+    made: dict[tuple[int, tuple[str, ...], float | None], Any]
+    made = dict.fromkeys(zip(map(id, envs), files, timeouts, strict=True))
+    for env, file_dep, timeout in made:
+        made[env, file_dep, timeout] = Settings(known[env], file_dep, timeout, *others)
+    return list(map(made.__getitem__, zip(map(id, envs), files, timeouts, strict=True)))
