@@ -6,21 +6,18 @@ part has changed. An empty part is `0`.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 from pydoit_sc.errors import UserError
+from pydoit_sc.globbing import files_below, find, unescaped
 from pydoit_sc.utf8 import to_bytes
 
 PARTS = ("cmd", "env", "file_dep", "after")
 NOTHING = "0"
-
-_ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes the characters of a name
 
 
 class MissingFileDepError(UserError):
@@ -51,8 +48,9 @@ def digest_runs(attempts: Iterable[tuple[str, str]]) -> str:
 class FileDigests:
     """Digests of `file_dep` contents; each file is read once in the life of this object."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, outputs: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._outputs = outputs  # folders that no pattern looks into
         self._files: dict[str, str] = {}
         self._patterns: dict[tuple[str, ...], str] = {}
 
@@ -67,14 +65,14 @@ class FileDigests:
         return self._patterns[patterns]
 
     def _expand(self, pattern: str) -> list[str]:
-        plain = _ESCAPED.sub(r"\1", pattern)
-        if os.path.isfile(os.path.join(self._folder, plain)):
-            return [plain]
-        magic = glob.has_magic(_ESCAPED.sub("", pattern))
-        found = glob.glob(pattern, root_dir=self._folder, recursive=True) if magic else []
-        files = [path for path in found if os.path.isfile(os.path.join(self._folder, path))]
+        folder, name = str(self._folder), unescaped(pattern)
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return [name]
+        files = files_below(name, folder, self._outputs) if os.path.isdir(path) else []
+        files = files or find(pattern, folder, self._outputs)
         if not files:
-            raise MissingFileDepError(f"file_dep `{plain}` matches no file in {self._folder}")
+            raise MissingFileDepError(f"file_dep `{name}` matches no file in {folder}")
         return files
 
     def _file(self, path: str) -> str:

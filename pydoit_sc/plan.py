@@ -21,6 +21,7 @@ from pydoit_sc.fingerprint import (
     digest_runs,
     digest_text,
 )
+from pydoit_sc.globbing import outputs_of
 from pydoit_sc.store import Live, Record, Store, TakenError
 
 
@@ -107,7 +108,9 @@ class Ledger:
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._stages = {stage.name: stage for stage in batch.stages}
-        self._files = FileDigests(batch.folder)
+        folders = (run.key.partition("/")[0] for _, run in batch.runs())
+        self._outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
+        self._files = FileDigests(batch.folder, self._outputs)
         self._settings: dict[int, str] = {}
         self._after: dict[str, str] = {}
 
@@ -151,7 +154,7 @@ class Ledger:
 
     def reread_files(self) -> None:
         """Read the contents of `file_dep` again: something may have written them."""
-        self._files = FileDigests(self.batch.folder)
+        self._files = FileDigests(self.batch.folder, self._outputs)
         self._settings.clear()
 
     def _digest(self, settings: Settings) -> str:

@@ -104,8 +104,20 @@ def test_patterns(folder: Path) -> None:
     assert digest(folder / "sub", str(folder / "one.csv")) == digest(folder, str(folder / "one.csv"))
 
 
-@pytest.mark.parametrize("pattern", ["none.csv", "none*", "sub", "sub/*/"])
+def test_a_folder_means_all_files_in_it(folder: Path) -> None:
+    before = digest(folder, "sub")
+    assert before == digest(folder, "sub/three.csv") == digest(folder, "sub/")
+    (folder / "sub/__pycache__").mkdir()
+    (folder / "sub/__pycache__/x.pyc").touch()
+    assert digest(folder, "sub") == before
+    (folder / "sub/deep").mkdir()
+    (folder / "sub/deep/.hidden").touch()
+    assert digest(folder, "sub") == digest(folder, "sub/three.csv", "sub/deep/.hidden")
+
+
+@pytest.mark.parametrize("pattern", ["none.csv", "none*", "empty", "sub/*/", "su*"])
 def test_what_matches_no_file(folder: Path, pattern: str) -> None:
+    (folder / "empty").mkdir()
     with pytest.raises(MissingFileDepError, match=r"file_dep `.*` matches no file in /.*project"):
         digest(folder, "one.csv", pattern)
 

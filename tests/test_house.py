@@ -32,7 +32,7 @@ ROOMS = [
     {"plan"},
     {"store"},
     {"batchfile"},
-    {"batch", "fingerprint"},
+    {"batch", "fingerprint", "globbing"},
     {
         "catalogue",
         "ends",

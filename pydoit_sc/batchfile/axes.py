@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pydoit_sc.batchfile.rows import read_tables
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.batchfile.values import SCALAR_WORDS, SCALARS, Cell, FilePath, Row, Value
 from pydoit_sc.batchfile.windows import Length, count, parse_length, windows
+from pydoit_sc.globbing import find
 
 #: A matrix of more combinations is a mistake, and would fill the memory.
 MOST = 10_000_000
@@ -42,6 +42,7 @@ class Source:
 
     folder: str  # absolute
     file: str  # as messages name it
+    outputs: tuple[str, ...] = ()  # the folders of the batch's outputs: no pattern looks into them
 
 
 def _limit(values: int) -> None:
@@ -215,14 +216,18 @@ class GlobAxis(Table):
     """The files that match a pattern."""
 
     glob: Text = Field(
-        description="a pattern of files, which counts from this file: `{path}`, `{path.stem}`, `{path.name}`"
+        description="a pattern of files, which counts from this file: `{path}`, `{path.stem}`, `{path.name}`; folders and "
+        "outputs of the batch are left out"
     )
 
     def values(self, source: Source) -> list[Value]:
         """Return the files in the order of their names; raises InvalidError if there is none."""
-        found = sorted(glob.glob(os.path.expanduser(self.glob), root_dir=source.folder, recursive=True))
+        found = find(os.path.expanduser(self.glob), source.folder, source.outputs)
         if not found:
-            raise InvalidError((("glob",), f"no file matches {show(self.glob)} in {source.folder}"))
+            left_out = "folders, and outputs of the batch, are left out"
+            raise InvalidError(
+                (("glob",), f"no file matches {show(self.glob)} in {source.folder}; {left_out}")
+            )
         return [FilePath(path) for path in found]
 
 

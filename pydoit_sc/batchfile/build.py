@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.runlist import RunReader, listed_items
 from pydoit_sc.batchfile.stages import read_stages
 from pydoit_sc.batchfile.tables import BatchTable, ListedRun, RunTable, SyncTable, Table
+from pydoit_sc.globbing import outputs_of
 from pydoit_sc.utf8 import escaped
 
 if TYPE_CHECKING:
@@ -125,7 +127,8 @@ def _stages(
             notes.add(("batch", "runs_from"), "there are `runs` in this file too; keep one of them")
         return _runs_from(runs_from, settings, remote, source, notes)
     if isinstance(runs, dict):
-        return read_stages(runs, settings, source, notes)
+        outputs = outputs_of(remote, source.folder, runs) if remote else ()
+        return read_stages(runs, settings, replace(source, outputs=outputs), notes)
     if isinstance(runs, list):
         return (RunReader(RunTable, settings, notes, ("runs",), remote).read(runs, source.folder),)
     if runs is None:

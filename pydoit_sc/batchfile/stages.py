@@ -35,7 +35,7 @@ class StageTable(AttemptTable):
     )
     file_dep: Texts = Field(
         default=(),
-        description="files and patterns, from the batchfile's folder; an edit makes completed runs stale",
+        description="files, folders and patterns, from the batchfile's folder; an edit makes completed runs stale",
     )
     after: Texts = Field(default=(), description="stages that must be completed first")
     timeout: StageTimeout | None = Field(

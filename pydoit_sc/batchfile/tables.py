@@ -135,7 +135,9 @@ class RunTable(AttemptTable):
     name: RunName | None = Field(
         default=None, description="name of the run; left out: its position in the list"
     )
-    file_dep: Texts = Field(default=(), description="files and patterns; an edit makes completed runs stale")
+    file_dep: Texts = Field(
+        default=(), description="files, folders and patterns; an edit makes completed runs stale"
+    )
 
 
 class ListedRun(RunTable):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.batchfile.errors import Where
 from pydoit_sc.batchfile.fields import are_texts, read_environment, read_text, read_timeout, read_variable
 from pydoit_sc.batchfile.template import Escape, Writer
+from pydoit_sc.globbing import escape
 
 
 def vary(shared: Settings, env: Mapping[str, str], writer: Writer, where: Where) -> Sequence[Settings] | None:
@@ -24,17 +24,15 @@ def vary(shared: Settings, env: Mapping[str, str], writer: Writer, where: Where)
     if not any("{" in template or "}" in template for template in templates):
         return [shared] * count
 
-    def column(template: str, key: Where, read: Callable[[Any], Any], escape: Escape = str) -> Any:
+    def column(template: str, key: Where, read: Callable[[Any], Any], escaping: Escape = str) -> Any:
         place = (*where, *key)
         if "{" not in template and "}" not in template:
             return [template] * count
-        texts = writer.texts(template, place, escape)
+        texts = writer.texts(template, place, escaping)
         return texts if read is read_text and are_texts(texts or ()) else writer.read(texts, place, read)
 
     variables = [column(value, ("env", name), read_variable) for name, value in env.items()]
-    files = [
-        column(pattern, ("file_dep", i), read_text, _escape) for i, pattern in enumerate(shared.file_dep)
-    ]
+    files = [column(pattern, ("file_dep", i), read_text, escape) for i, pattern in enumerate(shared.file_dep)]
     timeouts = column(timeout, ("timeout",), read_timeout) if isinstance(timeout, str) else [timeout] * count
     if None in (*variables, *files) or timeouts is None:
         return None
@@ -48,10 +46,6 @@ def vary(shared: Settings, env: Mapping[str, str], writer: Writer, where: Where)
         else writer.read(_rows(variables, count), (*where, "env"), environment)
     )
     return None if envs is None else _settings(shared, envs, _rows(files, count), timeouts)
-
-
-def _escape(value: str) -> str:
-    return glob.escape(value) if glob.has_magic(value) else value
 
 
 def _rows(columns: Sequence[Sequence[str]], count: int) -> Sequence[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol, TextIO, cast
 
 from pydoit_sc.batch import Status
@@ -11,6 +12,7 @@ from pydoit_sc.errors import printable
 from pydoit_sc.plan import Verdict
 from pydoit_sc.show.screen import Drawing, Screen
 
+REASONS = 8  # in the summary of a plan: each run may miss a file of its own
 EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -111,7 +113,9 @@ def _summary(counts: Mapping[Verdict, int]) -> str:
     for verdict, count in execute.items():
         reason = "failed before" if verdict.status is Status.ERROR else verdict.reason
         reasons[reason] = reasons.get(reason, 0) + count
-    why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    why = ", ".join(f"{count:,} {reason}" for reason, count in islice(reasons.items(), REASONS))
+    others = sum(islice(reasons.values(), REASONS, None))
+    why += f", {others:,} for other reasons" if others else ""
     return f"{sum(execute.values()):,} of {total:,} runs to execute: {why}"
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydoit_sc.globbing import KEPT_BY_TOOLS
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.extract import digest_of
 
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 #: Never sent, unless the user takes one back by a later `!pattern`.
-DEFAULT_EXCLUDES = (
-    ".git", ".hg", ".svn", ".idea", "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache",
-    ".ruff_cache", ".hypothesis", ".tox", ".nox", ".venv", ".doit.db*", ".pydoit_sc*",
-)  # fmt: skip
+DEFAULT_EXCLUDES = KEPT_BY_TOOLS
 
 _TIME = 315_619_200  # 1980-01-02 00:00 UTC
 _SHOWN = 20  # refused entries that are named; the rest is counted

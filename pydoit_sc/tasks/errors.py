@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from doit.exceptions import InvalidDodoFile
+from doit.exceptions import DependencyError, InvalidDodoFile
 
 from pydoit_sc.errors import UserError
 
@@ -17,3 +17,11 @@ def user_errors() -> Iterator[None]:
         yield
     except UserError as error:
         raise InvalidDodoFile(str(error)) from error
+
+
+class NotStartedError(DependencyError):  # type: ignore[misc]
+    """A run cannot be started, for a reason that others may have, too."""
+
+    def __init__(self, task: str, reason: str) -> None:
+        super().__init__(f"failed {task}: {reason}")
+        self.reason = reason

@@ -5,6 +5,7 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ from doit.task import Task
 
 from pydoit_sc.plan import Verdict
 from pydoit_sc.show.progress import Bar, Progress, make_bar, positions_warning, summary
+from pydoit_sc.tasks.errors import NotStartedError
 
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]
@@ -24,6 +26,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
     def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
         self.progress = Progress()
+        self._not_started: Counter[str] = Counter()  # runs by the reason, which is told once
         self._quiet: bool = options.get("quiet", False)
         self._bar: Bar = make_bar(outstream, quiet=self._quiet)
 
@@ -62,7 +65,10 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             super().add_failure(task, fail)
             return
         self.progress.failed += 1
-        self._bar.line(fail.message)
+        reason = fail.reason if isinstance(fail, NotStartedError) else ""
+        self._not_started[reason] += 1
+        if not reason or self._not_started[reason] == 1:
+            self._bar.line(fail.message)
         self._bar.update(self.progress)
 
     def skip_uptodate(self, task: Task) -> None:
@@ -79,6 +85,9 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         """Show the last figures, then why the batch stopped early."""
         self.progress.running = 0
         self._bar.close(self.progress)
+        for reason, count in self._not_started.items():
+            if reason and count > 1:
+                self._bar.line(f"{count:,} runs were not started: {reason}")
         for error in self.runtime_errors:
             self._bar.line(error)
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from doit.control import ExecNode, TaskDispatcher
-from doit.exceptions import BaseFail, DependencyError, InvalidDodoFile, TaskError, TaskFailed
+from doit.exceptions import BaseFail, InvalidDodoFile, TaskError, TaskFailed
 from doit.runner import ERROR, FAILURE, Runner
-from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.fingerprint import MissingFileDepError
@@ -25,6 +24,7 @@ from pydoit_sc.project import Project
 from pydoit_sc.shells import check_shell
 from pydoit_sc.show.progress import failure_line
 from pydoit_sc.store import StoreError
+from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.tasks import RunTask, StageTask
 from pydoit_sc.worker.executor import Executor
@@ -163,7 +163,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             sibling = pattern.sibling(run, up_to_date=not verdict.execute)
             run_node = ExecNode(sibling, None)
             if fingerprint is None:
-                self._handle_task_error(run_node, _not_started(sibling, verdict.reason))
+                self._handle_task_error(run_node, NotStartedError(sibling.name, verdict.reason))
                 opened.failed = True
             elif self._concerns(verdict) and self.select_task(run_node, {}):
                 opened.left += 1
@@ -178,7 +178,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._look_at_files(task.stage)
         fingerprint, verdict = self._verdict(task.stage, task.run)
         if fingerprint is None:
-            self._handle_task_error(node, _not_started(task, verdict.reason))
+            self._handle_task_error(node, NotStartedError(task.name, verdict.reason))
         elif self.select_task(node, {}):
             yield self._work(node, fingerprint, None)
             return
@@ -313,7 +313,3 @@ def _closure(dispatcher: TaskDispatcher) -> list[str]:
 def _part(stage: Stage, runs: list[Run]) -> Stage:
     """Return a stage with only some of its runs."""
     return Stage(stage.name, runs, stage.after, stage.single, stage.named)
-
-
-def _not_started(task: Task, reason: str) -> DependencyError:
-    return DependencyError(f"failed {task.name}: {reason}")

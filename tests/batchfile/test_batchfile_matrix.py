@@ -433,3 +433,19 @@ def test_a_command_that_its_values_spoil(problems: Problems) -> None:
     assert problems(stage('a = ["x", " "]', "{a!s}", "n{a!s}"))[0].startswith(
         'batchfile.toml:4:1: runs.s.cmd: the command is empty (in the combination a=" ")'
     )
+
+
+def test_a_glob_leaves_outputs_and_links_alone(make: Make, problems: Problems, tmp_path: Path) -> None:
+    for name in ("in/a.csv", "out/s/in/results/b.csv", "folder.csv/b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    for link in ("here", "too"):
+        (tmp_path / link).symlink_to(".")
+    text = stage('path = { glob = "**/*.csv" }', "{path}").replace("'/o'", "'out'")
+    assert commands(make(text)) == ["in/a.csv"]
+    assert problems(text.replace("**/*.csv", "out/**/*.csv")) == [
+        (
+            f'batchfile.toml:6:10: runs.s.matrix.path.glob: no file matches "out/**/*.csv" in {tmp_path}; folders, and outputs of the '
+            "batch, are left out"
+        )
+    ]

@@ -102,7 +102,9 @@ def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
     (stages.folder / "in").unlink()
     done = stages()
     assert (done.code, done.err) == (2, "")
-    assert f"failed a:2: file_dep `in` matches no file in {stages.folder}\n" in done.out
+    assert f"failed a:1: file_dep `in` matches no file in {stages.folder}\n" in done.out
+    assert f"3 runs were not started: file_dep `in` matches no file in {stages.folder}\n" in done.out
+    assert done.out.count("failed a:") == 1
     assert "`b` was not started: `a` has not been completed\n" in done.out
     assert stages.executed() == []
     assert stages("-r", "console").code == 2

@@ -49,3 +49,11 @@ def test_plan_warns_of_moved_positions(box: Box) -> None:
     plan = box.ok("plan")
     assert plan.startswith("4 of 4 runs to execute: 3 the command has changed, 1 no status_code\n")
     assert "warning: 3 runs without a name are where another command was (first `0`)" in plan
+
+
+def test_plan_says_the_most_frequent_reasons(box: Box) -> None:
+    stage = 'cmd = "echo {x}"\nfile_dep = ["in{x}.csv"]\nmatrix = { x = { range = [0, 30] } }\n'
+    box.batchfile(f"{HEAD}[runs.a]\n{stage}")
+    first = box.ok("plan").splitlines()[0]
+    assert first.startswith("30 of 30 runs to execute: 1 file_dep `in0.csv` matches no file in ")
+    assert first.endswith(", 22 for other reasons")
