@@ -64,6 +64,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         batch.nprocs,
         max_failures=batch.max_failures,
         durable=batch.durable,
+        patience=batch.patience,
         scratch=batch.scratch,
         storage_options=batch.storage_options,
     )
@@ -114,6 +115,7 @@ class _Reader:
             extra.after,
             extra.max_failures,
             extra.durable,
+            extra.patience,
             extra.scratch,
             extra.storage_options,
         )

@@ -79,6 +79,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         "gpus",
         max_failures=Share(0.025),
         durable=False,
+        patience=7.5,
         scratch="/local/disk",
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
@@ -92,6 +93,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         after=("a",),
         max_failures=Share(0.025),
         durable=False,
+        patience=7.5,
         scratch="/local/disk",
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
