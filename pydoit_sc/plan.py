@@ -109,8 +109,8 @@ class Ledger:
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._stages = {stage.name: stage for stage in batch.stages}
         folders = (run.key.partition("/")[0] for _, run in batch.runs())
-        self._outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
-        self._files = FileDigests(batch.folder, self._outputs)
+        outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
+        self._files = FileDigests(batch.folder, outputs)
         self._settings: dict[int, str] = {}
         self._after: dict[str, str] = {}
 
@@ -154,7 +154,7 @@ class Ledger:
 
     def reread_files(self) -> None:
         """Read the contents of `file_dep` again: something may have written them."""
-        self._files = FileDigests(self.batch.folder, self._outputs)
+        self._files.reread()
         self._settings.clear()
 
     def _digest(self, settings: Settings) -> str:
