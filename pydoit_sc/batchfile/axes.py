@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Any, ClassVar
 
@@ -16,38 +14,24 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
 from pydoit_sc.batchfile.csvfile import parse_csv
-from pydoit_sc.batchfile.document import failure, read_text
+from pydoit_sc.batchfile.document import Source, failure, read_text
 from pydoit_sc.batchfile.errors import InvalidError, show
 from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
 from pydoit_sc.batchfile.rows import read_tables
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.batchfile.values import SCALAR_WORDS, SCALARS, Cell, FilePath, Row, Value
-from pydoit_sc.batchfile.windows import Length, count, parse_length, windows
+from pydoit_sc.batchfile.timeaxis import WindowsAxis
+from pydoit_sc.batchfile.values import SCALAR_WORDS, SCALARS, Cell, FilePath, Row, Value, too_many
 from pydoit_sc.globbing import find
-
-#: A matrix of more combinations is a mistake, and would fill the memory.
-MOST = 10_000_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the batchfile lies."""
-
-    folder: str  # absolute
-    file: str  # as messages name it
-    outputs: tuple[str, ...] = ()  # the folders of the batch's outputs: no pattern looks into them
 
 
 def _limit(values: int) -> None:
-    if values > MOST:
-        raise fault(f"a matrix has at most {MOST:,} combinations, this axis alone {values:,}")
+    if said := too_many(values):
+        raise fault(said)
     if values < 1:
         raise fault("the axis has no values")
 
@@ -68,19 +52,6 @@ def _step(numbers: tuple[float, ...]) -> tuple[float, ...]:
     if numbers[2:] == (0,):
         raise fault("the step is 0")
     return numbers
-
-
-def _instant(value: object) -> date:
-    if not isinstance(value, date):
-        raise expected("a date or a date-time without quotes")
-    return value
-
-
-def _length(value: object) -> Length:
-    try:
-        return parse_length(value)
-    except (ValueError, OverflowError) as error:
-        raise expected(str(error)) from None
 
 
 def _scalar(value: object) -> object:
@@ -105,13 +76,9 @@ def _delimiter(value: object) -> str:
     return value
 
 
-_DATE = {"type": "string", "description": "a TOML date or date-time, without quotes"}
-_LENGTH = {"type": "string", "examples": ["1 day", "3 months"]}
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _TABLE = {"type": "object", "minProperties": 1, "additionalProperties": _SCALAR}
 
-Instant = Annotated[date, Parsed(_instant, _DATE)]
-LengthOfTime = Annotated[Length, Parsed(_length, _LENGTH)]
 Number = Annotated[float, Parsed(_number, {"type": "number"})]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_steps), AfterValidator(_step)]
 Delimiter = Annotated[str, Parsed(_delimiter, {"type": "string", "minLength": 1, "maxLength": 1})]
@@ -147,51 +114,6 @@ class RangeAxis(Table):
         start, _stop, step = self._parts()
         kind = int if isinstance(start, int) else float
         return [kind(start + i * step) for i in range(self._size())]
-
-
-class WindowsAxis(Table):
-    """Windows of time: half-open spans that start at `from` and every `every` after it."""
-
-    from_: Instant = Field(alias="from", description="start of the first window, a TOML date or date-time")
-    to: Instant = Field(description="no window starts after this date or date-time")
-    every: LengthOfTime = Field(description='distance between two starts, such as `"1 month"`')
-    span: LengthOfTime | None = Field(default=None, description="length of a window; left out: `every`")
-
-    @field_validator("to")
-    @classmethod
-    def _check_to(cls, to: date, info: ValidationInfo) -> date:
-        start = info.data.get("from_")
-        if start is not None and _kind(start) != _kind(to):
-            raise fault(f"expected {_kind(start)} as in `from`, found {_kind(to)}")
-        if start is not None and to < start:
-            raise fault(f"{show(to)} is before `from`, {show(start)}")
-        return to
-
-    @field_validator("every", "span")
-    @classmethod
-    def _check_length(cls, length: Length | None, info: ValidationInfo) -> Length | None:
-        start = info.data.get("from_")
-        if length and length.fixed.seconds and start is not None and not isinstance(start, datetime):
-            raise expected("days, weeks, months or years; windows of hours and minutes need date-times")
-        return length
-
-    @model_validator(mode="after")
-    def _check(self) -> WindowsAxis:
-        _limit(count(self.from_, self.to, self.every))
-        return self
-
-    def values(self, _: Source) -> list[Value]:
-        """Return the windows."""
-        try:
-            return list(windows(self.from_, self.to, self.every, self.span or self.every))
-        except (OverflowError, ValueError):
-            raise InvalidError(((), "the windows go past the year 9999")) from None
-
-
-def _kind(value: date) -> str:
-    if not isinstance(value, datetime):
-        return "a date"
-    return "a date-time" if value.tzinfo is None else "a date-time with an offset"
 
 
 class CsvAxis(Table):
@@ -238,6 +160,7 @@ class _UnclearAxis(Table):
     to: Any = None
     every: Any = None
     span: Any = None
+    tz: Any = None
     range: Any = None
     csv: Any = None
     delimiter: Any = None
@@ -249,7 +172,7 @@ class _UnclearAxis(Table):
 
 
 _KINDS = {
-    **dict.fromkeys(("from", "to", "every", "span"), "<windows>"),
+    **dict.fromkeys(("from", "to", "every", "span", "tz"), "<windows>"),
     "range": "<range>",
     **dict.fromkeys(("csv", "delimiter"), "<csv>"),
     "glob": "<glob>",

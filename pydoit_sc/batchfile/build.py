@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict
 
 from pydoit_sc.batch import Batch, Settings, Stage
-from pydoit_sc.batchfile.axes import Source
 from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.errors import BatchfileError, show
 from pydoit_sc.batchfile.fields import Nprocs, Place
 from pydoit_sc.batchfile.read import read

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pydoit_sc.batchfile.errors import BatchfileError, Problem, Where
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the batchfile lies, and when it is read."""
+
+    folder: str  # absolute
+    file: str  # as messages name it
+    outputs: tuple[str, ...] = ()  # the folders of the batch's outputs: no pattern looks into them
+    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
 
 Place = tuple[int | None, int | None]  # line and column, from 1
 

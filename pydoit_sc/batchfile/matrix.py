@@ -12,11 +12,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydoit_sc.batchfile.axes import MOST, MatrixTable, Source, read_axis
+from pydoit_sc.batchfile.axes import MatrixTable, read_axis
+from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.rows import below, row_like
-from pydoit_sc.batchfile.values import Row, Value, label, parts, same
+from pydoit_sc.batchfile.values import MOST, Row, Value, label, parts, same
 
 NONE = -1  # the position of a value that a combination does not have
 

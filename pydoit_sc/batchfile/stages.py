@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from pydoit_sc.batch import Run, Settings, Stage
-from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable, Source
+from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable
 from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.durations import EXPECTED
 from pydoit_sc.batchfile.errors import SHOWN, Where, nearest, show
 from pydoit_sc.batchfile.fields import Command, StageTimeout, Text, Texts, command_fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -17,9 +18,13 @@ Scalar = Union[str, int, float, bool, date, datetime, time]  # noqa: UP007 - eva
 SCALARS = (str, int, float, bool, date, datetime, time)
 SCALAR_WORDS = "a string, a number, true, false or a date"
 
+#: A matrix of more combinations is a mistake, and would fill the memory.
+MOST = 10_000_000
+
 _UNSAFE = re.compile(r"[^\w.,+-]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,1000}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_ESCAPE = re.compile(r"%(.)", re.DOTALL)
 _HUGE = re.compile(r"\d{5}")  # in any script: a width of 99999 and more would fill the memory
 
 
@@ -57,6 +62,13 @@ class FilePath:
 Value = Union[Scalar, Window, Row, FilePath]  # noqa: UP007
 
 
+def too_many(values: int) -> str | None:
+    """Return the message for an axis of more values than a matrix may have combinations."""
+    return (
+        f"a matrix has at most {MOST:,} combinations, this axis alone {values:,}" if values > MOST else None
+    )
+
+
 def attributes(value: Value) -> list[str]:
     """Return what a placeholder may name of a value: "" for the value itself, or attributes."""
     if isinstance(value, Window):
@@ -80,6 +92,15 @@ def attribute(value: Value, name: str) -> Scalar:
     return value
 
 
+def _seconds(value: date) -> str:
+    """Return the seconds since 1970 that `%s` stands for; Python would take the machine's own time zone."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(
+            "`%s`, the seconds since 1970, needs a date-time with an offset, or `tz` of a window"
+        )
+    return str(math.floor(value.timestamp()))
+
+
 def parts(value: Value) -> Mapping[str, Scalar]:
     """Return what tells a value from others, by attribute; "" for the value itself."""
     if isinstance(value, Row):
@@ -94,6 +115,8 @@ def text(value: Scalar, spec: str = "") -> str:
     if spec:
         if _HUGE.search(spec):
             raise ValueError("a width of five digits")
+        if isinstance(value, date):
+            spec = _ESCAPE.sub(lambda escape: _seconds(value) if escape[1] == "s" else escape[0], spec)
         return format(value, spec)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -119,7 +142,7 @@ def label(value: Value) -> str:
 def same(value: Value, wanted: object) -> bool:
     """Return whether an entry of `include` or `exclude` means this value.
 
-    A window is meant by its start, a file by its path, a row by a table of some of its columns.
+    A window is meant by its start, with its offset or without, a file by its path, a row by a table of some of its parts.
     """
     if isinstance(value, Row):
         return isinstance(wanted, dict) and all(
@@ -129,6 +152,8 @@ def same(value: Value, wanted: object) -> bool:
         return value == text(wanted)
     if isinstance(value, Window):
         value = value.start
+        if isinstance(value, datetime) and isinstance(wanted, datetime) and wanted.tzinfo is None:
+            value = value.replace(tzinfo=None)
     if isinstance(value, FilePath):
         value = value.path
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

@@ -2,6 +2,11 @@
 
 Months and years are counted on the calendar from `from` itself, so that the windows that start on
 31 January and every month after it start on 28 February, then on 31 March.
+
+In a time zone, days and longer lengths are counted on its clocks: the day on which they are put forward has 23 hours.
+Hours and minutes are lengths of real time. A time of day that the clocks leave out is that much later; one that they
+show twice is the first. What comes out has the offset that is valid then, so that instants compare as instants, which
+those of one `zoneinfo` zone do not.
 """
 
 from __future__ import annotations
@@ -9,26 +14,35 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from itertools import count as numbers
+from typing import Any, TypeVar
 
 EXPECTED = 'a length such as "1 day" or "3 months" (minutes, hours, days, weeks, months, years)'
 
 _LENGTH = re.compile(r"\s*([0-9]{1,6})\s*(minute|hour|day|week|month|year)s?\s*")
-_FIXED = {
-    "minute": timedelta(minutes=1),
-    "hour": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "week": timedelta(weeks=1),
-}
-_MONTHS = {"month": 1, "year": 12}
+_NOTHING = timedelta(0)
+
+D = TypeVar("D", bound=date)
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A number of calendar months, or a fixed length of time; the other is 0."""
+    """Calendar months, days or a length of real time; the other two are 0."""
 
-    months: int
-    fixed: timedelta
+    months: int = 0
+    days: int = 0
+    time: timedelta = _NOTHING
+
+
+_UNITS = {
+    "minute": Length(time=timedelta(minutes=1)),
+    "hour": Length(time=timedelta(hours=1)),
+    "day": Length(days=1),
+    "week": Length(days=7),
+    "month": Length(months=1),
+    "year": Length(months=12),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +65,78 @@ def parse_length(value: object) -> Length:
     match = _LENGTH.fullmatch(value) if isinstance(value, str) else None
     if match is None or int(match[1]) == 0:
         raise ValueError(EXPECTED)
-    count, unit = int(match[1]), match[2]
-    if unit in _MONTHS:
-        return Length(count * _MONTHS[unit], timedelta(0))
-    return Length(0, count * _FIXED[unit])
+    return _times(int(match[1]), _UNITS[match[2]])
+
+
+def _times(n: int, length: Length) -> Length:
+    return Length(n * length.months, n * length.days, n * length.time)
 
 
 def count(start: date, stop: date, every: Length) -> int:
-    """Return how many windows start from `start` to `stop`, at most one too many."""
+    """Return how many windows start from `start` to `stop`, at most one too many or, with an offset, too few."""
     if stop < start:
         return 0
     if every.months:
         return (12 * (stop.year - start.year) + stop.month - start.month) // every.months + 1
-    return (stop - start) // every.fixed + 1
+    return (stop - start) // (timedelta(days=every.days) + every.time) + 1
 
 
-def windows(start: date, stop: date, every: Length, span: Length) -> list[Window]:
-    """Return the windows that start from `start` to `stop`; raise OverflowError past the year 9999."""
+def windows(start: date, stop: date, every: Length, span: Length, zone: tzinfo | None = None) -> list[Window]:
+    """Return the windows that start from `start` to `stop`; raise OverflowError past the year 9999.
+
+    With a zone, both are date-times; those without an offset are what its clocks show.
+    """
+    first, stop = _on_clocks(start, zone), _settle(_on_clocks(stop, zone), zone)
+    origin = _settle(first, zone)
     found = []
-    for n in range(count(start, stop, every)):
-        begin = _after(start, n, every)
+    for n in numbers():
+        try:
+            begin = _after(origin, first, _times(n, every), zone)
+        except OverflowError:
+            break  # which is past `stop`, too
         if begin > stop:
             break
         if every.months and span.months:
-            end = _add_months(start, n * every.months + span.months)  # the end is a start: no gaps
+            end = _settle(
+                _add(first, Length(n * every.months + span.months)), zone
+            )  # the end is a start: no gaps
         else:
-            end = _after(begin, 1, span)
+            shown = _on_clocks(begin, zone) if every.time else _add(first, _times(n, every))
+            end = _after(begin, shown, span, zone)
         found.append(Window(begin, end))
     return found
 
 
-def _after(start: date, n: int, length: Length) -> date:
-    return _add_months(start, n * length.months) if length.months else start + n * length.fixed
+def _after(instant: Any, shown: Any, length: Length, zone: tzinfo | None) -> Any:
+    """Return what comes so much later than an instant at which the clocks of a zone are thought to show `shown`."""
+    if not length.time:
+        return _settle(_add(shown, length), zone)
+    later = instant + length.time
+    return later if zone is None else _with_offset(later, zone)
 
 
-def _add_months(start: date, months: int) -> date:
-    year, month = divmod(12 * start.year + start.month - 1 + months, 12)
+def _on_clocks(value: D, zone: tzinfo | None) -> D:
+    """Return what the clocks of a zone show, without an offset; the value itself without a zone."""
+    if zone is None or not isinstance(value, datetime):
+        return value
+    return value if value.tzinfo is None else value.astimezone(zone).replace(tzinfo=None)
+
+
+def _settle(shown: Any, zone: tzinfo | None) -> Any:
+    """Return the instant at which the clocks of a zone show this."""
+    return shown if zone is None else _with_offset(shown.replace(tzinfo=zone).astimezone(timezone.utc), zone)
+
+
+def _with_offset(instant: Any, zone: tzinfo) -> Any:
+    there = instant.astimezone(zone)
+    return there.replace(tzinfo=timezone(there.utcoffset(), there.tzname()), fold=0)
+
+
+def _add(shown: D, length: Length) -> D:
+    """Return what the calendar has so many months or days later."""
+    if not length.months:
+        return shown + timedelta(days=length.days) if length.days else shown
+    year, month = divmod(12 * shown.year + shown.month - 1 + length.months, 12)
     if year > 9999:
         raise OverflowError
-    return start.replace(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
+    return shown.replace(year, month + 1, min(shown.day, calendar.monthrange(year, month + 1)[1]))

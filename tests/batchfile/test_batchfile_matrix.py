@@ -11,9 +11,9 @@ import pytest
 import tomli
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile.axes import MatrixTable, Source
+from pydoit_sc.batchfile.axes import MatrixTable
 from pydoit_sc.batchfile.check import check
-from pydoit_sc.batchfile.document import Document
+from pydoit_sc.batchfile.document import Document, Source
 from pydoit_sc.batchfile.matrix import expand
 from pydoit_sc.batchfile.report import Notes, Report
 
