@@ -10,8 +10,6 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 600.0  # seconds for which a worker waits for an object store that cannot be reached
-
 #: The task group of a plain list of runs (`[[runs]]`, `runs_from`, a run list of the seed).
 PLAIN = "runs"
 
@@ -54,6 +52,41 @@ class Run:
     key: str  # the path of its output below `remote_output_path`
     settings: Settings
     local_results_dir: str | None = None  # for `sc`, and tells our worker of a scratch disk
+    after: tuple[Run | RunSet, ...] = field(
+        default=(), compare=False, repr=False
+    )  # what must be completed first
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # one value for all that come after it, known by its identity
+class RunSet:
+    """Runs of one stage that others come after together: all of it, or those that match a pattern."""
+
+    stage: str
+    members: Sequence[Run]
+    whole: bool
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a name of runs is a pattern: the name of a run has none of these characters."""
+    return any(char in name for char in "*?[")
+
+
+def stage_of(run: Run) -> str:
+    """Return the name of the stage of a run that others come after; no run comes after one of a plain list.
+
+    >>> stage_of(Run("s1", "true", "align/s1", Settings()))
+    'align'
+    """
+    return run.key.partition("/")[0]
+
+
+def task_of(run: Run) -> str:
+    """Return the name of the doit task of such a run.
+
+    >>> task_of(Run("s1", "true", "align/s1", Settings()))
+    'align:s1'
+    """
+    return run.key.replace("/", ":", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +95,7 @@ class Stage:
 
     name: str  # the doit task group
     runs: Sequence[Run]
-    after: tuple[str, ...] = ()  # stages whose runs must all be completed first
+    after: tuple[str, ...] = ()  # the stages that its runs come after
     single: bool = False  # no matrix: its one run is the task `name` itself
     named: bool = True  # False: at least one run is known only by its position
 
@@ -92,7 +125,6 @@ class Batch:
     max_failures: int | Share | None = None
     scratch: str | None = None
     durable: bool = True
-    patience: float = PATIENCE
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
 

@@ -1,4 +1,4 @@
-"""What a run's outcome depends on, as one short string: command, environment, file contents, earlier stages.
+"""What a run's outcome depends on, as one short string: command, environment, file contents, earlier runs.
 
 Part `env` has the shell too, where a batchfile names one. The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which
 part has changed. An empty part is `0`.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 from pydoit_sc.errors import UserError
 from pydoit_sc.globbing import files_below, find, unescaped
-from pydoit_sc.keptdigests import KeptDigests
 from pydoit_sc.utf8 import to_bytes
 
 PARTS = ("cmd", "env", "file_dep", "after")
@@ -37,12 +36,13 @@ def digest_env(env: Mapping[str, str], shell: Sequence[str] = ()) -> str:
     return digest_text(json.dumps([*sorted(env.items()), *([{"shell": shell}] if shell else ())]))
 
 
-def digest_runs(attempts: Iterable[tuple[str, str]]) -> str:
-    """Return a digest of (key, attempt) pairs that does not depend on their order."""
-    total = sum(
-        int.from_bytes(blake2b(f"{key}\0{attempt}".encode(), digest_size=8).digest(), "big")
-        for key, attempt in attempts
-    )
+def digest_attempt(key: str, attempt: str) -> int:
+    """Return the digest of a published attempt; those of several runs are added, in any order."""
+    return int.from_bytes(blake2b(f"{key}\0{attempt}".encode(), digest_size=8).digest(), "big")
+
+
+def after_part(total: int) -> str:
+    """Return the last part of a fingerprint from the sum of the digests of earlier runs' attempts."""
     return f"{total % (1 << 64):016x}"
 
 
@@ -52,32 +52,23 @@ class FileDigests:
     def __init__(self, folder: Path, outputs: Sequence[str] = ()) -> None:
         self._folder = folder
         self._outputs = outputs  # folders that no pattern looks into
-        self._kept = KeptDigests(folder)
         self._files: dict[str, str] = {}
-        self._patterns: dict[tuple[str, ...], str | MissingFileDepError] = {}
-
-    def reread(self) -> None:
-        """Look at all files again: something may have written them."""
-        self._files.clear()
-        self._patterns.clear()
+        self._patterns: dict[tuple[str, ...], str] = {}
 
     def digest(self, patterns: tuple[str, ...]) -> str:
         """Return the digest of the names and contents of all files that match; raises MissingFileDepError."""
         if not patterns:
             return NOTHING
-        found = self._patterns.get(patterns)
-        if found is None:
-            found = self._patterns[patterns] = self._digest(patterns)
-        if isinstance(found, MissingFileDepError):
-            raise found
-        return found
-
-    def _digest(self, patterns: tuple[str, ...]) -> str | MissingFileDepError:
-        try:
+        if patterns not in self._patterns:
             paths = sorted({path for pattern in patterns for path in self._expand(pattern)})
-            return digest_text("\n".join(f"{path}\0{self._file(path)}" for path in paths))
-        except MissingFileDepError as error:
-            return error
+            lines = [f"{path}\0{self._file(path)}" for path in paths]
+            self._patterns[patterns] = digest_text("\n".join(lines))
+        return self._patterns[patterns]
+
+    def forget(self, patterns: tuple[str, ...]) -> None:
+        """Read these files again when they are asked for."""
+        self._patterns.pop(patterns, None)
+        self._files.clear()
 
     def _expand(self, pattern: str) -> list[str]:
         folder, name = str(self._folder), unescaped(pattern)
@@ -92,10 +83,14 @@ class FileDigests:
 
     def _file(self, path: str) -> str:
         if path not in self._files:
+            hasher = blake2b(digest_size=16)
             try:
-                self._files[path] = self._kept.of(path)
+                with open(os.path.join(self._folder, path), "rb") as file:
+                    while block := file.read(1 << 20):
+                        hasher.update(block)
             except OSError as error:
                 raise MissingFileDepError(f"file_dep `{path}`: {error.strerror}") from error
+            self._files[path] = hasher.hexdigest()
         return self._files[path]
 
 

@@ -1,28 +1,31 @@
 """Which runs will execute, and why: the status of each run, from what the batch says and what the store has.
 
 A run is up to date if the store has status code 0 for it, published with the same fingerprint: the command, the
-environment that the batchfile sets, the contents of `file_dep`, and which attempts of the stages it comes `after`
-had been published. The last part is a digest of attempts, not a comparison of times, so no clock matters.
+environment that the batchfile sets, the contents of `file_dep`, and which attempts of the runs it comes `after` had
+been published. The last part is a digest of attempts, not a comparison of times, so no clock matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
-from pydoit_sc.batch import Batch, Run, Settings, Share, Stage, Status
+from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
     MissingFileDepError,
+    after_part,
     changed_parts,
+    digest_attempt,
     digest_env,
-    digest_runs,
     digest_text,
 )
 from pydoit_sc.globbing import outputs_of
 from pydoit_sc.store import Live, Record, Store, TakenError
+
+_DETAILS = 3  # of one reason, which are counted apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,13 @@ class Verdict:
 
     status: Status
     reason: str
+    detail: str = ""  # ends the reason for this run alone: `align:s17 (failed)`
     ignored: bool = False  # the user has said so, whatever the status
+
+    @property
+    def words(self) -> str:
+        """The reason, for this run."""
+        return f"{self.reason} {self.detail}" if self.detail else self.reason
 
     @property
     def execute(self) -> bool:
@@ -57,7 +66,7 @@ _CHANGED = {
     "cmd": "the command has changed",
     "env": "shell or env has changed",
     "file_dep": "a file_dep has changed",
-    "after": "an earlier stage has been published since",
+    "after": "an earlier run has been published since",
 }
 
 
@@ -73,6 +82,30 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
         return UP_TO_DATE
     parts = changed_parts(record.fingerprint, fingerprint)
     return Verdict(Status.STALE, ", ".join(_CHANGED[part] for part in parts))
+
+
+def waiting(verdict: Verdict, cause: Run) -> Verdict:
+    """Return a run's verdict, given that a run that it comes after has failed."""
+    status = verdict.status if verdict.status is Status.STALE else Status.INCOMPLETE
+    return Verdict(status, "waits for", f"{task_of(cause)} (failed)")
+
+
+def waiting_for(run: Run, records: Mapping[str, Record]) -> Run | None:
+    """Return a run that has failed, and that another comes after, or comes after one that does; None if there is none."""
+    seen: set[int] = set()
+    new: list[Run | RunSet] = [*run.after]
+    while new:
+        one = new.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, RunSet):
+            new += one.members
+        elif (record := records.get(one.key)) and record.code:
+            return one
+        else:
+            new += one.after
+    return None
 
 
 def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
@@ -107,34 +140,37 @@ class Ledger:
         self.records = records
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
-        self._stages = {stage.name: stage for stage in batch.stages}
         folders = (run.key.partition("/")[0] for _, run in batch.runs())
-        outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
-        self._files = FileDigests(batch.folder, outputs)
+        self._outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
+        self._files = FileDigests(batch.folder, self._outputs)
         self._settings: dict[int, str] = {}
-        self._after: dict[str, str] = {}
+        self._read_at: dict[int, int] = {}  # of Settings: how often earlier stages had been published
+        self._published: dict[str, int] = {}  # how often, by stage
+        self._gathered: dict[
+            int, tuple[int, int]
+        ] = {}  # of RunSet: how often its stage had been published, and the sum
 
-    def fingerprint(self, stage: Stage, run: Run) -> str:
+    def fingerprint(self, run: Run) -> str:
         """Return what the run depends on now; raises MissingFileDepError."""
         parts = self._settings.get(id(run.settings)) or self._digest(run.settings)
-        return f"{digest_text(run.cmd)}-{parts}-{self._digest_after(stage) if stage.after else NOTHING}"
+        return f"{digest_text(run.cmd)}-{parts}-{after_part(self._sum(run.after)) if run.after else NOTHING}"
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
-        verdict = self._verdict(stage, run)
+        verdict = self._verdict(run)
         if self.is_ignored(stage, run):
-            return Verdict(verdict.status, f"ignored; {verdict.reason}", ignored=True)
+            return Verdict(verdict.status, f"ignored; {verdict.reason}", verdict.detail, ignored=True)
         return verdict
 
     def is_ignored(self, stage: Stage, run: Run) -> bool:
         """Return whether the user has said that a run, or its stage, is to be left as it is."""
         return bool(self.ignored) and (stage.name in self.ignored or stage.task_name(run) in self.ignored)
 
-    def _verdict(self, stage: Stage, run: Run) -> Verdict:
+    def _verdict(self, run: Run) -> Verdict:
         if run.key in self.taken:
             return Verdict(Status.INCOMPLETE, self.taken[run.key])
         try:
-            return judge(self.fingerprint(stage, run), self.records.get(run.key))
+            return judge(self.fingerprint(run), self.records.get(run.key))
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
 
@@ -143,19 +179,26 @@ class Ledger:
         if run.key in self.taken:
             raise TakenError(f"{stage.task_name(run)}: {self.taken[run.key]}")
         output = f"{self.batch.remote_output_path}/{run.key}"
-        return Work(
-            stage.task_name(run), run, output, self.fingerprint(stage, run), self.records.get(run.key)
-        )
+        return Work(stage.task_name(run), run, output, self.fingerprint(run), self.records.get(run.key))
 
     def publish(self, run: Run, record: Record) -> None:
         """Record the new outcome of a run."""
         self.records[run.key] = record
-        self._after.clear()
+        stage = stage_of(run)
+        self._published[stage] = self._published.get(stage, 0) + 1
 
     def reread_files(self) -> None:
         """Read the contents of `file_dep` again: something may have written them."""
-        self._files.reread()
+        self._files = FileDigests(self.batch.folder, self._outputs)
         self._settings.clear()
+
+    def reread_files_of(self, stage: Stage, run: Run) -> None:
+        """Read a run's `file_dep` again if runs of the stages before have been published since: they may have written it."""
+        published = sum(self._published.get(name, 0) for name in stage.after)
+        if run.settings.file_dep and self._read_at.get(id(run.settings), 0) != published:
+            self._read_at[id(run.settings)] = published
+            self._settings.pop(id(run.settings), None)
+            self._files.forget(run.settings.file_dep)
 
     def _digest(self, settings: Settings) -> str:
         # The batch keeps every Settings alive, so an id is never used again.
@@ -163,17 +206,26 @@ class Ledger:
         self._settings[id(settings)] = parts
         return parts
 
-    def _digest_after(self, stage: Stage) -> str:
-        if stage.name not in self._after:
-            attempts = (
-                (run.key, record.attempt)
-                for name in stage.after
-                for run in self._stages[name].runs
-                if (record := self.records.get(run.key))
-                and (record.code == 0 or not self.is_ignored(self._stages[name], run))
-            )
-            self._after[stage.name] = digest_runs(attempts)
-        return self._after[stage.name]
+    def _sum(self, after: Iterable[Run | RunSet]) -> int:
+        """Return the sum of the digests of what has been published of earlier runs."""
+        return sum(self._attempt(one) if isinstance(one, Run) else self._gather(one) for one in after)
+
+    def _gather(self, runs: RunSet) -> int:
+        published = self._published.get(runs.stage, 0)
+        found = self._gathered.get(id(runs))
+        if found is None or found[0] != published:
+            found = self._gathered[id(runs)] = published, sum(map(self._attempt, runs.members))
+        return found[1]
+
+    def _attempt(self, run: Run) -> int:
+        record = self.records.get(run.key)
+        if record is None or (record.code and self.leaves(run)):
+            return 0
+        return digest_attempt(run.key, record.attempt)
+
+    def leaves(self, run: Run) -> bool:
+        """Return whether the user has said that a run that others come after is to be left as it is."""
+        return bool(self.ignored) and (stage_of(run) in self.ignored or task_of(run) in self.ignored)
 
 
 def open_ledger(batch: Batch, store: Store, ignored: Set[str] = frozenset()) -> Ledger:
@@ -198,32 +250,96 @@ def in_order(stages: Sequence[Stage]) -> list[Stage]:
     return [by_name[name] for name in TopologicalSorter(graph).static_order()]
 
 
+class Busy:
+    """The runs that are going to be executed, as far as others come after them."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._first: dict[int, Run | None] = {}  # of RunSet: the first that is going to be executed
+
+    def add(self, run: Run) -> None:
+        """Add a run; all runs of a stage are added before a run that comes after one of them is looked at."""
+        self._keys.add(run.key)
+
+    def before(self, run: Run) -> Run | None:
+        """Return the first run to execute that a run comes after, if there is one."""
+        if not self._keys:
+            return None
+        found = (one if isinstance(one, Run) else self._first_of(one) for one in run.after)
+        return next((one for one in found if one is not None and one.key in self._keys), None)
+
+    def _first_of(self, runs: RunSet) -> Run | None:
+        if id(runs) not in self._first:
+            self._first[id(runs)] = next((run for run in runs.members if run.key in self._keys), None)
+        return self._first[id(runs)]
+
+
 def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:
     """Yield every run with its verdict, stage by stage, in the order of an execution.
 
-    A completed run of a stage is stale too if a run of a stage before it is going to be executed.
+    A completed run is stale too if a run that it comes after is going to be executed.
     """
-    busy: set[str] = set()
-    for stage in in_order(list(stages)):
-        before = [name for name in stage.after if name in busy]
+    busy, ordered = Busy(), in_order(list(stages))
+    awaited = {name for stage in ordered for name in stage.after}
+    for stage in ordered:
         for run in stage.runs:
             verdict = ledger.verdict(stage, run)
-            if not (verdict.execute or verdict.ignored) and before:
-                verdict = Verdict(Status.STALE, f"comes after `{before[0]}`, which has runs to execute")
+            if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):
+                verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before))
             if not (verdict.execute or verdict.ignored) and always:
                 verdict = FORCED
-            if verdict.execute:
-                busy.add(stage.name)
+            if verdict.execute and stage.name in awaited:
+                busy.add(run)
             yield Planned(stage, run, verdict)
 
 
-def moved(ledger: Ledger) -> list[str]:
-    """Return the unnamed runs whose place in the store holds the outcome of another run's command.
+def with_earlier(batch: Batch, chosen: Iterable[tuple[Stage, Run]]) -> list[Stage]:
+    """Return the chosen runs and all that they come after, as stages that have only these runs, in their order."""
+    wanted: dict[str, dict[str, Run]] = {}
+    seen: set[int] = set()
+
+    def want(stage: str, runs: Iterable[Run]) -> None:
+        have = wanted.setdefault(stage, {})
+        have.update((run.key, run) for run in runs)
+
+    for stage, run in chosen:
+        want(stage.name, (run,))
+    for stage in reversed(in_order(batch.stages)):
+        for run in wanted.get(stage.name, {}).values():
+            for one in run.after:
+                if isinstance(one, Run):
+                    want(stage_of(one), (one,))
+                elif id(one) not in seen:
+                    seen.add(id(one))
+                    want(one.stage, one.members)
+    return _parts(batch, wanted)
+
+
+def without_earlier(batch: Batch, chosen: Iterable[tuple[Stage, Run]]) -> list[Stage]:
+    """Return the chosen runs as stages that have only these runs."""
+    wanted: dict[str, dict[str, Run]] = {}
+    for stage, run in chosen:
+        wanted.setdefault(stage.name, {})[run.key] = run
+    return _parts(batch, wanted)
+
+
+def _parts(batch: Batch, wanted: Mapping[str, Mapping[str, Run]]) -> list[Stage]:
+    return [
+        stage
+        if len(wanted[stage.name]) == len(stage.runs)
+        else replace(stage, runs=[run for run in stage.runs if run.key in wanted[stage.name]])
+        for stage in batch.stages
+        if stage.name in wanted
+    ]
+
+
+def moved(ledger: Ledger, stages: Iterable[Stage]) -> list[str]:
+    """Return those unnamed runs of stages whose place in the store holds the outcome of another run's command.
 
     Their position identifies them, so a line that is inserted or removed makes all that follow it stale.
     """
     found = []
-    for stage in ledger.batch.stages:
+    for stage in stages:
         if ledger.records and not stage.named:
             digests = {run.name: digest_text(run.cmd) for run in stage.runs}
             known = set(digests.values())
@@ -244,9 +360,16 @@ def failure_budget(max_failures: int | Share | None, runs: int) -> int | None:
     return max(1, round(max_failures.value * runs)) if isinstance(max_failures, Share) else max_failures
 
 
-def count(planned: Iterable[Planned]) -> Mapping[Verdict, int]:
-    """Count runs by verdict, the most frequent first."""
+def count(verdicts: Iterable[Verdict]) -> Mapping[Verdict, int]:
+    """Count runs by verdict, the most frequent first; of many details of one reason a few are kept apart."""
     counts: dict[Verdict, int] = {}
-    for item in planned:
-        counts[item.verdict] = counts.get(item.verdict, 0) + 1
+    details: dict[Verdict, int] = {}
+    for verdict in verdicts:
+        counted = verdict
+        if verdict.detail and verdict not in counts:
+            alike = replace(verdict, detail="")
+            details[alike] = details.get(alike, 0) + 1
+            if details[alike] > _DETAILS:
+                counted = replace(verdict, detail="others")
+        counts[counted] = counts.get(counted, 0) + 1
     return dict(sorted(counts.items(), key=lambda pair: -pair[1]))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from pydoit_sc.batch import Batch, Run, Stage
+from pydoit_sc.batch import Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Ledger, in_order, open_ledger
+from pydoit_sc.plan import Ledger, open_ledger, with_earlier
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.layout import STATUS_CODE
 
@@ -55,12 +55,7 @@ class Project:
         """The batch's store."""
         if self._store is None:
             batch = self.batch
-            self._store = open_store(
-                batch.remote_output_path,
-                batch.storage_options,
-                durable=batch.durable,
-                patience=batch.patience,
-            )
+            self._store = open_store(batch.remote_output_path, batch.storage_options, durable=batch.durable)
         return self._store
 
     @property
@@ -81,19 +76,12 @@ class Project:
         tasks = state.items() if isinstance(state, dict) else ()
         return frozenset(name for name, said in tasks if isinstance(said, dict) and said.get("ignore:"))
 
-    def narrow(self, chosen: Iterable[tuple[Stage, Run]]) -> None:
-        """Read from the store only these runs and the stages that they come after."""
-        keys: set[str] = set()
-        before: set[str] = set()
-        for stage, run in chosen:
-            keys.add(run.key)
-            before.update(stage.after)
-        for stage in reversed(in_order(self.batch.stages)):
-            if stage.name in before:
-                before.update(stage.after)
-                keys.update(run.key for run in stage.runs)
-        found = self.store.survey(keys)
+    def narrow(self, chosen: Sequence[tuple[Stage, Run]]) -> Sequence[Stage]:
+        """Return runs and all that they come after, as stages that have only these runs; only they are read from the store."""
+        parts = with_earlier(self.batch, chosen)
+        found = self.store.survey(run.key for part in parts for run in part.runs)
         self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored)
+        return parts
 
     def output(self, run: Run) -> str:
         """Return the URL of a run's output."""
@@ -122,13 +110,13 @@ class Project:
         for stage in self.batch.stages:
             if word == stage.name:
                 yield from ((stage, run) for run in stage.runs)
-            elif not stage.single and word.startswith(f"{stage.name}:") and not _is_pattern(word):
+            elif not stage.single and word.startswith(f"{stage.name}:") and not is_pattern(word):
                 name = word[len(stage.name) + 1 :]
                 yield from ((stage, run) for run in stage.runs if run.name == name)
             elif word.startswith(root):
                 key = word[len(root) :].removesuffix(f"/{STATUS_CODE}")
                 yield from ((stage, run) for run in stage.runs if run.key == key)
-            elif _is_pattern(word):
+            elif is_pattern(word):
                 yield from ((stage, run) for run in stage.runs if fnmatchcase(stage.task_name(run), word))
 
     def has_task(self, word: str) -> bool:
@@ -147,10 +135,6 @@ class Project:
         hint = f"did you mean `{near}`?" if near else f"the batch has {_some(names)}"
         what = "run, stage or command" if commands else "run or stage"
         return f"{self.batch.path}: no {what} is named `{word}`; {hint}"
-
-
-def _is_pattern(word: str) -> bool:
-    return "*" in word
 
 
 def _some(names: list[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoit_sc.batch import Batch, Run, Settings, Share, Stage, Status
+from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status
 from pydoit_sc.plan import (
     FORCED,
     NEW,
@@ -31,11 +31,18 @@ PLAIN = Settings()
 
 
 def stage(name: str, size: int = 2, *after: str, settings: Settings = PLAIN, named: bool = True) -> Stage:
+    """Return a stage after whole other ones, which `batch` puts in."""
     runs = [Run(str(n), f"{name} {n}", f"{name}/{n}", settings) for n in range(size)]
     return Stage(name, runs, after, named=named)
 
 
-def batch(*stages: Stage, folder: Path = Path("/nowhere"), max_failures: int | Share | None = None) -> Batch:
+def batch(*given: Stage, folder: Path = Path("/nowhere"), max_failures: int | Share | None = None) -> Batch:
+    sets: dict[str, RunSet] = {}
+    for one in in_order(given):
+        after = tuple(sets[name] for name in one.after)
+        runs = [replace(run, after=after) for run in one.runs]
+        sets[one.name] = RunSet(one.name, runs, whole=True)
+    stages = tuple(replace(one, runs=sets[one.name].members) for one in given)
     return Batch("b", folder / "batchfile.toml", "/out", stages, max_failures=max_failures)
 
 
@@ -45,12 +52,12 @@ def execute(ledger: Ledger, keys: Iterable[str] | None = None) -> None:
         for run in item.runs:
             if keys is None or run.key in keys:
                 attempt = f"{run.key}-{len(ledger.records)}-{ledger.records.get(run.key)}"
-                ledger.publish(run, Record(0, attempt, ledger.fingerprint(item, run)))
+                ledger.publish(run, Record(0, attempt, ledger.fingerprint(run)))
 
 
 def reasons(ledger: Ledger, *, always: bool = False) -> dict[str, str]:
     planned = plan(ledger, ledger.batch.stages, always=always)
-    return {item.run.key: item.verdict.reason for item in planned if item.verdict.execute}
+    return {item.run.key: item.verdict.words for item in planned if item.verdict.execute}
 
 
 NOW = "1-2-3-4"
@@ -67,7 +74,7 @@ NOW = "1-2-3-4"
         (Record(0, "a", "9-2-3-4"), Verdict(Status.STALE, "the command has changed")),
         (Record(0, "a", "1-9-3-4"), Verdict(Status.STALE, "shell or env has changed")),
         (Record(0, "a", "1-2-9-4"), Verdict(Status.STALE, "a file_dep has changed")),
-        (Record(0, "a", "1-2-3-9"), Verdict(Status.STALE, "an earlier stage has been published since")),
+        (Record(0, "a", "1-2-3-9"), Verdict(Status.STALE, "an earlier run has been published since")),
         (
             Record(0, "a", "9-9-3-4"),
             Verdict(Status.STALE, "the command has changed, shell or env has changed"),
@@ -87,7 +94,7 @@ def test_new_then_up_to_date() -> None:
     assert reasons(ledger, always=True) == {
         "a/0": "forced",
         "a/1": "forced",
-        "b/0": "comes after `a`, which has runs to execute",
+        "b/0": "an earlier run is to be executed: a:0",
     }
 
 
@@ -100,8 +107,8 @@ def test_what_comes_after() -> None:
     ledger = Ledger(chain, ledger.records)
     execute(ledger, ["a/1"])
     assert reasons(ledger) == {
-        "b/0": "an earlier stage has been published since",
-        "c/0": "comes after `b`, which has runs to execute",
+        "b/0": "an earlier run has been published since",
+        "c/0": "an earlier run is to be executed: b:0",
     }
     execute(ledger, ["b/0", "c/0"])
     assert reasons(ledger) == {}
@@ -111,7 +118,7 @@ def test_a_run_that_joins_or_leaves_an_earlier_stage() -> None:
     ledger = Ledger(batch(stage("a", 2), stage("b", 1, "a")), {})
     execute(ledger)
     fewer = Ledger(batch(stage("a", 1), stage("b", 1, "a")), ledger.records)
-    assert reasons(fewer) == {"b/0": "an earlier stage has been published since"}
+    assert reasons(fewer) == {"b/0": "an earlier run has been published since"}
     more = Ledger(batch(stage("a", 3), stage("b", 1, "a")), ledger.records)
     assert list(reasons(more)) == ["a/2", "b/0"]
 
@@ -139,6 +146,10 @@ def test_file_dep(tmp_path: Path) -> None:
     assert fresh.status is Status.INCOMPLETE
 
 
+def _moved(ledger: Ledger) -> list[str]:
+    return moved(ledger, ledger.batch.stages)
+
+
 def test_moved() -> None:
     was = Ledger(batch(stage("runs", 4, named=False)), {})
     execute(was)
@@ -146,10 +157,10 @@ def test_moved() -> None:
     cmds = ["new", *(run.cmd for run in runs)]
     shifted = [Run(str(n), cmd, f"runs/{n}", PLAIN) for n, cmd in enumerate(cmds)]
     now = Stage("runs", shifted, named=False)
-    assert moved(Ledger(batch(now), was.records)) == ["0", "1", "2", "3"]
-    assert moved(Ledger(batch(replace(now, named=True)), was.records)) == []
+    assert _moved(Ledger(batch(now), was.records)) == ["0", "1", "2", "3"]
+    assert _moved(Ledger(batch(replace(now, named=True)), was.records)) == []
     edited = [replace(runs[0], cmd="edited"), *runs[1:]]
-    assert moved(Ledger(batch(Stage("runs", edited, named=False)), was.records)) == []
+    assert _moved(Ledger(batch(Stage("runs", edited, named=False)), was.records)) == []
 
 
 @pytest.mark.parametrize(
@@ -162,7 +173,7 @@ def test_failure_budget(bound: int | Share | None, budget: int | None) -> None:
 
 def test_count_puts_the_most_frequent_first() -> None:
     ledger = Ledger(batch(stage("a", 3)), {"a/0": Record(1)})
-    counts = count(plan(ledger, ledger.batch.stages))
+    counts = count(item.verdict for item in plan(ledger, ledger.batch.stages))
     assert list(counts.items()) == [(NEW, 2), (Verdict(Status.ERROR, "status code 1"), 1)]
     assert FORCED not in counts
 

@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 #: The entry points of engines; each names a class with the `table` that the engine reads.
 ENGINES = "pydoit_sc.engines"
 
-_OF_BATCH = (
-    *("nprocs", "scale", "batch_size", "max_failures", "scratch"),
-    *("durable", "patience", "storage_options"),
-)
+_OF_BATCH = ("nprocs", "scale", "batch_size", "max_failures", "scratch", "durable", "storage_options")
 
 
 @contextmanager
@@ -72,8 +69,6 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
     if override is None and isinstance(given, dict) and "remote_output_path" not in given:
         notes.add(("batch",), "no `remote_output_path`: where the outputs go, a URL or a path")
     remote = _remote(batch.remote_output_path, ("batch",), source, notes, override)
-    if remote is not None and batch.storage_options:
-        _check_options(remote, batch.storage_options, notes)
     return {
         "name": batch.name,
         "remote_output_path": remote,
@@ -81,14 +76,6 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
         "tables": _tables(data, notes),
         **{key: getattr(batch, key) for key in _OF_BATCH},
     }
-
-
-def _check_options(remote: str, options: Mapping[str, Any], notes: Notes) -> None:
-    from pydoit_sc.batchfile.storage import options_of  # noqa: PLC0415 - most batchfiles have none
-
-    model = options_of(remote)
-    if model:
-        check(model, options, notes, ("batch", "storage_options"))
 
 
 def _tables(data: Mapping[str, Any], notes: Notes) -> dict[str, Table]:
@@ -141,7 +128,7 @@ def _stages(
         return _runs_from(runs_from, settings, remote, source, notes)
     if isinstance(runs, dict):
         outputs = outputs_of(remote, source.folder, runs) if remote else ()
-        return read_stages(runs, settings, replace(source, outputs=outputs), notes)
+        return read_stages(runs, settings, replace(source, outputs=outputs), remote, notes)
     if isinstance(runs, list):
         return (RunReader(RunTable, settings, notes, ("runs",), remote).read(runs, source.folder),)
     if runs is None:

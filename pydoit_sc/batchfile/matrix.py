@@ -19,6 +19,8 @@ from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.rows import below, row_like
 from pydoit_sc.batchfile.values import MOST, Row, Value, label, parts, same
 
+#: The placeholder of earlier runs' outputs, `{after.STAGE}`, which no axis may hide.
+AFTER = "after"
 NONE = -1  # the position of a value that a combination does not have
 
 _SHOWN = 200  # characters of a value in a message
@@ -120,6 +122,11 @@ def _axes(table: MatrixTable, source: Source, notes: Notes, where: Where) -> dic
     for key, axis in table.axes.items():
         if not _KEY.fullmatch(key):
             notes.add((*where, key), "the name of an axis has letters, digits, `_` and `-`")
+            continue
+        if key == AFTER:
+            notes.add(
+                (*where, key), "`{after.STAGE}` is the output of an earlier run; give the axis another name"
+            )
             continue
         try:
             axes[key] = read_axis(axis, source)

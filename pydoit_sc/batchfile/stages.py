@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from pydoit_sc.batch import Run, Settings, Stage
+from pydoit_sc.batch import Run, RunSet, Settings, Stage, stage_of
+from pydoit_sc.batchfile.after import AfterError, Named, StageIndex, combined, stage_order
 from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.durations import EXPECTED
-from pydoit_sc.batchfile.errors import SHOWN, Where, nearest, show
+from pydoit_sc.batchfile.errors import Where, show
 from pydoit_sc.batchfile.fields import Command, StageTimeout, Text, Texts, command_fault
-from pydoit_sc.batchfile.matrix import Combinations, expand
+from pydoit_sc.batchfile.matrix import AFTER, Combinations, expand
 from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.batchfile.template import Writer, unquotable
+from pydoit_sc.batchfile.values import Row, Value
 from pydoit_sc.batchfile.varied import vary
 from pydoit_sc.shells import is_like_sh
 from pydoit_sc.utf8 import escaped
+
+_AFTER = re.compile(r"\{" + AFTER + r"\.([^{}!:]+)")
 
 
 class StageTable(AttemptTable):
@@ -38,7 +44,10 @@ class StageTable(AttemptTable):
         default=(),
         description="files, folders and patterns, from the batchfile's folder; an edit makes completed runs stale",
     )
-    after: Texts = Field(default=(), description="stages that must be completed first")
+    after: Texts = Field(
+        default=(),
+        description="what must be completed first: a stage, `STAGE:RUN`, or a pattern, `STAGE:2012-*`",
+    )
     timeout: StageTimeout | None = Field(
         default=None, description="as in [batch]; in a stage with a matrix it may hold placeholders"
     )
@@ -48,32 +57,56 @@ class StageTable(AttemptTable):
     )
 
 
-def read_stages(table: Mapping[str, Any], batch: Settings, source: Source, notes: Notes) -> tuple[Stage, ...]:
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What a stage is read with: what holds for the whole batch, and the stages that it may come after."""
+
+    settings: Settings
+    source: Source
+    remote: str | None  # where the outputs go; None if that could not be read
+    earlier: dict[str, StageIndex] = field(default_factory=dict)
+
+
+def read_stages(
+    table: Mapping[str, Any], batch: Settings, source: Source, remote: str | None, notes: Notes
+) -> tuple[Stage, ...]:
     """Return the stages of `[runs.*]`; what is wrong is noted."""
-    stages = []
     if not table:
         notes.add(("runs",), "no stage; write [runs.NAME] with `cmd`")
-    for name, content in table.items():
-        where: Where = ("runs", name)
-        reason = check_stage_name(name)
-        if reason is not None:
-            notes.add(where, reason)
-        if not isinstance(content, dict):
-            known = name in StageTable.model_fields
-            hint = "; a plain list of runs is written [[runs]]" if known else ""
-            notes.add(where, f"expected a stage (a table), found {show(content)}{hint}")
-            continue
-        found = check(StageTable, content, notes, where)
-        stage = _stage(name, found, batch, source, notes) if found is not None else None
+    sound = {name: found for name, content in table.items() if (found := _table(name, content, notes))}
+    order = stage_order({name: _words(content) for name, content in table.items()}, notes)
+    above, stages = _Above(batch, source, remote), dict[str, Stage]()
+    for name in order or sound:
+        stage = _stage(name, sound[name], above, notes) if name in sound else None
         if stage is not None:
-            stages.append(stage)
-    _check_after({name: content for name, content in table.items() if isinstance(content, dict)}, notes)
-    return tuple(stages)
+            stages[name] = stage
+            above.earlier[name] = StageIndex(stage)
+    return tuple(stages[name] for name in sound if name in stages)
 
 
-def _stage(name: str, table: StageTable, batch: Settings, source: Source, notes: Notes) -> Stage | None:
+def _table(name: str, content: object, notes: Notes) -> StageTable | None:
     where: Where = ("runs", name)
-    settings = table.over(batch)
+    reason = check_stage_name(name)
+    if reason is not None:
+        notes.add(where, reason)
+    if not isinstance(content, dict):
+        known = name in StageTable.model_fields
+        hint = "; a plain list of runs is written [[runs]]" if known else ""
+        notes.add(where, f"expected a stage (a table), found {show(content)}{hint}")
+        return None
+    return check(StageTable, content, notes, where)
+
+
+def _words(content: object) -> list[str]:
+    """Return the words of a stage's `after`, as far as they are sound."""
+    after = content.get("after") if isinstance(content, dict) else None
+    return [word if isinstance(word, str) else "" for word in after] if isinstance(after, list) else []
+
+
+def _stage(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage | None:
+    where: Where = ("runs", name)
+    settings = table.over(above.settings)
+    stages = tuple(dict.fromkeys(word.partition(":")[0] for word in table.after))
     if table.matrix is None:
         if table.name is not None:
             notes.add((*where, "name"), "only a stage with a matrix names its runs; this one is its own run")
@@ -82,18 +115,76 @@ def _stage(name: str, table: StageTable, batch: Settings, source: Source, notes:
                 (*where, "timeout"),
                 f"expected {EXPECTED}, found {show(table.timeout)}; placeholders need a matrix",
             )
-        return Stage(name, (Run(name, table.cmd, name, settings),), table.after, single=True)
-    combinations = expand(table.matrix, source, notes, (*where, "matrix"))
+        after = _after(name, table.after, None, above, notes)
+        if after is None:
+            return None
+        return Stage(name, (Run(name, table.cmd, name, settings, after=after[0]),), stages, single=True)
+    combinations = expand(table.matrix, above.source, notes, (*where, "matrix"))
     if combinations is None:
         return None
     writer = Writer(combinations, notes)
-    cmds = _commands(table.cmd, settings.shell, writer, where)
+    after = _after(name, table.after, writer, above, notes)
+    outputs = None if after is None else _with_outputs(table.cmd, writer, after, above, where)
+    cmds = None if outputs is None else _commands(table.cmd, settings.shell, outputs, where)
     names = _names(table.name, writer, where)
     varied = vary(settings, table.env, writer, where)
-    if cmds is None or names is None or varied is None:
+    if cmds is None or names is None or varied is None or after is None:
         return None
-    runs = [Run(run, cmd, f"{name}/{run}", own) for run, cmd, own in zip(names, cmds, varied, strict=True)]
-    return Stage(name, runs, table.after)
+    runs = [
+        Run(run, cmd, f"{name}/{run}", own, after=before)
+        for run, cmd, own, before in zip(names, cmds, varied, after, strict=True)
+    ]
+    return Stage(name, runs, stages)
+
+
+def _after(
+    name: str, words: Sequence[str], writer: Writer | None, above: _Above, notes: Notes
+) -> Sequence[tuple[Named, ...]] | None:
+    """Return what each run of a stage comes after, or None after noting a word that names nothing."""
+    count = writer.combinations.count if writer else 1
+    problems = notes.report.count
+    columns: list[list[Named]] = []
+    for i, word in enumerate(words):
+        earlier = above.earlier.get(word.partition(":")[0])
+        where: Where = ("runs", name, "after", i)
+        texts = (writer.texts(word, where) or []) if writer and ":" in word else [word]
+        if earlier is None or not texts:
+            continue  # noted, here or where that stage is
+        try:
+            column = [earlier.find(text) for text in texts]
+        except AfterError as error:
+            notes.add(where, str(error))
+            continue
+        columns.append(column * count if len(column) < count else column)
+    if notes.report.count > problems or len(columns) < len(words):
+        return None
+    if not columns:
+        return [()] * count
+    known: dict[tuple[int, ...], tuple[Named, ...]] = {}
+    return [known.setdefault(tuple(map(id, row)), combined(row)) for row in zip(*columns, strict=True)]
+
+
+def _with_outputs(
+    cmd: str, writer: Writer, after: Sequence[tuple[Named, ...]], above: _Above, where: Where
+) -> Writer | None:
+    """Return the writer of a command, which knows `{after.STAGE}`: the output of the one run of it that a run comes after."""
+    stages = _AFTER.findall(cmd)
+    if not stages:
+        return writer
+    combinations, root = writer.combinations, (above.remote or "").removeprefix("file://")
+    rows: list[Value] = []
+    for row, before in enumerate(after):
+        if several := [one.stage for one in before if isinstance(one, RunSet) and one.stage in stages]:
+            writer.notes.add(
+                (*where, "cmd"),
+                f"`{{{AFTER}.{several[0]}}}` is the output of one run, and `after` names several of "
+                f"`{several[0]}` (in the combination {combinations.describe(row)})",
+            )
+            return None
+        rows.append(Row({stage_of(run): f"{root}/{run.key}" for run in before if isinstance(run, Run)}))
+    values = {**combinations.values, AFTER: rows}
+    columns = {**combinations.columns, AFTER: list(range(combinations.count))}
+    return Writer(replace(combinations, values=values, columns=columns), writer.notes)
 
 
 def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> list[str] | None:
@@ -143,27 +234,3 @@ def _are_distinct(
         inner, outer = (names[i] for i in inside[0])
         notes.add(where, f"the output of `{inner}` would lie inside that of `{outer}`{hint}")
     return not twice and not inside
-
-
-def _check_after(stages: Mapping[str, Mapping[str, Any]], notes: Notes) -> None:
-    import graphlib  # noqa: PLC0415 - few batches have an order
-
-    graph: dict[str, Sequence[str]] = {}
-    for name, content in stages.items():
-        after = content.get("after")
-        graph[name] = []
-        for i, other in enumerate(after if isinstance(after, list) else ()):
-            where: Where = ("runs", name, "after", i)
-            if other == name:
-                notes.add(where, f"`{name}` cannot come after itself")
-            elif isinstance(other, str) and other in stages:
-                graph[name] = [*graph[name], other]
-            elif isinstance(other, str):
-                near = nearest(other, stages) if notes.report.count < SHOWN else None
-                notes.add(where, f"no stage `{other}`" + (f"; did you mean `{near}`?" if near else ""))
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        cycle = [str(name) for name in reversed(error.args[1])]
-        order = " after ".join(f"`{name}`" for name in cycle)
-        notes.add(("runs", cycle[0], "after"), f"the stages wait for each other: {order}")

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydoit_sc.batch import PATIENCE, Share
+from pydoit_sc.batch import Share
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.store import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Runs that a run comes after: some by their fingerprints, or a whole stage."""
+
+    stage: str = ""  # its runs are in a note of the submission: worker/earlier.py
+    runs: Mapping[str, str] = field(default_factory=dict)  # fingerprints by key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +29,11 @@ class Chunk:
     nprocs: int | str | None = None  # runs at once: a number, "cores" or "gpus"; None: "cores"
     submission: str = ""  # its id; "" for a run list
     always: bool = False  # the submission executes completed runs again
-    after: Sequence[str] = ()  # the stages that must be completed first: worker/earlier.py
+    before: Mapping[str, Sequence[Before]] = field(
+        default_factory=dict
+    )  # what must be completed first, by output
     max_failures: int | Share | None = None
     durable: bool = True
-    patience: float = PATIENCE
     scratch: str | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -10,26 +10,27 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer
 
-from pydoit_sc.batch import PATIENCE, Batch, Settings, Share
+from pydoit_sc.batch import Batch, Settings, Share
 from pydoit_sc.batchfile.fields import (
     Anything,
     Bool,
     Command,
-    Duration,
     MaxFailures,
     Natural,
     Nprocs,
     Path,
+    RunName,
     Text,
-    Texts,
     list_of,
     table_of,
 )
 from pydoit_sc.batchfile.tables import AttemptTable, Table
+from pydoit_sc.chunks.chunk import Before
 from pydoit_sc.plan import Work
 
 #: The key of what we add to a chunk.
@@ -94,6 +95,18 @@ class ExtraRun(Table):
     task: Text = Field(description="its doit task, `month:2012-01`")
     fingerprint: Text = Field(description="what it depends on")
     settings: Natural = Field(description="the position of its settings in the chunk's")
+    after: Annotated[tuple[Natural, ...], list_of("a list of positions")] = Field(
+        default=(), description="the positions in the chunk's `before` of what must be completed first"
+    )
+
+
+class BeforeTable(Table):
+    """Runs that others come after: some by their fingerprints, or a whole stage."""
+
+    stage: str = Field(default="", description="the stage; its runs are in a note of the submission")
+    runs: Annotated[dict[RunName, Text], table_of("a table of runs")] = Field(
+        default_factory=dict, description="fingerprints by key"
+    )
 
 
 class Extra(Table):
@@ -101,14 +114,13 @@ class Extra(Table):
 
     submission: Text = Field(description="the id of the submission")
     always: Bool = Field(default=False, description="completed runs are executed again, once")
-    after: Texts = Field(default=(), description="the stages that must be completed first")
+    before: Annotated[tuple[BeforeTable, ...], list_of("a list of tables")] = Field(
+        default=(), description="what runs come after, each once"
+    )
     max_failures: Annotated[MaxFailures | None, PlainSerializer(_failures_to_json)] = Field(
         default=None, description="after so many failures, or such a share of the runs, no further run starts"
     )
     durable: Bool = Field(default=True, description="false: outcomes need not survive a power cut")
-    patience: Duration = Field(
-        default=PATIENCE, description="seconds for which an object store is waited for that cannot be reached"
-    )
     scratch: Path | None = Field(default=None, description="where runs write before they are published")
     storage_options: Anything = Field(default_factory=dict, description="fsspec's, without secrets")
     settings: Annotated[tuple[AttemptTable, ...], list_of("a list of settings")] = Field(
@@ -139,12 +151,14 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     nprocs: int | Literal["cores", "gpus"],
     submission: str,
     always: Bool = False,
-    after: Sequence[str] = (),
+    before: Mapping[str, Sequence[Before]] = MappingProxyType({}),
 ) -> str:
     """Return the text of a chunk of these runs.
 
-    Only our worker knows `nprocs` "cores" and "gpus", and `after`, the stages that must be completed first.
+    Only our worker knows `nprocs` "cores" and "gpus", and `before`, what must be completed first, by the run's output.
     """
+    known: dict[int, int] = {}
+    tables: list[BeforeTable] = []
     positions: dict[tuple[object, ...], int] = {}
     settings: list[AttemptTable] = []
     runs: dict[str, ExtraRun] = {}
@@ -154,17 +168,23 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         if shape not in positions:
             positions[shape] = len(settings)
             settings.append(_attempt_table(own))
+        for one in before.get(work.output, ()):
+            if id(one) not in known:
+                known[id(one)] = len(tables)
+                tables.append(BeforeTable.model_construct(stage=one.stage, runs=dict(one.runs)))
         # What a batch says has been checked when it was read, and there may be a million runs: no check here.
         runs[work.output] = ExtraRun.model_construct(
-            task=work.task, fingerprint=work.fingerprint, settings=positions[shape]
+            task=work.task,
+            fingerprint=work.fingerprint,
+            settings=positions[shape],
+            after=tuple(known[id(one)] for one in before.get(work.output, ())),
         )
     extra = Extra(
         submission=submission,
         always=always,
-        after=tuple(after),
+        before=tuple(tables),
         max_failures=batch.max_failures,
         durable=batch.durable,
-        patience=batch.patience,
         scratch=batch.scratch,
         storage_options=without_secrets(batch.storage_options),
         settings=tuple(settings),

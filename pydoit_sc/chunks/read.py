@@ -20,7 +20,7 @@ from pydoit_sc.batchfile.names import nested, repeated
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url, below
 from pydoit_sc.batchfile.report import Notes, Report
-from pydoit_sc.chunks.chunk import Chunk
+from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
 from pydoit_sc.fingerprint import NOTHING, digest_text
 from pydoit_sc.plan import Ledger, Work
@@ -64,7 +64,6 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         batch.nprocs,
         max_failures=batch.max_failures,
         durable=batch.durable,
-        patience=batch.patience,
         scratch=batch.scratch,
         storage_options=batch.storage_options,
     )
@@ -102,6 +101,7 @@ class _Reader:
         root, keys = self._keys(file)
         extra = file.pydoit_sc
         works = _sc_works(file, keys) if extra is None else self._works(extra, file, keys)
+        before = self._before(extra, works) if extra else {}
         self._notes.report.check()
         if extra is None:  # `sc split` wrote it, and chose what to execute
             digest = hashlib.blake2b(json.dumps(self._document.data).encode(), digest_size=8).hexdigest()
@@ -112,10 +112,9 @@ class _Reader:
             file.nprocs,
             extra.submission,
             extra.always,
-            extra.after,
+            before,
             extra.max_failures,
             extra.durable,
-            extra.patience,
             extra.scratch,
             extra.storage_options,
         )
@@ -162,6 +161,19 @@ class _Reader:
                 own = Run(name, run.cmd, key, settings[ours.settings])
                 works.append(Work(ours.task, own, output, ours.fingerprint))
         return works
+
+    def _before(self, extra: Extra, works: Sequence[Work]) -> dict[str, Sequence[Before]]:
+        """Return what must be completed before each run, by its output."""
+        tables = [Before(table.stage, table.runs) for table in extra.before]
+        found: dict[str, Sequence[Before]] = {}
+        for work in works:
+            after = extra.runs[work.output].after
+            if any(position >= len(tables) for position in after):
+                where = (EXTRA, "runs", work.output, "after")
+                self._notes.add(where, f"expected positions in `before`, found {show(list(after))}")
+            elif after:
+                found[work.output] = [tables[position] for position in after]
+        return found
 
 
 def _sc_works(file: ChunkFile, keys: Sequence[str]) -> list[Work]:

@@ -29,6 +29,8 @@ OPT_ALWAYS = flag("always", "of a batchfile.toml: completed runs too, which are 
 
 OPT_QUIET = flag("quiet", "show failures only", short="q")
 
+OPT_MOVED = flag("moved", "also runs without a name in whose places the outputs of other commands are")
+
 
 class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     """A command of ours: `call` gets the options and the words, and a user's mistakes become messages."""

@@ -9,7 +9,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.plan import count, failure_budget, moved, plan
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import positions_warning, summary
+from pydoit_sc.show.progress import moved_words, summary
 from pydoit_sc.tasks.loader import OPT_FILE
 
 SHOWN = 20
@@ -20,30 +20,35 @@ class PlanCommand(Command):
 
     name = "plan"
     doc_usage = "[STAGE | RUN | PATTERN ...]"
-    doc_description = "Counts by reason, then the runs; nothing is executed."
+    doc_description = (
+        "Counts by reason, then the runs; nothing is executed. With names: these and all that they come after, as `run` "
+        "with the same names executes them.\n"
+        "\n"
+        "Exit code: 0; with --check 1 if anything would execute."
+    )
     cmd_options = (
         OPT_FILE,
         flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
+        flag("check", "exit with 1 if anything would execute, for CI"),
         flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
-        """Print the plan; the exit code is 0."""
+        """Print the plan and return the exit code."""
         project = Project.load(options["batchfile"])
-        ledger, batch = project.ledger, project.batch
-        planned = list(plan(ledger, batch.stages, always=options["always"]))
-        if words:
-            keys = {run.key for _, run in project.select(words)}
-            planned = [item for item in planned if item.run.key in keys]
-        print(summary(count(planned)))
-        for warning in positions_warning(moved(ledger)):
-            print(warning)
+        batch = project.batch
+        chosen = project.select(words)
+        parts = project.narrow(chosen) if chosen else batch.stages
+        planned = list(plan(project.ledger, parts, always=options["always"]))
+        print(summary(count(item.verdict for item in planned)))
+        if strange := moved(project.ledger, parts):
+            print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")
         execute = [item for item in planned if item.verdict.execute]
         for item in itertools.islice(execute, None if options["everything"] else SHOWN):
-            print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.reason}")
+            print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.words}")
         if len(execute) > SHOWN and not options["everything"]:
             print(f"  and {len(execute) - SHOWN:,} more; --all lists them")
         budget = failure_budget(batch.max_failures, batch.size)
         if budget is not None and execute:
             print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")
-        return 0
+        return int(options["check"] and bool(execute))

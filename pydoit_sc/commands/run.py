@@ -13,7 +13,7 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from pydoit_sc.commands.base import OPT_QUIET
+from pydoit_sc.commands.base import OPT_MOVED, OPT_QUIET
 from pydoit_sc.commands.parsing import OptionsAnywhere, option, parse_nprocs
 from pydoit_sc.show.screen import screen
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
@@ -59,6 +59,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
         OPT_CONTINUE,
         OPT_NPROCS,
         OPT_QUIET,
+        OPT_MOVED,
         opt_single,
         {**opt_reporter, "default": "batch"},
         opt_outfile,
@@ -98,6 +99,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
         num_process: str | int | None,
         single: bool,
         quiet: bool,
+        moved: bool,
         force_verbosity: bool,
         failure_verbosity: int,
     ) -> int:
@@ -112,7 +114,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
         with _output(outfile) as outstream, user_errors():
             shown = screen(outstream)
             new_runner: Any = BatchRunner
-            how: dict[str, Any] = {"nprocs": nprocs}
+            how: dict[str, Any] = {"nprocs": nprocs, "moved": moved}
             if _are_chunks(self.control):
                 new_runner, how = ChunkRunner, {"num_process": nprocs or 1}
             runner = new_runner(

@@ -20,8 +20,8 @@ from pydoit_sc.plan import Ledger, moved
 from pydoit_sc.project import Project
 from pydoit_sc.saturn.job import recipe_file
 from pydoit_sc.saturn.table import SaturnTable
-from pydoit_sc.show.progress import positions_warning
-from pydoit_sc.submissions.choose import Choice, Wanted, choose
+from pydoit_sc.show.progress import moved_words
+from pydoit_sc.submissions.choose import Choice, Wanted, choose, left_words
 from pydoit_sc.submissions.cut import Shape, same_plan
 from pydoit_sc.submissions.draft import commands_folder, make_draft, shape_of
 from pydoit_sc.submissions.folder import check_folder, present, write_chunks, write_files
@@ -103,7 +103,7 @@ def _write_recipe(options: dict[str, Any], recipe: str | None, file: str) -> int
     shape, wanted = shape_of(engine, project.batch, always=False), _wanted(project, options)
     print("splitting")
     ledger = _ledger(project, wanted)
-    choice = choose(ledger, wanted)
+    choice = choose(ledger, wanted, project.batch.stages)
     _tell_moved(ledger)
     _tell(choice, wanted)
     _tell_size(project.batch, shape)
@@ -131,7 +131,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
     read = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
     project, engine = Project(replace(read.batch, **_numbers(options))), load_engine("kubernetes")
     wanted = _wanted(project, options)
-    choice = choose(project.ledger, wanted)
+    choice = choose(project.ledger, wanted, project.batch.stages)
     _tell_moved(project.ledger)
     _tell_waiting(choice)
     if not choice.works:
@@ -223,13 +223,13 @@ def _tell(choice: Choice, wanted: Wanted) -> None:
 def _tell_waiting(choice: Choice) -> None:
     if choice.ignored:
         print(f"skipping {choice.ignored} ignored runs")
-    for stage, before in choice.waiting.items():
-        print(f"`{stage}` comes after `{before}`: split again when that is completed")
+    for stage, left in choice.waiting.items():
+        print(f"{left_words(stage, left)}: split again when that is completed")
 
 
 def _tell_moved(ledger: Ledger) -> None:
-    for warning in positions_warning(moved(ledger)):
-        print(warning)
+    if strange := moved(ledger, ledger.batch.stages):
+        print(f"warning: {moved_words(strange)}")
 
 
 def _tell_size(batch: Batch, shape: Shape) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import Stage
 from pydoit_sc.batchfile import BatchfileError
-from pydoit_sc.commands.base import OPT_ALWAYS, Command
+from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MOVED, Command
 from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.engines.registry import engine_names, engine_of, load_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import make_bar, positions_warning
+from pydoit_sc.show.progress import counted, make_bar, moved_words
 from pydoit_sc.store import StoreError
-from pydoit_sc.submissions.choose import Wanted, choose
+from pydoit_sc.submissions.choose import Wanted, choose, left_words
 from pydoit_sc.submissions.draft import make_draft, shape_of
 from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
@@ -31,11 +33,11 @@ class SubmitCommand(Command):
     """Hand a batch to an engine."""
 
     name = "submit"
-    doc_usage = ""
+    doc_usage = "[STAGE | RUN | PATTERN ...]"
     doc_description = (
-        "Of this folder's batchfile, as the table of the engine says. Completed runs are left out. A stage that comes "
-        "after another one is in the same submission where the engine has an order; at Saturn Cloud and on Kubernetes "
-        "it waits for a later one, which --wait makes, too.\n"
+        "Of this folder's batchfile, as the table of the engine says; with names these runs, and all that they come after. "
+        "Completed runs are left out. A run that comes after others is in the same submission where the engine has an "
+        "order; at Saturn Cloud and on Kubernetes it waits for a later one, which --wait makes, too.\n"
         "\n"
         "With --wait the exit code is 0 if all runs are completed, 1 if one failed, 2 if the job ended without "
         "executing some. Ctrl-C ends the waiting, not the job."
@@ -50,17 +52,21 @@ class SubmitCommand(Command):
         ),
         flag("wait", "show how the runs go on, until all have ended"),
         OPT_ALWAYS,
+        OPT_MOVED,
         flag("force", "also while another submission is under way, which may be executing the same runs"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Submit what is not up to date and return the exit code."""
-        self.each(words, "")
         always = options["always"]
         while True:
             project = Project.load(options["batchfile"])
             engine = _engine(project, options["engine"])
-            submitted = _submit(project, engine, always=always, force=options["force"])
+            chosen = project.select(words)
+            parts = project.narrow(chosen) if chosen else project.batch.stages
+            if not options["moved"] and (strange := moved(project.ledger, parts)):
+                raise UserError(f"{moved_words(strange)}, or submit them with --moved")
+            submitted = _submit(project, engine, parts, always=always, force=options["force"])
             if submitted is None:
                 return 0
             if not options["wait"]:
@@ -82,16 +88,16 @@ class _Submitted:
     waiting: bool  # there are stages left for a later submission
 
 
-def _submit(project: Project, engine: Engine, *, always: bool, force: bool) -> _Submitted | None:
-    """Submit what is to be executed; None if nothing is."""
+def _submit(
+    project: Project, engine: Engine, stages: Sequence[Stage], *, always: bool, force: bool
+) -> _Submitted | None:
+    """Submit what is to be executed of these stages; None if nothing is."""
     ledger = project.ledger
-    choice = choose(ledger, Wanted(completed=always, failures=True), ordered=engine.ordered)
-    for warning in positions_warning(moved(ledger)):
-        print(warning)
+    choice = choose(ledger, Wanted(completed=always, failures=True), stages, ordered=engine.ordered)
     if choice.ignored:
         print(f"{_count(choice.ignored, 'run')} left out, as `ignore` says")
-    for name, stage in choice.waiting.items():
-        print(f"`{name}` comes after `{stage}`: it is left for a later submission")
+    for name, left in choice.waiting.items():
+        print(f"{left_words(name, left)}: left for a later submission")
     if not choice.works:
         print("nothing to execute, nothing submitted")
         return None
@@ -138,6 +144,8 @@ def _wait(submitted: _Submitted) -> int:
         return _tell_where(submitted, 2)
     finally:
         watch.close()
+    for line in counted(watch.held()):
+        print(line)
     if watch.left:
         how = f" ({jobs.how_ended})" if jobs.how_ended else ""
         print(f"ERROR: the job has ended{how}, and {len(watch.left):,} of its runs have not", file=sys.stderr)

@@ -41,7 +41,7 @@ def call_program(*words: str, missing: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Chunks without an order among them, which start when every chunk of the group before has ended."""
+    """Chunks without an order among them; each waits for chunks of the groups before, as `Submission.after` says."""
 
     first: int  # the number of its first chunk
     count: int
@@ -56,6 +56,8 @@ class Submission:
     texts: Sequence[str]  # the chunks
     chunks: str  # the URL of their folder, or its path on the machines: `{chunks}/{number}.json`
     groups: Sequence[Group]
+    #: For each chunk the numbers of those that must have ended before it starts; None: all of the groups before.
+    after: Sequence[tuple[int, ...] | None]
     scale: int | None  # machines at once; None: not given
     folder: str  # a local folder of the submission's own, for the engine's files and logs
     setup: str  # lines of shell that fetch the code and go to its folder, by sync/fetch.py; "": nothing is to be fetched
@@ -65,6 +67,16 @@ class Submission:
     def chunk(self, number: int) -> str:
         """Return the URL of a chunk."""
         return f"{self.chunks}/{number}.json"
+
+    def behind(self, number: int) -> int:
+        """Return the number below which all chunks must have ended before this one starts; 0 if it waits for none, or some.
+
+        >>> Submission("1", None, ["", "", ""], "/c", [Group(0, 2), Group(2, 1)], [(), (), None], None, "/f", "").behind(2)
+        2
+        """
+        if self.after[number] is not None:
+            return 0
+        return next(group.first for group in self.groups if number < group.first + group.count)
 
     def words(self, number: int) -> Sequence[str]:
         """Return the words for `pydoit-sc` with which a worker executes a chunk."""
@@ -118,7 +130,7 @@ class Engine(Protocol):
     """
 
     name: str
-    ordered: bool  # whether it starts a group when the one before has ended; else a submission has one group
+    ordered: bool  # whether it starts chunks when those that they wait for have ended; else a submission has one group
 
     @property
     def table(self) -> type[Table]:

@@ -6,7 +6,8 @@ is in a file of the submission (dask_access.py). Only these two are ever talked 
 through Dask but exit codes, and a task that Dask executes twice, since it has lost a worker, does no harm: what is
 completed is not executed again.
 
-A group waits for a *gate*, an empty task that waits for every chunk of the group before. On a cluster that is there
+A chunk waits for those that it comes after, or for a *gate*, an empty task that waits for all chunks of the groups
+before. On a cluster that is there
 `scale` is kept by lanes: a chunk waits for the one `scale` places before it, so as many are never under way.
 """
 
@@ -33,7 +34,7 @@ from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.fields import Anything, Positive, Text, table_of
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
-from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.dask_access import FILE as ACCESS
 from pydoit_sc.engines.dask_access import PROCESS, Access, read_access
 from pydoit_sc.engines.detach import detach
@@ -197,20 +198,17 @@ def _check(table: DaskTable, cluster: str, where: str) -> None:
 def make_tasks(submission: Submission, lanes: int) -> list[DaskTask]:
     """Return a submission's tasks in their order: at most `lanes` at once, 0 for no limit."""
     tasks: list[DaskTask] = []
-    gate: list[str] = []
-    for number, group in enumerate(submission.groups):
-        keys = [f"pydoit-sc-{submission.id}-{n}" for n in _numbers(group)]
-        for place, (key, n) in enumerate(zip(keys, _numbers(group), strict=True)):
-            lane = [keys[place - lanes]] if lanes and place >= lanes else []
-            tasks.append(DaskTask(key, _script(submission, n), [*gate, *lane]))
-        if number + 1 < len(submission.groups):
-            gate = [f"pydoit-sc-gate-{submission.id}-{number}"]
-            tasks.append(DaskTask(gate[0], "", keys))
+    keys = [f"pydoit-sc-{submission.id}-{number}" for number in range(len(submission.texts))]
+    gates: dict[int, str] = {}  # the gate behind all chunks below a number
+    for number, key in enumerate(keys):
+        behind = submission.behind(number)
+        if behind and behind not in gates:
+            gates[behind] = f"pydoit-sc-gate-{submission.id}-{behind}"
+            tasks.append(DaskTask(gates[behind], "", keys[:behind]))
+        lane = [keys[number - lanes]] if lanes and number >= lanes else []
+        before = [gates[behind]] if behind else [keys[n] for n in submission.after[number] or ()]
+        tasks.append(DaskTask(key, _script(submission, number), [*before, *lane]))
     return tasks
-
-
-def _numbers(group: Group) -> range:
-    return range(group.first, group.first + group.count)
 
 
 def _script(submission: Submission, number: int) -> str:

@@ -44,12 +44,16 @@ class Local:
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
         """Return the orders for the supervisor."""
-        groups = [
-            [_script(submission, group.first + number) for number in range(group.count)]
-            for group in submission.groups
-        ]
         logs = os.path.join(submission.folder, "logs")
-        return {ORDERS: json.dumps(asdict(Orders(groups, submission.scale or 1, logs)), indent=1)}
+        numbers = range(len(submission.texts))
+        orders = Orders(
+            [_script(submission, number) for number in numbers],
+            [submission.behind(number) for number in numbers],
+            [submission.after[number] or () for number in numbers],
+            submission.scale or 1,
+            logs,
+        )
+        return {ORDERS: json.dumps(asdict(orders), indent=1)}
 
     def submit(self, submission: Submission) -> Sequence[str]:
         """Start the supervisor, in a session of its own."""

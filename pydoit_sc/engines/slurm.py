@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from string import Template
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -29,6 +30,7 @@ SCRIPT = "job.sh"
 LOGS = "logs"
 
 _ID = re.compile(r"[0-9]{1,10}")
+_MANY_PIECES = 50  # of a group: each is an array of its own
 _MARGIN = 30  # seconds that a worker has to publish and leave after the runs' grace
 _MANY_TASKS = 1001  # Slurm's own MaxArraySize
 _OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
@@ -83,13 +85,21 @@ class SlurmTable(Table):
     )
 
 
+class Place(NamedTuple):
+    """An array by its place in the submission, or one task of it."""
+
+    array: int
+    task: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Array:
     """A job array: as many chunks as Slurm takes at once."""
 
     first: int  # the number of its first chunk
     count: int
-    after: Sequence[int] = ()  # the arrays, by their place, that must end before it starts
+    after: Sequence[Place] = ()  # what must end before it starts
+    paired: bool = False  # with the one array that it comes after, task by task
 
 
 class Slurm:
@@ -116,9 +126,8 @@ class Slurm:
         """Submit the arrays; if one is refused, those before it are taken back."""
         ids: list[str] = []
         try:
-            for array in arrays(submission.groups, submission.scale, _longest_array()):
-                after = [ids[place] for place in array.after]
-                ids.append(_job_id(_call(*sbatch_words(submission, array, after))))
+            for array in arrays(submission, _longest_array()):
+                ids.append(_job_id(_call(*sbatch_words(submission, array, ids))))
         except BaseException:
             with suppress(EngineError):
                 _call("scancel", "--", *ids)
@@ -189,30 +198,70 @@ def warning_seconds(batch: Batch) -> int:
     return int(max(graces.values(), default=0)) + _MARGIN
 
 
-def arrays(groups: Sequence[Group], scale: int | None, longest: int) -> list[Array]:
-    """Return the arrays of these groups, each of `longest` tasks at most.
+def arrays(submission: Submission, longest: int) -> list[Array]:
+    """Return a submission's arrays, each of `longest` tasks at most.
 
-    `%scale` holds for one array, so with it those of a group start one after the other.
+    `%scale` holds for one array, so with it they start one after the other. Without it an array waits for no more than its
+    chunks do, or for all of the groups before where that would be many arrays.
     """
     made: list[Array] = []
-    before: list[int] = []
-    for group in groups:
-        mine: list[int] = []
-        for first in range(group.first, group.first + group.count, longest):
-            count = min(longest, group.first + group.count - first)
-            after = mine[-1:] if scale is not None and mine else before
-            mine.append(len(made))
-            made.append(Array(first, count, tuple(after)))
-        before = mine
+    for group in submission.groups:
+        before = len(made)
+        for first, count, after in _pieces(submission, group):
+            for start in range(first, first + count, longest):
+                size = min(longest, first + count - start)
+                if submission.scale is not None:
+                    made.append(Array(start, size, (Place(len(made) - 1),) if made else ()))
+                elif (twin := _twin(made[:before], submission, start, size)) is not None:
+                    made.append(Array(start, size, (Place(twin),), paired=True))
+                elif after is None:
+                    made.append(Array(start, size, tuple(map(Place, range(before)))))
+                else:
+                    made.append(Array(start, size, tuple(_place(made, chunk) for chunk in after)))
     return made
 
 
-def sbatch_words(submission: Submission, array: Array, after: Sequence[str]) -> list[str]:
-    """Return the command that submits an array which starts when these jobs have ended."""
+def _pieces(submission: Submission, group: Group) -> list[tuple[int, int, tuple[int, ...] | None]]:
+    """Return a group in pieces: the first chunk, the number of chunks, and the chunks that all of these wait for.
+
+    It is one piece where its chunks pair up with those before, or where there would be many.
+    """
+    if submission.scale is None and _twins(submission, group.first, group.count) is None:
+        numbers = range(group.first, group.first + group.count)
+        alike = [(after, list(chunks)) for after, chunks in groupby(numbers, submission.after.__getitem__)]
+        if len(alike) <= _MANY_PIECES:
+            return [(chunks[0], len(chunks), after) for after, chunks in alike]
+    return [(group.first, group.count, None)]
+
+
+def _twins(submission: Submission, first: int, count: int) -> int | None:
+    """Return the first of the chunks in a row that so many chunks wait for, one for one; None if they do not pair up."""
+    begin = submission.after[first]
+    if begin and all(submission.after[first + n] == (begin[0] + n,) for n in range(count)):
+        return begin[0]
+    return None
+
+
+def _twin(arrays: Sequence[Array], submission: Submission, first: int, count: int) -> int | None:
+    """Return the place of the array that pairs up with so many chunks, task by task; None if there is none."""
+    begin = _twins(submission, first, count)
+    return next((i for i, array in enumerate(arrays) if (array.first, array.count) == (begin, count)), None)
+
+
+def _place(arrays: Sequence[Array], chunk: int) -> Place:
+    place = next(i for i, array in enumerate(arrays) if array.first <= chunk < array.first + array.count)
+    return Place(place, chunk - arrays[place].first)
+
+
+def sbatch_words(submission: Submission, array: Array, ids: Sequence[str]) -> list[str]:
+    """Return the command that submits an array; `ids` are the jobs of the arrays before."""
     limit = "" if submission.scale is None else f"%{submission.scale}"
     words = ["sbatch", "--parsable", f"--array=0-{array.count - 1}{limit}"]
-    if after:
-        words.append(f"--dependency=afterany:{':'.join(after)}")
+    if array.after:
+        jobs = [ids[place] if task is None else f"{ids[place]}_{task}" for place, task in array.after]
+        # A task whose twin has not ended with 0 would wait for ever.
+        words += ["--kill-on-invalid-dep=yes"] if array.paired else []
+        words.append(f"--dependency={'aftercorr' if array.paired else 'afterany'}:{':'.join(jobs)}")
     return [*words, f"{submission.folder}/{SCRIPT}", str(array.first)]
 
 

@@ -1,4 +1,4 @@
-"""Start the workers of a submission on this machine, some at once, group by group: `… supervisor FOLDER`.
+"""Start the workers of a submission on this machine, some at once, in their order: `… supervisor FOLDER`.
 
 A worker ends with this process, however that ends: leash.py.
 """
@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -20,19 +20,24 @@ LOG = "local.log"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What is to be started: lines of shell for each chunk, group by group."""
+    """What is to be started: lines of shell for each chunk, and which chunks must have ended before."""
 
-    groups: Sequence[Sequence[str]]
+    scripts: Sequence[str]
+    behind: Sequence[int]  # all with a lower number
+    after: Sequence[Sequence[int]]  # and these
     scale: int  # workers at once
     logs: str  # the folder of their logs, `<number of the chunk>.log`
 
 
 class Supervisor:
-    """Keeps `scale` workers going until a group has no more, then goes on to the next group."""
+    """Keeps `scale` workers going while there are chunks that may start."""
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._workers: dict[int, tuple[int, subprocess.Popen[bytes]]] = {}  # by pid, with the chunk's number
+        self._waiting = list(range(len(orders.scripts)))
+        self._ended: set[int] = set()
+        self._all_below = 0  # all chunks with a lower number have ended
         self.stopped_by = 0
 
     def stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -44,24 +49,26 @@ class Supervisor:
     def run(self) -> int:
         """Return the exit code: 0, or 128 + the signal that ended it."""
         os.makedirs(self._orders.logs, exist_ok=True)
-        first = 0
-        for group in self._orders.groups:
-            waiting = iter(enumerate(group, first))
-            first += len(group)
-            while self._fill(waiting) or self._workers:
-                self._reap()
+        while self._fill() or self._workers:
+            self._reap()
         return 128 + self.stopped_by if self.stopped_by else 0
 
-    def _fill(self, waiting: Iterator[tuple[int, str]]) -> bool:
-        """Start workers until there are enough, or no chunk is left; say whether one was started."""
+    def _fill(self) -> bool:
+        """Start workers until there are enough, or no chunk may start; return whether one was started."""
         started = False
         while len(self._workers) < self._orders.scale and not self.stopped_by:
-            chunk = next(waiting, None)
-            if chunk is None:
+            number = next(filter(self._may_start, self._waiting), None)
+            if number is None:
                 break
-            self._start(*chunk)
+            self._waiting.remove(number)
+            self._start(number, self._orders.scripts[number])
             started = True
         return started
+
+    def _may_start(self, number: int) -> bool:
+        return self._orders.behind[number] <= self._all_below and self._ended.issuperset(
+            self._orders.after[number]
+        )
 
     def _start(self, number: int, script: str) -> None:
         leash = [sys.executable, "-m", "pydoit_sc.engines.leash", str(os.getpid())]
@@ -88,6 +95,9 @@ class Supervisor:
         number, process = self._workers[info.si_pid]
         code = process.wait()
         del self._workers[info.si_pid]
+        self._ended.add(number)
+        while self._all_below in self._ended:
+            self._all_below += 1
         print(f"chunk {number} ended with {code}", flush=True)
 
 

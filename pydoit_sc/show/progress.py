@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol, TextIO, cast
 
 from pydoit_sc.batch import Status
 from pydoit_sc.errors import printable
-from pydoit_sc.plan import Verdict
+from pydoit_sc.plan import Verdict, count
 from pydoit_sc.show.screen import Drawing, Screen
 
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
@@ -91,16 +91,16 @@ class Progress:
 
 def summary(counts: Mapping[Verdict, int]) -> str:
     """Return a plan in one line: `3 of 48 runs to execute: 2 no status_code, 1 the command has changed`."""
-    ignored = sum(count for verdict, count in counts.items() if verdict.ignored)
+    ignored = sum(number for verdict, number in counts.items() if verdict.ignored)
     if ignored and ignored == sum(counts.values()):
         return f"{ignored:,} run{'s are' if ignored > 1 else ' is'} ignored"
     more = f"; {ignored:,} more {'are' if ignored > 1 else 'is'} ignored" if ignored else ""
-    return _summary({verdict: count for verdict, count in counts.items() if not verdict.ignored}) + more
+    return _summary({verdict: number for verdict, number in counts.items() if not verdict.ignored}) + more
 
 
 def _summary(counts: Mapping[Verdict, int]) -> str:
     total = sum(counts.values())
-    execute = {verdict: count for verdict, count in counts.items() if verdict.execute}
+    execute = {verdict: number for verdict, number in counts.items() if verdict.execute}
     if not execute:
         return (
             "no runs"
@@ -110,23 +110,28 @@ def _summary(counts: Mapping[Verdict, int]) -> str:
             else "the run is up to date"
         )
     reasons: dict[str, int] = {}
-    for verdict, count in execute.items():
-        reason = "failed before" if verdict.status is Status.ERROR else verdict.reason
-        reasons[reason] = reasons.get(reason, 0) + count
-    why = ", ".join(f"{count:,} {reason}" for reason, count in islice(reasons.items(), REASONS))
+    for verdict, number in execute.items():
+        reason = "failed before" if verdict.status is Status.ERROR else verdict.words
+        reasons[reason] = reasons.get(reason, 0) + number
+    why = ", ".join(f"{number:,} {reason}" for reason, number in islice(reasons.items(), REASONS))
     others = sum(islice(reasons.values(), REASONS, None))
     why += f", {others:,} for other reasons" if others else ""
     return f"{sum(execute.values()):,} of {total:,} runs to execute: {why}"
 
 
-def positions_warning(moved: Sequence[str]) -> Iterator[str]:
-    """Yield a warning where unnamed runs are in the places of others: what they have is executed again."""
-    if moved:
-        runs = f"{len(moved):,} runs without a name are" if len(moved) > 1 else "1 run without a name is"
-        yield (
-            f"warning: {runs} where another command was (first `{moved[0]}`): they are known by their position, and "
-            f"executed again; give runs a `name` to keep outputs"
-        )
+def counted(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    """Yield a line for each verdict of runs that are not executed: `2 incomplete: waits for align:s17 (failed)`."""
+    for verdict, number in count(verdicts).items():
+        yield f"{number:,} {verdict.status}: {verdict.words}"
+
+
+def moved_words(moved: Sequence[str]) -> str:
+    """Return what is wrong with unnamed runs in the places of others."""
+    runs = f"{len(moved):,} runs without a name are" if len(moved) > 1 else "1 run without a name is"
+    return (
+        f"{runs} where another command was (first `{moved[0]}`): a position in the list identifies them, so the outputs "
+        "of others would be replaced; give the runs a `name`"
+    )
 
 
 def failure_line(task: str, why: str, stderr_tail: bytes = b"") -> str:

@@ -49,10 +49,8 @@ __all__ = [
 ]
 
 
-def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, patience: float = 0.0) -> Store:
+def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) -> Store:
     """Return the store below `remote_output_path`: a `file://` URL, an absolute path or any fsspec URL.
-
-    `patience`: seconds for which a worker tries to publish while an object store cannot be reached.
 
     Raises StoreError where the URL's file system is unknown, not installed or refuses its options.
 
@@ -70,7 +68,7 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
     from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
     try:
-        return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options), patience)
+        return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options))
     except StoreError:
         raise
     except ImportError as error:

@@ -42,26 +42,16 @@ class AnyBlobs:
         # Classes that are not asynchronous are seldom safe for several threads (sftp hung with 8).
         self.at_once = 8 if self._fs.async_impl or scheme == "memory" else 1
 
-    def may_pass(self, error: Exception) -> bool:
-        # Libraries have errors of their own for a network that is gone.
-        return _may_pass(error) if isinstance(error, OSError) else type(error).__module__ != "builtins"
-
     def list(self, folder: str) -> Iterator[Blob]:
         self._fs.invalidate_cache()
         try:
             found = _patiently(lambda: self._fs.find(self._path(folder), detail=True))
-        except _ABSENT as error:
-            self._check_bucket(error)
+        except _ABSENT:
             return
         for path, info in found.items():
             # fsspec lists a file as itself; a path that ends so is what other tools mark a folder with.
             if path != self._path(folder) and not path.endswith("/"):
                 yield self._blob(path[len(self._root) + 1 :], info)
-
-    def _check_bucket(self, error: Exception) -> None:
-        """Raise OSError if it is the bucket of S3 that is absent, not an object in it."""
-        if "(NoSuchBucket)" in str(error.__cause__):
-            raise OSError(f"there is no bucket `{self._root.partition('/')[0]}`") from error
 
     def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:
         return Blob(path, info.get("size") or 0, str(info.get("ETag") or ""), _modified(info))
@@ -73,7 +63,6 @@ class AnyBlobs:
         try:
             data = cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path))))
         except _ABSENT as error:
-            self._check_bucket(error)
             raise FileNotFoundError(path) from error
         if len(data) > at_most:  # to ask for its size first would be another request
             raise TooLargeError(f"{path}: expected {at_most:,} bytes at most")

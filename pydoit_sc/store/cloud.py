@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -14,7 +13,6 @@ from typing import Any, BinaryIO
 from pydoit_sc.store.awsclient import AwsClient
 from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
 from pydoit_sc.store.cloudconfig import Config
-from pydoit_sc.store.cloudfaults import explain
 from pydoit_sc.store.layout import LARGEST
 
 AT_ONCE = 32
@@ -24,8 +22,6 @@ LONGEST = 120.0  # seconds for a request
 RETRY_FOR = 40.0  # seconds; less than a lease, so a worker that was frozen does not repeat an old request
 ONCE = 10.0  # seconds for a request that is tried once
 _PIECE = 1 << 20
-_STATUS = re.compile(r"status code: (4\d\d)")
-_MAY_PASS = ("408", "425", "429")  # what a server says with 4… and does not mean for good
 _DELETE_AT_ONCE = 1000  # S3 takes no more in one request
 
 
@@ -62,12 +58,6 @@ class CloudBlobs:
         self._store = connect(LONGEST, config.retries)
         self._once = connect(min(config.read_timeout, ONCE), 0)
 
-    def may_pass(self, error: Exception) -> bool:
-        if not isinstance(error, self._generic):
-            return False
-        status = _STATUS.search(str(error))
-        return status is None or status[1] in _MAY_PASS or "<Code>RequestTimeout</Code>" in str(error)
-
     def list(self, folder: str) -> Iterator[Blob]:
         after = ""  # what has been yielded
         try:
@@ -77,7 +67,7 @@ class CloudBlobs:
                         after = item["path"]
                         yield _blob(item)
         except self._generic as error:
-            self._explain(error)
+            self._check_bucket(error)
             raise
         except self._no_path as error:  # the whole page with it is lost
             if self._config.kind != "s3":
@@ -85,10 +75,10 @@ class CloudBlobs:
                 raise OSError(f"{said}: the client cannot list such a name; rename or remove it") from error
             yield from (blob for blob in self._aws.list(folder) if blob.path > after)
 
-    def _explain(self, error: Exception) -> None:
-        """Raise OSError with the reason if an error stays until the user has changed something."""
-        if why := explain(str(error), self._config):
-            raise OSError(why) from error
+    def _check_bucket(self, error: Exception) -> None:
+        """Raise OSError if an answer says that there is no bucket, which is not the absence of an object."""
+        if "<Code>NoSuchBucket</Code>" in str(error):
+            raise OSError(f"there is no bucket `{self._config.bucket}`") from error
 
     def is_marker(self, path: str) -> bool:
         try:
@@ -106,8 +96,8 @@ class CloudBlobs:
     def _get(self, path: str, at_most: int) -> tuple[bytes, Blob]:
         try:
             answer = self._store.get(path)
-        except (FileNotFoundError, self._generic) as error:
-            self._explain(error)
+        except FileNotFoundError as error:
+            self._check_bucket(error)
             raise
         blob = _blob(answer.meta)
         if blob.size > at_most:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydoit_sc.batch import Batch
+from pydoit_sc.batch import Run, RunSet
+from pydoit_sc.chunks.chunk import Before
 from pydoit_sc.chunks.chunkfile import EXTRA, chunk_text
 from pydoit_sc.plan import Ledger, Work
-from pydoit_sc.submissions.choose import Choice, Part
+from pydoit_sc.submissions.choose import Choice, earlier_fingerprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +23,95 @@ class Shape:
     always: bool  # completed runs are executed again
 
 
-def cut(batch: Batch, choice: Choice, shape: Shape, submission: str) -> list[list[str]]:
-    """Return the texts of a submission's chunks, group by group."""
-    return [
-        [text for part in group for text in _texts(batch, part, shape, submission)] for group in choice.groups
-    ]
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A submission's chunks, group by group, and what each waits for."""
+
+    groups: list[list[Sequence[Work]]]
+    #: For each chunk, in their order, the numbers of those that it waits for; None: all of the groups before its own.
+    after: list[tuple[int, ...] | None]
 
 
-def _texts(batch: Batch, part: Part, shape: Shape, submission: str) -> list[str]:
+def cut(choice: Choice, size: int) -> Cut:
+    """Cut the chosen runs into chunks of at most so many.
+
+    Runs that wait for runs of one chunk alone share chunks. So the chunks of two stages that pair up one to one do, too.
+    """
+    groups: list[list[Sequence[Work]]] = []
+    after: list[tuple[int, ...] | None] = []
+    numbers: dict[str, int] = {}  # the chunk of each run
+    for group in choice.groups:
+        chunks: list[Sequence[Work]] = []
+        waits: list[tuple[int, ...] | None] = []
+        for part in group:
+            for before, works in _alike(part, numbers):
+                for start in range(0, len(works), size):
+                    chunks.append(works[start : start + size])
+                    waits.append(before if groups else ())
+        for number, chunk in enumerate(chunks, len(after)):
+            numbers.update((work.run.key, number) for work in chunk if choice.later)
+        groups.append(chunks)
+        after += waits
+    return Cut(groups, after)
+
+
+def _alike(
+    works: Sequence[Work], numbers: Mapping[str, int]
+) -> list[tuple[tuple[int, ...] | None, list[Work]]]:
+    """Return runs by the one chunk that they wait for, with its number, and last the others, with None."""
+    by_chunk: dict[int, list[Work]] = {}
+    others: list[Work] = []
+    for work in works:
+        number = _only_chunk(work.run.after, numbers)
+        (others if number is None else by_chunk.setdefault(number, [])).append(work)
+    found: list[tuple[tuple[int, ...] | None, list[Work]]] = [((n,), by_chunk[n]) for n in sorted(by_chunk)]
+    return [*found, (None, others)] if others else found
+
+
+def _only_chunk(after: Sequence[Run | RunSet], numbers: Mapping[str, int]) -> int | None:
+    """Return the number of the chunk that has all of these runs that are executed, None if there are several, or none."""
+    if any(isinstance(one, RunSet) for one in after):
+        return None
+    found = {numbers[one.key] for one in after if isinstance(one, Run) and one.key in numbers}
+    return found.pop() if len(found) == 1 else None
+
+
+def texts(
+    ledger: Ledger, chunks: Iterable[Sequence[Work]], shape: Shape, submission: str, *, waiting: bool
+) -> list[str]:
+    """Return the texts of chunks; with `waiting` of a later group, whose runs find others completed before they start."""
+    earlier = Awaited(ledger) if waiting else None
     return [
         chunk_text(
-            batch,
-            part.works[start : start + shape.size],
+            ledger.batch,
+            works,
             nprocs=shape.nprocs,
             submission=submission,
             always=shape.always,
-            after=part.after,
+            before={work.output: earlier.of(work.run) for work in works} if earlier else {},
         )
-        for start in range(0, len(part.works), shape.size)
+        for works in chunks
     ]
+
+
+class Awaited:
+    """What the runs of later groups find completed; for runs that others come after together it is looked up once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._together: dict[int, Before] = {}
+
+    def of(self, run: Run) -> tuple[Before, ...]:
+        """Return what must be completed before a run."""
+        return tuple(map(self._before, run.after))
+
+    def _before(self, one: Run | RunSet) -> Before:
+        if isinstance(one, Run):
+            return Before(runs=earlier_fingerprints(self._ledger, one))
+        if id(one) not in self._together:
+            runs = None if one.whole else earlier_fingerprints(self._ledger, one)
+            self._together[id(one)] = Before(one.stage) if runs is None else Before(runs=runs)
+        return self._together[id(one)]
 
 
 def covers(chunks: Sequence[str], ledger: Ledger, works: Sequence[Work], shape: Shape) -> bool:
@@ -54,8 +125,9 @@ def covers(chunks: Sequence[str], ledger: Ledger, works: Sequence[Work], shape: 
     outputs = [run["remote_output_path"] for text in chunks for run in json.loads(text)["runs"]]
     if not {work.output for work in works} <= set(outputs) <= known.keys():
         return False
-    again = Part([ledger.work(*known[output]) for output in outputs])
-    return same_plan(chunks, _texts(batch, again, shape, "any"))
+    again = [ledger.work(*known[output]) for output in outputs]
+    pieces = [again[start : start + shape.size] for start in range(0, len(again), shape.size)]
+    return same_plan(chunks, texts(ledger, pieces, shape, "any", waiting=False))
 
 
 def same_plan(old: Sequence[str], new: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from pydoit_sc.chunks.chunkfile import without_secrets
 from pydoit_sc.engines.base import Engine, Group, Hosted, Submission
 from pydoit_sc.plan import Ledger
 from pydoit_sc.submissions.choose import Choice, earlier_runs
-from pydoit_sc.submissions.cut import Shape, cut
+from pydoit_sc.submissions.cut import Shape, cut, texts
 from pydoit_sc.submissions.folder import folder_of, write_chunks
 from pydoit_sc.submissions.notes import Note, new_note
 from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
@@ -66,11 +66,12 @@ class Draft:
     shape: Shape
     texts: Sequence[str]  # the chunks
     groups: Sequence[Group]
+    after: Sequence[tuple[int, ...] | None]  # the chunks that each chunk waits for
     staging: Staging
 
-    def keeping(self, id_: str, texts: Sequence[str]) -> Draft:
+    def keeping(self, id_: str, chunks: Sequence[str]) -> Draft:
         """Return the submission of one group that has this id and these chunks already."""
-        return replace(self, id=id_, texts=texts, groups=[Group(0, len(texts))])
+        return replace(self, id=id_, texts=chunks, groups=[Group(0, len(chunks))], after=[()] * len(chunks))
 
     def stage(self, say: Callable[[str], object]) -> list[Archive]:
         """Send the code and, where the engine's machines do not read the store, the chunks; raises SyncError."""
@@ -104,6 +105,7 @@ class Draft:
             self.texts,
             self._place(),
             self.groups,
+            self.after,
             batch.scale,
             folder_of(batch, self.id),
             setup,
@@ -126,13 +128,14 @@ class Draft:
 def make_draft(engine: Engine, ledger: Ledger, choice: Choice, shape: Shape) -> Draft:
     """Return the submission of these runs, with a new id; raises SyncError and what else a user can correct."""
     batch, id_ = ledger.batch, new_submission()
-    texts: list[str] = []
+    pieces = cut(choice, shape.size)
+    written: list[str] = []
     groups = []
-    for group in cut(batch, choice, shape, id_):
-        groups.append(Group(len(texts), len(group)))
-        texts += group
+    for number, chunks in enumerate(pieces.groups):
+        groups.append(Group(len(written), len(chunks)))
+        written += texts(ledger, chunks, shape, id_, waiting=number > 0)
     staging = engine.staging(batch) if isinstance(engine, Hosted) else staging_of(batch)
-    return Draft(id_, engine, ledger, choice, shape, texts, groups, staging)
+    return Draft(id_, engine, ledger, choice, shape, written, groups, pieces.after, staging)
 
 
 def commands_folder(engine: Engine, batch: Batch) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
-from pydoit_sc.plan import Work, is_current
+from pydoit_sc.plan import NEW, Verdict, Work, is_current, waiting, waiting_for
 from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Outputs, Record
 from pydoit_sc.submissions.notes import JobStates
@@ -71,6 +71,7 @@ class Watch:
         self.progress = Progress()
         self.progress.to_execute = len(runs.works)
         self._told: set[str] = set()
+        self._failed: dict[str, Record] = {}
 
     def until_ended(
         self, most_failures: int | None = None, sleep: Callable[[float], None] = time.sleep
@@ -95,6 +96,14 @@ class Watch:
         while self._jobs.under_way():
             sleep(delay)
             delay = min(1.3 * delay, _LONGEST)
+
+    def held(self) -> list[Verdict]:
+        """Return the verdicts of the runs that are left because they wait for a failed one; the others stay in `left`."""
+        found = {key: waiting_for(work.run, self._failed) for key, work in self.left.items()}
+        for key, cause in found.items():
+            if cause:
+                del self.left[key]
+        return [waiting(NEW, cause) for cause in found.values() if cause]
 
     def line(self, text: str) -> None:
         """Write a line that stays."""
@@ -136,4 +145,5 @@ class Watch:
             self.progress.done += 1
         else:
             self.progress.failed += 1
+            self._failed[work.run.key] = record
             self._bar.line(f"failed {work.task}: {record.failure}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,11 @@ from doit.task import Task
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
+from pydoit_sc.plan import in_order, without_earlier
 from pydoit_sc.project import STATE, Project
 from pydoit_sc.show.screen import escape_in_place
 from pydoit_sc.tasks.errors import user_errors
-from pydoit_sc.tasks.tasks import RunChecker, all_tasks, run_tasks, stage_tasks
+from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
 
 #: The commands that know the tasks of a submission.
 _WITH_SUBMISSION = ("run", "list", "info")
@@ -102,16 +104,26 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         _check_words(command, pos_args, everything=everything)
         if isinstance(cmd, Forget):
             _forget_outputs(cmd.dep_manager, project)
+        if getattr(cmd, "streams_stages", False) and not any(map(project.has_task, pos_args)):
+            return part_tasks(project, self._parts(pos_args))
         chosen = _choose(project, command, pos_args)
         pos_args[:] = chosen.words()
         if chosen.submission:
             return _with_submission(project, chosen)
-        streams = getattr(cmd, "streams_stages", False) or command in ("info", "help")
-        if streams and chosen.runs and not chosen.groups:
-            project.narrow(chosen.runs)
-        if streams or (command == "list" and not self._options.get("subtasks")):
+        if command in ("info", "help") or (command == "list" and not self._options.get("subtasks")):
             return [*stage_tasks(project), *run_tasks(project, chosen.runs)]
         return all_tasks(project)
+
+    def _parts(self, words: list[str]) -> Sequence[Stage]:
+        """Return what `run` executes, as stages with the runs that words select; the words become their names."""
+        chosen = self.project.select(words, COMMANDS)
+        if not chosen:
+            return self.project.batch.stages
+        parts = self.project.narrow(chosen)
+        if self._options.get("single"):
+            parts = without_earlier(self.project.batch, chosen)
+        words[:] = [part.name for part in in_order(parts)]
+        return parts
 
 
 def _check_words(command: str, words: list[str], *, everything: bool) -> None:

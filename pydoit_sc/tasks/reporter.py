@@ -6,7 +6,7 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
@@ -14,7 +14,7 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from pydoit_sc.plan import Verdict
-from pydoit_sc.show.progress import Bar, Progress, make_bar, positions_warning, summary
+from pydoit_sc.show.progress import Bar, Progress, counted, make_bar, summary
 from pydoit_sc.tasks.errors import NotStartedError
 
 
@@ -29,15 +29,14 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self._not_started: Counter[str] = Counter()  # runs by the reason, which is told once
         self._quiet: bool = options.get("quiet", False)
         self._bar: Bar = make_bar(outstream, quiet=self._quiet)
+        self._held: list[Verdict] = []
 
-    def planned(self, counts: Mapping[Verdict, int], moved: Sequence[str]) -> None:
-        """Show what is going to be executed, and why; `moved` are runs in the places of others."""
-        skipped = sum(count for verdict, count in counts.items() if not verdict.execute)
+    def planned(self, counts: Mapping[Verdict, int]) -> None:
+        """Show what is going to be executed, and why."""
+        skipped = sum(number for verdict, number in counts.items() if not verdict.execute)
         self.progress.begin(sum(counts.values()) - skipped, skipped)
         if not self._quiet:
             self._bar.line(summary(counts))
-            for warning in positions_warning(moved):
-                self._bar.line(warning)
 
     def tell(self, text: str) -> None:
         """Show something that the user should know meanwhile."""
@@ -48,6 +47,10 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         """A run has started."""
         self.progress.running = running
         self._bar.update(self.progress)
+
+    def held_back(self, verdict: Verdict) -> None:
+        """A run is not executed, since it waits for one that has failed."""
+        self._held.append(verdict)
 
     def left_behind(self, task: Task, count: int) -> None:
         """A run's shell has ended before so many of its processes, or none."""
@@ -85,9 +88,11 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         """Show the last figures, then why the batch stopped early."""
         self.progress.running = 0
         self._bar.close(self.progress)
-        for reason, count in self._not_started.items():
-            if reason and count > 1:
-                self._bar.line(f"{count:,} runs were not started: {reason}")
+        for reason, number in self._not_started.items():
+            if reason and number > 1:
+                self._bar.line(f"{number:,} runs were not started: {reason}")
+        for line in counted(self._held):
+            self._bar.line(line)
         for error in self.runtime_errors:
             self._bar.line(error)
 

@@ -9,20 +9,33 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, InvalidDodoFile, TaskError, TaskFailed
 from doit.runner import ERROR, FAILURE, Runner
 
-from pydoit_sc.batch import Run, Stage
+from pydoit_sc.batch import Run, Stage, stage_of, task_of
+from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Planned, Verdict, Work, failure_budget, in_order, judge, moved, plan
+from pydoit_sc.order import Order
+from pydoit_sc.plan import (
+    Planned,
+    Verdict,
+    Work,
+    count,
+    failure_budget,
+    in_order,
+    judge,
+    moved,
+    plan,
+    waiting,
+)
 from pydoit_sc.project import Project
 from pydoit_sc.shells import check_shell
-from pydoit_sc.show.progress import failure_line
+from pydoit_sc.show.progress import failure_line, moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.reporter import BatchReporter
@@ -34,28 +47,38 @@ from pydoit_sc.worker.slots import slots
 
 @dataclass(slots=True)
 class _Open:
-    """A stage whose runs are executing."""
+    """A stage whose runs are executed."""
 
-    node: ExecNode
-    left: int = 1  # runs without a result, and one for the stage itself while it still starts runs
+    stage: Stage
+    pattern: RunTask  # a task that those of the runs are made from
+    todo: Sequence[Run]
+    left: (
+        int  # runs without a result, and one for the stage itself until it has started those that do not wait
+    )
+    node: ExecNode | None = None  # of the stage, when doit has come to it
     failed: bool = False
 
 
 class BatchRunner(Runner):  # type: ignore[misc]
-    """Executes the runs of one batch among doit's tasks; `nprocs` None takes the batch's."""
+    """Executes the runs of one batch among doit's tasks; `nprocs` None takes the batch's.
 
-    def __init__(self, *args: object, nprocs: int | None = None) -> None:
+    With `moved` also unnamed runs in whose places other runs' outputs are.
+    """
+
+    def __init__(self, *args: object, nprocs: int | None = None, moved: bool = False) -> None:
         super().__init__(*args)
         self.final_result: int
         self._nprocs = nprocs
+        self._moved = moved  # runs in the places of others are executed
         self._executor: Executor
         self._executing: dict[str, tuple[ExecNode, _Open | None]] = {}  # by the name of the run's task
         self._project: Project
-        self._todo: dict[str, list[Run]] = {}
+        self._open: dict[str, _Open] = {}  # by the stage's name
+        self._order = Order([])
+        self._released: deque[Run] = deque()  # runs that have waited, and may start
         self._processed: deque[ExecNode] = deque()
         self._planned = False
-        self._alone: set[str] = set()  # keys of runs that were selected by their own names
-        self._looked: set[str] = set()  # stages that come after others and have been reached
+        self._alone: set[str] = set()  # keys of runs that have a task of their own
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
@@ -96,39 +119,57 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Plan the selected runs and report the plan: when the first is reached, after the user's own tasks before it."""
         self._planned = True
         tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
-        stages = [task.stage for task in tasks if isinstance(task, StageTask)]
+        parts = {task.stage.name: task.stage for task in tasks if isinstance(task, StageTask)}
         singles: dict[str, list[Run]] = {}
         for task in tasks:
-            if isinstance(task, RunTask) and task.stage not in stages:
+            if isinstance(task, RunTask) and task.stage.name not in parts:
                 singles.setdefault(task.stage.name, []).append(task.run)
         chosen = [
-            _part(stage, singles[stage.name]) if stage.name in singles else stage
+            replace(stage, runs=singles[stage.name]) if stage.name in singles else parts[stage.name]
             for stage in self._project.batch.stages
-            if stage in stages or stage.name in singles
+            if stage.name in parts or stage.name in singles
         ]
-        counts: dict[Verdict, int] = {}
+        if (strange := moved(self._project.ledger, chosen)) and not self._moved:
+            raise UserError(f"{moved_words(strange)}, or execute them with --moved")
+        todo: dict[str, list[Run]] = {}
         shells: dict[object, Planned] = {}  # a run for each, and each PATH that it is looked for in
-        for item in plan(self._project.ledger, in_order(chosen), always=self.always_execute):
-            counts[item.verdict] = counts.get(item.verdict, 0) + 1
+        verdicts = count(self._verdicts(chosen, todo, shells))
+        for item in shells.values():
+            check_shell(item.stage.task_name(item.run), item.run.settings.shell, item.run.settings.env)
+        self._order = Order([(stage, todo.get(stage.name, ())) for stage in in_order(chosen)])
+        for stage in parts.values():
+            if stage.runs:
+                pattern, runs = RunTask(self._project, stage, stage.runs[0]), todo.get(stage.name, [])
+                self._open[stage.name] = _Open(stage, pattern, runs, len(runs) + 1)
+        if isinstance(self.reporter, BatchReporter):
+            self.reporter.planned(verdicts)
+
+    def _verdicts(
+        self, chosen: Sequence[Stage], todo: dict[str, list[Run]], shells: dict[object, Planned]
+    ) -> Iterator[Verdict]:
+        """Yield the verdicts of runs; put those to execute into `todo`, but for those that have a task of their own."""
+        for item in plan(self._project.ledger, chosen, always=self.always_execute):
             if item.verdict.execute:
                 if shell := item.run.settings.shell:
                     shells.setdefault((shell, item.run.settings.env.get("PATH")), item)
-                self._todo.setdefault(item.stage.name, []).append(item.run)
-        for item in shells.values():
-            check_shell(item.stage.task_name(item.run), item.run.settings.shell, item.run.settings.env)
-        if isinstance(self.reporter, BatchReporter):
-            self.reporter.planned(counts, moved(self._project.ledger))
+                if item.run.key not in self._alone:
+                    todo.setdefault(item.stage.name, []).append(item.run)
+            yield item.verdict
 
     def _works(self, dispatcher: TaskDispatcher) -> Iterator[Work | None]:
-        """Yield the runs to execute in the order of the dispatcher; None while all that is left must wait."""
+        """Yield the runs to execute: those that have waited first, then in the order of the dispatcher.
+
+        None while all that is left must wait.
+        """
         while not self._stop_running:
+            yield from self._released_works()
             processed = self._processed.popleft() if self._processed else None
             try:
                 node = dispatcher.generator.send(processed)
             except StopIteration:
-                return
+                break
             if node == "hold on":
-                if not self._processed:
+                if not (self._processed or self._released):
                     yield None
             elif isinstance(node.task, (RunTask, StageTask)):
                 if not self._planned:
@@ -143,53 +184,93 @@ class BatchRunner(Runner):  # type: ignore[misc]
                     self.process_task_result(node, self.execute_task(node.task))
                     self._project.ledger.reread_files()
                 self._processed.append(node)
+        while not self._stop_running and (self._released or self._order.is_waiting):
+            yield from self._released_works()
+            if self._order.is_waiting:
+                yield None
+
+    def _released_works(self) -> Iterator[Work]:
+        """Yield the runs that have waited for others, which are completed now."""
+        while self._released and not self._stop_running:
+            run = self._released.popleft()
+            opened = self._open[stage_of(run)]
+            self._project.ledger.reread_files_of(opened.stage, run)
+            if (work := self._begin(opened, run)) is not None:
+                yield work
 
     def _stage_works(self, node: ExecNode) -> Iterator[Work]:
-        """Yield the runs of a stage that are not up to date."""
-        task: StageTask = node.task
-        stage = task.stage
+        """Yield the runs of a stage that are to be executed and need not wait."""
+        opened = self._open.get(node.task.stage.name)
         if self._blocked(node) or self._ignored(node):
             return
-        self._look_at_files(stage)
-        opened = _Open(node)
-        runs = stage.runs if stage.after or self._wants_every_task() else self._todo.pop(stage.name, [])
-        pattern = RunTask(self._project, stage, stage.runs[0]) if stage.runs else None
-        for run in runs:
-            if self._stop_running or pattern is None:
+        if opened is None:
+            node.run_status = "successful"
+            self._processed.append(node)
+            return
+        opened.node = node
+        todo = {run.key for run in opened.todo} if self._wants_every_task() else None
+        for run in opened.todo if todo is None else opened.stage.runs:
+            yield from self._released_works()
+            if self._stop_running:
                 break
-            if run.key in self._alone:
-                continue  # it has a task of its own
-            fingerprint, verdict = self._verdict(stage, run)
-            sibling = pattern.sibling(run, up_to_date=not verdict.execute)
-            run_node = ExecNode(sibling, None)
-            if fingerprint is None:
-                self._handle_task_error(run_node, NotStartedError(sibling.name, verdict.reason))
-                opened.failed = True
-            elif self._concerns(verdict) and self.select_task(run_node, {}):
-                opened.left += 1
-                yield self._work(run_node, fingerprint, opened)
+            if run.key in self._alone or self._order.waits(run):
+                continue
+            if todo is not None and run.key not in todo:
+                self.select_task(ExecNode(opened.pattern.sibling(run, up_to_date=True), None), {})
+            elif (work := self._begin(opened, run)) is not None:
+                yield work
+        opened.todo = ()
+        self._close(opened)
+
+    def _begin(self, opened: _Open, run: Run) -> Work | None:
+        """Return the work of a run that need not wait; None, with its end recorded, if it is not to be executed after all."""
+        fingerprint, verdict = self._verdict(opened.stage, run)
+        sibling = opened.pattern.sibling(run, up_to_date=not verdict.execute)
+        node = ExecNode(sibling, None)
+        if fingerprint is None:
+            self._handle_task_error(node, NotStartedError(sibling.name, verdict.words))
+            self._end(opened, run, completed=False)
+        elif not (verdict.execute or self.always_execute) or not self.select_task(node, {}):
+            self._end(opened, run, completed=True)
+        else:
+            return self._work(node, fingerprint, opened)
+        return None
+
+    def _end(self, opened: _Open, run: Run, *, completed: bool) -> None:
+        """Record the end of a run of a stage, and what it means for those that wait for it."""
+        if completed:
+            self._released += self._order.succeeded(run)
+        else:
+            opened.failed = True
+            for held in self._order.failed(run):
+                self._hold(held, run)
+        self._close(opened)
+
+    def _hold(self, run: Run, cause: Run) -> None:
+        """Record that a run is not executed, since it waits for one that has failed."""
+        opened = self._open[stage_of(run)]
+        opened.failed = True
+        self.final_result = self.final_result or FAILURE
+        if isinstance(self.reporter, BatchReporter):
+            self.reporter.held_back(waiting(self._project.ledger.verdict(opened.stage, run), cause))
+        else:
+            error = f"`{task_of(run)}` was not started: `{task_of(cause)}` has not been completed"
+            self.reporter.runtime_error(error)
         self._close(opened)
 
     def _run_works(self, node: ExecNode) -> Iterator[Work]:
-        """Yield a run that has a task of its own, if it is not up to date."""
+        """Yield a run that has a task of its own, if it is not up to date; doit sees to its order."""
         task: RunTask = node.task
         if self._blocked(node):
             return
-        self._look_at_files(task.stage)
+        self._project.ledger.reread_files_of(task.stage, task.run)
         fingerprint, verdict = self._verdict(task.stage, task.run)
         if fingerprint is None:
-            self._handle_task_error(node, NotStartedError(task.name, verdict.reason))
+            self._handle_task_error(node, NotStartedError(task.name, verdict.words))
         elif self.select_task(node, {}):
             yield self._work(node, fingerprint, None)
             return
         self._processed.append(node)
-
-    def _look_at_files(self, stage: Stage) -> None:
-        """Read `file_dep` again when a later stage is reached: earlier stages may have written these files."""
-        if stage.after and stage.name not in self._looked:
-            self._looked.add(stage.name)
-            if self._executor.attempts:
-                self._project.ledger.reread_files()
 
     def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
         """Return a run's fingerprint, None if it has none, and its verdict."""
@@ -197,7 +278,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if run.key in ledger.taken:
             return None, ledger.verdict(stage, run)
         try:
-            fingerprint = ledger.fingerprint(stage, run)
+            fingerprint = ledger.fingerprint(run)
         except MissingFileDepError:
             return None, ledger.verdict(stage, run)
         return fingerprint, judge(fingerprint, ledger.records.get(run.key))
@@ -230,8 +311,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if opened is None:
             self._processed.append(node)
         else:
-            opened.failed = opened.failed or record is None or bool(record.code)
-            self._close(opened)
+            self._end(opened, result.work.run, completed=record is not None and record.code == 0)
         if self._stop_running:
             self._executor.stop()
 
@@ -245,7 +325,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _close(self, opened: _Open) -> None:
         opened.left -= 1
-        if opened.left == 0:
+        if opened.left == 0 and opened.node is not None:
             opened.node.run_status = "failure" if opened.failed else "successful"
             self._processed.append(opened.node)
 
@@ -273,10 +353,6 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self.reporter.skip_ignore(node.task)
         self._processed.append(node)
         return True
-
-    def _concerns(self, verdict: Verdict) -> bool:
-        """Return whether doit is to see a run."""
-        return verdict.execute or self.always_execute or self._wants_every_task()
 
     def _wants_every_task(self) -> bool:
         """Return whether the reporter is one of doit's, which show each task that is up to date."""
@@ -308,8 +384,3 @@ def _closure(dispatcher: TaskDispatcher) -> list[str]:
             names[name] = None
             new.extend(dispatcher.tasks[name].task_dep)
     return list(names)
-
-
-def _part(stage: Stage, runs: list[Run]) -> Stage:
-    """Return a stage with only some of its runs."""
-    return Stage(stage.name, runs, stage.after, stage.single, stage.named)

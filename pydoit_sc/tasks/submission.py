@@ -71,7 +71,7 @@ class _Steps:
         self.project = project
         self.engine: Engine = engine_of(batch) or load_engine("local")
         self.folder = commands_folder(self.engine, batch)
-        choice = choose(ledger, Wanted(completed=False, failures=True))
+        choice = choose(ledger, Wanted(completed=False, failures=True), batch.stages)
         shape = shape_of(self.engine, batch, always=False)
         self.draft: Draft = make_draft(self.engine, ledger, choice, shape)
         found = present(self.folder)

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 from doit.dependency import MD5Checker
 from doit.task import Task
 
-from pydoit_sc.batch import Run, Stage, Status
-from pydoit_sc.plan import Verdict
+from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
+from pydoit_sc.plan import Verdict, in_order
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
@@ -46,7 +46,7 @@ class RunIsCurrent:
 
     def __repr__(self) -> str:
         verdict = self.verdict()
-        return f"{verdict.status}: {verdict.reason}"
+        return f"{verdict.status}: {verdict.words}"
 
 
 class StageIsCurrent:
@@ -81,7 +81,7 @@ class RunTask(Task):  # type: ignore[misc]
             [alone],
             targets=[project.target(run)],
             uptodate=[RunIsCurrent(project, stage, run)],
-            task_dep=list(stage.after),
+            task_dep=list(_names(run.after)),
             subtask_of=None if stage.single else stage.name,
             doc=run.cmd,
         )
@@ -128,8 +128,19 @@ class RunTask(Task):  # type: ignore[misc]
             self.project.store.remove(self.run.key)
 
 
+def _names(after: Iterable[Run | RunSet]) -> Iterator[str]:
+    """Yield the names of the tasks of earlier runs: of a whole stage that of the stage."""
+    for one in after:
+        if isinstance(one, Run):
+            yield task_of(one)
+        elif one.whole:
+            yield one.stage
+        else:
+            yield from map(task_of, one.members)
+
+
 class StageTask(Task):  # type: ignore[misc]
-    """A stage as a doit task group."""
+    """A stage as a doit task group; the order of its runs is that of order.py."""
 
     def __init__(self, project: Project, stage: Stage) -> None:
         count = len(stage.runs)
@@ -137,7 +148,6 @@ class StageTask(Task):  # type: ignore[misc]
         super().__init__(
             stage.name,
             None,
-            task_dep=list(stage.after),
             uptodate=[StageIsCurrent(project, stage)],
             has_subtask=True,
             doc=f"{count:,} run{'s' * (count != 1)}{after}",
@@ -145,10 +155,20 @@ class StageTask(Task):  # type: ignore[misc]
         self.project, self.stage = project, stage
 
 
-def stage_tasks(project: Project) -> list[Task]:
-    """Return a task for each stage: the group, or the one run of a stage without a matrix."""
+def part_tasks(project: Project, parts: Iterable[Stage]) -> list[StageTask]:
+    """Return a task for each stage, or part of one, each behind those that it comes after: for our runner."""
+    _know(project)
+    return [StageTask(project, part) for part in in_order(list(parts))]
+
+
+def _know(project: Project) -> None:
     if project not in _projects:
         _projects.append(project)
+
+
+def stage_tasks(project: Project) -> list[Task]:
+    """Return a task for each stage: the group, or the one run of a stage without a matrix."""
+    _know(project)
     return [
         RunTask(project, stage, stage.runs[0]) if stage.single else StageTask(project, stage)
         for stage in project.batch.stages

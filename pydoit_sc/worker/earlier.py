@@ -1,80 +1,109 @@
-"""What a chunk of a later stage needs before it starts: every run of the stages that it comes after, completed.
+"""What the runs of a chunk need before they start: the runs that they come after, completed.
 
 An engine starts such a chunk when the chunks before it have ended, successful or not. So the worker looks into the
-store itself. Only then are the attempts of the earlier stages known, which are a part of the fingerprints.
+store itself, for each run. Only then are the attempts of the earlier runs known, which are a part of the fingerprints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pydantic import ConfigDict
 
-from pydoit_sc.chunks.chunk import Chunk
-from pydoit_sc.errors import UserError
-from pydoit_sc.fingerprint import digest_runs
+from pydoit_sc.batch import Status
+from pydoit_sc.chunks.chunk import Before, Chunk
+from pydoit_sc.fingerprint import after_part, digest_attempt
+from pydoit_sc.plan import Verdict, Work
 from pydoit_sc.store import Record, Store, StoreError
 from pydoit_sc.store.stamps import StoredDocument, read
 
 
 class Earlier(StoredDocument):
-    """The fingerprints of the runs of earlier stages when the submission was made, by stage and key."""
+    """The fingerprints of the runs of whole stages when the submission was made, by stage and key."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, dict[str, str]]
 
 
-class NotCompletedError(UserError):
-    """Runs that must be completed before a chunk starts are not."""
-
-
 def note_name(submission: str) -> str:
-    """Return the name of the note in which a submission keeps the runs of earlier stages."""
+    """Return the name of the note in which a submission keeps the runs of whole stages."""
     return f"submissions/{submission}/after.json"
 
 
-def after_earlier(store: Store, chunk: Chunk) -> Chunk:
-    """Return the chunk with its final fingerprints; raises NotCompletedError, StoreError."""
-    if not chunk.after:
-        return chunk
-    earlier = _read(store, chunk)
-    records = store.scan(key for runs in earlier.values() for key in runs)
-    if left := incomplete(chunk, earlier, records):
-        which = ", ".join(f"{count:,} of `{stage}`" for stage, count in left.items())
-        raise NotCompletedError(f"nothing is executed: runs that must come first are not completed: {which}")
-    return with_attempts(chunk, records)
+def after_earlier(store: Store, chunk: Chunk) -> tuple[Chunk, list[Verdict]]:
+    """Return the chunk with its final fingerprints, without the runs that have to wait, and why; raises StoreError."""
+    if not chunk.before:
+        return chunk, []
+    return checked(chunk, *_read(store, chunk))
 
 
-def _read(store: Store, chunk: Chunk) -> Mapping[str, Mapping[str, str]]:
+def _read(store: Store, chunk: Chunk) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Record]]:
+    """Return the runs of the stages that are awaited as a whole, and what the store has of all that are awaited."""
+    befores = [one for found in chunk.before.values() for one in found]
+    names = {one.stage for one in befores if one.stage}
+    stages = _stages(store, chunk, names) if names else {}
+    keys = {key for one in befores for key in one.runs}
+    return stages, store.scan(keys.union(*stages.values()))
+
+
+def _stages(store: Store, chunk: Chunk, names: set[str]) -> Mapping[str, Mapping[str, str]]:
     name = note_name(chunk.submission)
     try:
         known = read(Earlier, store.read_note(name))
     except FileNotFoundError:
         known = None
     stages = known.__pydantic_extra__ if known else {}
-    if not set(chunk.after) <= stages.keys():
+    if not names <= stages.keys():
         raise StoreError(
             f"{store.url}/.pydoit_sc/{name}: not there, or not what `submit` writes; submit again"
         )
-    return {stage: stages[stage] for stage in chunk.after}
+    return {stage: stages[stage] for stage in names}
 
 
-def incomplete(
-    chunk: Chunk, earlier: Mapping[str, Mapping[str, str]], records: Mapping[str, Record]
-) -> dict[str, int]:
-    """Return the number of runs that are not completed, for each earlier stage that has some."""
-    counts = {
-        stage: sum(not chunk.completed(fingerprint, records.get(key)) for key, fingerprint in runs.items())
-        for stage, runs in earlier.items()
-    }
-    return {stage: count for stage, count in counts.items() if count}
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the store has of runs that others come after together."""
+
+    total: int  # the sum of the digests of their attempts
+    hindrance: str  # the key of one that is not completed; ""
 
 
-def with_attempts(chunk: Chunk, records: Mapping[str, Record]) -> Chunk:
-    """Return the chunk with the fingerprints that the plan will make from the earlier runs' attempts."""
-    digest = digest_runs((key, record.attempt) for key, record in records.items())
-    works = [
-        replace(work, fingerprint=f"{work.fingerprint.rpartition('-')[0]}-{digest}") for work in chunk.works
-    ]
-    return replace(chunk, works=works)
+def checked(
+    chunk: Chunk, stages: Mapping[str, Mapping[str, str]], records: Mapping[str, Record]
+) -> tuple[Chunk, list[Verdict]]:
+    """Return the chunk with the fingerprints that the plan will make from the earlier runs' attempts, and why some are left out."""
+    states: dict[int, _State] = {}  # each is looked at once, though many runs come after it
+    works, held = [], []
+    for work in chunk.works:
+        found = []
+        for one in chunk.before.get(work.output, ()):
+            if id(one) not in states:
+                states[id(one)] = _state(chunk, one, stages, records)
+            found.append(states[id(one)])
+        hindrance = next((state.hindrance for state in found if state.hindrance), "")
+        if hindrance:
+            record = records.get(hindrance)
+            state = "failed" if record and record.code else "not completed"
+            cause = f"{hindrance.replace('/', ':', 1)} ({state})"
+            held.append(Verdict(Status.INCOMPLETE, "waits for", cause))
+        else:
+            works.append(_final(work, found) if found else work)
+    return replace(chunk, works=works), held
+
+
+def _state(
+    chunk: Chunk, before: Before, stages: Mapping[str, Mapping[str, str]], records: Mapping[str, Record]
+) -> _State:
+    runs = stages[before.stage] if before.stage else before.runs
+    hindrance = next((key for key, said in runs.items() if not chunk.completed(said, records.get(key))), "")
+    return _State(_total(runs, records), hindrance)
+
+
+def _total(keys: Iterable[str], records: Mapping[str, Record]) -> int:
+    return sum(digest_attempt(key, records[key].attempt) for key in keys if key in records)
+
+
+def _final(work: Work, states: Sequence[_State]) -> Work:
+    total = sum(state.total for state in states)
+    return replace(work, fingerprint=f"{work.fingerprint.rpartition('-')[0]}-{after_part(total)}")

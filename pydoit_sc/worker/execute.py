@@ -11,11 +11,11 @@ from dataclasses import replace
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.shells import check_shell
-from pydoit_sc.show.progress import Bar, Progress, failure_line, make_bar
+from pydoit_sc.show.progress import Bar, Progress, counted, failure_line, make_bar
 from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
-from pydoit_sc.worker.earlier import NotCompletedError, after_earlier
+from pydoit_sc.worker.earlier import after_earlier
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import slots
@@ -35,17 +35,9 @@ def execute_chunk(
     """
     said = ""
     while True:
-        store = open_store(
-            chunk.remote_output_path,
-            chunk.storage_options,
-            durable=chunk.durable,
-            patience=chunk.patience,
-        )
+        store = open_store(chunk.remote_output_path, chunk.storage_options, durable=chunk.durable)
         try:
             return _execute(store, chunk, nprocs, strict=strict, quiet=quiet)
-        except NotCompletedError as error:
-            print(f"ERROR: {error}", file=sys.stderr)
-            return 2
         except HeldError as error:
             if str(error) != said:
                 said = str(error)
@@ -54,7 +46,9 @@ def execute_chunk(
 
 
 def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
-    chunk = after_earlier(store, chunk)
+    chunk, held = after_earlier(store, chunk)
+    for line in counted(held):
+        print(line, file=sys.stderr, flush=True)
     todo = _left(store, chunk, chunk.works)
     for work in {id(work.run.settings): work for work in todo}.values():
         check_shell(work.task, work.run.settings.shell, work.run.settings.env)
@@ -63,13 +57,14 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     if not quiet:
         bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
     if not todo:
-        return 0
+        return 2 if held else 0
     executor: Executor = Executor(store, _limits(chunk, nprocs, store.url), chunk.submission, chunk.id)
     executor.tell = lambda text: None if quiet else bar.line(text)
     gained = _watch(executor, _works(store, chunk, todo, progress), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)
-    return _exit_code(executor, progress, strict=strict)
+    code = _exit_code(executor, progress, strict=strict)
+    return code or (2 if held else 0)
 
 
 def _left(store: Outputs, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
@@ -150,12 +145,12 @@ def _exit_code(executor: Executor, progress: Progress, *, strict: bool) -> int:
     if executor.error:
         print(f"ERROR: {executor.error}", file=sys.stderr)
         return 2
-    count = progress.to_execute - progress.finished
-    left = f"{count:,} run{'s are' if count > 1 else ' is'} left"
+    number = progress.to_execute - progress.finished
+    left = f"{number:,} run{'s are' if number > 1 else ' is'} left"
     if executor.out_of_time:
         print(f"{left}: the time of this machine is nearly over", file=sys.stderr)
         return allocation.OUT_OF_TIME
-    if executor.failed_too_often and count:
+    if executor.failed_too_often and number:
         failures = f"{executor.failures:,} failure{'s' * (executor.failures > 1)}"
         print(f"{left}: stopped after {failures} (`max_failures`)", file=sys.stderr)
         return 1

@@ -9,17 +9,20 @@ from typing import Any, Literal
 import pytest
 
 from pydoit_sc.batch import Batch, Run, Settings, Share
-from pydoit_sc.chunks.chunk import Chunk
+from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.plan import Work
 
 ROOT = "file:///out"
 
+#: What the run `plot` comes after: a whole stage, and a run.
+BEFORE = {f"{ROOT}/plot": [Before("a"), Before(runs={"b/1": "f"})]}
+
 
 def written(works: list[Work], nprocs: int | Literal["cores", "gpus"] = 2, **batch: Any) -> str:
     made = Batch("b", Path("/b/batchfile.toml"), batch.pop("remote_output_path", ROOT), (), **batch)
-    return chunk_text(made, works, nprocs=nprocs, submission="s1", always=True, after=["a"])
+    return chunk_text(made, works, nprocs=nprocs, submission="s1", always=True, before=BEFORE)
 
 
 def work(task: str, settings: Settings | None = None, cmd: str = "true") -> Work:
@@ -50,9 +53,9 @@ def test_what_we_add_is_found_by_the_output_of_the_run() -> None:
     shared = Settings(retries=1)
     data = json.loads(written([work("a:1", shared), work("plot"), work("a:2", shared)]))["pydoit_sc"]
     assert data["runs"] == {
-        f"{ROOT}/a/1": {"task": "a:1", "fingerprint": "of a/1", "settings": 0},
-        f"{ROOT}/plot": {"task": "plot", "fingerprint": "of plot", "settings": 1},
-        f"{ROOT}/a/2": {"task": "a:2", "fingerprint": "of a/2", "settings": 0},
+        f"{ROOT}/a/1": {"task": "a:1", "fingerprint": "of a/1", "settings": 0, "after": []},
+        f"{ROOT}/plot": {"task": "plot", "fingerprint": "of plot", "settings": 1, "after": [0, 1]},
+        f"{ROOT}/a/2": {"task": "a:2", "fingerprint": "of a/2", "settings": 0, "after": []},
     }
     assert [settings["retries"] for settings in data["settings"]] == [1, 0]
 
@@ -79,7 +82,6 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         "gpus",
         max_failures=Share(0.025),
         durable=False,
-        patience=7.5,
         scratch="/local/disk",
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
@@ -90,10 +92,9 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         "gpus",
         "s1",
         always=True,
-        after=("a",),
+        before={f"{ROOT}/plot": list(BEFORE[f"{ROOT}/plot"])},
         max_failures=Share(0.025),
         durable=False,
-        patience=7.5,
         scratch="/local/disk",
         storage_options={"client_kwargs": {"region_name": "here"}},
     )

@@ -33,6 +33,7 @@ def submission_of(batch: Batch, engine: str, table: Any, **changes: Any) -> Subm
     chunks = root / OURS / "submissions" / id_
     chunks.mkdir(parents=True)
     ledger, groups, texts = Ledger(batch, {}), list[Group](), list[str]()
+    after: list[tuple[int, ...] | None] = []
     size, nprocs = batch.batch_size or 1, batch.nprocs if isinstance(batch.nprocs, int) else 1
     for stage in in_order(batch.stages):
         items = [ledger.work(stage, run) for run in stage.runs]
@@ -42,10 +43,11 @@ def submission_of(batch: Batch, engine: str, table: Any, **changes: Any) -> Subm
             (chunks / f"{len(texts)}.json").write_text(text)
             texts.append(text)
         groups.append(Group(first, len(texts) - first))
+        after += [None if first else ()] * (len(texts) - first)
     folder = batch.folder / f"submission {id_}"
     folder.mkdir()
     given: dict[str, Any] = {"scale": batch.scale, "setup": "", **changes}
-    return Submission(id_, batch, texts, str(chunks), groups, folder=str(folder), **given)
+    return Submission(id_, batch, texts, str(chunks), groups, after, folder=str(folder), **given)
 
 
 def handed(submission: Submission, jobs: Sequence[str]) -> Handed:

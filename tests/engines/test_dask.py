@@ -438,15 +438,15 @@ def test_what_the_scheduler_needs_of_us() -> None:
 def test_the_order_of_tasks(yard: Yard) -> None:
     submission = yard.submission(ORDERED, "dask", {"address": "tcp://x:1"})
     key = f"pydoit-sc-{submission.id}-"
-    gate = f"pydoit-sc-gate-{submission.id}-0"
+    gate = f"pydoit-sc-gate-{submission.id}-3"
     after = {task.key: list(task.after) for task in make_tasks(submission, 2)}
     assert after == {
         key + "0": [],
         key + "1": [],
         key + "2": [key + "0"],
         gate: [key + "0", key + "1", key + "2"],
-        key + "3": [gate],
-        key + "4": [gate],
+        key + "3": [gate, key + "1"],
+        key + "4": [gate, key + "2"],
     }
     assert not any(key in task.after for task in make_tasks(submission, 0) if task.script)
 

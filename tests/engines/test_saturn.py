@@ -50,7 +50,7 @@ def submission_in(folder: Path) -> Submission:
     ]
     batch = load(folder / "batchfile.toml")
     return Submission(
-        "ID", batch, ["", ""], "/tmp/commands/ID", [Group(0, 2)], 3, str(folder), "", [], archives
+        "ID", batch, ["", ""], "/tmp/commands/ID", [Group(0, 2)], [(), ()], 3, str(folder), "", [], archives
     )
 
 

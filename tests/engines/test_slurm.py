@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
-from pydoit_sc.engines.slurm import Array, Slurm, arrays, job_script, read_squeue, sbatch_words
+from pydoit_sc.engines.slurm import Array, Place, Slurm, arrays, job_script, read_squeue, sbatch_words
 
 GOLDEN = Path(__file__).parent / "slurm_job.sh"
 
@@ -55,7 +56,8 @@ def submission(tmp_path: Path) -> Callable[..., Submission]:
         batch = load(tmp_path / "batchfile.toml")
         groups = [Group(sum(counts[:n]), count) for n, count in enumerate(counts)]
         chunks = f"{batch.remote_output_path}/.pydoit_sc/submissions/ID"
-        return Submission("ID", batch, [], chunks, groups, batch.scale, "/shared/ID 100%", "")
+        after = [None if group.first else () for group in groups for _ in range(group.count)]
+        return Submission("ID", batch, [], chunks, groups, after, batch.scale, "/shared/ID 100%", "")
 
     return submission
 
@@ -88,8 +90,6 @@ def test_what_the_table_takes(submission: Callable[..., Submission], line: str, 
 
 
 def test_folders_that_slurm_would_misread(submission: Callable[..., Submission]) -> None:
-    from dataclasses import replace
-
     with pytest.raises(EngineError, match="no path with a backslash"):
         job_script(replace(submission(FULL, 1), folder="/a\\b"), "python3")
 
@@ -115,20 +115,67 @@ def test_how_many_runs_a_machine_executes(
     [
         ([3], None, [Array(0, 3)]),
         ([7], None, [Array(0, 3), Array(3, 3), Array(6, 1)]),
-        ([7], 2, [Array(0, 3), Array(3, 3, (0,)), Array(6, 1, (1,))]),
-        ([4, 1], None, [Array(0, 3), Array(3, 1), Array(4, 1, (0, 1))]),
-        ([4, 4], 2, [Array(0, 3), Array(3, 1, (0,)), Array(4, 3, (0, 1)), Array(7, 1, (2,))]),
+        ([7], 2, [Array(0, 3), Array(3, 3, (Place(0),)), Array(6, 1, (Place(1),))]),
+        ([4, 1], None, [Array(0, 3), Array(3, 1), Array(4, 1, (Place(0), Place(1)))]),
+        (
+            [4, 4],
+            2,
+            [
+                Array(0, 3),
+                *(Array(n, size, (Place(i),)) for i, (n, size) in enumerate([(3, 1), (4, 3), (7, 1)])),
+            ],
+        ),
     ],
 )
-def test_arrays(groups: list[int], scale: int | None, expected: list[Array]) -> None:
+def test_arrays(
+    submission: Callable[..., Submission], groups: list[int], scale: int | None, expected: list[Array]
+) -> None:
+    after: list[tuple[int, ...] | None] = [()] * groups[0] + [None] * sum(groups[1:])
+    assert arrays(_shaped(submission, groups, after, scale), 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        # Two stages that pair up: an array for an array, task by task.
+        ([(0,), (1,), (2,), (3,)], [Array(4, 3, (Place(0),), paired=True), Array(7, 1, (Place(1),), paired=True)]),
+        # Of exactly those tasks, which may be in two arrays.
+        ([(0, 3), (0, 3), (2,), None], [
+            Array(4, 2, (Place(0, 0), Place(1, 0))), Array(6, 1, (Place(0, 2),)), Array(7, 1, (Place(0), Place(1)))
+        ]),
+        # Not quite in pairs.
+        ([(0,), (1,), (2,), (2,)], [
+            Array(4, 1, (Place(0, 0),)), Array(5, 1, (Place(0, 1),)), Array(6, 2, (Place(0, 2),))
+        ]),
+    ],
+)  # fmt: skip
+def test_arrays_that_wait_for_some_chunks(
+    submission: Callable[..., Submission], after: list[tuple[int, ...] | None], expected: list[Array]
+) -> None:
+    shaped = _shaped(submission, [4, 4], [()] * 4 + after, None)
+    assert arrays(shaped, 3) == [Array(0, 3), Array(3, 1), *expected]
+
+
+def test_many_different_waits_become_one(submission: Callable[..., Submission]) -> None:
+    after: list[tuple[int, ...] | None] = [()] * 200 + [(n, n + 1) for n in range(199)]
+    shaped = _shaped(submission, [200, 199], after, None)
+    assert arrays(shaped, 1000) == [Array(0, 200), Array(200, 199, (Place(0),))]
+
+
+def _shaped(
+    submission: Callable[..., Submission],
+    groups: list[int],
+    after: list[tuple[int, ...] | None],
+    scale: int | None,
+) -> Submission:
     made = [Group(sum(groups[:n]), count) for n, count in enumerate(groups)]
-    assert arrays(made, scale, 3) == expected
+    return replace(submission(FULL, 1), groups=made, after=after, scale=scale)
 
 
 def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
-    words = sbatch_words(submission(FULL, 9), Array(3, 4, (0,)), ["17", "18"])
+    words = sbatch_words(submission(FULL, 9), Array(3, 4, (Place(0, 2), Place(1))), ["17", "18"])
     assert words == [
-        "sbatch", "--parsable", "--array=0-3%20", "--dependency=afterany:17:18", "/shared/ID 100%/job.sh", "3"
+        "sbatch", "--parsable", "--array=0-3%20", "--dependency=afterany:17_2:18", "/shared/ID 100%/job.sh", "3"
     ]  # fmt: skip
 
 

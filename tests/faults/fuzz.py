@@ -33,7 +33,7 @@ from pydoit_sc.plan import Ledger, count, failure_budget, moved, plan
 from pydoit_sc.saturn import job, recipe
 from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.submissions.choose import Wanted, choose
-from pydoit_sc.submissions.cut import Shape, cut
+from pydoit_sc.submissions.cut import Shape, cut, texts
 from tests.faults.fuzz_mutators import mutate
 from tests.faults.fuzz_seeds import BESIDE, SEEDS
 
@@ -135,7 +135,11 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
     """Do what `plan`, `list`, `run` and `split` do with a batch."""
     ledger = Ledger(batch, {})
     planned = list(plan(ledger, batch.stages))
-    count(planned), moved(ledger), failure_budget(batch.max_failures, batch.size)
+    (
+        count(item.verdict for item in planned),
+        moved(ledger, batch.stages),
+        failure_budget(batch.max_failures, batch.size),
+    )
     if "://" not in batch.remote_output_path or batch.remote_output_path.endswith("/"):
         raise ViolationError(f"remote_output_path is {batch.remote_output_path!r}")
     keys = [item.run.key for item in planned]
@@ -147,10 +151,11 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
         _check_run(item.run)
     if "saturn" in batch.tables:
         job.read_recipe(batch)
-    choice = choose(ledger, Wanted(completed=True, failures=True, at_most=300))
+    choice = choose(ledger, Wanted(completed=True, failures=True, at_most=300), batch.stages)
     shape = Shape(nprocs=2, size=100, always=False)
     cmds = []
-    for text in cut(batch, choice, shape, "20240101-000000-abcdef")[0] if choice.works else []:
+    pieces = cut(choice, shape.size).groups[0] if choice.works else []
+    for text in texts(ledger, pieces, shape, "20240101-000000-abcdef", waiting=False):
         chunk.write_text(text)
         cmds += [one.run.cmd for one in _use_chunk(chunk).works]
     if cmds != [work.run.cmd for work in choice.works]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydoit_sc.batchfile import load
@@ -10,8 +9,8 @@ from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.fingerprint import NOTHING
 from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Record
-from pydoit_sc.submissions.choose import Wanted, choose, earlier_runs
-from pydoit_sc.submissions.cut import Shape, cut
+from pydoit_sc.submissions.choose import Choice, Left, Wanted, choose, earlier_runs
+from pydoit_sc.submissions.cut import Shape, cut, texts
 from pydoit_sc.worker import earlier
 
 STAGES = """\
@@ -38,52 +37,95 @@ def _stages(folder: Path) -> Ledger:
     return Ledger(load(folder / "batchfile.toml"), {})
 
 
+def _choose(ledger: Ledger, *, ordered: bool = True) -> Choice:
+    return choose(ledger, Wanted(completed=False, failures=True), ledger.batch.stages, ordered=ordered)
+
+
+def _tasks(choice: Choice) -> list[list[str]]:
+    return [[work.task for part in group for work in part] for group in choice.groups]
+
+
 def test_groups_of_chunks(tmp_path: Path) -> None:
     ledger = _stages(tmp_path)
-    choice = choose(ledger, Wanted(completed=False, failures=True), ordered=True)
-    groups = cut(ledger.batch, choice, Shape("cores", 2, always=False), "ID")
-    names = [
-        [[run["task"] for run in json.loads(text)["pydoit_sc"]["runs"].values()] for text in group]
-        for group in groups
-    ]
+    choice = _choose(ledger)
+    pieces = cut(choice, 2)
+    names = [[[work.task for work in chunk] for chunk in group] for group in pieces.groups]
     assert names == [[["a:1", "a:2"], ["a:3"]], [["b"], ["d"]], [["c:1", "c:2"]]]
-    after = [[json.loads(text)["pydoit_sc"]["after"] for text in group] for group in groups]
-    assert after == [[[], []], [["a"], ["a"]], [["a", "b"]]]
-    assert {stage: len(runs) for stage, runs in earlier_runs(ledger, choice).items()} == {"a": 3, "b": 1}
-    alone = choose(ledger, Wanted(completed=False, failures=True))
-    assert (len(alone.works), alone.later, alone.waiting) == (3, [], {"b": "a", "c": "a", "d": "a"})
+    assert pieces.after == [(), (), None, None, None]
+    assert {stage: len(runs) for stage, runs in earlier_runs(ledger, choice).items()} == {"a": 3}
+    alone = _choose(ledger, ordered=False)
+    assert (len(alone.works), alone.later) == (3, [])
+    assert alone.waiting == {
+        "b": Left(1, "a", whole=True), "c": Left(2, "b", whole=True), "d": Left(1, "a", whole=True)
+    }  # fmt: skip
 
 
 def test_a_later_stage_whose_file_dep_is_yet_to_be_made(tmp_path: Path) -> None:
     (tmp_path / "batchfile.toml").write_text(STAGES.replace('cmd = "b"', 'cmd = "b"\nfile_dep = ["made"]'))
-    ledger = Ledger(load(tmp_path / "batchfile.toml"), {})
-    choice = choose(ledger, Wanted(completed=False, failures=True), ordered=True)
-    assert choice.waiting == {"b": "a", "c": "b"}
-    assert [[work.task for part in group for work in part.works] for group in choice.groups] == [
-        ["a:1", "a:2", "a:3"],
-        ["d"],
-    ]
+    choice = _choose(Ledger(load(tmp_path / "batchfile.toml"), {}))
+    assert choice.waiting == {"b": Left(1, "a", whole=True), "c": Left(2, "b", whole=True)}
+    assert _tasks(choice) == [["a:1", "a:2", "a:3"], ["d"]]
 
 
 def test_a_chunk_of_a_later_stage(tmp_path: Path) -> None:
     """It starts when every run before it is completed as its submission wants it, with the plan's fingerprint."""
     ledger = _stages(tmp_path)
-    choice = choose(ledger, Wanted(completed=False, failures=True), ordered=True)
-    groups = cut(ledger.batch, choice, Shape(1, 9, always=False), "ID")
-    (tmp_path / "chunk.json").write_text(groups[1][0])
+    choice = _choose(ledger)
+    (text, _) = texts(ledger, cut(choice, 9).groups[1], Shape(1, 9, always=False), "ID", waiting=True)
+    (tmp_path / "chunk.json").write_text(text)
     chunk, runs = read_chunk(tmp_path / "chunk.json"), earlier_runs(ledger, choice)
     good = {key: Record(0, f"x-{key}", fingerprint, "ID") for key, fingerprint in runs["a"].items()}
-    wanted = {"a": runs["a"]}
-    assert earlier.incomplete(chunk, wanted, good) == {}
-    assert earlier.incomplete(chunk, wanted, {}) == {"a": 3}
-    assert earlier.incomplete(chunk, wanted, {**good, "a/1": Record(1, "x", "", "ID")}) == {"a": 1}
-    assert earlier.incomplete(chunk, wanted, {**good, "a/1": Record(0, "x", "1-0-0-0", "older")}) == {"a": 1}
-
-    stage = ledger.batch.stages[1]
-    before = ledger.fingerprint(stage, stage.runs[0])
-    for run in ledger.batch.stages[0].runs:
-        ledger.publish(run, good[run.key])
-    after = ledger.fingerprint(stage, stage.runs[0])
+    run = ledger.batch.stages[1].runs[0]
+    before = ledger.fingerprint(run)
+    for one in ledger.batch.stages[0].runs:
+        ledger.publish(one, good[one.key])
+    after = ledger.fingerprint(run)
     assert before != after
-    assert [item.fingerprint for item in earlier.with_attempts(chunk, good).works] == [after]
+    ready, held = earlier.checked(chunk, {"a": runs["a"]}, good)
+    assert ([item.fingerprint for item in ready.works], held) == ([after], [])
     assert not after.endswith(f"-{NOTHING}")
+
+
+PAIRS = """
+[batch]
+remote_output_path = "out"
+[runs.align]
+cmd = "a"
+name = "{s}"
+matrix = { s = ["1", "2", "3", "4", "5"] }
+[runs.call]
+cmd = "c"
+name = "{s}-{m}"
+after = ["align:{s}"]
+matrix = { m = ["x"], s = ["1", "2", "3", "4", "5"] }
+[runs.join]
+cmd = "j"
+name = "{s}"
+after = ["call:{s}-*", "align:1"]
+matrix = { s = ["1", "4"] }
+"""
+
+
+def test_chunks_of_stages_that_pair_up_do_so_too(tmp_path: Path) -> None:
+    (tmp_path / "batchfile.toml").write_text(PAIRS)
+    batch = load(tmp_path / "batchfile.toml")
+    # One is completed: the chunks of `align` begin with the second.
+    ledger = Ledger(batch, {"align/1": Record(0, "x")})
+    pieces = cut(_choose(ledger), 2)
+    names = [[[work.task for work in chunk] for chunk in group] for group in pieces.groups]
+    assert names == [
+        [["align:2", "align:3"], ["align:4", "align:5"], ["call:1-x"]],
+        [["call:2-x", "call:3-x"], ["call:4-x", "call:5-x"], ["join:1"]],
+        [["join:4"]],
+    ]
+    assert pieces.after == [(), (), (), (0,), (1,), None, None]
+
+
+def test_without_an_order_runs_whose_earlier_ones_are_completed_are_submitted(tmp_path: Path) -> None:
+    (tmp_path / "batchfile.toml").write_text(PAIRS)
+    batch = load(tmp_path / "batchfile.toml")
+    align = batch.stages[0]
+    records = {run.key: Record(0 if run.name != "4" else 1, f"x-{run.name}") for run in align.runs}
+    choice = _choose(Ledger(batch, records), ordered=False)
+    assert _tasks(choice) == [["align:4", *(f"call:{n}-x" for n in (1, 2, 3, 5))]]
+    assert choice.waiting == {"call": Left(1, "align", whole=False), "join": Left(2, "call", whole=True)}

@@ -61,7 +61,7 @@ def ready(folder: Path, engine: Fake) -> Ready:
     (folder / "batchfile.toml").write_text(BATCH)
     batch = load(folder / "batchfile.toml")
     ledger = open_ledger(batch, engine.store)
-    choice = choose(ledger, Wanted(completed=False, failures=True), ordered=True)
+    choice = choose(ledger, Wanted(completed=False, failures=True), batch.stages, ordered=True)
     draft = make_draft(engine, ledger, choice, shape_of(engine, batch, always=False))
     return draft.ready(draft.stage(print))
 
@@ -75,7 +75,7 @@ def test_the_chunks_are_in_the_store_before_the_engine_starts(tmp_path: Path, en
     assert read_notes(engine.store) == [note]
     assert [(group.first, group.count) for group in submission.submission.groups] == [(0, 2), (2, 1)]
     orders = json.loads((tmp_path / f"out/.pydoit_sc/submissions/{note.id}/local.json").read_text())
-    assert [len(group) for group in orders["groups"]] == [2, 1]
+    assert (orders["behind"], orders["after"]) == ([0, 0, 2], [[], [], []])
 
 
 def test_a_second_one_is_refused_unless_forced(tmp_path: Path, engine: Fake) -> None:

@@ -40,9 +40,8 @@ def test_a_failure_blocks_what_comes_after(three: Box) -> None:
     done = three()
     assert (done.code, done.err) == (1, "")
     assert three.executed() == ["x:1", "x:2"]
-    assert "`y` was not started: `x` has not been completed\n" in done.out
-    assert "`z` was not started: `y` has not been completed\n" in done.out
     assert "1 completed, 1 failed, 4 not executed" in done.out
+    assert "\n4 incomplete: waits for x:2 (failed)\n" in done.out
     again = three("z:1")
     assert again.code == 1
     assert three.executed() == ["x:2"]
@@ -58,8 +57,8 @@ def test_a_chain_is_stale_behind_what_was_published(three: Box) -> None:
     assert three.executed() == ["x:2"]
     plan = three.ok("plan").splitlines()
     assert plan[0] == (
-        "4 of 6 runs to execute: 2 an earlier stage has been published since, "
-        "2 comes after `y`, which has runs to execute"
+        "4 of 6 runs to execute: 2 an earlier run has been published since, "
+        "2 an earlier run is to be executed: y:1"
     )
     three.ok()
     assert three.executed() == ["y:1", "y:2", "z:1", "z:2"]
@@ -123,3 +122,111 @@ matrix = { x = [1, 2] }
         box.ok()
         assert box.executed() == everything
         assert box.ok() == "all 5 runs are up to date\n"
+
+
+PIPELINE = """
+[runs.align]
+cmd = "echo align:{s} >> log; test ! -e fail-{s} && cat in-{s}"
+name = "{s}"
+file_dep = ["in-{s}"]
+matrix = { s = ["s0", "s1", "s2", "s3"] }
+[runs.call]
+cmd = "echo call:{s} >> log; cat {after.align}/stdout"
+name = "{s}"
+after = ["align:{s}"]
+matrix = { s = ["s0", "s1", "s2", "s3"] }
+[runs.even]
+cmd = "echo even >> log"
+after = ["call:s[02]"]
+[runs.sum]
+cmd = "echo sum >> log"
+after = ["call"]
+"""
+
+
+@pytest.fixture
+def samples(box: Box) -> Box:
+    """Four samples that go through two stages each, and two runs that gather them."""
+    for n in range(4):
+        box.write(f"in-s{n}", f"{n}")
+    box.batchfile(HEAD + PIPELINE)
+    return box
+
+
+def test_an_edit_touches_the_runs_that_depend_on_it_and_no_others(samples: Box) -> None:
+    samples.ok()
+    assert len(samples.executed()) == 10
+    assert (samples.folder / "out/call/s1/stdout").read_text() == "1"
+    samples.write("in-s1", "one")
+    assert samples("plan", "--check").code == 1
+    samples.ok()
+    assert samples.executed() == ["align:s1", "call:s1", "sum"]
+    assert (samples.folder / "out/call/s1/stdout").read_text() == "one"
+    assert samples.ok() == "all 10 runs are up to date\n"
+    assert samples("plan", "--check").code == 0
+
+
+def test_a_failed_run_holds_back_only_what_depends_on_it(samples: Box) -> None:
+    samples.write("fail-s1", "")
+    done = samples()
+    assert done.code == 1
+    assert samples.executed() == [
+        "align:s0",
+        "align:s1",
+        "align:s2",
+        "align:s3",
+        "call:s0",
+        "call:s2",
+        "call:s3",
+        "even",
+    ]
+    assert "\n2 incomplete: waits for align:s1 (failed)\n" in done.out
+    (samples.folder / "fail-s1").unlink()
+    samples.ok()
+    assert samples.executed() == ["align:s1", "call:s1", "sum"]
+
+
+def test_a_run_starts_as_soon_as_those_it_waits_for_are_completed(box: Box) -> None:
+    """The second sample's first run ends only when the last run of the first sample has begun."""
+    box.batchfile(
+        HEAD
+        + """
+[runs.align]
+cmd = "n=0; until [ {s} = s0 -o -e seen ]; do sleep 0.02; n=$((n+1)); [ $n -lt 1500 ] || exit 1; done"
+name = "{s}"
+matrix = { s = ["s0", "s1"] }
+[runs.call]
+cmd = "true"
+name = "{s}"
+after = ["align:{s}"]
+matrix = { s = ["s0", "s1"] }
+[runs.last]
+cmd = "touch seen"
+after = ["call:s0"]
+"""
+    )
+    box.ok("-n", "2")
+
+
+@pytest.mark.parametrize(
+    "words", [["call:s1"], ["call"], ["sum"], ["even"], ["align:s*"], ["call:s1", "even"], []]
+)
+def test_plan_and_run_select_the_same_runs(samples: Box, words: list[str]) -> None:
+    planned = samples.ok("plan", "--all", *words).splitlines()
+    names = sorted(line.split()[0] for line in planned[1:])
+    assert samples.ok("run", *words).splitlines()[0] == planned[0]
+    assert samples.executed() == names
+
+
+def test_an_earlier_run_that_is_ignored_holds_nothing_back(samples: Box) -> None:
+    samples.ok("ignore", "align:s1")
+    samples("call:s1")
+    assert samples.executed() == ["call:s1"]
+
+
+def test_doits_own_runner_knows_the_order_of_runs(samples: Box) -> None:
+    samples.write("doit.cfg", "[GLOBAL]\nloader = batchfile\n")
+    assert samples("call:s2", program="doit").code == 0
+    assert samples.executed() == ["align:s2", "call:s2"]
+    assert samples("even", program="doit").code == 0
+    assert samples.executed() == ["align:s0", "call:s0", "even"]

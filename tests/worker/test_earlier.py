@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Run, Settings
-from pydoit_sc.chunks.chunk import Chunk
-from pydoit_sc.fingerprint import digest_runs
+from pydoit_sc.chunks.chunk import Before, Chunk
+from pydoit_sc.fingerprint import after_part, digest_attempt
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Record, Store, StoreError, open_store
-from pydoit_sc.worker.earlier import NotCompletedError, after_earlier, incomplete, note_name, with_attempts
+from pydoit_sc.worker.earlier import after_earlier, checked, note_name
 
 WORK = Work("plot", Run("plot", "true", "plot", Settings()), "file:///out/plot", "1-2-3-0")
-CHUNK = Chunk([WORK], "file:///out", 1, "s1", after=["a", "b"])
+CHUNK = Chunk([WORK], "file:///out", 1, "s1", before={"file:///out/plot": [Before("a"), Before("b")]})
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def publish(folder: Path, key: str, code: int, fingerprint: str) -> None:
 
 def test_a_chunk_of_the_first_stage_needs_nothing(store: Store) -> None:
     chunk = Chunk([WORK], "file:///out", 1, "s1")
-    assert after_earlier(store, chunk) is chunk
+    assert after_earlier(store, chunk) == (chunk, [])
 
 
 def test_a_chunk_waits_for_every_run_of_the_stages_before_it(store: Store, tmp_path: Path) -> None:
@@ -42,15 +42,15 @@ def test_a_chunk_waits_for_every_run_of_the_stages_before_it(store: Store, tmp_p
     )
     publish(tmp_path, "a/1", 0, "f1")
     publish(tmp_path, "a/2", 1, "f2")
-    with pytest.raises(NotCompletedError, match=r"not completed: 1 of `a`, 1 of `b`$"):
-        after_earlier(store, CHUNK)
+    chunk, held = after_earlier(store, CHUNK)
+    assert (chunk.works, [verdict.words for verdict in held]) == ([], ["waits for a:2 (failed)"])
 
 
 def test_the_fingerprints_tell_which_attempts_came_before(store: Store, tmp_path: Path) -> None:
     store.write_note(note_name("s1"), json.dumps({"a": {"a/1": "f1"}, "b": {}}).encode())
     publish(tmp_path, "a/1", 0, "f1")
-    (work,) = after_earlier(store, CHUNK).works
-    assert work.fingerprint == f"1-2-3-{digest_runs([('a/1', 'of-1')])}"
+    (work,) = after_earlier(store, CHUNK)[0].works
+    assert work.fingerprint == f"1-2-3-{after_part(digest_attempt('a/1', 'of-1'))}"
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,30 @@ def test_a_note_that_is_missing_or_torn_is_named(store: Store, note: bytes | Non
         after_earlier(store, CHUNK)
 
 
-def test_an_outcome_counts_if_the_submission_wants_it() -> None:
-    earlier = {"a": {"a/1": "f1"}}
-    assert incomplete(CHUNK, earlier, {}) == {"a": 1}
-    assert incomplete(CHUNK, earlier, {"a/1": Record(1, "x", "f1", "s1")}) == {"a": 1}
-    assert incomplete(CHUNK, earlier, {"a/1": Record(0, "x", "changed", "older")}) == {"a": 1}
-    assert incomplete(CHUNK, earlier, {"a/1": Record(0, "x", "f1", "older")}) == {}
-    assert incomplete(CHUNK, earlier, {"a/1": Record(0, "x", "changed", "s1")}) == {}
+@pytest.mark.parametrize(
+    ("record", "held"),
+    [
+        (None, ["waits for a:1 (not completed)"]),
+        (Record(1, "x", "f1", "s1"), ["waits for a:1 (failed)"]),
+        (Record(0, "x", "changed", "older"), ["waits for a:1 (not completed)"]),
+        (Record(0, "x", "f1", "older"), []),
+        (Record(0, "x", "changed", "s1"), []),
+    ],
+)
+def test_an_outcome_counts_if_the_submission_wants_it(record: Record | None, held: list[str]) -> None:
+    records = {"a/1": record} if record else {}
+    _, found = checked(CHUNK, {"a": {"a/1": "f1"}, "b": {}}, records)
+    assert [verdict.words for verdict in found] == held
 
 
-def test_the_order_of_the_earlier_runs_makes_no_difference() -> None:
-    records = {key: Record(0, f"of {key}", "f", "s1") for key in ("a/1", "a/2")}
-    backwards = dict(reversed(records.items()))
-    assert with_attempts(CHUNK, records) == with_attempts(CHUNK, backwards)
+def test_each_run_waits_for_its_own() -> None:
+    """One earlier run has failed: only the run that comes after it is left out."""
+    works = [
+        Work(f"c:{n}", Run(n, "true", f"c/{n}", Settings()), f"file:///out/c/{n}", "1-2-3-0") for n in "12"
+    ]
+    before = {work.output: [Before(runs={f"a/{work.run.name}": "f"})] for work in works}
+    records = {"a/1": Record(0, "x-1", "f"), "a/2": Record(3, "x-2", "f")}
+    chunk, held = checked(Chunk(works, "file:///out", 1, "s1", before=before), {}, records)
+    final = f"1-2-3-{after_part(digest_attempt('a/1', 'x-1'))}"
+    assert [(work.task, work.fingerprint) for work in chunk.works] == [("c:1", final)]
+    assert [verdict.words for verdict in held] == ["waits for a:2 (failed)"]
