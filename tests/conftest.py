@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 
 from pydoit_sc.batch import OURS
-
-PROGRAMS = Path(sys.executable).parent
+from tests.starts import PROGRAMS, Program, start
 
 # Without it every program that a test starts would compile the whole package: half of the suite's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -77,17 +74,6 @@ class Done:
         return self.err
 
 
-class Program(subprocess.Popen[str]):
-    """A program that does not outlive a test that fails."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self.kill()
-        super().__exit__(kind, value, where)
-
-
 class Box:
     """A folder with a project in it."""
 
@@ -120,16 +106,7 @@ class Box:
 
     def start(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> Program:
         """Start a program."""
-        return Program(
-            [PROGRAMS / program, *words],
-            cwd=cwd or self.folder,
-            env={**self.env, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="surrogateescape",
-        )
+        return start([PROGRAMS / program, *words], cwd=cwd or self.folder, env={**self.env, **env})
 
     def __call__(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> Done:
         """Run a program to its end."""

@@ -62,6 +62,9 @@ def room_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+NAMES = {name_of(path) for path in MODULES}
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """Yield the modules of the package that a module imports, also inside of functions, but for types alone."""
     tree = ast.parse(path.read_text())
@@ -71,53 +74,53 @@ def imports_of(path: Path) -> Iterator[str]:
         if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
         for node in ast.walk(test)
     }
-    names = {name_of(module) for module in MODULES}
     for node in ast.walk(tree):
         if id(node) in for_types:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in names)
-        elif isinstance(node, ast.ImportFrom) and node.module in names:
+            yield from (alias.name for alias in node.names if alias.name in NAMES)
+        elif isinstance(node, ast.ImportFrom) and node.module in NAMES:
             for alias in node.names:
                 below = f"{node.module}.{alias.name}"
-                yield below if below in names else node.module
+                yield below if below in NAMES else node.module
 
 
-IMPORTS = {name_of(path): set(imports_of(path)) for path in MODULES}
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    return {name_of(path): set(imports_of(path)) for path in MODULES}
 
 
 def test_every_room_is_in_the_plan() -> None:
-    assert {room_of(module) for module in IMPORTS} == set(LEVEL)
+    assert {room_of(module) for module in NAMES} == set(LEVEL)
 
 
-def test_imports_run_downwards() -> None:
+def test_imports_run_downwards(imports: dict[str, set[str]]) -> None:
     upward = [
         f"{module} imports {other}"
-        for module, others in IMPORTS.items()
+        for module, others in imports.items()
         for other in others
         if LEVEL[room_of(other)] < LEVEL[room_of(module)]
     ]
     assert not upward
 
 
-def test_imports_have_no_circle() -> None:
+def test_imports_have_no_circle(imports: dict[str, set[str]]) -> None:
     try:
-        TopologicalSorter(IMPORTS).prepare()
+        TopologicalSorter(imports).prepare()
     except CycleError as error:
         pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_nothing_below_tasks_knows_doit(path: Path) -> None:
-    if LEVEL[room_of(name_of(path))] > LEVEL["tasks"]:
-        assert not re.search(r"^\s*(import doit\b|from doit\b)", path.read_text(), re.MULTILINE)
+def test_nothing_below_tasks_knows_doit() -> None:
+    below = [path for path in MODULES if LEVEL[room_of(name_of(path))] > LEVEL["tasks"]]
+    doit = re.compile(r"^\s*(import doit\b|from doit\b)", re.MULTILINE)
+    assert [name_of(path) for path in below if doit.search(path.read_text())] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_open_with_their_job_and_stay_short(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= 400
-    assert ast.get_docstring(ast.parse(text)), "the first line says the module's job"
+def test_modules_open_with_their_job_and_stay_short() -> None:
+    texts = {name_of(path): path.read_text() for path in MODULES}
+    assert [name for name, text in texts.items() if text.count("\n") > 400] == []
+    assert [name for name, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
 
 
 def test_one_noun_has_one_meaning() -> None:

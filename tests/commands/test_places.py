@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DOIT_CFG, PROGRAMS, STAGES, Box, without
+from tests.conftest import DOIT_CFG, STAGES, Box, without
+from tests.starts import PROGRAMS
 
 HOSTILE = ["-with space, quo'te\"s;&", "ünï ☃ back\\slash #?[a]*", "$(touch x) `id` %s {y}"]
 

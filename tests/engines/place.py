@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import outputs
+from tests.starts import PROGRAMS, Program, start
 
 PATIENCE = 60.0  # seconds until a test gives up
 AWKWARD = 'it\'s a $(place) %a & "more"'
@@ -40,17 +39,10 @@ class Place:
             text = text.replace(old, new)
         self.write("batchfile.toml", f"{text}\n[{self.engine}]\n{self.table}\n")
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> Program:
         """Start the program."""
-        return subprocess.Popen(
-            [Path(sys.executable).parent / "pydoit-sc", *words],
-            cwd=self.folder,
-            env={**os.environ, **self.env, "PYTHONWARNINGS": "error"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        env = {**os.environ, **self.env, "PYTHONWARNINGS": "error"}
+        return start([PROGRAMS / "pydoit-sc", *words], cwd=self.folder, env=env)
 
     def __call__(self, *words: str, code: int = 0) -> str:
         """Run the program to its end; return what it has written, of a failed one to stderr as well."""

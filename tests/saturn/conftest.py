@@ -18,6 +18,7 @@ from pydoit_sc.saturn.account import Account
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.policy import Policy
 from pydoit_sc.tasks.program import run_program
+from tests.starts import PROGRAMS, Program, start
 
 from .standin import Standin
 
@@ -55,18 +56,11 @@ class Cli:
     standin: Standin
     folder: Path
 
-    def start(self, *words: str, program: str = "pydoit-sc", **env: str | None) -> subprocess.Popen[str]:
+    def start(self, *words: str, program: str = "pydoit-sc", **env: str | None) -> Program:
         """Start it; a variable that is None is left out."""
         full = {**os.environ, **self.standin.env(), "PYTHONWARNINGS": "error", **env}
-        return subprocess.Popen(
-            [os.path.join(os.path.dirname(sys.executable), program), *words],
-            env={name: value for name, value in full.items() if value is not None},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        known = {name: value for name, value in full.items() if value is not None}
+        return start([PROGRAMS / program, *words], cwd=self.folder, env=known)
 
     def __call__(
         self, *words: str, program: str = "pydoit-sc", code: int = 0, **env: str | None

@@ -11,7 +11,8 @@ from contextlib import suppress
 import pytest
 
 from pydoit_sc.show.progress import failure_line
-from tests.conftest import PROGRAMS, Box
+from tests.conftest import Box
+from tests.starts import PROGRAMS
 
 
 def on_a_terminal(box: Box, *words: str) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Settings
-from tests.worker.workplace import QUICK, Workplace, finish, marked
+from tests.worker.workplace import PATIENCE, QUICK, Workplace, finish, marked
 
 pytest_plugins = ["tests.worker.worker_fixtures"]
 
@@ -117,7 +117,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     runs: dict[str, str] = {}
     for name, (cmd, _) in ATTACKS.items():
         runs |= {name: cmd, f"after {name}": GOOD}
-    finish(start(place, place.chunk(runs, nprocs=1)))
+    finish(start(place, place.chunk(runs, nprocs=1)), seconds=5 * PATIENCE)
     yield place
     place.close()
 

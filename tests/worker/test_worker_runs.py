@@ -21,6 +21,7 @@ pytest_plugins = ["tests.worker.worker_fixtures"]
 def test_no_two_live_runs_share_a_rank(place: Workplace) -> None:
     cmd = (
         'echo "start $SATURN_RUN_LOCAL_RANK {n}" >> "$HERE/log"; sleep 0.0{n}; '
+        'until [ "$(grep -c start "$HERE/log")" -ge 5 ]; do sleep 0.01; done; '
         'echo "end $SATURN_RUN_LOCAL_RANK {n}" >> "$HERE/log"'
     )
     place.work(place.chunk({str(n): cmd.format(n=n) for n in range(40)}, nprocs=5))

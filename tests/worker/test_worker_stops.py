@@ -98,7 +98,7 @@ def test_a_worker_under_nohup_outlives_its_terminal(place: Workplace) -> None:
     chunk = place.chunk({"run": 'echo up > "$EVENTS"; read x < gate'})
     os.mkfifo(place.folder / "gate")
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    worker = place.start(chunk)
+    worker = place.start(chunk, start_new_session=True)  # a true start, which inherits what is ignored
     signal.signal(signal.SIGHUP, before)
     place.hear()
     worker.send_signal(signal.SIGHUP)

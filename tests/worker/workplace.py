@@ -16,6 +16,7 @@ from typing import Any
 from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.plan import Work
+from tests.starts import start
 
 PATIENCE = 60.0  # seconds until a test gives up: generous, since other things may run on the machine
 QUICK = 20.0  # seconds that "at once" may take on such a machine; far less than what runs are told to sleep
@@ -37,7 +38,13 @@ class Workplace:
         os.mkfifo(self.folder / "events")
         self._events = os.open(self.folder / "events", os.O_RDWR | os.O_NONBLOCK)
         self._heard = b""
-        self.env = {**os.environ, "EVENTS": str(self.folder / "events"), "HERE": str(self.folder), **self.env}
+        self.env = {
+            **os.environ,
+            "PYTHONWARNINGS": "error",
+            "EVENTS": str(self.folder / "events"),
+            "HERE": str(self.folder),
+            **self.env,
+        }
 
     def close(self) -> None:
         """Let go of the events."""
@@ -87,8 +94,11 @@ class Workplace:
 
     def start(self, chunk: Path, *options: str, **how: Any) -> subprocess.Popen[str]:
         """Start a worker."""
+        words = [sys.executable, "-m", "pydoit_sc", "batch", *options, str(chunk)]
+        if not how:
+            return start(words, cwd=self.folder, env=self.env, merged=True)
         return subprocess.Popen(
-            [sys.executable, "-m", "pydoit_sc", "batch", *options, str(chunk)],
+            words,
             env=self.env,
             cwd=self.folder,
             stdout=subprocess.PIPE,
