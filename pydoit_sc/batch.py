@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 600.0  # seconds for which a worker waits for an object store that cannot be reached
+
 #: The task group of a plain list of runs (`[[runs]]`, `runs_from`, a run list of the seed).
 PLAIN = "runs"
 
@@ -125,6 +127,7 @@ class Batch:
     max_failures: int | Share | None = None
     scratch: str | None = None
     durable: bool = True
+    patience: float = PATIENCE
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
 

@@ -55,7 +55,12 @@ class Project:
         """The batch's store."""
         if self._store is None:
             batch = self.batch
-            self._store = open_store(batch.remote_output_path, batch.storage_options, durable=batch.durable)
+            self._store = open_store(
+                batch.remote_output_path,
+                batch.storage_options,
+                durable=batch.durable,
+                patience=batch.patience,
+            )
         return self._store
 
     @property

@@ -15,8 +15,10 @@ def pauses(count: int, first: float, longest: float = 60.0) -> Iterator[float]:
 
     They are random within a half, so that workers that failed together do not come back together.
     """
-    for n in range(count):
-        yield min(longest, first * 2**n) * random.uniform(0.5, 1.5)
+    pause = first
+    for _ in range(count):
+        yield min(longest, pause) * random.uniform(0.5, 1.5)
+        pause = min(longest, 2 * pause)
 
 
 def retry(

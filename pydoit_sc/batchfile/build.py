@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 #: The entry points of engines; each names a class with the `table` that the engine reads.
 ENGINES = "pydoit_sc.engines"
 
-_OF_BATCH = ("nprocs", "scale", "batch_size", "max_failures", "scratch", "durable", "storage_options")
+_OF_BATCH = (
+    *("nprocs", "scale", "batch_size", "max_failures", "scratch"),
+    *("durable", "patience", "storage_options"),
+)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from pydoit_sc.batch import Settings
+from pydoit_sc.batch import PATIENCE, Settings
 from pydoit_sc.batchfile.fields import (
     Anything,
     Bool,
@@ -112,6 +112,11 @@ class BatchTable(AttemptTable):
     )
     durable: Bool = Field(
         default=True, description="`false`: outputs survive killed processes, but not a power cut"
+    )
+    patience: Duration = Field(
+        default=PATIENCE,
+        description='how long a worker waits for an object store that cannot be reached, before it stops; `"10m"` if left out; '
+        "what has ended meanwhile is published when the store is back",
     )
     storage_options: Anything = Field(
         default_factory=dict,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydoit_sc.batch import Share
+from pydoit_sc.batch import PATIENCE, Share
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.store import Record
 
@@ -34,6 +34,7 @@ class Chunk:
     )  # what must be completed first, by output
     max_failures: int | Share | None = None
     durable: bool = True
+    patience: float = PATIENCE
     scratch: str | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict)
 

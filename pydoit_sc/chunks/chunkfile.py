@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer
 
-from pydoit_sc.batch import Batch, Settings, Share
+from pydoit_sc.batch import PATIENCE, Batch, Settings, Share
 from pydoit_sc.batchfile.fields import (
     Anything,
     Bool,
     Command,
+    Duration,
     MaxFailures,
     Natural,
     Nprocs,
@@ -121,6 +122,9 @@ class Extra(Table):
         default=None, description="after so many failures, or such a share of the runs, no further run starts"
     )
     durable: Bool = Field(default=True, description="false: outcomes need not survive a power cut")
+    patience: Duration = Field(
+        default=PATIENCE, description="seconds for which an object store is waited for that cannot be reached"
+    )
     scratch: Path | None = Field(default=None, description="where runs write before they are published")
     storage_options: Anything = Field(default_factory=dict, description="fsspec's, without secrets")
     settings: Annotated[tuple[AttemptTable, ...], list_of("a list of settings")] = Field(
@@ -185,6 +189,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         before=tuple(tables),
         max_failures=batch.max_failures,
         durable=batch.durable,
+        patience=batch.patience,
         scratch=batch.scratch,
         storage_options=without_secrets(batch.storage_options),
         settings=tuple(settings),

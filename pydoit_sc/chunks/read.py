@@ -64,6 +64,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         batch.nprocs,
         max_failures=batch.max_failures,
         durable=batch.durable,
+        patience=batch.patience,
         scratch=batch.scratch,
         storage_options=batch.storage_options,
     )
@@ -115,6 +116,7 @@ class _Reader:
             before,
             extra.max_failures,
             extra.durable,
+            extra.patience,
             extra.scratch,
             extra.storage_options,
         )

@@ -49,8 +49,10 @@ __all__ = [
 ]
 
 
-def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) -> Store:
+def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, patience: float = 0.0) -> Store:
     """Return the store below `remote_output_path`: a `file://` URL, an absolute path or any fsspec URL.
+
+    `patience`: seconds for which a worker tries to publish while an object store cannot be reached.
 
     Raises StoreError where the URL's file system is unknown, not installed or refuses its options.
 
@@ -68,7 +70,7 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True) ->
     from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
     try:
-        return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options))
+        return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options), patience)
     except StoreError:
         raise
     except ImportError as error:

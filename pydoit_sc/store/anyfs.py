@@ -42,6 +42,10 @@ class AnyBlobs:
         # Classes that are not asynchronous are seldom safe for several threads (sftp hung with 8).
         self.at_once = 8 if self._fs.async_impl or scheme == "memory" else 1
 
+    def may_pass(self, error: Exception) -> bool:
+        # Libraries have errors of their own for a network that is gone.
+        return _may_pass(error) if isinstance(error, OSError) else type(error).__module__ != "builtins"
+
     def list(self, folder: str) -> Iterator[Blob]:
         self._fs.invalidate_cache()
         try:

@@ -162,7 +162,10 @@ class Publisher(Protocol):
         """Hold a run no longer: it is not executed after all."""
 
     def peek(self, key: str) -> Record | None:
-        """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None."""
+        """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None.
+
+        Raises HeldError where no run may start now, since the store cannot be reached.
+        """
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         """Let others know what a worker is executing, by key; people see it, no decision depends on it."""
@@ -175,6 +178,9 @@ class Publisher(Protocol):
 
     def commit(self, staged: Staged) -> Outcome:
         """Make a staged attempt its run's outcome; raises TakenError where something else is there."""
+
+    def hurry(self) -> None:
+        """Wait no longer for a store that cannot be reached: the worker has been told to stop."""
 
     def settle(self) -> None:
         """Return when everything committed so far survives what the store promises to survive."""

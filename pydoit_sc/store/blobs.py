@@ -41,6 +41,9 @@ class Blobs(Protocol):
 
     at_once: int  # how many threads may use it
 
+    def may_pass(self, error: Exception) -> bool:
+        """Return whether an error may pass by itself: an outage, and not a refusal, an object that is there, or a local file."""
+
     def list(self, folder: str) -> Iterator[Blob]:
         """Yield all objects below a folder, "" for the root; nothing where there is none."""
 

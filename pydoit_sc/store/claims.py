@@ -21,7 +21,7 @@ from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import Leases, wait_for
 from pydoit_sc.store.places import check_ours
-from pydoit_sc.store.stamps import attempt_of, parse_record
+from pydoit_sc.store.stamps import Claim, claim_of, parse_record
 
 _TRIES, _PAUSE = 6, 0.25  # of a brief request that writes; seconds before the second
 _FINAL = (FileExistsError, FileNotFoundError, PermissionError, StoreError)
@@ -31,10 +31,16 @@ T = TypeVar("T")
 
 
 class Claims:
-    """The keys of runs, changed under a lease: once that has ended nothing is written."""
+    """The keys of runs, changed under the lease of now: once that has ended nothing is written.
 
-    def __init__(self, blobs: Blobs, leases: Leases, url: str) -> None:
-        self.blobs, self.url = blobs, url
+    To make one raises what the store raises, where that lease has to be taken first.
+    """
+
+    def __init__(
+        self, blobs: Blobs, leases: Leases, url: str, hurried: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.blobs, self.url, self._hurried = blobs, url, hurried
+        self.lease = leases.current()
         self._leases = leases
 
     def insist(self, call: Callable[[], T]) -> T:
@@ -42,8 +48,8 @@ class Claims:
         return retry(
             call,
             pauses(_TRIES - 1, _PAUSE),
-            when=lambda error: not isinstance(error, _FINAL),
-            before=self._leases.check,
+            when=lambda error: not (self._hurried() or isinstance(error, _FINAL)),
+            before=partial(self._leases.check, self.lease),
         )
 
     def list(self, key: str) -> dict[str, Blob]:
@@ -58,20 +64,20 @@ class Claims:
             found = read_small(self.blobs, {key}).get(key)
         return parse_record(*found) if found else None
 
-    def holder(self, key: str) -> str:
-        """Return the attempt that a run's `run.json` is of; "" where it does not say."""
+    def holder(self, key: str) -> Claim:
+        """Return whose a run's key is."""
         try:
-            return attempt_of(self.blobs.get(f"{key}/{RUN_JSON}"))
+            return claim_of(self.blobs.get(f"{key}/{RUN_JSON}"))
         except FileNotFoundError:
-            return ""
+            return Claim()
 
     def _check_free(self, key: str) -> None:
         """Raise HeldError while another worker that may be alive is publishing the run."""
         files = self.list(key)
         if STATUS_CODE in files or RUN_JSON not in files:
             return
-        worker = self.holder(key).partition("-")[0]
-        if worker and worker != self._leases.worker:
+        worker = self.holder(key).lease
+        if worker and worker != self.lease:
             alive = self._leases.is_alive(worker)
             if alive:
                 raise HeldError(f"{self.url}: {key} is being published by {alive}")
@@ -101,7 +107,7 @@ class Claims:
         if not names:
             return
         self.check_ours(key, names)
-        place = self._place(f"{OURS}/history/{key}/{self.holder(key) or 'unknown'}")
+        place = self._place(f"{OURS}/history/{key}/{self.holder(key).attempt or 'unknown'}")
         for name in names:
             with suppress(FileNotFoundError):  # a worker was killed while it moved them
                 self.insist(partial(self.blobs.copy, f"{key}/{name}", f"{place}/{name}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -22,6 +23,8 @@ LONGEST = 120.0  # seconds for a request
 RETRY_FOR = 40.0  # seconds; less than a lease, so a worker that was frozen does not repeat an old request
 ONCE = 10.0  # seconds for a request that is tried once
 _PIECE = 1 << 20
+_STATUS = re.compile(r"status code: (4\d\d)")
+_MAY_PASS = ("408", "425", "429")  # what a server says with 4… and does not mean for good
 _DELETE_AT_ONCE = 1000  # S3 takes no more in one request
 
 
@@ -57,6 +60,12 @@ class CloudBlobs:
 
         self._store = connect(LONGEST, config.retries)
         self._once = connect(min(config.read_timeout, ONCE), 0)
+
+    def may_pass(self, error: Exception) -> bool:
+        if not isinstance(error, self._generic):
+            return False
+        status = _STATUS.search(str(error))
+        return status is None or status[1] in _MAY_PASS or "<Code>RequestTimeout</Code>" in str(error)
 
     def list(self, folder: str) -> Iterator[Blob]:
         after = ""  # what has been yielded

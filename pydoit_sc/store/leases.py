@@ -1,8 +1,8 @@
 """Leases on an object store: which workers are alive, and what each of them holds.
 
 A worker renews its lease by replacing one version of an object, so it cannot renew a lease that another worker has
-ended. If it has not renewed in time (it was frozen, or cut off), it renews before it writes anything, and stops if that
-fails. A lease that was not renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so
+ended. If it has not renewed in time (it was frozen, or cut off), it renews before it writes anything. What it was doing
+under a lease that has ended, it gives up; under another one, of another name, it may begin again. A lease that was not renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so
 no two clocks are compared; where a store tells no times, the lease is watched for that long. A worker that died on the
 same machine is noticed at once.
 
@@ -13,17 +13,19 @@ worker's lease lasts.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import repeat
 from typing import TypeVar
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.proc import is_running, machine, started_at
-from pydoit_sc.retries import retry
+from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
 from pydoit_sc.store.documents import Hold, Lease
@@ -50,10 +52,10 @@ class Leases:
 
     def __init__(self, blobs: Blobs, url: str) -> None:
         self._blobs, self._url = blobs, url
-        self.worker = ""  # whose lease is kept here; "": none is
+        self.worker = ""  # the name of the lease that is kept here; "": none is
         self._etag = ""
         self._renewed = 0.0
-        self._over = ""  # the message once another worker has ended the lease
+        self._over = ""  # the message once another worker has ended it, until there is another one
         self._live: Mapping[str, Live] = {}
         self._mutex = threading.RLock()
         # For stores without times: the version of each lease, and since when it has been there.
@@ -61,9 +63,9 @@ class Leases:
 
     @contextmanager
     def keep(self, worker: str) -> Iterator[None]:
-        """Keep a lease for a worker, and renew it, until the end."""
-        self._over, self._live, self.worker = "", {}, worker
-        self._begin()
+        """Keep a lease for a worker, and renew it, until the end; the first has the worker's name."""
+        self._live = {}
+        retry(partial(self._begin, worker), _BEGIN_AGAIN)
         end = threading.Event()
         thread = threading.Thread(target=self._keep_renewing, args=(end,), daemon=True)
         thread.start()
@@ -74,29 +76,36 @@ class Leases:
             thread.join()
             if not self._over:
                 with suppress(Exception):  # it ends without
-                    self._blobs.delete([f"{_FOLDER}/{worker}"])
+                    self._blobs.delete([f"{_FOLDER}/{self.worker}"])
             self.worker = ""
 
-    def _begin(self) -> None:
-        """Write a new lease, trying three times; raises what the store raises."""
-
-        def write() -> None:
-            self._renewed = _now()
-            self._etag = self._blobs.put(f"{_FOLDER}/{self.worker}", self._text())
-
-        retry(write, _BEGIN_AGAIN)
+    def _begin(self, name: str) -> None:
+        """Write a new lease; raises what the store raises."""
+        began = _now()
+        self._etag = self._blobs.put(f"{_FOLDER}/{name}", self._text(name))
+        self.worker, self._renewed, self._over = name, began, ""
 
     def _keep_renewing(self, end: threading.Event) -> None:
-        while not end.wait(RENEW_EVERY):
-            with suppress(Exception):  # what is about to write tries again, and reports it
-                self.renew()
+        while not end.wait(LOOK_EVERY):
+            if self._over or _now() - self._renewed > RENEW_EVERY:
+                try:
+                    self.current() if self._over else self.renew()
+                except Exception:
+                    end.wait(next(pauses(1, RENEW_EVERY / 4)))
+
+    def current(self) -> str:
+        """Return the name of the lease; takes another one where it was ended. Raises what the store raises."""
+        with self._mutex:
+            if self._over:
+                self._begin(secrets.token_hex(5))
+            return self.worker
 
     def renew(self) -> None:
         """Renew the lease; raises FencedError where it was ended, and what the store raises."""
         with self._mutex:
             if self._over:
                 raise FencedError(self._over)
-            began, text = _now(), self._text()
+            began, text = _now(), self._text(self.worker)
             path = f"{_FOLDER}/{self.worker}"
             try:
                 self._etag = self._blobs.update(path, text, self._etag)
@@ -112,14 +121,29 @@ class Leases:
                 self._etag = there[1].etag  # our own renewal, whose reply was lost
             self._renewed = began
 
-    def check(self) -> None:
-        """Return if the worker may write now; raises FencedError where it may not, and what the store raises."""
+    def check(self, name: str | None = None) -> None:
+        """Return if the worker may write now, under the lease of this name; raises FencedError where it may not.
+
+        Raises what the store raises.
+        """
         if not self.worker:
             return  # to write a note takes no lease
         if self._over:
             raise FencedError(self._over)
-        if _now() - self._renewed > TTL - MARGIN:
+        if name not in (None, self.worker):
+            raise FencedError(f"{self._url}: the lease {name} has been ended")
+        if not self.is_recent:
             self.renew()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the worker may write now, without a request."""
+        return not self._over and self.age <= TTL - MARGIN
+
+    @property
+    def age(self) -> float:
+        """The seconds since the store has taken the lease, or its renewal."""
+        return _now() - self._renewed
 
     def announce(self, live: Mapping[str, Live]) -> None:
         """Have the next renewal say what the worker is executing."""
@@ -201,9 +225,9 @@ class Leases:
             return None
         return read(model, data) or model(), blob._replace(path=path)
 
-    def _text(self) -> bytes:
+    def _text(self, name: str) -> bytes:
         return Lease(
-            worker=self.worker,
+            worker=name,
             host=socket.gethostname(),
             here=machine(),
             pid=os.getpid(),

@@ -24,10 +24,12 @@ def digest(file: BinaryIO) -> tuple[int, str]:
     return size, md5_.hexdigest()
 
 
-def with_files(run_json: bytes, files: Mapping[str, FileEntry]) -> bytes:
-    """Return a `run.json` that lists these files."""
+def with_files(run_json: bytes, files: Mapping[str, FileEntry], lease: str = "") -> bytes:
+    """Return a `run.json` that lists these files, and the lease where that is not the first of the attempt's worker."""
     data = json.loads(run_json)
     data["files"] = {name: entry.model_dump() for name, entry in files.items()}
+    if lease and lease != str(data["attempt"]).partition("-")[0]:
+        data["lease"] = lease
     return json.dumps(data).encode()
 
 

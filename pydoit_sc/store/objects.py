@@ -20,14 +20,15 @@ from itertools import chain
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError, answers
+from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.index import pack, read_index, status_code_of
 from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
-from pydoit_sc.store.leases import TTL, Leases
+from pydoit_sc.store.leases import TTL, FencedError, Leases
+from pydoit_sc.store.patience import Patience
 from pydoit_sc.store.places import Places, Survey, above, old_attempts, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
@@ -41,11 +42,13 @@ class ObjectStore:
 
     in_place = False
 
-    def __init__(self, url: str, blobs: Blobs) -> None:
+    def __init__(self, url: str, blobs: Blobs, patience: float = 0.0) -> None:
         self.url = url
+        self._patience = Patience(patience)
         self.stagers = min(8, blobs.at_once)
         self._blobs = blobs
         self._leases = Leases(blobs, url)
+        self._held = "", ""  # the chunk that is held, and the lease under which it is: first the lease
         self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
@@ -115,7 +118,10 @@ class ObjectStore:
             while True:
                 contents.append(self._published.popleft())
         path = f"{OURS}/index/{uuid.uuid4().hex}"
-        self._claims().insist(partial(self._blobs.put, path, pack(contents)))
+        try:
+            self._claims().insist(partial(self._blobs.put, path, pack(contents)))
+        except Exception:
+            self._published.extend(contents)
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         with self._answers():
@@ -149,10 +155,27 @@ class ObjectStore:
         """Release nothing."""
 
     def peek(self, key: str) -> Record | None:  # noqa: ARG002
-        """Check the worker's lease, without which it starts no more runs; the run itself would cost a request."""
-        with self._answers():
-            self._leases.check()
+        """Check that the worker has its lease and its chunk, without which it starts no more runs.
+
+        The run itself would cost a request. Raises HeldError while the store cannot be reached.
+        """
+        if not self._leases.is_recent:
+            age = self._leases.age
+            away = HeldError if age < max(TTL, self._patience.seconds) else StoreError
+            raise away(f"{self.url}: the lease could not be renewed for {age:.0f} s")
+        if self._held[1] and self._held[0] != self._leases.worker:
+            try:
+                self._take_chunk(self._held[1])
+            except HeldError as error:
+                raise StoreError(f"{error}: what was not executed is left to it") from error
         return None
+
+    def _take_chunk(self, chunk: str) -> None:
+        """Hold a chunk under the lease of now; raises HeldError."""
+        with self._answers():
+            lease = self._leases.current()
+            self._leases.take(f"chunks/{chunk}")
+            self._held = lease, chunk
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:
@@ -167,11 +190,17 @@ class ObjectStore:
         """Keep a worker's lease and hold its chunk; an error in the body is not the store's."""
         with ExitStack() as held:
             with self._answers():
-                held.enter_context(self._leases.keep(worker))
-                if chunk:
-                    self._leases.take(f"chunks/{chunk}")
-                    held.callback(self._leases.release, f"chunks/{chunk}")
+                self._patience.call(lambda: held.enter_context(self._leases.keep(worker)), self._may_pass)
+            if chunk:
+                self._take_chunk(chunk)
+                held.callback(self._release_chunk)
             yield
+
+    def _release_chunk(self) -> None:
+        lease, chunk = self._held
+        self._held = "", ""
+        if lease == self._leases.worker:
+            self._leases.release(f"chunks/{chunk}")
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         return [self._stage(attempt) for attempt in attempts]
@@ -179,7 +208,7 @@ class ObjectStore:
     def _stage(self, attempt: Finished) -> Staged | StoreError:
         try:
             with self._answers():
-                outcome = self._publish(attempt)
+                outcome = self._patience.call(partial(self._publish, attempt), self._may_pass)
         except StoreError as error:
             return error
         shutil.rmtree(attempt.folder, ignore_errors=True)
@@ -190,7 +219,16 @@ class ObjectStore:
         assert staged.outcome is not None
         return staged.outcome
 
+    def _may_pass(self, error: Exception) -> bool:
+        """Return whether a publication that has failed is to begin again, later or under another lease."""
+        if isinstance(error, StoreError):
+            return isinstance(error, FencedError)
+        return self._blobs.may_pass(error)
+
     def _publish(self, attempt: Finished) -> Outcome:
+        if self._patience.is_tried:  # one brief request before many
+            self._leases.current()
+            self._leases.renew()
         publication = Publication(self._claims(), attempt)
         outcome = publication.publish()
         if outcome is Outcome.PUBLISHED:
@@ -199,15 +237,18 @@ class ObjectStore:
         return outcome
 
     def _claims(self) -> Claims:
-        return Claims(self._blobs, self._leases, self.url)
+        return Claims(self._blobs, self._leases, self.url, self._patience.has_ended)
 
     def _answers(self, *but: type[Exception]) -> AbstractContextManager[None]:
         return answers(self.url, Exception, but=but)  # each library has errors of its own
 
     def settle(self) -> None:
         """Complete the index; all else is in the store when `stage` returns."""
-        with self._answers():
+        if not self._patience.is_tried:
             self._write_index(1)
+
+    def hurry(self) -> None:
+        self._patience.end()
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:  # noqa: ARG002
         self._leases.announce(live)

@@ -162,6 +162,9 @@ class PosixStore:
         """Return the folder of an attempt's worker."""
         return f"{self.root}/{OURS}/attempts/{attempt.attempt.partition('-')[0]}"
 
+    def hurry(self) -> None:
+        """Nothing: no call waits for a file system to come back."""
+
     def settle(self) -> None:
         if self.durable:
             with answers(self.root):

@@ -1,6 +1,7 @@
 """One attempt's publication on an object store: claim the run's key, upload, look, seal, look again.
 
-The first object is `run.json`, by conditional create: the manifest is also the claim. All others are created
+The first object is `run.json`, by conditional create: the manifest is also the claim, under the lease of now. What the
+attempt has sent under one that has ended is cleared like that of a dead worker, unless it was sealed. All others are created
 conditionally, too, so a worker that was frozen overwrites nothing of the worker that took its place. Before
 `status_code`, the commit, all that the manifest lists must be there as it says; after it the claim must still be ours.
 If not, what has been done is undone, and it begins again.
@@ -50,12 +51,13 @@ class Publication:
         self.run_json = b""
 
     def publish(self) -> Outcome:
-        """Return what came of it; raises StoreError, and what the store raises."""
+        """Return what came of it; raises StoreError, and what the store raises. It may be called again."""
         for _ in range(_AGAIN):
             self._describe()
             there = self._claim()
             if there is None:
-                return Outcome.LOST
+                mine = self._claims.holder(self._attempt.key).attempt == self._attempt.attempt
+                return Outcome.PUBLISHED if mine else Outcome.LOST
             if STATUS_CODE in there:  # an earlier try has sealed it, and was not told so
                 if self._agrees(there):
                     return Outcome.PUBLISHED
@@ -77,10 +79,12 @@ class Publication:
             self._files = {
                 name: _Sent(path, describe(path), _state(path)) for name, path in sorted(files.items())
             }
-        self.run_json = with_files(said, {name: sent.entry for name, sent in self._files.items()})
+        self.run_json = with_files(
+            said, {name: sent.entry for name, sent in self._files.items()}, self._claims.lease
+        )
 
     def _claim(self) -> Mapping[str, Blob] | None:
-        """Claim the run's key, after clearing it; return what is there of ours, None where a completed outcome stays."""
+        """Claim the run's key, after clearing it; return what is there of ours, None where an outcome stays."""
         key, attempt = self._attempt.key, self._attempt
         for _ in range(_TRIES):
             files = self._claims.list(key)
@@ -102,10 +106,11 @@ class Publication:
         )
 
     def _stays(self, files: Mapping[str, Blob]) -> bool:
-        """Return whether what is there stays, and the new attempt is dropped."""
-        key = self._attempt.key
-        record = self._claims.record(key) if STATUS_CODE in files else None
-        return stays(record, self._attempt.supersedes, self._attempt.fingerprint)
+        """Return whether what is there stays: a completed outcome, or this attempt's own, sealed under an earlier lease."""
+        attempt = self._attempt
+        record = self._claims.record(attempt.key) if STATUS_CODE in files else None
+        is_own = record is not None and record.attempt == attempt.attempt
+        return is_own or stays(record, attempt.supersedes, attempt.fingerprint)
 
     def _clear(self) -> None:
         """Move what is there to the history, unless it stays."""
@@ -171,7 +176,7 @@ class Publication:
         return False
 
     def _is_ours(self) -> bool:
-        return self._claims.holder(self._attempt.key) == self._attempt.attempt
+        return self._claims.holder(self._attempt.key) == (self._attempt.attempt, self._claims.lease)
 
 
 def _state(path: str) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,6 +34,12 @@ class Stamp(StoredDocument):
     fingerprint: str = Field(description="what the run depended on")
     attempt: str = Field(  # becomes the name of a folder in the history
         max_length=64, pattern=r"\A[0-9A-Za-z_-]*\z", description="the attempt's id"
+    )
+    lease: str | None = Field(
+        default=None,
+        max_length=64,
+        pattern=r"\A[0-9A-Za-z_-]*\z",
+        description="the lease under which it was published, where its worker's first had ended",
     )
     submission: str | None = Field(default=None, description="the submission that it was executed for")
     status_code: int | None = Field(default=None, description="the status code, as in the file beside it")
@@ -84,10 +90,21 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
     return Record(code, stamp.attempt, stamp.fingerprint, stamp.submission or "", stamp.reason or "")
 
 
-def attempt_of(run_json: bytes) -> str:
-    """Return the attempt that a `run.json` is of; "" where it does not say."""
+class Claim(NamedTuple):
+    """Whose a run's key is, as its `run.json` says."""
+
+    attempt: str = ""
+    lease: str = ""  # the name of the lease under which that attempt is published
+
+
+def claim_of(run_json: bytes) -> Claim:
+    """Return whose a run's key is; an empty one where it does not say.
+
+    >>> claim_of(b'{"fingerprint": "f", "attempt": "a-1"}')
+    Claim(attempt='a-1', lease='a')
+    """
     stamp = read(Stamp, run_json)
-    return stamp.attempt if stamp else ""
+    return Claim(stamp.attempt, stamp.lease or stamp.attempt.partition("-")[0]) if stamp else Claim()
 
 
 def write_running(live: Mapping[str, Live]) -> bytes:

@@ -89,6 +89,12 @@ class Attempt:
             return TIMED_OUT
         return SPOILT if exit_.code == 0 and self.spoilt else exit_.code
 
+    def has_retry(self, code: int) -> bool:
+        """Return whether there is to be another attempt after this one has ended with a status code."""
+        settings = self.work.run.settings
+        wanted = code != 0 and (settings.retry_on is None or code in settings.retry_on)
+        return wanted and not self.refused and len(self.retry_codes) < settings.retries
+
     def _reason(self, exit_: Exit) -> str:
         """Return why it failed, where that was not its own exit code."""
         timeout = self.work.run.settings.timeout if self.timed_out else None

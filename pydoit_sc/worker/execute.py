@@ -35,7 +35,12 @@ def execute_chunk(
     """
     said = ""
     while True:
-        store = open_store(chunk.remote_output_path, chunk.storage_options, durable=chunk.durable)
+        store = open_store(
+            chunk.remote_output_path,
+            chunk.storage_options,
+            durable=chunk.durable,
+            patience=chunk.patience,
+        )
         try:
             return _execute(store, chunk, nprocs, strict=strict, quiet=quiet)
         except HeldError as error:

@@ -325,13 +325,10 @@ class Executor:
 
     def _retried(self, attempt: Attempt, code: int) -> bool:
         """Start a further attempt if there is to be one; return True also where that is not possible any more."""
-        settings = attempt.work.run.settings
-        wanted = settings.retry_on is None or code in settings.retry_on
-        left = 0 if attempt.refused else settings.retries - len(attempt.retry_codes)
-        if code == 0 or self._stopping or not wanted or left <= 0:
+        if self._stopping or not attempt.has_retry(code):
             return False
         try:
-            if self._supply.outcome(attempt.work):  # then what is published is that worker's outcome
+            if self._supply.is_published(attempt.work):  # then that is another worker's outcome
                 return False
             discard(attempt.folder)
             if not self._too_late():
@@ -343,6 +340,7 @@ class Executor:
     def _interrupt(self, number: int) -> None:
         """Stop for a signal: SIGTERM to all runs, SIGKILL after their grace, or at once if asked again."""
         again = bool(self.stopped_by)
+        self.store.hurry()
         self.stopped_by = self.stopped_by or number
         self.stop()
         self._held.clear()

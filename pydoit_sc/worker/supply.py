@@ -8,9 +8,10 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from pydoit_sc.plan import Work
-from pydoit_sc.store import Publisher, Record, stays
+from pydoit_sc.store import HeldError, Publisher, Record, stays
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
 
@@ -72,3 +73,9 @@ class Supply:
             return now
         failed = now.code and now.attempt not in ("", known) and now.fingerprint == work.fingerprint
         return now if failed else None
+
+    def is_published(self, work: Work) -> bool:
+        """Return whether another worker has published a run meanwhile; False while nobody can tell."""
+        with suppress(HeldError):
+            return self.outcome(work) is not None
+        return False

@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('durable = "no"', 'durable: expected true or false, found "no"'),
         ("storage_options = 1", "storage_options: expected a table, found 1"),
         ("nproc = 1", "nproc: unknown key; did you mean `nprocs`?"),
-        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `storage_options`, `runs_from`"),
+        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `storage_options`, `runs_from`"),
     ],
 )  # fmt: skip
 def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:

@@ -82,6 +82,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         "gpus",
         max_failures=Share(0.025),
         durable=False,
+        patience=7.5,
         scratch="/local/disk",
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
@@ -95,6 +96,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         before={f"{ROOT}/plot": list(BEFORE[f"{ROOT}/plot"])},
         max_failures=Share(0.025),
         durable=False,
+        patience=7.5,
         scratch="/local/disk",
         storage_options={"client_kwargs": {"region_name": "here"}},
     )

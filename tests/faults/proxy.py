@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -99,16 +100,17 @@ class Proxy:
         fault: Fault | Callable[[], None] | None = None,
         *,
         root: str = "",
-        lasting: bool = False,
+        lasting: float = 0.0,
     ) -> None:
         """Count anew. At `point` do what `fault` says: a function is called, and then the request is passed on.
 
-        `root` is what labels leave out, `bucket/prefix/`; a `lasting` fault comes at every request from there on.
+        `root` is what labels leave out, `bucket/prefix/`; a `lasting` fault comes at every request for so many seconds.
         """
         with self._mutex:
             self._point, self._fault, self._lasting, self._root = point, fault, lasting, root
             self.seen: list[Point] = []  # every request since
             self.hits = 0
+            self._until = 0.0  # by the monotonic clock, when a fault that lasts is over
             self._counts: Counter[str] = Counter()
             stale, self._open = self._open, set()
         for connection in stale:  # of a worker that is gone
@@ -146,7 +148,9 @@ class Proxy:
             self._counts[request.label] += 1
             here = Point(request.label, self._counts[request.label])
             self.seen.append(here)
-            if here != self._point and not (self._lasting and self.hits):
+            if here == self._point and not self.hits:
+                self._until = time.monotonic() + self._lasting
+            elif here != self._point and time.monotonic() >= self._until:
                 return None
             self.hits += 1
             return self._fault

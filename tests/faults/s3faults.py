@@ -32,11 +32,11 @@ class Trial:
 
     point: Point
     fault: Fault | None = None  # None: the worker is killed or frozen
-    lasting: bool = False  # at every request from there on
+    lasting: float = 0.0  # seconds, in which it comes at every request from there on
     held: bool = False  # a frozen worker's request is passed on only when it goes on
 
     def __str__(self) -> str:
-        return f"{self.fault or 'a signal'}{', and all that follow' * self.lasting}{', held back' * self.held} at {self.point}"
+        return f"{self.fault or 'a signal'}{f', and for {self.lasting:g} s' * bool(self.lasting)}{', held back' * self.held} at {self.point}"
 
 
 #: What to try, of the requests of an undisturbed worker.
@@ -58,6 +58,18 @@ def spoil(lab: S3Lab, trial: Trial) -> bool:
     # A status code without a run.json is what `sc batch` leaves, and is taken for that where a store denies having it.
     denied = trial.fault is Fault.MISSING and trial.point.label.endswith("/run.json")
     check_and_finish(lab, must_be_finished=ended.code == 0 and not denied)
+    return hit
+
+
+def outlast(lab: S3Lab, trial: Trial) -> bool:
+    """Have the store away for a while: a worker that executes something ends with 0; say whether it came to that."""
+    lab.fresh()
+    untouched = lab.executions()
+    lab.arm(trial.point, trial.fault, lasting=trial.lasting)
+    ended = lab.work("first")
+    hit = lab.proxy.hits > 0
+    check_said(ended, codes=(0, 2, 3) if lab.executions() == untouched else [0])
+    check_and_finish(lab, must_be_finished=ended.code == 0)
     return hit
 
 

@@ -76,6 +76,7 @@ class Scene:
     client: str = "obstore"  # or "s3fs"
     raced: bool = False  # with a second worker, which soon ends the first one's lease
     lists: bool = False  # looks at the whole store, as where runs are many
+    patience: float = 3.0  # seconds for which it waits for a store that is away
     bug: str = ""  # planted in it
 
     @property
@@ -221,7 +222,7 @@ class S3Lab:
         point: Point | None = None,
         fault: Fault | Callable[[], None] | None = None,
         *,
-        lasting: bool = False,
+        lasting: float = 0.0,
     ) -> None:
         """Have the proxy spoil a request of the next worker."""
         self.proxy.arm(point, fault, root=f"{BUCKET}/{self._prefix}/", lasting=lasting)
@@ -289,7 +290,12 @@ class S3Lab:
         path = self._folder / f"{file}.json"
         stage = Stage("runs", listed)
         batch = Batch(
-            "faults", path, f"s3://{BUCKET}/{self._prefix}", (stage,), storage_options=self._options
+            "faults",
+            path,
+            f"s3://{BUCKET}/{self._prefix}",
+            (stage,),
+            patience=self._scene.patience,
+            storage_options=self._options,
         )
         items = [
             Work(

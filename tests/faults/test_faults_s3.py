@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import cache
@@ -11,12 +12,14 @@ import pytest
 from tests.faults import s3server
 from tests.faults.explore import NIGHTLY
 from tests.faults.proxy import Fault, Point
-from tests.faults.s3faults import Bench, Experiment, Trial, Trials, freeze, kill, spoil
+from tests.faults.s3faults import Bench, Experiment, Trial, Trials, freeze, kill, outlast, spoil
 from tests.faults.s3lab import S3Lab, Scene, Server
 from tests.faults.tally import Tally
 
 #: What a network that is gone looks like, or credentials that have expired.
 GONE = (Fault.RESET, Fault.BLACK_HOLE, Fault.FORBIDDEN, Fault.SLOW_DOWN)
+#: What passes by itself.
+OUTAGES = (Fault.RESET, Fault.BLACK_HOLE, Fault.SLOW_DOWN)
 #: Of another client, in the normal mode.
 SOME = (Fault.LOST, Fault.MISSING, Fault.TRUNCATED, Fault.BLACK_HOLE)
 
@@ -66,8 +69,8 @@ def find(bench: Bench, attempt: Callable[[S3Lab, Trial], bool], trials: Trials) 
         return "\n".join(Experiment(bench, attempt, trials, 0).explore().violations)
 
 
-def every_request(fault: Fault, *, lasting: bool = False) -> Trials:
-    """Return the trials that spoil each request, or all from each on."""
+def every_request(fault: Fault, *, lasting: float = 0.0) -> Trials:
+    """Return the trials that spoil each request, or all from each on for so many seconds."""
 
     def trials(points: Sequence[Point]) -> list[Trial]:
         return [Trial(point, fault, lasting=lasting) for point in points]
@@ -142,8 +145,17 @@ def test_every_kind_of_request_is_spoiled_where_signatures_are_checked(
 
 @pytest.mark.parametrize("fault", GONE if NIGHTLY else [Fault.RESET], ids=str)
 def test_the_network_is_gone(tally: Tally, moto: Benches, fault: Fault) -> None:
-    trials = one_of_each(every_request(fault, lasting=True))
+    trials = one_of_each(every_request(fault, lasting=math.inf))
     hold(tally, f"{fault}, for good", Experiment(moto(Scene(), 3), spoil, trials, 1))
+
+
+@pytest.mark.parametrize("seconds", (2.0, 5.0, 20.0, 60.0) if NIGHTLY else (5.0,))
+@pytest.mark.parametrize("fault", OUTAGES if NIGHTLY else [Fault.SLOW_DOWN], ids=str)
+def test_the_network_is_away_for_a_while(tally: Tally, moto: Benches, fault: Fault, seconds: float) -> None:
+    """A patient worker ends with 0, wherever the outage begins."""
+    trials = one_of_each(every_request(fault, lasting=seconds))
+    bench = moto(Scene(patience=600.0), 3)
+    hold(tally, f"{fault}, for {seconds:g} s", Experiment(bench, outlast, trials, 3))
 
 
 def test_a_worker_is_frozen_and_a_second_one_goes_on(tally: Tally, moto: Benches) -> None:

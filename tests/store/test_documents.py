@@ -17,7 +17,7 @@ from pydoit_sc.store.documents import (
     Manifest,
     Provenance,
 )
-from pydoit_sc.store.stamps import Stamp, attempt_of, parse_record, read, read_running, write_running
+from pydoit_sc.store.stamps import Stamp, claim_of, parse_record, read, read_running, write_running
 
 # Surrogates too: bytes that are not UTF-8 in a command or a file's name.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -72,7 +72,7 @@ def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
     )
     manifest, stamp = read(Manifest, data), read(Stamp, data)
     assert manifest and manifest.files == written.files
-    assert stamp and stamp.attempt == attempt_of(data) == written.attempt
+    assert stamp and stamp.attempt == claim_of(data).attempt == written.attempt
 
 
 @given(LEASES, st.dictionaries(TEXT, LIVE, max_size=3))
@@ -91,7 +91,7 @@ def test_no_document_raises(data: bytes, status_code: bytes) -> None:
     read_running(data)
     read_running(b'{"a": ' + data + b"}")
     parse_record(status_code, data)
-    attempt_of(data)
+    claim_of(data)
 
 
 def test_a_document_as_deep_as_python_can_read() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, leases, objects
+from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, leases, objects, patience
 from pydoit_sc.store.manifest import fault
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
@@ -33,6 +33,7 @@ class World:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.bucket = folder, Bucket()
+        self.patience = 0.0
         self.now = 0.0
         self.threads: list[threading.Thread] = []  # what goes on beside a worker
         self.waiting = threading.Event()  # somebody waits for another one
@@ -76,7 +77,7 @@ class Worker:
     def __init__(self, world: World, name: str) -> None:
         self.world, self.name = world, name
         self.blobs = MemoryBlobs(world.bucket)
-        self.store = objects.ObjectStore("memory", self.blobs)
+        self.store = objects.ObjectStore("memory", self.blobs, world.patience)
         self.requests: list[tuple[str, str]] = []
         self.at = -1  # the request at which `what` happens
         self.what: Callable[[], None] = lambda: None
@@ -279,6 +280,29 @@ def test_frozen_after_every_request(
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+@pytest.mark.parametrize("second_code", [0, 1])
+def test_frozen_after_every_request_and_patient(
+    scene: Callable[[World], None],
+    worlds: Callable[[], World],
+    second_code: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker that thaws takes another lease: its attempt is not lost, unless the other one has completed the run."""
+    monkeypatch.setattr(patience, "_FIRST", 0.001)
+    for at, world in each_point(scene, worlds):
+        world.patience = 600.0
+        outcome, before, thawed, first = freeze(world, at, supersedes(world), second_code, late=False)
+        where = (at, first.requests[at], outcome, thawed)
+        assert thawed in (Outcome.PUBLISHED, Outcome.LOST), where
+        files = world.finished()
+        if second_code == 0:
+            assert files == before, where
+        elif outcome is Outcome.PUBLISHED and thawed is Outcome.PUBLISHED:
+            assert files["status_code"] in (b"0", before["status_code"]), where
+        assert (thawed is Outcome.LOST) <= (files["stdout"] != f"stdout of {first.name}".encode()), where
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_a_request_that_comes_late(scene: Callable[[World], None], worlds: Callable[[], World]) -> None:
     """What was under way for longer than a lease lasts can do harm, but none that `verify` does not see."""
     harm = {}
@@ -402,7 +426,12 @@ def test_a_chunk_is_one_workers_until_its_lease_is_over(world: World) -> None:
         first.store.peek(KEY)
         world.sleep(2 * leases.TTL)
         with third.store.workspace(third.name, None, "c"):
+            with pytest.raises(HeldError, match="could not be renewed for 120 s"):
+                first.store.peek(KEY)
             with pytest.raises(StoreError, match="has ended it"):
+                first.store._leases.check()
+            first.store._leases.current()
+            with pytest.raises(StoreError, match=f"worker {third.name}.*is left to it"):
                 first.store.peek(KEY)
             with (
                 pytest.raises(HeldError, match=f"worker {third.name}"),

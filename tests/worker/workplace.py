@@ -30,6 +30,7 @@ class Workplace:
     durable: bool = False
     scratch: str | None = None
     max_failures: int | Share | None = None
+    patience: float = 600.0
     url: str = ""  # of the store, where that is not the folder `out`
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class Workplace:
             durable=self.durable,
             scratch=self.scratch,
             storage_options=self.storage_options,
+            patience=self.patience,
             max_failures=self.max_failures,
         )
         items = [
