@@ -72,6 +72,8 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
     if override is None and isinstance(given, dict) and "remote_output_path" not in given:
         notes.add(("batch",), "no `remote_output_path`: where the outputs go, a URL or a path")
     remote = _remote(batch.remote_output_path, ("batch",), source, notes, override)
+    if remote is not None and batch.storage_options:
+        _check_options(remote, batch.storage_options, notes)
     return {
         "name": batch.name,
         "remote_output_path": remote,
@@ -79,6 +81,14 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
         "tables": _tables(data, notes),
         **{key: getattr(batch, key) for key in _OF_BATCH},
     }
+
+
+def _check_options(remote: str, options: Mapping[str, Any], notes: Notes) -> None:
+    from pydoit_sc.batchfile.storage import options_of  # noqa: PLC0415 - most batchfiles have none
+
+    model = options_of(remote)
+    if model:
+        check(model, options, notes, ("batch", "storage_options"))
 
 
 def _tables(data: Mapping[str, Any], notes: Notes) -> dict[str, Table]:

@@ -39,6 +39,11 @@ def absolute_url(path: str, folder: str) -> str:
         raise ValueError(f"`{path}` is no URL; is `{meant}` meant?")
     if url and not local:
         place = path[url.end() :].rstrip("/")
+        if place.startswith("arn:"):
+            raise ValueError(
+                f"`{path}` has the ARN of an access point for a bucket; write the alias of that access point, "
+                "`s3://…-s3alias/…`, which `aws s3control get-access-point` shows"
+            )
         if not place:
             raise ValueError(f"`{path}` names no place to write to")
         return url.group() + place

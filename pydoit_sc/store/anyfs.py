@@ -50,12 +50,18 @@ class AnyBlobs:
         self._fs.invalidate_cache()
         try:
             found = _patiently(lambda: self._fs.find(self._path(folder), detail=True))
-        except _ABSENT:
+        except _ABSENT as error:
+            self._check_bucket(error)
             return
         for path, info in found.items():
             # fsspec lists a file as itself; a path that ends so is what other tools mark a folder with.
             if path != self._path(folder) and not path.endswith("/"):
                 yield self._blob(path[len(self._root) + 1 :], info)
+
+    def _check_bucket(self, error: Exception) -> None:
+        """Raise OSError if it is the bucket of S3 that is absent, not an object in it."""
+        if "(NoSuchBucket)" in str(error.__cause__):
+            raise OSError(f"there is no bucket `{self._root.partition('/')[0]}`") from error
 
     def _blob(self, path: str, info: Mapping[str, Any]) -> Blob:
         return Blob(path, info.get("size") or 0, str(info.get("ETag") or ""), _modified(info))
@@ -67,6 +73,7 @@ class AnyBlobs:
         try:
             data = cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path))))
         except _ABSENT as error:
+            self._check_bucket(error)
             raise FileNotFoundError(path) from error
         if len(data) > at_most:  # to ask for its size first would be another request
             raise TooLargeError(f"{path}: expected {at_most:,} bytes at most")

@@ -63,12 +63,26 @@ def has_configuration() -> bool:
 def open_session(profile: str | None) -> Any:
     """Return botocore's session with a profile, or with that of the environment; raises what botocore raises."""
     import botocore.session  # noqa: PLC0415 (an extra, and slow)
+    from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
     session = botocore.session.Session(profile=profile)
-    session.get_scoped_config()  # raises if there is no such profile
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound:
+        there = ", ".join(f"`{name}`" for name in session.available_profiles) or "none"
+        raise AwsError(
+            f"{_who_names(profile)}: there is no profile `{session.profile}`, found {there}"
+        ) from None
     if region := os.environ.get("AWS_REGION"):  # read by all AWS tools but botocore
         session.set_config_variable("region", region)
     return session
+
+
+def _who_names(profile: str | None) -> str:
+    named = next(
+        (name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if os.environ.get(name)), "AWS_PROFILE"
+    )
+    return "`profile` in `storage_options`" if profile else f"`{named}`"
 
 
 def resolve(session: Any) -> dict[str, str]:

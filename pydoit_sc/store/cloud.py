@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from pydoit_sc.store.awsclient import AwsClient
 from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
 from pydoit_sc.store.cloudconfig import Config
+from pydoit_sc.store.cloudfaults import explain
 from pydoit_sc.store.layout import LARGEST
 
 AT_ONCE = 32
@@ -76,7 +77,7 @@ class CloudBlobs:
                         after = item["path"]
                         yield _blob(item)
         except self._generic as error:
-            self._check_bucket(error)
+            self._explain(error)
             raise
         except self._no_path as error:  # the whole page with it is lost
             if self._config.kind != "s3":
@@ -84,10 +85,10 @@ class CloudBlobs:
                 raise OSError(f"{said}: the client cannot list such a name; rename or remove it") from error
             yield from (blob for blob in self._aws.list(folder) if blob.path > after)
 
-    def _check_bucket(self, error: Exception) -> None:
-        """Raise OSError if an answer says that there is no bucket, which is not the absence of an object."""
-        if "<Code>NoSuchBucket</Code>" in str(error):
-            raise OSError(f"there is no bucket `{self._config.bucket}`") from error
+    def _explain(self, error: Exception) -> None:
+        """Raise OSError with the reason if an error stays until the user has changed something."""
+        if why := explain(str(error), self._config):
+            raise OSError(why) from error
 
     def is_marker(self, path: str) -> bool:
         try:
@@ -105,8 +106,8 @@ class CloudBlobs:
     def _get(self, path: str, at_most: int) -> tuple[bytes, Blob]:
         try:
             answer = self._store.get(path)
-        except FileNotFoundError as error:
-            self._check_bucket(error)
+        except (FileNotFoundError, self._generic) as error:
+            self._explain(error)
             raise
         blob = _blob(answer.meta)
         if blob.size > at_most:

@@ -40,6 +40,11 @@ _OPTIONS = {
 }
 #: The same for `client_kwargs`.
 _CLIENT_OPTIONS = {"s3": {"endpoint_url": "endpoint", "region_name": "region"}}
+#: The option of the endpoint and of the region of S3, and the variables that obstore reads.
+_SAID = {
+    "endpoint": ("endpoint_url", ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")),
+    "region": ("region_name", ("AWS_REGION", "AWS_DEFAULT_REGION")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +92,26 @@ def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
             credentials = aws.Credentials(session)
         config = {**aws.resolve(session), **config}
     if kind == "s3":
-        _check_endpoint(config.get("endpoint"))
+        _check(config)
     return Config(kind, bucket, prefix, config, credentials, float(connect), float(read), int(retries))
 
 
-def _check_endpoint(endpoint: object) -> None:
-    """Raise StoreError for an endpoint without a scheme, at which obstore panics."""
-    said = {"`endpoint_url` in `storage_options` or of the profile": endpoint}
-    said.update(
-        {
-            f"`{name}`": os.environ.get(name)
-            for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
-        }
-    )
-    for where, value in said.items():
-        if value and not re.match("https?://[^/]", str(value)):
+def said(name: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return where the `endpoint` or the `region` of S3 is given, in words, and what is said there."""
+    option, variables = _SAID[name]
+    places = {f"`{option}` in `storage_options` or of the profile": config.get(name)}
+    places.update({f"`{variable}`": os.environ.get(variable) for variable in variables})
+    return {where: str(value) for where, value in places.items() if value}
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    """Raise StoreError for an endpoint without a scheme, or a region that is no name: obstore panics there."""
+    for where, value in said("endpoint", config).items():
+        if not re.match("https?://[^/]", value):
             raise StoreError(f"{where}: expected a URL, http://… or https://…, found `{value}`")
+    for where, value in said("region", config).items():
+        if not re.fullmatch("[A-Za-z0-9-]+", value):
+            raise StoreError(f"{where}: expected the name of a region, such as us-east-1, found `{value}`")
 
 
 def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

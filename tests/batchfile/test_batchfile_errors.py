@@ -162,6 +162,10 @@ def test_where_outputs_cannot_go(problems: Problems, written: str, message: str)
         (" s3://b/x", "` s3://b/x` is no URL; is `s3://b/x` meant?"),
         ("s3://b//x", "`s3://b//x` is no URL; is `s3://b/x` meant?"),
         ("S3:b/x ", "`S3:b/x ` is no URL; is `s3://b/x` meant?"),
+        (
+            "s3://arn:aws:s3:us-west-2:1:accesspoint/x/p",
+            "`s3://arn:aws:s3:us-west-2:1:accesspoint/x/p` has the ARN of an access point for a bucket; write the alias of that access point, `s3://…-s3alias/…`, which `aws s3control get-access-point` shows",
+        ),
         ("$NO_SUCH/x", "the environment variable `NO_SUCH` is not set, or empty"),
         ("s3://${NO_SUCH}/x", "the environment variable `NO_SUCH` is not set, or empty"),
         ("${BUCKET-b}/x", 'expected `$NAME` or `${NAME}`, found "${BUCKET-b}/x"'),
@@ -181,6 +185,42 @@ def test_places_that_are_meant_otherwise(problems: Problems, written: str, messa
             f"batchfile.toml:3:1: batch.scratch: {message}",
             f"batchfile.toml:5:1: sync.to: {message}",
         ]
+
+
+@pytest.mark.parametrize(
+    ("url", "written", "message"),
+    [
+        ("s3://b/x", 'endpint_url = "http://h"', "endpint_url: unknown key; did you mean `endpoint_url`?"),
+        ("s3a://b/x", "key = 5", 'key: expected a string, found 5; write "5"'),
+        ("s3://b/x", 'anon = "yes"', 'anon: expected true or false, found "yes"'),
+        ("s3://b/x", 'endpoint_url = "h:9000"', 'endpoint_url: expected a URL, http://… or https://…, found "h:9000"'),
+        ("s3://b/x", "client_kwargs = 1", "client_kwargs: expected a table, found 1"),
+        ("s3://b/x", 'client_kwargs.regin_name = "r"', "client_kwargs.regin_name: unknown key; did you mean `region_name`?"),
+        ("s3://b/x", 'client_kwargs.region_name = "a b"', "client_kwargs.region_name: expected the name of a region, such as us-east-1, found \"a b\""),
+        ("s3://b/x", 'config_kwargs.read_timeout = "5s"', 'config_kwargs.read_timeout: expected a number of seconds above 0, found "5s"'),
+        ("s3://b/x", "config_kwargs.retries.max_attempt = 3", "config_kwargs.retries.max_attempt: unknown key; did you mean `max_attempts`?"),
+        ("gs://b/x", 'projekt = "p"', "projekt: unknown key; did you mean `project`?"),
+        ("abfs://b/x", 'acount_name = "a"', "acount_name: unknown key; did you mean `account_name`?"),
+    ],
+)  # fmt: skip
+def test_options_of_stores(problems: Problems, url: str, written: str, message: str) -> None:
+    head = f'[batch]\nremote_output_path = "{url}"\n'
+    (line,) = problems(f'{head}[batch.storage_options]\n{written}\n[runs.a]\ncmd = "true"\n')
+    column = written.partition(" ")[0].rfind(".") + 2
+    assert line == f"batchfile.toml:4:{column}: batch.storage_options.{message}"
+
+
+def test_options_that_are_right(make: Callable[[str], Batch]) -> None:
+    for url, written in (
+        ("s3://b/x", 'token = "t", config_kwargs = { connect_timeout = 5, retries = { max_attempts = 0 } }'),
+        ("gs://b/x", 'token = { type = "service_account" }'),
+        ("az://b/x", 'sas_token = "t"'),
+        ("sftp://h/x", "whatever = 1"),
+    ):
+        batch = make(
+            f'[batch]\nremote_output_path = "{url}"\nstorage_options = {{ {written} }}\n[runs.a]\ncmd = "true"\n'
+        )
+        assert batch.storage_options
 
 
 def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.MonkeyPatch) -> None:

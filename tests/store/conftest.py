@@ -64,9 +64,11 @@ def s3() -> Iterator[str]:
 class Refusing(BaseHTTPRequestHandler):
     """An S3 server that refuses everything."""
 
+    status, code = 403, "AccessDenied"
+
     def answer(self) -> None:
-        body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-        self.send_response(403)
+        body = f"<Error><Code>{self.code}</Code><Message>no</Message></Error>".encode()
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -78,10 +80,16 @@ class Refusing(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def refusing() -> Iterator[str]:
+class Elsewhere(Refusing):
+    """An S3 server of another region than the bucket's."""
+
+    status, code = 301, "PermanentRedirect"
+
+
+@pytest.fixture(params=[Refusing])
+def refusing(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that refuses everything; the URL of its endpoint."""
-    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+    with HTTPServer(("127.0.0.1", 0), request.param) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

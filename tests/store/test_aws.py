@@ -179,8 +179,9 @@ def test_a_profile_that_does_not_exist(
     options = {"profile": "nobody"} if how == "option" else {}
     if not options:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
+    where = "`profile` in `storage_options`" if options else "`AWS_PROFILE`"
     with pytest.raises(
-        StoreError, match=r"^s3://bucket/p: The config profile \(nobody\) could not be found$"
+        StoreError, match=f"^s3://bucket/p: {where}: there is no profile `nobody`, found [^,]+"
     ):
         open_store("s3://bucket/p", options)
 
