@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydoit_sc.errors import UserError
 from pydoit_sc.globbing import files_below, find, unescaped
+from pydoit_sc.keptdigests import KeptDigests
 from pydoit_sc.utf8 import to_bytes
 
 PARTS = ("cmd", "env", "file_dep", "after")
@@ -52,18 +53,32 @@ class FileDigests:
     def __init__(self, folder: Path, outputs: Sequence[str] = ()) -> None:
         self._folder = folder
         self._outputs = outputs  # folders that no pattern looks into
+        self._kept = KeptDigests(folder)
         self._files: dict[str, str] = {}
-        self._patterns: dict[tuple[str, ...], str] = {}
+        self._patterns: dict[tuple[str, ...], str | MissingFileDepError] = {}
+
+    def reread(self) -> None:
+        """Look at all files again: something may have written them."""
+        self._files.clear()
+        self._patterns.clear()
 
     def digest(self, patterns: tuple[str, ...]) -> str:
         """Return the digest of the names and contents of all files that match; raises MissingFileDepError."""
         if not patterns:
             return NOTHING
-        if patterns not in self._patterns:
+        found = self._patterns.get(patterns)
+        if found is None:
+            found = self._patterns[patterns] = self._digest(patterns)
+        if isinstance(found, MissingFileDepError):
+            raise found
+        return found
+
+    def _digest(self, patterns: tuple[str, ...]) -> str | MissingFileDepError:
+        try:
             paths = sorted({path for pattern in patterns for path in self._expand(pattern)})
-            lines = [f"{path}\0{self._file(path)}" for path in paths]
-            self._patterns[patterns] = digest_text("\n".join(lines))
-        return self._patterns[patterns]
+            return digest_text("\n".join(f"{path}\0{self._file(path)}" for path in paths))
+        except MissingFileDepError as error:
+            return error
 
     def forget(self, patterns: tuple[str, ...]) -> None:
         """Read these files again when they are asked for."""
@@ -83,14 +98,10 @@ class FileDigests:
 
     def _file(self, path: str) -> str:
         if path not in self._files:
-            hasher = blake2b(digest_size=16)
             try:
-                with open(os.path.join(self._folder, path), "rb") as file:
-                    while block := file.read(1 << 20):
-                        hasher.update(block)
+                self._files[path] = self._kept.of(path)
             except OSError as error:
                 raise MissingFileDepError(f"file_dep `{path}`: {error.strerror}") from error
-            self._files[path] = hasher.hexdigest()
         return self._files[path]
 
 

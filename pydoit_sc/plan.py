@@ -141,8 +141,8 @@ class Ledger:
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
         folders = (run.key.partition("/")[0] for _, run in batch.runs())
-        self._outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
-        self._files = FileDigests(batch.folder, self._outputs)
+        outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
+        self._files = FileDigests(batch.folder, outputs)
         self._settings: dict[int, str] = {}
         self._read_at: dict[int, int] = {}  # of Settings: how often earlier stages had been published
         self._published: dict[str, int] = {}  # how often, by stage
@@ -189,7 +189,7 @@ class Ledger:
 
     def reread_files(self) -> None:
         """Read the contents of `file_dep` again: something may have written them."""
-        self._files = FileDigests(self.batch.folder, self._outputs)
+        self._files.reread()
         self._settings.clear()
 
     def reread_files_of(self, stage: Stage, run: Run) -> None:

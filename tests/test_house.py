@@ -38,6 +38,7 @@ ROOMS = [
         "ends",
         "errors",
         "files",
+        "keptdigests",
         "linux",
         "models",
         "private",
