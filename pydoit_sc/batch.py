@@ -15,6 +15,9 @@ PATIENCE = 600.0  # seconds for which a worker waits for an object store that ca
 #: The task group of a plain list of runs (`[[runs]]`, `runs_from`, a run list of the seed).
 PLAIN = "runs"
 
+#: The tasks of a submission, the same for every engine; `sync` and `split` are groups.
+ENGINE_TASKS = ("sync", "split", "chunk", "recipe", "apply")
+
 #: Where our own files lie below `remote_output_path`; no output may take this name.
 OURS = ".pydoit_sc"
 

@@ -8,15 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from pydoit_sc.batch import Batch, Run, Stage, is_pattern
+from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.errors import UserError
 from pydoit_sc.plan import Ledger, open_ledger, with_earlier
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.layout import STATUS_CODE
-
-#: The tasks of a submission, whose names no stage takes; `sync` and `split` are groups.
-ENGINE_TASKS = ("sync", "split", "chunk", "recipe", "apply")
 
 #: doit's database beside a batchfile.
 STATE = ".pydoit_sc.json"

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import re
 
-from pydoit_sc.batch import OURS, PLAIN
+from pydoit_sc.batch import ENGINE_TASKS, OURS, PLAIN
 
-#: doit's commands, ours, and the tasks that the tool itself defines: no stage may hide one.
-# fmt: off
-RESERVED = frozenset((
-    "help", "run", "list", "info", "clean", "forget", "ignore", "dumpdb", "strace", "tabcompletion",
-    "reset-dep", "auto", "plan", "batch", "summarize-batch", "logs", "fetch", "results", "report",
-    "clone", "get", "apply", "options", "split", "submit", "init", "start", "stop", "job-logs",
-    "verify", "cancel", "submissions", "reproduce", "sync", "recipe", "chunk", PLAIN,
-))
-# fmt: on
+#: The tasks of ours: no stage may hide one. It may be called as a command is, which wins as the first word alone.
+RESERVED = frozenset((*ENGINE_TASKS, PLAIN))
 
 _SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
 _ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,200}")  # most names: nothing more to check
@@ -61,7 +54,7 @@ def _check_segments(segments: list[str]) -> str | None:
 def check_stage_name(name: str) -> str | None:
     """Return why `name` cannot be the name of a stage, or None if it can."""
     if name in RESERVED:
-        return f"`{name}` is the name of a command or a task of pydoit-sc; give the stage another one"
+        return f"`{name}` is the name of a task of pydoit-sc; give the stage another one"
     if "/" in name or ":" in name:
         return "the name of a stage has no `/` and no `:`"
     if name.startswith(("-", "_")):

@@ -6,7 +6,7 @@ from typing import Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.cmd_help import Help as DoitHelp
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.catalogue import COMMANDS
@@ -33,7 +33,9 @@ class HelpCommand(DoitHelp):  # type: ignore[misc]
             print(f"{command.help()}\n\nEXAMPLES")
             print("\n".join(f"    {self.bin_name} {example}" for example in COMMANDS[word].examples))
             return 0
-        near = nearest(word, COMMANDS)
-        if near:
-            raise InvalidCommand(f"help: no command is named `{word}`; did you mean `{near}`?")
-        return int(not DoitCmdBase.execute(self, params, args))
+        try:
+            return int(not DoitCmdBase.execute(self, params, args))
+        except InvalidDodoFile:
+            if (near := nearest(word, COMMANDS)) is None:
+                raise
+            raise InvalidCommand(f"help: no command is named `{word}`; did you mean `{near}`?") from None

@@ -254,7 +254,7 @@ def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.M
         (HEAD + "[runs.a]\ncmd = 3\n", ["batchfile.toml:4:1: runs.a.cmd: expected a command (a string), found 3"]),
         (HEAD + '[runs.a]\ncmd = "a\\u0000"\n', ["batchfile.toml:4:1: runs.a.cmd: a command has no NUL character"]),
         (HEAD + '[runs]\ncmd = "a"\n', ['batchfile.toml:4:1: runs.cmd: expected a stage (a table), found "a"; a plain list of runs is written [[runs]]']),
-        (HEAD + '[runs.list]\ncmd = "a"\n', ["batchfile.toml:3:1: runs.list: `list` is the name of a command or a task of pydoit-sc; give the stage another one"]),
+        (HEAD + '[runs.split]\ncmd = "a"\n', ["batchfile.toml:3:1: runs.split: `split` is the name of a task of pydoit-sc; give the stage another one"]),
         (HEAD + '[runs."a/b"]\ncmd = "a"\n', ["batchfile.toml:3:1: runs.'a/b': the name of a stage has no `/` and no `:`"]),
         (HEAD + '[runs._a]\ncmd = "a"\n', ["batchfile.toml:3:1: runs._a: the name of a stage does not start with `-` or `_`"]),
         (HEAD + '[runs.".."]\ncmd = "a"\n', ["batchfile.toml:3:1: runs.'..': not the name of a stage: a name has no segment `..`"]),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydoit_sc.batchfile import BatchfileError, Problem, check_name, nearest, parse_duration
 from pydoit_sc.batchfile.names import RESERVED, check_stage_name
 from pydoit_sc.batchfile.tomlfile import toml_keys
+from pydoit_sc.catalogue import COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -35,15 +36,30 @@ def test_bad_names(name: object, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "summarize-batch", "runs", "sync", "a:b", "a/b", "-a", "_a", "a=b", ""]
+    "name", ["split", "recipe", "runs", "sync", ".pydoit_sc", "a:b", "a/b", "-a", "_a", "a=b", ""]
 )
 def test_bad_stage_names(name: str) -> None:
     assert check_stage_name(name) is not None
     assert check_stage_name(f"my{name}") is None or not set(name).isdisjoint(":/=")
 
 
-def test_every_command_of_doit_and_ours_is_reserved() -> None:
-    assert {"help", "list", "forget", "plan", "batch", "fetch", "clone", "init", "runs", "recipe"} <= RESERVED
+def test_only_tasks_of_ours_are_reserved() -> None:
+    assert {"split", "chunk", "recipe", "apply", "sync", "runs"} == RESERVED
+    names = [
+        *COMMANDS,
+        "report",
+        "status",
+        "failures",
+        "history",
+        "debug",
+        "accept",
+        "pause",
+        "plot",
+        "auto",
+        "dumpdb",
+        "task",
+    ]
+    assert [name for name in names if name not in RESERVED and check_stage_name(name)] == []
 
 
 @pytest.mark.parametrize(
