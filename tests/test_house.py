@@ -41,6 +41,7 @@ ROOMS = [
         "keptdigests",
         "linux",
         "models",
+        "passwords",
         "private",
         "proc",
         "programs",

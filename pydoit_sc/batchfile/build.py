@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict
 
+from pydoit_sc import passwords
 from pydoit_sc.batch import Batch, Settings, Stage
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Source
@@ -156,6 +157,9 @@ def _runs_from(
 ) -> tuple[Stage, ...]:
     if not isinstance(name, str) or not name.strip():
         return ()  # noted with the other keys of [batch]
+    if why := passwords.in_url(name):
+        notes.add(("batch", "runs_from"), why)
+        return ()
     path = os.path.join(source.folder, name)
     file = os.path.join(os.path.dirname(source.file), name)
     try:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from pydoit_sc import passwords
 from pydoit_sc.batch import Share
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
@@ -237,7 +238,14 @@ def _expand(text: str) -> str:
             raise fault(f"the environment variable `{name}` is not set, or empty")
         return os.environ[name]
 
-    return read_text(_VARIABLE.sub(value, text))
+    return without_password(read_text(_VARIABLE.sub(value, text)))
+
+
+def without_password(url: str) -> str:
+    """Return a place; raises the fault of a URL that has a password."""
+    if why := passwords.in_url(url):
+        raise fault(why)
+    return url
 
 
 def _stage_timeout(value: object) -> float | str:
@@ -291,6 +299,7 @@ Text = Annotated[str, Expected("a string"), AfterValidator(read_text)]
 Texts = Annotated[tuple[Text, ...], list_of("a list of strings")]
 Place = Annotated[str, Expected("a string"), AfterValidator(_expand)]  # a URL or a path
 Path = Annotated[str, Expected("a string"), AfterValidator(read_text), AfterValidator(absolute)]
+Address = Annotated[Text, AfterValidator(without_password)]
 Anything = Annotated[dict[str, Any], table_of("a table")]
 Command = Annotated[str, Parsed(_command, {**_TEXT, "minLength": 1})]
 RunName = Annotated[str, Parsed(_run_name, {**_TEXT, "minLength": 1})]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from pydoit_sc import passwords
+
 _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: Schemes whose URLs may name no host: `hdfs:///data` is of the default one.
@@ -32,6 +34,8 @@ def absolute_url(path: str, folder: str) -> str:
 
     Local paths become `file:///…`; URLs of other schemes are left as they are. Raises ValueError.
     """
+    if why := passwords.in_url(path):
+        raise ValueError(why)
     if "::" in path:
         raise ValueError("expected one URL, found a chain with `::`")
     local, url = _LOCAL.match(path), _URL.match(path)

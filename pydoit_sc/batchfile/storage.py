@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from pydoit_sc.batchfile.fields import Anything, Bool, Count, Expected, Natural, Text, matching
+from pydoit_sc.batchfile.fields import (
+    Anything,
+    Bool,
+    Count,
+    Expected,
+    Natural,
+    Text,
+    matching,
+    without_password,
+)
 from pydoit_sc.batchfile.tables import Table
 
-Endpoint = Annotated[str, matching(r"https?://[^/\s]\S*", "a URL, http://… or https://…")]
+Endpoint = Annotated[
+    str,
+    matching(r"https?://[^/\s]\S*", "a URL, http://… or https://…"),
+    BeforeValidator(lambda value: without_password(value) if isinstance(value, str) else value),
+]
 Region = Annotated[str, matching("[A-Za-z0-9-]+", "the name of a region, such as us-east-1")]
 Seconds = Annotated[float, Field(gt=0), Expected("a number of seconds above 0")]
 

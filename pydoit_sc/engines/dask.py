@@ -31,7 +31,7 @@ from pydantic import Field
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.errors import show
-from pydoit_sc.batchfile.fields import Anything, Positive, Text, table_of
+from pydoit_sc.batchfile.fields import Address, Anything, Positive, Text, table_of
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
@@ -91,7 +91,7 @@ class TaskGraph:
 class DaskTable(Table):
     """`[dask]`: either the `address` of a cluster that is there, or a `cluster` to start."""
 
-    address: Text | None = Field(default=None, description='of a scheduler, such as `"tcp://HOST:8786"`')
+    address: Address | None = Field(default=None, description='of a scheduler, such as `"tcp://HOST:8786"`')
     cluster: Text | None = Field(
         default=None, description='cluster to start: `"local"`, `"ssh"` or the dotted name of a class'
     )

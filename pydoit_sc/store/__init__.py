@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from pydoit_sc import passwords
 from pydoit_sc.store.base import (
     Finished,
     HeldError,
@@ -23,8 +23,6 @@ from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Record, stays
 from pydoit_sc.store.places import Survey
 from pydoit_sc.store.stamps import Live
-
-_PASSWORD = re.compile(r"([\w+.-]+://)[^/@]*:[^/]*@")
 
 #: The extras of this package that bring what a scheme needs.
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
@@ -86,11 +84,8 @@ def _refuse_passwords(url: str, options: Mapping[str, Any]) -> None:
     for key, value in {"remote_output_path": url, **options}.items():
         if isinstance(value, Mapping):
             _refuse_passwords("", value)
-        elif isinstance(value, str) and (found := _PASSWORD.match(value)):
-            raise StoreError(
-                f"`{key}`: {found[1]}…@ has a password in a URL, which would be written into chunks and logs; give it as an "
-                "option in `storage_options`, or in the environment"
-            )
+        elif isinstance(value, str) and (why := passwords.in_url(value)):
+            raise StoreError(f"`{key}`: {why}")
 
 
 def read_url(url: str, options: Mapping[str, Any]) -> bytes:

@@ -67,7 +67,7 @@ def staging_url(base_url: str, dest: str, digest: str) -> str:
     try:
         base = absolute_url(base_url, os.getcwd())
     except ValueError as error:
-        raise SyncError(f"`{base_url}`: {error}") from error
+        raise SyncError(f"the place of the archives: {error}") from error
     folder = "/".join(part for part in (base, dest.strip("/")) if part)
     return f"{folder}/{archive_name(digest)}"
 
