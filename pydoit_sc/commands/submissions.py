@@ -45,7 +45,8 @@ class SubmissionsCommand(Command):
                 mark_ended(store, note)
         shown = notes if options["all"] else notes[-_SHOWN:]
         done = outcomes(shown, project.ledger.records.values())
-        print(table(HEADERS, [_row(note, states.get(note.id), done[note.id]) for note in shown]))
+        rows = [_row(note, states.get(note.id), done[note.id]) for note in shown]
+        print(table(HEADERS, rows, right=("runs", "completed", "failed")))
         for note in shown:
             for line in _hindrances(states.get(note.id)):
                 print(f"{note.id}: {line}")

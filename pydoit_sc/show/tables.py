@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pydoit_sc.errors import printable
 
 LONGEST = 500  # characters of a cell: one command may have 128 KB
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = ()) -> str:
     """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes. Long cells are cut.
+
+    The columns of the headers in `right`, which are numbers to compare, are aligned right.
 
     >>> print(table(("name", "code"), [("a", 0), ("bcdef", None)]))
     name     code
@@ -32,7 +34,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         with_header_hide=None,
     )
     cells = [[_shown(cell) for cell in row] for row in rows]
-    return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, stralign="left")
+    sides = ["right" if header in right else "left" for header in headers]
+    return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, colalign=sides)
 
 
 def _shown(cell: object) -> str:

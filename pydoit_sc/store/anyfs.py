@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 
+from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
 from pydoit_sc.store.layout import LARGEST
@@ -55,8 +56,13 @@ class AnyBlobs:
             return
         for path, info in found.items():
             # fsspec lists a file as itself; a path that ends so is what other tools mark a folder with.
-            if path != self._path(folder) and not path.endswith("/"):
-                yield self._blob(path[len(self._root) + 1 :], info)
+            if path == self._path(folder) or path.endswith("/"):
+                continue
+            below = path[len(self._root) + 1 :]
+            if "" in below.split("/"):
+                warn_once(f"{self._root}: objects whose names are no paths, such as {below}, are left alone")
+            else:
+                yield self._blob(below, info)
 
     def _check_bucket(self, error: Exception) -> None:
         """Raise OSError if it is the bucket of S3 that is absent, not an object in it."""

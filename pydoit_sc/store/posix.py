@@ -40,11 +40,12 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
-from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_record, read_small
+from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_opened, read_record
 from pydoit_sc.store.stamps import Live, read_running, write_running
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
+_TRIES = 100  # to publish where others publish, replace or remove at the same moment
 _REPLACING = 5.0  # seconds to wait for another worker that is replacing a run
 
 
@@ -117,7 +118,7 @@ class PosixStore:
         except ABSENT:
             return None
         try:
-            small = read_small(run)
+            small = read_opened(run)
             if small is None:
                 return None
             files = {name: (size, "") for name, size in sizes(f"/proc/self/fd/{run}").items()}
@@ -199,7 +200,7 @@ class PosixStore:
 
     def _commit(self, attempt: Finished, folder: str) -> Outcome:
         target = self._path(attempt.key)
-        while True:
+        for _ in range(_TRIES):
             try:
                 os.rename(folder, target)
                 return Outcome.PUBLISHED
@@ -217,6 +218,9 @@ class PosixStore:
                     outcome = self._replace(attempt, folder, target)
                 if outcome:
                     return outcome
+        raise StoreError(
+            f"{target}: cannot be replaced: something else was there at each of {_TRIES} tries; is another program at work there?"
+        )
 
     def _replace(self, attempt: Finished, folder: str, target: str) -> Outcome | None:
         """Publish over an existing folder; return None if the folder has changed meanwhile."""

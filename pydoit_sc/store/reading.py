@@ -20,7 +20,7 @@ def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
     except ABSENT:
         return None
     try:
-        small = read_small(run)
+        small = read_opened(run)
     except OSError as error:
         raise located(error, folder) from None
     finally:
@@ -28,7 +28,7 @@ def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
     return parse_record(*small) if small else None
 
 
-def read_small(run: int) -> tuple[bytes, bytes | None] | None:
+def read_opened(run: int) -> tuple[bytes, bytes | None] | None:
     """Return what `status_code` and `run.json` hold in an open folder; None without a `status_code`."""
     status_code = read_file(STATUS_CODE, run)
     return None if status_code is None else (status_code, read_file(RUN_JSON, run))

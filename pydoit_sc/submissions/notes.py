@@ -17,14 +17,14 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.engines.base import Engine, Handed, JobState, State
+from pydoit_sc.engines.base import Handed, JobState, State
 from pydoit_sc.engines.registry import engine_for
 from pydoit_sc.errors import UserError
 from pydoit_sc.models import build
@@ -37,8 +37,6 @@ from pydoit_sc.submissions.folder import folder_of
 _FOLDER = "submitted"
 _TO_HAND_OVER = 600.0  # seconds after which a submission that has no jobs is taken for given up
 _TRIES = 8
-
-Load = Callable[[Batch, str], Engine]  # gives the engine of a batch that a note names; raises EngineError
 
 
 Id = Annotated[str, Field(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,63}\z")]
@@ -139,7 +137,7 @@ class JobStates:
         return {job: state.detail for job, state in self.jobs.items() if state.state is State.HELD}
 
 
-def ask(notes: Iterable[Note], batch: Batch, load: Load = engine_for) -> dict[str, JobStates]:
+def ask(notes: Iterable[Note], batch: Batch) -> dict[str, JobStates]:
     """Ask each engine once for the jobs of these submissions; return the states by the submission's id."""
     by_engine: dict[str, list[Note]] = {}
     for note in notes:
@@ -147,7 +145,7 @@ def ask(notes: Iterable[Note], batch: Batch, load: Load = engine_for) -> dict[st
     answers: dict[str, JobStates] = {}
     for name, group in by_engine.items():
         try:
-            states = load(batch, name).poll([note.handed(batch) for note in group])
+            states = engine_for(batch, name).poll([note.handed(batch) for note in group])
         except UserError as error:
             answers.update((note.id, JobStates({}, str(error))) for note in group)
             continue
@@ -163,17 +161,17 @@ def note_of(store: NoteStore, submission: str) -> Note | None:
     return next((note for note in read_notes(store) if note.id == submission), None)
 
 
-def is_under_way(note: Note, batch: Batch, load: Load = engine_for) -> bool:
+def is_under_way(note: Note, batch: Batch) -> bool:
     """Return whether a submission has not ended, as far as its engine can tell."""
     if note.ended or not note.jobs:
         return note.being_made
-    return ask([note], batch, load)[note.id].under_way
+    return ask([note], batch)[note.id].under_way
 
 
-def under_way(store: NoteStore, batch: Batch, load: Load = engine_for) -> list[Note]:
+def under_way(store: NoteStore, batch: Batch) -> list[Note]:
     """Return the submissions that have not ended, and mark the user's others as ended; raises StoreError."""
     found = [note for note in read_notes(store) if not note.ended]
-    states = ask([note for note in found if note.jobs], batch, load)
+    states = ask([note for note in found if note.jobs], batch)
     left = []
     for note in found:
         if (note.jobs and states[note.id].under_way) or note.being_made:
@@ -189,20 +187,20 @@ def mark_ended(store: NoteStore, note: Note) -> None:
         write_note(store, note.but(ended=True))
 
 
-def claim(store: NoteStore, note: Note, batch: Batch, load: Load = engine_for) -> list[Note]:
+def claim(store: NoteStore, note: Note, batch: Batch) -> list[Note]:
     """Take a submission's place in the store, and return []; or return those that are under way, which have it.
 
     Raises StoreError.
     """
     others: list[Note] = []
     for pause in pauses(_TRIES, first=0.3, longest=2.5):
-        others = under_way(store, batch, load)
+        others = under_way(store, batch)
         if others:
             if any(other.jobs for other in others):
                 return others
         else:
             write_note(store, note.but(when=time.time()))
-            others = [other for other in under_way(store, batch, load) if other.id != note.id]
+            others = [other for other in under_way(store, batch) if other.id != note.id]
             if not others:
                 return []
             write_note(store, note.but(ended=True))

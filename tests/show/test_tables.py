@@ -10,6 +10,11 @@ def test_a_row_is_one_line_and_ends_without_spaces_to_guess() -> None:
     assert lines.splitlines() == ["name        code", "----------------", "a\\nb        0", "c\\x1b[2J"]
 
 
+def test_numbers_to_compare_are_aligned_right() -> None:
+    lines = table(("name", "runs"), [("a", "1,000"), ("b", "20")], right=("runs",))
+    assert lines.splitlines() == ["name     runs", "-------------", "a       1,000", "b          20"]
+
+
 def test_a_long_cell_is_cut() -> None:
     long = "x" * LONGEST
     assert table(("a",), [(long,), (f"{long}x",), ("\n" * LONGEST,)]).splitlines()[2:] == [

@@ -453,6 +453,22 @@ def test_an_attempt_that_has_vanished_is_an_error(store: PosixStore, tmp_path: P
     assert not (Path(store.root) / "run").exists()
 
 
+def test_a_place_that_changes_at_every_try_is_an_error(
+    store: PosixStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, folder = Path(store.root, "run"), tmp_path / "w-1"
+    for path in (output, folder):
+        path.mkdir(parents=True)
+        (path / "stdout").touch()
+    monkeypatch.setattr(store, "_replace", lambda *_: None)  # as if another program were always quicker
+    with (
+        store.workspace("w", None),
+        pytest.raises(StoreError, match=f"^{output}: cannot be replaced: something else was there at each"),
+    ):
+        store.commit(Staged(Finished("run", "w-1", str(folder), None), str(folder)))
+    assert folder.exists()
+
+
 def test_a_name_in_the_history_that_another_worker_takes_just_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,15 @@ class Fixed(Local):
         return {job: JobState(self.states.get(job, State.ENDED)) for one in handed for job in one.jobs}
 
 
-def test_submissions_in_the_store(tmp_path: Path) -> None:
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, State]], None]:
+    """Let every engine answer so from now on."""
+    return lambda states: monkeypatch.setattr(notes, "engine_for", lambda *_: Fixed(states))
+
+
+def test_submissions_in_the_store(
+    tmp_path: Path, answer: Callable[[dict[str, State]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(str(tmp_path), {})
     states = {"j1": State.RUNNING, "j2": State.ENDED}
     common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
@@ -40,33 +48,37 @@ def test_submissions_in_the_store(tmp_path: Path) -> None:
     write_note(store, two)
     (tmp_path / ".pydoit_sc/submitted/torn.json").write_text('{"id": ')
     assert {note.id for note in read_notes(store)} == {"2026-1", "2026-2"}
-    assert [note.id for note in under_way(store, BATCH, lambda *_: Fixed(states))] == ["2026-1"]
+    answer(states)
+    assert [note.id for note in under_way(store, BATCH)] == ["2026-1"]
     assert [note.ended for note in read_notes(store)] == [False, True]
-    assert [note.id for note in claim(store, three, BATCH, lambda *_: Fixed(states))] == ["2026-1"]
-    assert claim(store, three, BATCH, lambda *_: Fixed({})) == []
+    assert [note.id for note in claim(store, three, BATCH)] == ["2026-1"]
+    answer({})
+    assert claim(store, three, BATCH) == []
 
     def broken(*_: object) -> Fixed:
         raise EngineError("no answer")
 
-    assert ask([one], BATCH, broken)["2026-1"].under_way
+    monkeypatch.setattr(notes, "engine_for", broken)
+    assert ask([one], BATCH)["2026-1"].under_way
     counted = outcomes([one, two], [Record(0, "", "", "2026-1"), Record(3, "", "", "2026-1"), Record(0)])
     assert counted == {"2026-1": (1, 1), "2026-2": (0, 0)}
 
 
-def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_that_submit_at_the_same_moment(
+    tmp_path: Path, answer: Callable[[dict[str, State]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither has seen the other before it wrote its own note: this one draws back, and the other goes on."""
     store = open_store(str(tmp_path), {})
     common = {"engine": "x", "batch": "b", "chunks": 1, "runs": 2, "nprocs": 1, "scale": None}
     other, mine = new_note(id="a", **common), new_note(id="b", **common)
     looks = []
 
-    def load(*_: object) -> Fixed:
-        return Fixed({"j": State.RUNNING})
+    answer({"j": State.RUNNING})
 
     def first_look(*_: object) -> list[object]:
         looks.append(1)
         if len(looks) > 1:
-            return list(under_way(store, BATCH, load))
+            return list(under_way(store, BATCH))
         write_note(store, other)
         return []
 
@@ -76,10 +88,10 @@ def test_two_that_submit_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(notes, "under_way", first_look)
     monkeypatch.setattr(time, "sleep", other_goes_on)
-    assert [note.id for note in claim(store, mine, BATCH, load)] == ["a"]
+    assert [note.id for note in claim(store, mine, BATCH)] == ["a"]
 
 
-def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
+def test_a_submission_that_was_given_up(tmp_path: Path, answer: Callable[[dict[str, State]], None]) -> None:
     """Its process is no more, so it does not hinder the next one."""
     store = open_store(str(tmp_path), {})
     process = subprocess.Popen([sys.executable, "-c", ""])
@@ -88,7 +100,8 @@ def test_a_submission_that_was_given_up(tmp_path: Path) -> None:
     note = new_note(id="a", **common)
     assert note.being_made
     write_note(store, note.but(pid=process.pid))
-    assert claim(store, new_note(id="b", **common), BATCH, lambda *_: Fixed({})) == []
+    answer({})
+    assert claim(store, new_note(id="b", **common), BATCH) == []
 
 
 def test_no_wait_for_a_note_of_long_ago(tmp_path: Path) -> None:
