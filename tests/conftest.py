@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pydoit_sc.batch import OURS
 from tests.starts import PROGRAMS, Program, start
@@ -20,6 +21,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell without job control starts what is in its background with SIGINT ignored, and programs inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a machine is doing besides is no fault of the code under test.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 DOIT_CFG = "[GLOBAL]\nloader = batchfile\n[COMMAND]\nrun = pydoit_sc.cli:Run\n"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydoit_sc.batchfile.matrix import Combinations
 from pydoit_sc.batchfile.template import parse, render_command
 from tests.batchfile.conftest import Problems
-from tests.batchfile.test_batchfile_matrix import stage
+from tests.batchfile.test_matrix import stage
 
 #: What each of these would make if it were read as a part of the command.
 HOSTILE = ["$(: > pwned)", "`: > pwned`", "; : > pwned;", "\n: > pwned\n", "'; : > pwned; '", '"; : > pwned; "',

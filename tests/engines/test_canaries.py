@@ -17,8 +17,6 @@ from tests.engines.place import Place, arguments
 
 pytestmark = pytest.mark.slow
 
-pytest_plugins = ["tests.engines.engine_fixtures"]
-
 BATCH = """\
 [batch]
 remote_output_path = "s3://bucket/out"

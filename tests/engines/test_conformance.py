@@ -11,8 +11,6 @@ from tests.engines.place import Place
 
 pytestmark = pytest.mark.slow
 
-pytest_plugins = ["tests.engines.engine_fixtures"]
-
 #: A backfill: a run for each month, some of which fail until there is a file `go`, and one that comes after them.
 BACKFILL = """\
 [batch]

@@ -14,8 +14,6 @@ from tests.engines.place import arguments
 
 pytestmark = pytest.mark.slow
 
-pytest_plugins = ["tests.engines.engine_fixtures"]
-
 CANARY = "canary-4f1d-secret"
 BATCH = """\
 [batch]

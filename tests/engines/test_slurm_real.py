@@ -14,8 +14,6 @@ from tests.engines.place import Place
 
 pytestmark = pytest.mark.slow
 
-pytest_plugins = ["tests.engines.engine_fixtures"]
-
 #: One chunk, whose runs execute one after the other; the third goes on until there is a file `go`, the last fails.
 CHUNK = """\
 [batch]

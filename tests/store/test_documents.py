@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pydoit_sc.store import Live, Record
@@ -56,13 +56,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
 )
-#: A machine under load takes its time.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MODELS = (Stamp, Manifest, Provenance, Hold, Lease)
 
 
 @given(PROVENANCES)
-@PATIENT
 def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
     data = written.to_json()
     assert data.isascii() and b"\n" not in data  # the index keeps one a line
@@ -76,7 +73,6 @@ def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
 
 
 @given(LEASES, st.dictionaries(TEXT, LIVE, max_size=3))
-@PATIENT
 def test_what_workers_say_is_read_as_it_was_written(lease: Lease, live: dict[str, Live]) -> None:
     assert read(Lease, lease.to_json()) == lease
     assert read(Hold, lease.to_json()) == Hold(worker=lease.worker)
@@ -84,7 +80,6 @@ def test_what_workers_say_is_read_as_it_was_written(lease: Lease, live: dict[str
 
 
 @given(st.binary() | JSON.map(json.dumps).map(str.encode), st.binary(max_size=4))
-@PATIENT
 def test_no_document_raises(data: bytes, status_code: bytes) -> None:
     for model in MODELS:
         read(model, data)
@@ -105,7 +100,6 @@ KEYS = st.sampled_from([key for model in MODELS[:3] + MODELS[4:] for key in mode
 
 
 @given(LEASES, KEYS, JSON)
-@PATIENT
 def test_one_wrong_value_raises_nothing(lease: Lease, key: str, value: object) -> None:
     data = json.dumps({**json.loads(lease.to_json()), key: value}).encode()
     for model in MODELS:

@@ -213,7 +213,6 @@ class TestHistories(Histories.TestCase):  # type: ignore[misc,valid-type]
     settings = settings(
         max_examples=1500 if NIGHTLY else 100,
         stateful_step_count=30,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         print_blob=True,
     )

@@ -16,8 +16,6 @@ import pytest
 from pydoit_sc.batch import Settings
 from tests.worker.workplace import PATIENCE, QUICK, Workplace, finish, marked
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 R = 'cd "$SATURN_RUN_LOCAL_RESULTS_DIR"; '
 ALL = 'd="$(dirname "$SATURN_RUN_LOCAL_RESULTS_DIR")"; echo x; '
 DEEP = f'{sys.executable} -I -S -c "import os\nfor _ in range({{}}): os.mkdir(chr(100)); os.chdir(chr(100))\nopen(chr(102), chr(119))"'

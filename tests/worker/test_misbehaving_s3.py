@@ -16,8 +16,6 @@ from tests.worker.test_misbehaving import ATTACKS, GOOD, R, start
 from tests.worker.workplace import PATIENCE, Workplace, finish
 
 __all__ = ["s3"]
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 #: Here, too, what cannot be read cannot be kept.
 CODES = {name: code for name, (_, code) in ATTACKS.items()} | {"file closed": 125}
 

@@ -15,8 +15,6 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.worker.disks import Disks, scratch_disk
 from tests.worker.workplace import QUICK, Workplace, await_, marked
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 SMALL = "size=8m,nr_inodes=300"
 LARGE = "size=64m,nr_inodes=10000"
 TOO_MUCH = "head -c 20000000 /dev/zero"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.batchfile.conftest import Problems
 from tests.batchfile.conftest import Write as Make
-from tests.batchfile.test_batchfile_matrix import combinations, commands, names, stage
+from tests.batchfile.test_matrix import combinations, commands, names, stage
 
 ARCH = 'arch = [{ name = "s", lr = 0.1, deep = false, day = 2024-03-01 }, { name = "l x", lr = 1e-3, deep = true, day = 2024-03-02 }]'
 

@@ -22,8 +22,6 @@ from pydoit_sc.worker.executor import HOLD, Executor
 from pydoit_sc.worker.results import Limits
 from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked, state
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 COUNTED = 'echo x >> "$HERE/log"; '
 
 # Executes three runs with at most so many file descriptors, for every number from one that is too small to one that

@@ -15,8 +15,6 @@ import pytest
 from pydoit_sc.batch import Settings
 from tests.worker.workplace import QUICK, Workplace, alive, await_, finish, marked, state
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 
 def test_no_two_live_runs_share_a_rank(place: Workplace) -> None:
     cmd = (

@@ -16,8 +16,6 @@ from pydoit_sc.store.posix import PosixStore
 from tests.conftest import HEAD, Box, until
 from tests.worker.workplace import Workplace, finish
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 RUNS = 60
 
 

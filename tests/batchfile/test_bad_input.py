@@ -517,7 +517,7 @@ WORDS = ["[", "]", "{", "}", '"', "'", "=", ".", ",", "\n", "#", "[[runs]]", "&x
 
 
 @pytest.mark.parametrize("extension", [*SEEDS, "unknown"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_mutated_file_is_a_batch_or_an_error(tmp_path: Path, extension: str, data: st.DataObject) -> None:
     text = SEEDS[extension] if extension in SEEDS else data.draw(st.sampled_from(list(SEEDS.values())))

@@ -13,8 +13,6 @@ import pytest
 
 from tests.worker.workplace import PATIENCE, Workplace, finish
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 RUNS = {
     "plain": "echo out; echo err >&2",
     "nothing": ":",

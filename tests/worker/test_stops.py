@@ -16,8 +16,6 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.store.folders import DEAD_AFTER
 from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked
 
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 #: A run that says that it is up and dies by SIGTERM alone.
 LONG = 'echo "$$ up" > "$EVENTS"; sleep 300'
 

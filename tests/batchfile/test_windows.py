@@ -21,7 +21,7 @@ from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.windows import Window, parse_length, windows
 from tests.batchfile.conftest import Problems
 from tests.batchfile.conftest import Write as Make
-from tests.batchfile.test_batchfile_matrix import commands, names, stage
+from tests.batchfile.test_matrix import commands, names, stage
 
 ZURICH = 'tz = "Europe/Zurich"'
 NOON = datetime(2024, 10, 27, 12, 30, 15, 99, tzinfo=timezone.utc)  # 13:30 in Zurich, on the day of 25 hours
