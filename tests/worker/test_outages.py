@@ -19,8 +19,6 @@ from tests.store.conftest import KEYS, s3
 from tests.worker.workplace import QUICK, Workplace, finish
 
 __all__ = ["s3"]
-pytest_plugins = ["tests.worker.worker_fixtures"]
-
 RUNS = 24
 
 
