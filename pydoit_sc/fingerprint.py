@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from pydoit_sc.utf8 import to_bytes
 
 PARTS = ("cmd", "env", "file_dep", "after")
 NOTHING = "0"
+
+_ROOM = 4096  # characters of paths and digests that a `run.json` keeps
+_OF_DIGEST = 24  # of them, for a digest and what stands around it
+_REMEMBERED = 64  # lists of patterns whose parts are in memory
 
 
 class MissingFileDepError(UserError):
@@ -35,6 +40,41 @@ def digest_env(env: Mapping[str, str], shell: Sequence[str] = ()) -> str:
     if not env and not shell:
         return NOTHING
     return digest_text(json.dumps([*sorted(env.items()), *([{"shell": shell}] if shell else ())]))
+
+
+@lru_cache(4096)
+def _digest_variable(name: str, value: str) -> str:
+    return digest_text(f"{name}={value}")
+
+
+def digest_variables(env: Mapping[str, str]) -> dict[str, str]:
+    """Return a digest of each variable: what `run.json` keeps, since a value may be a secret."""
+    return {name: _digest_variable(name, value) for name, value in env.items()}
+
+
+def condensed(files: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the digests of files, or of folders, with a slash at their ends, where that would be too much text.
+
+    >>> list(condensed({f"data/{n}.csv": "0" for n in range(1000)}))
+    ['data/']
+    """
+    for name in (str, _folder_of, _tree_of):
+        groups: dict[str, list[str]] = {}
+        for path, digest in files.items():
+            groups.setdefault(name(path), []).append(f"{path}\0{digest}")
+        if sum(len(path) + _OF_DIGEST for path in groups) <= _ROOM:
+            break
+    else:
+        groups = {"./": [f"{path}\0{digest}" for path, digest in files.items()]}
+    return {path: digest_text("\n".join(lines)) for path, lines in groups.items()}
+
+
+def _folder_of(path: str) -> str:
+    return f"{os.path.dirname(path) or '.'}/"
+
+
+def _tree_of(path: str) -> str:
+    return f"{path.partition('/')[0]}/" if "/" in path else "./"
 
 
 def digest_attempt(key: str, attempt: str) -> int:
@@ -56,11 +96,13 @@ class FileDigests:
         self._kept = KeptDigests(folder)
         self._files: dict[str, str] = {}
         self._patterns: dict[tuple[str, ...], str | MissingFileDepError] = {}
+        self._parts: dict[tuple[str, ...], Mapping[str, str]] = {}  # of some
 
     def reread(self) -> None:
         """Look at all files again: something may have written them."""
         self._files.clear()
         self._patterns.clear()
+        self._parts.clear()
 
     def digest(self, patterns: tuple[str, ...]) -> str:
         """Return the digest of the names and contents of all files that match; raises MissingFileDepError."""
@@ -73,17 +115,31 @@ class FileDigests:
             raise found
         return found
 
+    def forget(self, patterns: tuple[str, ...]) -> None:
+        """Look at these files again when they are asked for."""
+        self._patterns.pop(patterns, None)
+        self._parts.pop(patterns, None)
+        self._files.clear()
+
     def _digest(self, patterns: tuple[str, ...]) -> str | MissingFileDepError:
         try:
-            paths = sorted({path for pattern in patterns for path in self._expand(pattern)})
-            return digest_text("\n".join(f"{path}\0{self._file(path)}" for path in paths))
+            return digest_text("\n".join(f"{path}\0{digest}" for path, digest in self._all(patterns).items()))
         except MissingFileDepError as error:
             return error
 
-    def forget(self, patterns: tuple[str, ...]) -> None:
-        """Read these files again when they are asked for."""
-        self._patterns.pop(patterns, None)
-        self._files.clear()
+    def _all(self, patterns: tuple[str, ...]) -> dict[str, str]:
+        paths = sorted({path for pattern in patterns for path in self._expand(pattern)})
+        return {path: self._file(path) for path in paths}
+
+    def parts(self, patterns: tuple[str, ...]) -> Mapping[str, str]:
+        """Return a digest of each file that matches, or of each folder where they are many; raises MissingFileDepError."""
+        if not patterns:
+            return {}
+        if patterns not in self._parts:
+            if len(self._parts) >= _REMEMBERED:
+                self._parts.clear()
+            self._parts[patterns] = condensed(self._all(patterns))
+        return self._parts[patterns]
 
     def _expand(self, pattern: str) -> list[str]:
         folder, name = str(self._folder), unescaped(pattern)
@@ -105,9 +161,13 @@ class FileDigests:
         return self._files[path]
 
 
+def split_parts(fingerprint: str) -> dict[str, str]:
+    """Return the parts of a fingerprint by name; none of one that has another shape."""
+    parts = fingerprint.split("-")
+    return dict(zip(PARTS, parts, strict=True)) if len(parts) == len(PARTS) else {}
+
+
 def changed_parts(old: str, new: str) -> list[str]:
     """Name the parts in which two fingerprints differ; all of them if one has another shape."""
-    a, b = old.split("-"), new.split("-")
-    if len(a) != len(b):
-        return list(PARTS)
-    return [name for name, x, y in zip(PARTS, a, b, strict=True) if x != y]
+    a, b = split_parts(old), split_parts(new)
+    return [name for name in PARTS if not a or not b or a[name] != b[name]]

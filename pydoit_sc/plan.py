@@ -8,7 +8,7 @@ been published. The last part is a digest of attempts, not a comparison of times
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
 from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
@@ -62,7 +62,8 @@ NO_CODE = Verdict(Status.INCOMPLETE, "status_code holds no status code")
 FORCED = Verdict(Status.STALE, "forced")
 ORPHANED = Verdict(Status.ORPHANED, "its run is no longer in the batch")
 
-_CHANGED = {
+#: The reason of a stale run, by the part of its fingerprint that has changed.
+CHANGED = {
     "cmd": "the command has changed",
     "env": "shell or env has changed",
     "file_dep": "a file_dep has changed",
@@ -81,7 +82,7 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
     if is_current(record, fingerprint):
         return UP_TO_DATE
     parts = changed_parts(record.fingerprint, fingerprint)
-    return Verdict(Status.STALE, ", ".join(_CHANGED[part] for part in parts))
+    return Verdict(Status.STALE, ", ".join(CHANGED[part] for part in parts))
 
 
 def waiting(verdict: Verdict, cause: Run) -> Verdict:
@@ -124,6 +125,7 @@ class Work:
     output: str  # the URL of its output
     fingerprint: str
     known: Record | None = None  # what the store said when the run was chosen
+    files: Mapping[str, str] = field(default_factory=dict)  # digests of `file_dep`, for `run.json`
 
 
 class Ledger:
@@ -179,7 +181,12 @@ class Ledger:
         if run.key in self.taken:
             raise TakenError(f"{stage.task_name(run)}: {self.taken[run.key]}")
         output = f"{self.batch.remote_output_path}/{run.key}"
-        return Work(stage.task_name(run), run, output, self.fingerprint(run), self.records.get(run.key))
+        known = self.records.get(run.key)
+        return Work(stage.task_name(run), run, output, self.fingerprint(run), known, self.files(run))
+
+    def files(self, run: Run) -> Mapping[str, str]:
+        """Return the digests of a run's `file_dep`, or of their folders if they are many; raises MissingFileDepError."""
+        return self._files.parts(run.settings.file_dep)
 
     def publish(self, run: Run, record: Record) -> None:
         """Record the new outcome of a run."""

@@ -29,6 +29,7 @@ ROOMS = [
     {"worker"},
     {"chunks"},
     {"show"},
+    {"changes"},
     {"order", "plan"},
     {"store"},
     {"batchfile"},

@@ -32,6 +32,7 @@ from pydoit_sc.batchfile.fields import (
 )
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.chunks.chunk import Before
+from pydoit_sc.fingerprint import split_parts
 from pydoit_sc.plan import Work
 
 #: The key of what we add to a chunk.
@@ -130,6 +131,10 @@ class Extra(Table):
     settings: Annotated[tuple[AttemptTable, ...], list_of("a list of settings")] = Field(
         description="the settings of the runs, each once"
     )
+    file_dep: Annotated[dict[str, dict[str, Text]], table_of("a table of digests")] = Field(
+        default_factory=dict,
+        description="digests of files, for `run.json`, by the part of the fingerprint for `file_dep`",
+    )
     runs: Annotated[dict[str, ExtraRun], table_of("a table of runs")] = Field(
         description="by the run's output, `remote_output_path`"
     )
@@ -193,6 +198,9 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         scratch=batch.scratch,
         storage_options=without_secrets(batch.storage_options),
         settings=tuple(settings),
+        file_dep={
+            split_parts(work.fingerprint)["file_dep"]: dict(work.files) for work in works if work.files
+        },
         runs=runs,
     )
     return ChunkFile(

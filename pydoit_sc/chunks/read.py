@@ -22,7 +22,7 @@ from pydoit_sc.batchfile.remote import absolute_url, below
 from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
-from pydoit_sc.fingerprint import NOTHING, digest_text
+from pydoit_sc.fingerprint import NOTHING, digest_text, split_parts
 from pydoit_sc.plan import Ledger, Work
 from pydoit_sc.store import read_url
 
@@ -161,7 +161,8 @@ class _Reader:
                 # Our worker lets a run write into its attempt's own folder: `local_results_dir` is for `sc`.
                 name = ours.task.partition(":")[2] or ours.task
                 own = Run(name, run.cmd, key, settings[ours.settings])
-                works.append(Work(ours.task, own, output, ours.fingerprint))
+                files = extra.file_dep.get(split_parts(ours.fingerprint).get("file_dep", ""), {})
+                works.append(Work(ours.task, own, output, ours.fingerprint, files=files))
         return works
 
     def _before(self, extra: Extra, works: Sequence[Work]) -> dict[str, Sequence[Before]]:

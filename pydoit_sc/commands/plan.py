@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from pydoit_sc.batch import Status
+from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.plan import count, failure_budget, moved, plan
@@ -40,12 +42,16 @@ class PlanCommand(Command):
         chosen = project.select(words)
         parts = project.narrow(chosen) if chosen else batch.stages
         planned = list(plan(project.ledger, parts, always=options["always"]))
+        planned = in_full(project.ledger, project.store, planned)
         print(summary(count(item.verdict for item in planned)))
         if strange := moved(project.ledger, parts):
             print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")
         execute = [item for item in planned if item.verdict.execute]
         for item in itertools.islice(execute, None if options["everything"] else SHOWN):
             print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.words}")
+            if chosen and item.verdict.status is Status.STALE:
+                for line in details(project.ledger, project.store, item.run):
+                    print(f"    {line}")
         if len(execute) > SHOWN and not options["everything"]:
             print(f"  and {len(execute) - SHOWN:,} more; --all lists them")
         budget = failure_budget(batch.max_failures, batch.size)

@@ -49,6 +49,14 @@ class Provenance(Manifest):
         default=None, description="processes that still lived when the run's shell ended, and were killed"
     )
 
+    env: dict[str, str] | None = Field(
+        default=None, description="digests of the variables that the batchfile sets"
+    )
+    file_dep: dict[str, str] | None = Field(
+        default=None,
+        description="digests of the files, or of their folders, with `/` at their ends, where they are many",
+    )
+
     @computed_field(description="seconds from start to end")  # type: ignore[prop-decorator]
     @property
     def seconds(self) -> float:

@@ -289,9 +289,10 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self.reporter.beginning(self._executor.running + 1)
         else:
             self.reporter.execute_task(node.task)
-        known = self._project.ledger.records.get(run.key)
+        ledger = self._project.ledger
+        known, files = ledger.records.get(run.key), ledger.files(run)
         self._executing[node.task.name] = node, opened
-        return Work(node.task.name, run, self._project.output(run), fingerprint, known)
+        return Work(node.task.name, run, self._project.output(run), fingerprint, known, files)
 
     def _conclude(self, result: Result) -> None:
         """Record the result of a run."""

@@ -10,6 +10,7 @@ from doit.dependency import MD5Checker
 from doit.task import Task
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
+from pydoit_sc.changes import details
 from pydoit_sc.plan import Verdict, in_order
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
@@ -45,8 +46,9 @@ class RunIsCurrent:
         return self.verdict().status is Status.COMPLETED
 
     def __repr__(self) -> str:
-        verdict = self.verdict()
-        return f"{verdict.status}: {verdict.words}"
+        verdict, project = self.verdict(), self._project
+        more = details(project.ledger, project.store, self._run) if verdict.status is Status.STALE else ()
+        return "\n   ".join((f"{verdict.status}: {verdict.words}", *more))
 
 
 class StageIsCurrent:

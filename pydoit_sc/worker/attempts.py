@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pydoit_sc import ends
 from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
 from pydoit_sc.store.copying import kept_files
@@ -140,6 +141,8 @@ class Attempt:
             "retry_codes": self.retry_codes,
             "timed_out": self.timed_out,
             **({"left_behind": exit_.left_behind} if exit_.left_behind else {}),
+            **({"env": digest_variables(env)} if (env := work.run.settings.env) else {}),
+            **({"file_dep": work.files} if work.files else {}),
             "seconds": round(finished_at - self.started, 3),
             "retries": len(self.retry_codes),
         }

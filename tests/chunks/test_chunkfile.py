@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +66,14 @@ def test_runs_that_differ_in_file_dep_alone_share_their_settings() -> None:
     works = [work(f"a:{n}", Settings(env, (f"{n}.csv",), timeout=1.0 + (n == 2))) for n in range(3)]
     data = json.loads(written(works))["pydoit_sc"]
     assert [run["settings"] for run in data["runs"].values()] == [0, 0, 1]
+
+
+def test_digests_of_files_travel_once(tmp_path: Path) -> None:
+    files = {"in.csv": "0123456789abcdef"}
+    works = [replace(work(f"a:{n}"), fingerprint=f"{n}-0-f-0", files=files) for n in range(3)]
+    text = written([*works, work("plot")])
+    assert json.loads(text)["pydoit_sc"]["file_dep"] == {"f": files}
+    assert [one.files for one in reread(text, tmp_path).works] == [files, files, files, {}]
 
 
 def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:

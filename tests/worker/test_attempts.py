@@ -34,6 +34,8 @@ def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd
     written = read(Provenance, data)
     assert written is not None
     assert written.to_json() == data
+    assert written.env is not None and list(written.env) == ["A"]
+    assert b'"b"' not in data  # its value may be a secret
     assert written.files == {"stdout": FileEntry(size=3), "stderr": FileEntry(size=5007)}
     assert (written.seconds, written.retries, written.retry_codes) == (1.5, 2, [3, 75])
     assert result.record == Record(0, "w-1", "1-0-0-0", submission)

@@ -1,0 +1,163 @@
+"""What exactly has changed since a run was published: which files, which variables, which words of its command.
+
+`run.json` keeps the command, a digest of each variable, and a digest of each file or folder of `file_dep`. It is read
+for a few runs, and only to tell: the fingerprint alone decides.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pydoit_sc.batch import Run, RunSet, Status, task_of
+from pydoit_sc.fingerprint import MissingFileDepError, changed_parts, digest_variables, split_parts
+from pydoit_sc.plan import CHANGED, Ledger, Planned
+from pydoit_sc.store import Outputs, StoreError
+from pydoit_sc.store.documents import Provenance
+from pydoit_sc.store.layout import LARGEST, RUN_JSON
+from pydoit_sc.store.stamps import read
+
+_MOST = 8  # changes of many runs whose documents are read
+_NAMED = 3  # files or variables of a reason
+_LISTED = 20  # of a run that is looked at
+_EARLIER = 50  # earlier runs whose documents are read
+_WORDS = 400  # of a command that are compared
+_AROUND = 4  # words that are shown beside a change
+
+Way = tuple[tuple[str, str, str], ...]
+
+
+def in_full(ledger: Ledger, store: Outputs, planned: Sequence[Planned]) -> list[Planned]:
+    """Return a plan whose stale runs have their reasons in full, as far as `run.json` tells them.
+
+    Runs whose fingerprints have changed in the same way have had the same change, so one document tells for all of them.
+    """
+    told: dict[Way, Mapping[str, str]] = {}
+    found = []
+    for item in planned:
+        way = _way(ledger, item)
+        files_or_env = tuple(change for change in way if change[0] in ("env", "file_dep"))
+        if files_or_env and files_or_env not in told and len(told) < _MOST:
+            told[files_or_env] = _reasons(ledger, store, item.run)
+        if reasons := told.get(files_or_env):
+            words = ", ".join(reasons.get(part, CHANGED[part]) for part, _, _ in way)
+            item = replace(item, verdict=replace(item.verdict, reason=words))  # noqa: PLW2901 - the same one, in full
+        found.append(item)
+    return found
+
+
+def details(ledger: Ledger, store: Outputs, run: Run) -> Iterator[str]:
+    """Yield what has changed for one stale run, a line each: its command as a difference by words, files, variables, runs."""
+    known = _read(store, run)
+    record = ledger.records.get(run.key)
+    if known is None or record is None:
+        return
+    try:
+        parts = changed_parts(record.fingerprint, ledger.fingerprint(run))
+        files = ledger.files(run)
+    except MissingFileDepError:
+        return
+    if "cmd" in parts:
+        yield f"cmd: {word_diff(known.cmd, run.cmd)}"
+    if "env" in parts:
+        yield f"env: {_listed(_env_changes(known, run), _LISTED) or 'other values, or another shell'}"
+    if "file_dep" in parts and (found := _file_changes(known, files)):
+        yield f"file_dep: {_listed(found, _LISTED)}"
+    if "after" in parts and (earlier := _published_since(store, run, known)):
+        yield f"published since: {_listed(earlier, _LISTED)}"
+
+
+def _way(ledger: Ledger, item: Planned) -> Way:
+    """Return in which parts the fingerprint of a stale run has changed, from what and to what."""
+    record = ledger.records.get(item.run.key)
+    if item.verdict.status is not Status.STALE or record is None or record.code:
+        return ()
+    try:
+        now = ledger.fingerprint(item.run)
+    except MissingFileDepError:
+        return ()
+    before, after = split_parts(record.fingerprint), split_parts(now)
+    return tuple(
+        (part, before[part], after[part])
+        for part in after
+        if before.get(part) != after[part] and part in before
+    )
+
+
+def _read(store: Outputs, run: Run) -> Provenance | None:
+    try:
+        with store.open(run.key, RUN_JSON) as file:
+            return read(Provenance, file.read(LARGEST))
+    except (FileNotFoundError, StoreError):
+        return None
+
+
+def _reasons(ledger: Ledger, store: Outputs, run: Run) -> Mapping[str, str]:
+    """Return the reason for each part of a fingerprint that `run.json` tells more of."""
+    known = _read(store, run)
+    if known is None:
+        return {}
+    found = {
+        "env": _listed(_env_changes(known, run), _NAMED),
+        "file_dep": _listed(_file_changes(known, ledger.files(run)), _NAMED),
+    }
+    return {part: f"{part} {words}" for part, words in found.items() if words}
+
+
+def _env_changes(known: Provenance, run: Run) -> list[str]:
+    return list(_changes(known.env or {}, digest_variables(run.settings.env), "changed"))
+
+
+def _file_changes(known: Provenance, files: Mapping[str, str]) -> list[str]:
+    """Return the files that differ; nothing where one document has files and the other one folders."""
+    before = known.file_dep or {}
+    if not before or _has_folders(before) != _has_folders(files):
+        return []
+    return list(_changes(before, files, "edited"))
+
+
+def _has_folders(files: Mapping[str, str]) -> bool:
+    return any(path.endswith("/") for path in files)
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str], changed: str) -> Iterator[str]:
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            yield f"{name} {'added' if name not in before else 'removed' if name not in now else changed}"
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _published_since(store: Outputs, run: Run, known: Provenance) -> list[str]:
+    """Return the earlier runs that ended after this one had started, by their machines' clocks; nothing if they are many."""
+    earlier = [run_ for one in run.after for run_ in (one.members if isinstance(one, RunSet) else (one,))]
+    if len(earlier) > _EARLIER:
+        return []
+    documents = ((run_, _read(store, run_)) for run_ in earlier)
+    return [task_of(run_) for run_, document in documents if document and document.finished > known.started]
+
+
+def word_diff(old: str, new: str) -> str:
+    """Return two commands as one text, with what is gone in `[-…-]` and what is new in `{+…+}`.
+
+    >>> word_diff("python work.py --seed 1", "python work.py --seed 2 -v")
+    'python work.py --seed [-1-]{+2 -v+}'
+    """
+    a, b = (re.findall(r"\s+|[^\s]+", text) for text in (old, new))
+    if max(len(a), len(b)) > _WORDS:
+        return f"[-{''.join(a[:_WORDS])[:500]}…-]{{+{''.join(b[:_WORDS])[:500]}…+}}"
+    shown = []
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if kind == "equal":
+            same = a[i:j]
+            cut = 2 * _AROUND
+            shown += [*same[:cut], " … ", *same[-cut:]] if len(same) > 3 * cut else same
+            continue
+        shown.append(f"[-{''.join(a[i:j])}-]" if i < j else "")
+        shown.append(f"{{+{''.join(b[k:m])}+}}" if k < m else "")
+    return "".join(shown)
