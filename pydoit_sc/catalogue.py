@@ -55,6 +55,11 @@ COMMANDS = {
         "make runs incomplete again; their outputs go to the history",
         ("forget month:2012-01",),
     ),
+    "accept": CommandEntry(
+        "pydoit_sc.commands.accept:AcceptCommand",
+        "take stale outcomes as current: what has changed makes no difference",
+        ("accept month:2012-01", "accept --yes month"),
+    ),
     "ignore": CommandEntry(
         "pydoit_sc.commands.stock:IgnoreCommand",
         "skip a run from now on; `forget` undoes it",

@@ -7,7 +7,7 @@ been published. The last part is a digest of attempts, not a comparison of times
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
@@ -137,11 +137,14 @@ class Ledger:
         records: dict[str, Record],
         taken: Mapping[str, str] | None = None,
         ignored: Set[str] = frozenset(),
+        accepted: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.batch = batch
         self.records = records
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
+        self._read_accepted = accepted  # called when an outcome is stale, and no sooner
+        self._accepted: Mapping[str, str] | None = None  # the fingerprints that attempts stand for
         folders = (run.key.partition("/")[0] for _, run in batch.runs())
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
@@ -156,6 +159,15 @@ class Ledger:
         """Return what the run depends on now; raises MissingFileDepError."""
         parts = self._settings.get(id(run.settings)) or self._digest(run.settings)
         return f"{digest_text(run.cmd)}-{parts}-{after_part(self._sum(run.after)) if run.after else NOTHING}"
+
+    def expected(self, run: Run, now: str) -> str:
+        """Return the fingerprint of a current outcome: the run's own, or what an accepted outcome has; raises StoreError."""
+        record = self.records.get(run.key)
+        if record is None or record.code or is_current(record, now):
+            return now
+        if self._accepted is None:
+            self._accepted = self._read_accepted()
+        return record.fingerprint if self._accepted.get(record.attempt) == now else now
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
@@ -172,7 +184,7 @@ class Ledger:
         if run.key in self.taken:
             return Verdict(Status.INCOMPLETE, self.taken[run.key])
         try:
-            return judge(self.fingerprint(run), self.records.get(run.key))
+            return judge(self.expected(run, self.fingerprint(run)), self.records.get(run.key))
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
 
@@ -235,10 +247,15 @@ class Ledger:
         return bool(self.ignored) and (stage_of(run) in self.ignored or task_of(run) in self.ignored)
 
 
-def open_ledger(batch: Batch, store: Store, ignored: Set[str] = frozenset()) -> Ledger:
+def open_ledger(
+    batch: Batch,
+    store: Store,
+    ignored: Set[str] = frozenset(),
+    accepted: Callable[[], Mapping[str, str]] = dict,
+) -> Ledger:
     """Read what the store has of a batch, in one bulk scan; raises StoreError."""
     found = store.survey(run.key for _, run in batch.runs())
-    return Ledger(batch, found.records, found.taken, ignored)
+    return Ledger(batch, found.records, found.taken, ignored, accepted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.errors import UserError
 from pydoit_sc.plan import Ledger, open_ledger, with_earlier
 from pydoit_sc.store import Store, open_store
+from pydoit_sc.store.accepted import read_accepted
 from pydoit_sc.store.layout import STATUS_CODE
 
 #: doit's database beside a batchfile.
@@ -64,7 +66,7 @@ class Project:
     def ledger(self) -> Ledger:
         """What the store has of the batch; read once."""
         if self._ledger is None:
-            self._ledger = open_ledger(self.batch, self.store, self.ignored)
+            self._ledger = open_ledger(self.batch, self.store, self.ignored, self._accepted)
         return self._ledger
 
     @cached_property
@@ -78,11 +80,15 @@ class Project:
         tasks = state.items() if isinstance(state, dict) else ()
         return frozenset(name for name, said in tasks if isinstance(said, dict) and said.get("ignore:"))
 
+    def _accepted(self) -> Mapping[str, str]:
+        """Return the fingerprints for which outcomes stand that a user has accepted, by their attempts."""
+        return read_accepted(self.store, lambda text: print(f"warning: {text}", file=sys.stderr))
+
     def narrow(self, chosen: Sequence[tuple[Stage, Run]]) -> Sequence[Stage]:
         """Return runs and all that they come after, as stages that have only these runs; only they are read from the store."""
         parts = with_earlier(self.batch, chosen)
         found = self.store.survey(run.key for part in parts for run in part.runs)
-        self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored)
+        self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored, self._accepted)
         return parts
 
     def output(self, run: Run) -> str:

@@ -221,7 +221,7 @@ def earlier_fingerprints(ledger: Ledger, earlier: Run | RunSet) -> dict[str, str
     for run in (earlier,) if isinstance(earlier, Run) else earlier.members:
         record = ledger.records.get(run.key)
         if not ledger.leaves(run):
-            found[run.key] = ledger.fingerprint(run)
+            found[run.key] = ledger.expected(run, ledger.fingerprint(run))
         elif record and record.code == 0:
             found[run.key] = record.fingerprint
     return found

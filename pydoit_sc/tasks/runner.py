@@ -281,7 +281,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             fingerprint = ledger.fingerprint(run)
         except MissingFileDepError:
             return None, ledger.verdict(stage, run)
-        return fingerprint, judge(fingerprint, ledger.records.get(run.key))
+        return fingerprint, judge(ledger.expected(run, fingerprint), ledger.records.get(run.key))
 
     def _work(self, node: ExecNode, fingerprint: str, opened: _Open | None) -> Work:
         run: Run = node.task.run

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError, TakenError
+from pydoit_sc.store.accepted import read_accepted, write_accepted
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
 HOSTILE = (
@@ -422,7 +423,23 @@ def notes(place: Place) -> None:
     assert list(store.orphans(set())) == []
 
 
+def accepted(place: Place) -> None:
+    """What a user has accepted is seen from everywhere; of what others have put there, nothing is trusted."""
+    told: list[str] = []
+    assert read_accepted(place.reopen(), told.append) == {}
+    write_accepted(place.store, {"a-1": "1-0-0-0", "a-2": "2-0-0-0"})
+    write_accepted(place.store, {"a-2": "3-0-0-0"})
+    for name, text in (("bad", b"{"), ("worse", b'{"outcomes": {"a-1": 7}}'), ("deep", b"[" * 100_000)):
+        place.store.write_note(f"accepted/{name}.json", text)
+    assert read_accepted(place.reopen(), told.append) == {"a-1": "1-0-0-0", "a-2": "3-0-0-0"}
+    assert [line.partition("accepted/")[2].partition(":")[0] for line in told] == [
+        "bad.json",
+        "deep.json",
+        "worse.json",
+    ]
+
+
 CHECKS = (
     nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, another_command, superseding, failures,
-    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, orphaned, workspaces, notes,
+    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, orphaned, workspaces, notes, accepted,
 )  # fmt: skip
