@@ -1,25 +1,37 @@
 """A batch among tasks of one's own: `visits` makes what its runs read, `report` reads what they have put out.
 
-    doit                        all of it: visits, then the runs, two at once, then report
+    doit                        all of it: visits, then a run for each city, two at once, then report
     doit                        again: nothing executes
     doit city:Oslo              one run, and the task before it
-    doit list --all --status
+    pydoit-sc list --all        the runs, once cities.csv is there
+
+`visits` makes cities.csv, too, which says what runs there are. So doit reads batchfile.toml only after that task.
 
 doit.cfg names pydoit-sc's `run`, which executes runs side by side. Without it doit's own executes them one by one.
 """
 
 from pathlib import Path
 
-from pydoit_sc.tasks.tasks import RunChecker, batch_tasks
+from doit import create_after
+
+from pydoit_sc.tasks.tasks import RunChecker, batch_stages, batch_tasks
 
 DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
 
 
 def task_visits():
-    """Make the batch's input."""
-    return {"actions": ["sort data.csv > visits.txt"], "file_dep": ["data.csv"], "targets": ["visits.txt"]}
+    """Make the batch's input, and the cities that it has runs for."""
+    return {
+        "actions": [
+            "sort data.csv > visits.txt",
+            "(echo name; cut -d , -f 1 visits.txt | uniq) > cities.csv",
+        ],
+        "file_dep": ["data.csv"],
+        "targets": ["visits.txt", "cities.csv"],
+    }
 
 
+@create_after(executed="visits", creates=batch_stages("batchfile.toml"))
 def task_batch():
     """The runs of batchfile.toml: `doit city`, `doit city:Oslo`, `doit total`."""
     yield from batch_tasks("batchfile.toml", task_dep=["visits"])

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, InvalidDodoFile, TaskError, TaskFailed
@@ -39,7 +40,7 @@ from pydoit_sc.show.progress import failure_line, moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.reporter import BatchReporter
-from pydoit_sc.tasks.tasks import RunTask, StageTask
+from pydoit_sc.tasks.tasks import RunTask, StageTask, project_of
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import slots
@@ -82,16 +83,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
-        projects = {t.project for t in task_dispatcher.tasks.values() if isinstance(t, (RunTask, StageTask))}
-        if not projects:
-            super().run_tasks(task_dispatcher)
-            return
-        if len(projects) > 1:
-            raise InvalidDodoFile(
-                "a dodo.py may have the tasks of one batchfile, and this has those of several"
-            )
-        self._project = projects.pop()
-        self._prepare(task_dispatcher)
+        project_of(task_dispatcher.tasks.values())  # an error comes before anything is executed
         works = self._works(task_dispatcher)
         first = next(works, None)
         if first is None:  # nothing to execute
@@ -104,8 +96,13 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._tell_why_it_ended()
 
     def _prepare(self, dispatcher: TaskDispatcher) -> None:
-        """Make the executor, and find the runs that have a task of their own."""
-        batch = self._project.batch
+        """Make the executor, and find the runs that have a task of their own.
+
+        Only when the first run is reached: those of doit's `create_after` are made when the task before them has been executed.
+        """
+        project = project_of(dispatcher.tasks.values())
+        assert project is not None
+        self._project, batch = project, project.batch
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
         limits = Limits(nprocs, failures, gpus, batch.scratch)
@@ -163,31 +160,47 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """
         while not self._stop_running:
             yield from self._released_works()
-            processed = self._processed.popleft() if self._processed else None
-            try:
-                node = dispatcher.generator.send(processed)
-            except StopIteration:
+            node = self._next_node(dispatcher)
+            if node is None:
                 break
             if node == "hold on":
                 if not (self._processed or self._released):
                     yield None
             elif isinstance(node.task, (RunTask, StageTask)):
                 if not self._planned:
+                    self._prepare(dispatcher)
                     self._plan(dispatcher)
                 yield from (
                     self._stage_works(node) if isinstance(node.task, StageTask) else self._run_works(node)
                 )
             else:
-                while self._executor.running:
-                    yield None
-                if self.select_task(node, dispatcher.tasks):
-                    self.process_task_result(node, self.execute_task(node.task))
-                    self._project.ledger.reread_files()
-                self._processed.append(node)
+                yield from self._own_task(node, dispatcher)
         while not self._stop_running and (self._released or self._order.is_waiting):
             yield from self._released_works()
             if self._order.is_waiting:
                 yield None
+
+    def _next_node(self, dispatcher: TaskDispatcher) -> Any:
+        """Return what the dispatcher says comes next, None at its end."""
+        try:
+            return dispatcher.generator.send(self._processed.popleft() if self._processed else None)
+        except StopIteration:
+            return None
+        except InvalidDodoFile as error:
+            if not self.final_result:
+                raise
+            self.reporter.runtime_error(str(error))  # the task has failed that makes what the batchfile reads
+            return None
+
+    def _own_task(self, node: ExecNode, dispatcher: TaskDispatcher) -> Iterator[None]:
+        """Execute a task that is no run, when no run is executing."""
+        while self._planned and self._executor.running:
+            yield None
+        if self.select_task(node, dispatcher.tasks):
+            self.process_task_result(node, self.execute_task(node.task))
+            if self._planned:
+                self._project.ledger.reread_files()
+        self._processed.append(node)
 
     def _released_works(self) -> Iterator[Work]:
         """Yield the runs that have waited for others, which are completed now."""
@@ -337,9 +350,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         node.run_status = "failure"
         # A stage's runs have told of themselves.
         own = node.task.name if isinstance(node.task, StageTask) else None
-        names = ", ".join(
-            f"`{bad.task.name}`" for bad in node.bad_deps if bad.task.subtask_of != own or not own
-        )
+        bad = [task for task in (dep.task for dep in node.bad_deps) if task.subtask_of != own or not own]
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(task.name for task in bad))
         if names:
             self.reporter.runtime_error(f"`{node.task.name}` was not started: {names} has not been completed")
         self.final_result = self.final_result or FAILURE

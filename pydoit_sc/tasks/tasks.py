@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from doit.dependency import MD5Checker
+from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
+from pydoit_sc.batch import PLAIN, Run, RunSet, Stage, Status, task_of
+from pydoit_sc.batchfile.read import read
 from pydoit_sc.changes import details
 from pydoit_sc.plan import Verdict, in_order
 from pydoit_sc.project import Project
@@ -163,6 +165,14 @@ def part_tasks(project: Project, parts: Iterable[Stage]) -> list[StageTask]:
     return [StageTask(project, part) for part in in_order(list(parts))]
 
 
+def project_of(tasks: Iterable[Task]) -> Project | None:
+    """Return the one project that has runs among these tasks; raises InvalidDodoFile where there are several."""
+    projects = {task.project for task in tasks if isinstance(task, (RunTask, StageTask))}
+    if len(projects) > 1:
+        raise InvalidDodoFile("a dodo.py may have the tasks of one batchfile, and this has those of several")
+    return projects.pop() if projects else None
+
+
 def _know(project: Project) -> None:
     if project not in _projects:
         _projects.append(project)
@@ -205,8 +215,25 @@ def batch_tasks(path: str = "batchfile.toml", task_dep: Sequence[str] = ()) -> I
         def task_batch():
             yield from batch_tasks("batchfile.toml", task_dep=["prepare"])
 
+    Where a task makes what the batchfile reads, such as the CSV file of an axis, doit reads the batchfile after that task:
+
+        @create_after(executed="prepare", creates=batch_stages("batchfile.toml"))
+        def task_batch():
+            yield from batch_tasks("batchfile.toml", task_dep=["prepare"])
+
     Raises InvalidDodoFile with all that is wrong with the file.
     """
     for task in all_tasks(_load(path)):
         task.task_dep.extend(task_dep)
         yield task
+
+
+@user_errors()
+def batch_stages(path: str = "batchfile.toml") -> list[str]:
+    """Return the names of a batchfile's stages, which are those of doit's tasks; what their axes read need not be there.
+
+    Raises InvalidDodoFile where the file cannot be read.
+    """
+    data = read(path, path).data
+    stages = data.get("runs") if isinstance(data, dict) else None
+    return list(stages) if isinstance(stages, dict) else [PLAIN]

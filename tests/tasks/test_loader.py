@@ -196,7 +196,9 @@ def test_batches_of_two_batchfiles_in_a_dodo(dodo: Box) -> None:
 @pytest.mark.parametrize("run", ["ours", pytest.param("stock", marks=pytest.mark.slow)])
 def test_the_example(box: Box, run: str) -> None:
     project = box.folder / "example"
-    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("output", ".doit*", "*.txt"))
+    shutil.copytree(
+        EXAMPLE, project, ignore=shutil.ignore_patterns("output", ".doit*", "*.txt", "cities.csv")
+    )
     if run == "stock":
         (project / "doit.cfg").unlink()
     box.ok(program="doit", cwd=project)
@@ -205,6 +207,69 @@ def test_the_example(box: Box, run: str) -> None:
     assert "\n.  " not in f"\n{again}"
     assert "to execute" not in again
     with (project / "data.csv").open("a") as file:
-        file.write("Oslo,train\n")
+        file.write("Oslo,train\nLima,boat\n")
     box.ok(program="doit", cwd=project)
-    assert (project / "report.txt").read_text() == "7 visits\n"
+    assert (project / "output/city/Lima/stdout").read_text() == "1\n"
+    assert (project / "report.txt").read_text() == "8 visits\n"
+
+
+MAKES_RUNS = """\
+from doit import create_after
+from pydoit_sc.tasks.tasks import RunChecker, batch_stages, batch_tasks
+
+DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
+
+
+def task_names():
+    return {"actions": ["echo names >> log; test ! -e bad && cp raw names.csv"], "file_dep": ["raw"], "targets": ["names.csv"]}
+
+
+@create_after(executed="names", creates=batch_stages())
+def task_batch():
+    yield from batch_tasks(task_dep=["names"])
+
+
+def task_behind():
+    return {"actions": ["echo behind >> log"], "file_dep": ["out/b/stdout"], "task_dep": ["b"]}
+"""
+
+
+@pytest.fixture(params=["ours", pytest.param("stock", marks=pytest.mark.slow)])
+def makes_runs(box: Box, request: pytest.FixtureRequest) -> Box:
+    """A dodo.py in which a task makes the CSV file that says which runs there are."""
+    axis = '{ n = { csv = "names.csv" } }'
+    box.batchfile(
+        STAGES.replace("{ x = [1, 2, 3] }", axis).replace("{x}", "{n.x}").replace('file_dep = ["in"]\n', "")
+    )
+    box.edit("cat in", "true")
+    box.write("raw", "x\n1\n2\n")
+    box.write("dodo.py", MAKES_RUNS)
+    if request.param == "ours":
+        box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    return box
+
+
+def test_a_task_makes_the_csv_of_an_axis(makes_runs: Box) -> None:
+    box = makes_runs
+    box.ok("a:2", program="doit")
+    assert box.executed() == ["a:2", "names"]
+    box.ok(program="doit")
+    assert box.executed() == ["a:1", "b", "behind"]
+    box.write("raw", "x\n1\n2\n3\n")
+    box.ok(program="doit")
+    assert box.executed() == ["a:3", "b", "names"]
+    box.ok(program="doit")
+    assert box.executed() == []
+
+
+@pytest.mark.parametrize("makes_runs", ["ours"], indirect=True)
+def test_the_task_that_makes_the_csv_fails(makes_runs: Box) -> None:
+    box = makes_runs
+    box.write("bad", "")
+    done = box(program="doit")
+    assert (done.code, box.executed()) == (1, ["names"])
+    assert "names.csv: no such file" in done.out
+    assert "Traceback" not in done.out + done.err
+    box.write("names.csv", "x\n1\n")  # an older one: its runs do not start either
+    assert "`a` was not started: `names` has not been completed" in box(program="doit").out
+    assert box.executed() == ["names"]
