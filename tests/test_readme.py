@@ -44,16 +44,14 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_the_first_command_runs_the_example_and_the_second_time_nothing(example: Path) -> None:
+def test_the_first_command_runs_the_example_the_second_nothing_and_an_edit_what_it_touches(
+    example: Path,
+) -> None:
     assert "64 completed" in run(example, *PROGRAM)
     assert "<svg" in (example / "output/plot/results/weather.svg").read_text()[:500]
     before = cpu_seconds()
     assert "all 64 runs are up to date" in run(example, sys.executable, "-m", "doit")
     assert cpu_seconds() - before < 2  # 0.3 on an idle machine
-
-
-def test_an_edit_reruns_what_it_touches(example: Path) -> None:
-    run(example, *PROGRAM)
     script = example / "examples/weather/plot.py"
     script.write_text(script.read_text() + "# edited\n")
     assert "1 of 64 runs to execute: 1 a file_dep has changed" in run(example, *PROGRAM)

@@ -19,6 +19,7 @@ from tests.store.conftest import KEYS, s3
 from tests.worker.workplace import QUICK, Workplace, finish
 
 __all__ = ["s3"]
+
 RUNS = 24
 
 
