@@ -58,7 +58,7 @@ class SubmitCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Submit what is not up to date and return the exit code."""
-        always = options["always"]
+        always, failures, worst = options["always"], True, 0
         while True:
             project = Project.load(options["batchfile"])
             engine = _engine(project, options["engine"])
@@ -66,15 +66,17 @@ class SubmitCommand(Command):
             parts = project.narrow(chosen) if chosen else project.batch.stages
             if not options["moved"] and (strange := moved(project.ledger, parts)):
                 raise UserError(f"{moved_words(strange)}, or submit them with --moved")
-            submitted = _submit(project, engine, parts, always=always, force=options["force"])
+            wanted = Wanted(completed=always, failures=failures)
+            submitted = _submit(project, engine, parts, wanted, force=options["force"])
             if submitted is None:
-                return 0
+                return worst
             if not options["wait"]:
                 return _tell_where(submitted, 0)
-            code = _wait(submitted)
-            if code or not submitted.waiting:
-                return code
-            always = False  # the stages that have waited are stale now
+            code, goes_on = _wait(submitted)
+            worst = max(worst, code)
+            if not (goes_on and submitted.waiting):
+                return worst
+            always = failures = False  # what has waited is stale now, and what has failed is not tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,11 @@ class _Submitted:
 
 
 def _submit(
-    project: Project, engine: Engine, stages: Sequence[Stage], *, always: bool, force: bool
+    project: Project, engine: Engine, stages: Sequence[Stage], wanted: Wanted, *, force: bool
 ) -> _Submitted | None:
     """Submit what is to be executed of these stages; None if nothing is."""
     ledger = project.ledger
-    choice = choose(ledger, Wanted(completed=always, failures=True), stages, ordered=engine.ordered)
+    choice = choose(ledger, wanted, stages, ordered=engine.ordered)
     if choice.ignored:
         print(f"{_count(choice.ignored, 'run')} left out, as `ignore` says")
     for name, left in choice.waiting.items():
@@ -101,12 +103,12 @@ def _submit(
     if not choice.works:
         print("nothing to execute, nothing submitted")
         return None
-    draft = make_draft(engine, ledger, choice, shape_of(engine, project.batch, always=always))
+    draft = make_draft(engine, ledger, choice, shape_of(engine, project.batch, always=wanted.completed))
     note = hand_over(project.store, engine, draft.ready(draft.stage(print)), force=force)
     print(
         f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
     )
-    return _Submitted(project, engine, note, Runs(choice.works, always), bool(choice.waiting))
+    return _Submitted(project, engine, note, Runs(choice.works, wanted.completed), bool(choice.waiting))
 
 
 def _engine(project: Project, name: str) -> Engine:
@@ -120,28 +122,28 @@ def _engine(project: Project, name: str) -> Engine:
     )
 
 
-def _wait(submitted: _Submitted) -> int:
-    """Wait until all runs have ended, and return the exit code."""
+def _wait(submitted: _Submitted) -> tuple[int, bool]:
+    """Wait until all runs have ended; return the exit code, and whether another submission may follow."""
     project, note = submitted.project, submitted.note
     jobs = Jobs(submitted.engine, note.handed(project.batch))
     watch = Watch(project.store, submitted.runs, jobs, make_bar(sys.stdout, quiet=False))
     budget = failure_budget(project.batch.max_failures, project.batch.size)
     try:
         watch.until_ended(budget)
-        if submitted.waiting and not watch.progress.failed and not watch.left:
+        if submitted.waiting and not watch.left:
             watch.until_idle()
         if watch.left and budget is not None and watch.progress.failed >= budget:
             submitted.engine.cancel(note.handed(project.batch))
             watch.line(
                 f"cancelled {note.id}: {_count(watch.progress.failed, 'run')} failed, which is max_failures"
             )
-            return 1
+            return 1, False
     except KeyboardInterrupt:
         print("the job goes on without being watched")
-        return _tell_where(submitted, 130)
+        return _tell_where(submitted, 130), False
     except (StoreError, BatchfileError, UserError) as error:
         print(f"ERROR: {error}\nthe job goes on without being watched", file=sys.stderr)
-        return _tell_where(submitted, 2)
+        return _tell_where(submitted, 2), False
     finally:
         watch.close()
     for line in counted(watch.held()):
@@ -149,8 +151,8 @@ def _wait(submitted: _Submitted) -> int:
     if watch.left:
         how = f" ({jobs.how_ended})" if jobs.how_ended else ""
         print(f"ERROR: the job has ended{how}, and {len(watch.left):,} of its runs have not", file=sys.stderr)
-        return _tell_where(submitted, 2)
-    return int(watch.progress.failed > 0)
+        return _tell_where(submitted, 2), False
+    return int(watch.progress.failed > 0), True
 
 
 def _tell_where(submitted: _Submitted, code: int) -> int:

@@ -64,7 +64,7 @@ def test_from_submit_to_summary(s3: str, tmp_path: Path) -> None:
         assert CANARY not in said
         return said
 
-    assert "failed a:3" in call("submit", "--engine", "local", "--wait", code=2)  # `b` is not executed
+    assert "failed a:3" in call("submit", "--engine", "local", "--wait", code=1)  # `b` is not executed
     assert "local" in call("submissions")
     (tmp_path / "mended").touch()
     call("submit", "--engine", "local", "--wait")
