@@ -80,12 +80,12 @@ def attributes(value: Value) -> list[str]:
 
 def attribute(value: Value, name: str) -> Scalar:
     """Return one of `attributes(value)`; raise LookupError if it is none of them."""
+    if isinstance(value, Row):
+        return value.cells[name]
     if name not in attributes(value):
         raise LookupError(name)
     if isinstance(value, Window):
         return {"start": value.start, "end": value.end}.get(name) or value.last
-    if isinstance(value, Row):
-        return value.cells[name]
     if isinstance(value, FilePath):
         base = os.path.basename(value.path)
         return {"": value.path, "name": base, "stem": os.path.splitext(base)[0]}[name]
@@ -115,9 +115,11 @@ def text(value: Scalar, spec: str = "") -> str:
     if spec:
         if _HUGE.search(spec):
             raise ValueError("a width of five digits")
-        if isinstance(value, date):
+        if "%s" in spec and isinstance(value, date):
             spec = _ESCAPE.sub(lambda escape: _seconds(value) if escape[1] == "s" else escape[0], spec)
         return format(value, spec)
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (date, time)):  # a datetime is a date
