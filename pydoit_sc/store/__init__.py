@@ -23,6 +23,7 @@ from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Record, stays
 from pydoit_sc.store.places import Survey
 from pydoit_sc.store.stamps import Live
+from pydoit_sc.store.workers import name_worker
 
 #: The extras of this package that bring what a scheme needs.
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
@@ -41,6 +42,7 @@ __all__ = [
     "StoreError",
     "Survey",
     "TakenError",
+    "name_worker",
     "open_store",
     "read_url",
     "stays",

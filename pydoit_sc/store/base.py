@@ -142,29 +142,29 @@ class Publisher(Protocol):
     """
 
     in_place: bool  # attempts are published where they lie, unless on a scratch disk, and not read again
+    window: (
+        int  # how many runs may be held at once; more than 1: that takes requests, and is asked on a thread
+    )
     stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 
-    def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> AbstractContextManager[str]:
-        """Give a worker a local folder for its attempts, removed at the end; clear those of dead workers.
+    def workspace(self, worker: str, scratch: str | None) -> AbstractContextManager[str]:
+        """Give a worker a local folder for its attempts, removed at the end; clear those of dead workers."""
 
-        Where two workers on one chunk could disturb each other, `chunk` is held until the end; raises HeldError if
-        another worker holds it.
-        """
+    def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int | StoreError]:
+        """Hold runs for a worker until they are committed or released.
 
-    def hold(self, worker: str, key: str) -> int:
-        """Hold a run for a worker until it is committed or released; raises HeldError while another worker has it.
-
-        Returns how many workers in a row have died while they executed it. On stores where that costs a request, only
-        the chunk is held, and deaths are not known: 0.
+        Returns for each how many workers in a row have died while they executed it (0 on stores where that is not
+        known), or the error: HeldError where another worker has it, or nobody can tell now.
         """
 
     def release(self, key: str) -> None:
         """Hold a run no longer: it is not executed after all."""
 
     def peek(self, key: str) -> Record | None:
-        """Return one run's record if that is cheap to ask (a worker does so before each attempt), else None.
+        """Return the record of a run that is held; None where nobody else can have published it since the first scan.
 
-        Raises HeldError where no run may start now, since the store cannot be reached.
+        A worker asks before each attempt. Raises HeldError where no run may start now: the store cannot be reached, or the
+        run has to be held again.
         """
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:

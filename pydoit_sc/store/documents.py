@@ -90,4 +90,9 @@ class Lease(Hold, Mark):
 
     time: float = Field(default=0.0, description="seconds since the epoch; makes every renewal a new version")
     running: dict[str, Live] = Field(default={}, description="the attempts that it is executing, by key")
-    ended_by: str | None = Field(default=None, description="the worker that has ended this lease")
+    holds: list[str] = Field(
+        default=[], description="digests of the keys of runs that no other worker should execute"
+    )
+    ended_by: str | None = Field(
+        default=None, description="the worker that has ended this lease, its own where it has come to its end"
+    )

@@ -6,20 +6,25 @@ under a lease that has ended, it gives up; under another one, of another name, i
 no two clocks are compared; where a store tells no times, the lease is watched for that long. A worker that died on the
 same machine is noticed at once.
 
-What is held (a chunk, the replacing of an outcome) is an object with the holder's name; it is held as long as that
-worker's lease lasts.
+The replacing of an outcome is held by an object with the holder's name, as long as that worker's lease lasts. Runs are
+held by the lease itself: a worker writes it with the runs that it wants to execute, then looks at all the others. Of two
+that want the same run, at least the one that wrote later sees it with the other, and draws back; where both did, both ask
+again, at random times. So a few requests hold many runs. No outcome depends on these holds.
+
+A lease that has come to its end stays for a day, and tells others that somebody may have published since they looked.
 """
 
 from __future__ import annotations
 
+import math
 import os
-import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from hashlib import blake2b
 from itertools import repeat
 from typing import TypeVar
 
@@ -30,15 +35,21 @@ from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
 from pydoit_sc.store.documents import Hold, Lease
 from pydoit_sc.store.stamps import Live, read
+from pydoit_sc.store.workers import are_apart, name_worker
 
 TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4
 MARGIN = TTL / 4  # so long before its end the worker renews first: a request may be under way for this time
 LOOK_EVERY = 1.0  # seconds between two looks at what another worker holds
+_KEPT = 86400.0  # seconds for which a lease is kept that has ended
+_DOUBT = 2.0  # seconds: some stores' times are whole ones
 _TAKES = 20  # tries to hold what changes hands meanwhile
 _BEGIN_AGAIN = (1.0, 3.0)  # seconds before the second and the third try to write a new lease
 
 _FOLDER = f"{OURS}/leases"
+_SCOPE = (
+    12  # letters at the beginning of the names of workers of chunks: of the submission, then of the chunk
+)
 
 H = TypeVar("H", bound=Hold)
 
@@ -57,6 +68,10 @@ class Leases:
         self._renewed = 0.0
         self._over = ""  # the message once another worker has ended it, until there is another one
         self._live: Mapping[str, Live] = {}
+        #: Digests of the keys of runs. It is changed in single steps, without the mutex: a request may hold that for long.
+        self._holds: set[str] = set()
+        self._away_since: float | None = None
+        self._scanned: float | None = None  # when the store was first scanned
         self._mutex = threading.RLock()
         # For stores without times: the version of each lease, and since when it has been there.
         self._seen: dict[str, tuple[str, float]] = {}
@@ -76,28 +91,32 @@ class Leases:
             thread.join()
             if not self._over:
                 with suppress(Exception):  # it ends without
-                    self._blobs.delete([f"{_FOLDER}/{self.worker}"])
+                    self._end(self.worker, self._etag)
             self.worker = ""
 
     def _begin(self, name: str) -> None:
-        """Write a new lease; raises what the store raises."""
+        """Write a new lease, which holds nothing; raises what the store raises."""
         began = _now()
+        self._holds.clear()
         self._etag = self._blobs.put(f"{_FOLDER}/{name}", self._text(name))
-        self.worker, self._renewed, self._over = name, began, ""
+        self.worker, self._renewed, self._over, self._away_since = name, began, "", None
 
     def _keep_renewing(self, end: threading.Event) -> None:
         while not end.wait(LOOK_EVERY):
             if self._over or _now() - self._renewed > RENEW_EVERY:
                 try:
                     self.current() if self._over else self.renew()
+                except FencedError:
+                    continue
                 except Exception:
+                    self._away_since = self._away_since or _now()
                     end.wait(next(pauses(1, RENEW_EVERY / 4)))
 
     def current(self) -> str:
         """Return the name of the lease; takes another one where it was ended. Raises what the store raises."""
         with self._mutex:
             if self._over:
-                self._begin(secrets.token_hex(5))
+                self._begin(name_worker())
             return self.worker
 
     def renew(self) -> None:
@@ -107,19 +126,26 @@ class Leases:
                 raise FencedError(self._over)
             began, text = _now(), self._text(self.worker)
             path = f"{_FOLDER}/{self.worker}"
-            try:
-                self._etag = self._blobs.update(path, text, self._etag)
-            except ChangedError:
-                there = self._read(Lease, path)
-                if there is None or there[0].ended_by is not None:
-                    by = f"worker {there[0].ended_by}" if there and there[0].ended_by else "another worker"
-                    self._over = (
-                        f"{self._url}: worker {self.worker} did not renew its lease for {TTL:g} s, and "
-                        f"{by} has ended it: what was not published is left"
-                    )
-                    raise FencedError(self._over) from None
-                self._etag = there[1].etag  # our own renewal, whose reply was lost
-            self._renewed = began
+            for _ in range(_TAKES):
+                try:
+                    self._etag = self._blobs.update(path, text, self._etag)
+                    break
+                except ChangedError:
+                    self._etag = self._still_own(path)
+            else:
+                raise StoreError(
+                    f"{self._url}/{path}: has changed {_TAKES} times; something else writes there"
+                )
+            self._renewed, self._away_since = began, None
+
+    def _still_own(self, path: str) -> str:
+        """Return the version of the lease, our own renewal whose reply was lost; raises FencedError where it was ended."""
+        there = self._read(Lease, path)
+        if there is None or there[0].ended_by is not None:
+            by = f"worker {there[0].ended_by}" if there and there[0].ended_by else "another worker"
+            self._over = f"{self._url}: worker {self.worker} did not renew its lease for {TTL:g} s, and {by} has ended it"
+            raise FencedError(self._over) from None
+        return there[1].etag
 
     def check(self, name: str | None = None) -> None:
         """Return if the worker may write now, under the lease of this name; raises FencedError where it may not.
@@ -138,12 +164,12 @@ class Leases:
     @property
     def is_recent(self) -> bool:
         """Whether the worker may write now, without a request."""
-        return not self._over and self.age <= TTL - MARGIN
+        return not self._over and _now() - self._renewed <= TTL - MARGIN
 
     @property
-    def age(self) -> float:
-        """The seconds since the store has taken the lease, or its renewal."""
-        return _now() - self._renewed
+    def away(self) -> float:
+        """The seconds since the store has first refused a renewal, if it has taken none since."""
+        return 0.0 if self._away_since is None else _now() - self._away_since
 
     def announce(self, live: Mapping[str, Live]) -> None:
         """Have the next renewal say what the worker is executing."""
@@ -170,12 +196,14 @@ class Leases:
             return where
         self.check()
         try:
-            ended = Lease(worker=worker, ended_by=self.worker)
-            self._blobs.update(blob.path, ended.to_json(), blob.etag)
+            self._end(worker, blob.etag)
         except ChangedError:
             return where  # it has been renewed meanwhile
-        self._blobs.delete([blob.path])
         return ""
+
+    def _end(self, worker: str, etag: str) -> None:
+        ended = Lease(worker=worker, ended_by=self.worker)
+        self._blobs.update(f"{_FOLDER}/{worker}", ended.to_json(), etag)
 
     def _is_old(self, blob: Blob) -> bool:
         if blob.modified is not None:
@@ -183,10 +211,77 @@ class Leases:
             own = self._read(Lease, f"{_FOLDER}/{self.worker}")
             if own and own[1].modified is not None:
                 return own[1].modified - blob.modified > TTL
+        return self._seems_old(blob)
+
+    def _seems_old(self, blob: Blob) -> bool:
+        """Return whether a lease has not changed for as long as it may last, in a store that tells no times."""
         etag, since = self._seen.setdefault(blob.path, (blob.etag, _now()))
         if etag != blob.etag:
             self._seen[blob.path] = (blob.etag, _now())
         return etag == blob.etag and _now() - since > TTL
+
+    def scanned(self) -> None:
+        """Note when the store was first scanned: what others publish from now on is not known."""
+        if self._scanned is None:
+            self._scanned = _now()
+
+    def hold(self, keys: Iterable[str]) -> tuple[Mapping[str, str], bool]:
+        """Hold runs for the worker; return who holds those that it does not get.
+
+        The second value is whether anybody else can have published a run since the first scan. Raises FencedError, and
+        what the store raises.
+        """
+        wanted = {_digest(key): key for key in keys}
+        taken, _ = self._look(wanted)
+        free = wanted.keys() - taken.keys()
+        self._holds |= free
+        try:
+            self.renew()  # also where none is free: it tells what is held no longer
+            late, others = self._look(free) if free else ({}, False)
+        except BaseException:
+            self._holds -= free
+            raise
+        if late:
+            self._holds.difference_update(late)
+            self.renew()
+        return {wanted[digest]: who for digest, who in {**taken, **late}.items()}, others
+
+    def holds(self, key: str) -> bool:
+        """Return whether the lease of now holds a run, as far as the worker knows."""
+        return _digest(key) in self._holds
+
+    def let_go(self, key: str) -> None:
+        """Hold a run no longer; others are told with the next renewal."""
+        self._holds.discard(_digest(key))
+
+    def _look(self, wanted: Collection[str]) -> tuple[Mapping[str, str], bool]:
+        """Return who holds which of these runs, by their digests, and whether anybody else was at work since the scan."""
+        there = {blob.path: blob for blob in self._blobs.list(_FOLDER)}
+        own = there.pop(f"{_FOLDER}/{self.worker}", None)
+        renewed = own.modified if own else None
+        ages = {
+            path: renewed - blob.modified if renewed is not None and blob.modified is not None else None
+            for path, blob in there.items()
+        }
+        if old := [path for path, age in ages.items() if age is not None and age > _KEPT]:
+            with suppress(Exception):  # the next one does
+                self._blobs.delete(old)
+        others = {
+            path: age for path, age in ages.items() if not are_apart(self.worker, path.rpartition("/")[2])
+        }
+        known_for = _now() - self._scanned + _DOUBT if self._scanned is not None else math.inf
+        at_work = any(age is None or age < known_for for age in others.values())
+        found = get_all(self._blobs, (path for path, age in others.items() if age is None or age < TTL))
+        taken: dict[str, str] = {}
+        for path, data in found.items():
+            lease = read(Lease, data)
+            if lease is None or lease.ended_by is not None or _is_here(lease) is False:
+                continue
+            if ages[path] is None and self._seems_old(there[path]):
+                continue
+            who = f"worker {lease.worker} on {lease.host} executes it"
+            taken.update(dict.fromkeys(set(lease.holds).intersection(wanted), who))
+        return taken, at_work
 
     def take(self, name: str) -> None:
         """Hold something for the worker whose lease is kept here; raises HeldError where another one holds it."""
@@ -234,6 +329,7 @@ class Leases:
             started=started_at(os.getpid()),
             time=time.time(),
             running=dict(self._live),
+            holds=sorted(self._holds),
         ).to_json()
 
 
@@ -244,6 +340,10 @@ def wait_for(take: Callable[[], None], seconds: float | None = None) -> None:
     """
     waits = repeat(LOOK_EVERY) if seconds is None else repeat(LOOK_EVERY, round(seconds / LOOK_EVERY))
     retry(take, waits, when=lambda error: isinstance(error, HeldError))
+
+
+def _digest(key: str) -> str:
+    return blake2b(key.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 def _now() -> float:

@@ -20,6 +20,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
+from pydoit_sc.errors import reason
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
@@ -41,6 +42,7 @@ class ObjectStore:
     """Outputs below a prefix."""
 
     in_place = False
+    window = 256
 
     def __init__(self, url: str, blobs: Blobs, patience: float = 0.0) -> None:
         self.url = url
@@ -48,20 +50,26 @@ class ObjectStore:
         self.stagers = min(8, blobs.at_once)
         self._blobs = blobs
         self._leases = Leases(blobs, url)
-        self._held = "", ""  # the chunk that is held, and the lease under which it is: first the lease
+        self._seen: Mapping[
+            str, Record
+        ] = {}  # outcomes of runs that are held, published since the first scan
         self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Read one listing and the index, or the objects of each run where they are few."""
         with self._answers():
-            wanted = set(keys)
-            found = read_small(self._blobs, wanted) if len(wanted) <= FEW else self._read_listed(wanted)
+            return self._scan(set(keys))
+
+    def _scan(self, wanted: set[str]) -> dict[str, Record]:
+        self._leases.scanned()
+        found = read_small(self._blobs, wanted) if len(wanted) <= FEW else self._read_listed(wanted)
         return {key: parse_record(code, run_json) for key, (code, run_json) in found.items()}
 
     def survey(self, keys: Iterable[str]) -> Survey:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
         wanted = set(keys)
         places = Places(wanted)
+        self._leases.scanned()
         with self._answers():
             if len(wanted) > FEW:
                 found = self._read_listed(wanted, places.see)
@@ -147,60 +155,43 @@ class ObjectStore:
                 known = {name: (blob.size, blob.md5) for name, blob in there.items()}
                 yield key, Contents(known, code, run_json)
 
-    def hold(self, worker: str, key: str) -> int:  # noqa: ARG002
-        """Hold nothing: it would cost a request, and the chunk is held."""
-        return 0
+    def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int | StoreError]:  # noqa: ARG002
+        try:
+            self._leases.current()
+            taken, others = self._leases.hold(keys)
+            self._seen = self._scan(set(keys) - taken.keys()) if others else {}
+        except Exception as error:
+            if self._may_pass(error):
+                return dict.fromkeys(keys, self._away(reason(error)))
+            with self._answers():
+                raise
+        return {key: HeldError(taken[key]) if key in taken else 0 for key in keys}
 
     def release(self, key: str) -> None:
-        """Release nothing."""
+        self._leases.let_go(key)
 
-    def peek(self, key: str) -> Record | None:  # noqa: ARG002
-        """Check that the worker has its lease and its chunk, without which it starts no more runs.
-
-        The run itself would cost a request. Raises HeldError while the store cannot be reached.
-        """
+    def peek(self, key: str) -> Record | None:
         if not self._leases.is_recent:
-            age = self._leases.age
-            away = HeldError if age < max(TTL, self._patience.seconds) else StoreError
-            raise away(f"{self.url}: the lease could not be renewed for {age:.0f} s")
-        if self._held[1] and self._held[0] != self._leases.worker:
-            try:
-                self._take_chunk(self._held[1])
-            except HeldError as error:
-                raise StoreError(f"{error}: what was not executed is left to it") from error
-        return None
-
-    def _take_chunk(self, chunk: str) -> None:
-        """Hold a chunk under the lease of now; raises HeldError."""
-        with self._answers():
-            lease = self._leases.current()
-            self._leases.take(f"chunks/{chunk}")
-            self._held = lease, chunk
+            raise self._away("the lease could not be renewed")
+        if not self._leases.holds(key):
+            raise HeldError(f"{self.url}: the lease under which it was held has been ended")
+        return self._seen.get(key)
 
     @contextmanager
-    def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:
+    def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
         with ExitStack() as ours:
             with answers(scratch or tempfile.gettempdir()):
                 folder = ours.enter_context(scratch_folder(scratch or tempfile.gettempdir(), worker))
-            ours.enter_context(self._lease(worker, chunk))
+            ours.enter_context(self._lease(worker))
             yield folder
 
     @contextmanager
-    def _lease(self, worker: str, chunk: str) -> Iterator[None]:
-        """Keep a worker's lease and hold its chunk; an error in the body is not the store's."""
+    def _lease(self, worker: str) -> Iterator[None]:
+        """Keep a worker's lease; an error in the body is not the store's."""
         with ExitStack() as held:
             with self._answers():
                 self._patience.call(lambda: held.enter_context(self._leases.keep(worker)), self._may_pass)
-            if chunk:
-                self._take_chunk(chunk)
-                held.callback(self._release_chunk)
             yield
-
-    def _release_chunk(self) -> None:
-        lease, chunk = self._held
-        self._held = "", ""
-        if lease == self._leases.worker:
-            self._leases.release(f"chunks/{chunk}")
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         return [self._stage(attempt) for attempt in attempts]
@@ -216,8 +207,14 @@ class ObjectStore:
 
     def commit(self, staged: Staged) -> Outcome:
         """Return what `stage` found: the upload of `status_code`, its last step, was the commit."""
+        self.release(staged.attempt.key)
         assert staged.outcome is not None
         return staged.outcome
+
+    def _away(self, why: str) -> StoreError:
+        """Return why no run can start now, or any more: the store has not been reached for longer than the patience."""
+        is_over = self._leases.away > self._patience.seconds
+        return (StoreError if is_over else HeldError)(f"{self.url}: {why}")
 
     def _may_pass(self, error: Exception) -> bool:
         """Return whether a publication that has failed is to begin again, later or under another lease."""

@@ -32,7 +32,7 @@ from typing import BinaryIO
 from pydoit_sc.batch import OURS
 from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.linux import exchange
-from pydoit_sc.store.base import Contents, Finished, Outcome, Staged, StoreError, answers
+from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
@@ -53,6 +53,7 @@ class PosixStore:
     """Outputs below a folder of a POSIX file system."""
 
     in_place = True
+    window = 1
     stagers = 1
 
     def __init__(self, root: str, *, durable: bool = True) -> None:
@@ -127,7 +128,7 @@ class PosixStore:
             os.close(run)
 
     @contextmanager
-    def workspace(self, worker: str, scratch: str | None, chunk: str = "") -> Iterator[str]:  # noqa: ARG002
+    def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
         with ExitStack() as ours:
             with answers(self.root):
                 own = ours.enter_context(own_folder(self._make_own("attempts"), worker))
@@ -184,9 +185,15 @@ class PosixStore:
         shutil.rmtree(attempt.folder, ignore_errors=True)
         return Staged(attempt, folder)
 
-    def hold(self, worker: str, key: str) -> int:
-        with answers(self._path(key)):
-            return self._holds.take(worker, key)
+    def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int | StoreError]:
+        return {key: self._hold(worker, key) for key in keys}
+
+    def _hold(self, worker: str, key: str) -> int | HeldError:
+        try:
+            with answers(self._path(key)):
+                return self._holds.take(worker, key)
+        except HeldError as error:
+            return error
 
     def release(self, key: str) -> None:
         self._holds.release(key)

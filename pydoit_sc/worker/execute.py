@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,15 +11,13 @@ from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.shells import check_shell
 from pydoit_sc.show.progress import Bar, Progress, counted, failure_line, make_bar
-from pydoit_sc.store import HeldError, Outputs, Store, StoreError, open_store
+from pydoit_sc.store import Outputs, Store, StoreError, name_worker, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import after_earlier
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import slots
-
-LOOK_AGAIN = 2.0  # seconds between two attempts to take a chunk that another worker holds
 
 
 def execute_chunk(
@@ -30,24 +27,15 @@ def execute_chunk(
 
     Raises StoreError, and UserError where a shell that its runs need is not there.
 
-    `nprocs` replaces the chunk's. With `strict` the code is 1 if a run failed. While another worker holds the chunk,
-    in a store that allows only one, this one waits.
+    `nprocs` replaces the chunk's. With `strict` the code is 1 if a run failed.
     """
-    said = ""
-    while True:
-        store = open_store(
-            chunk.remote_output_path,
-            chunk.storage_options,
-            durable=chunk.durable,
-            patience=chunk.patience,
-        )
-        try:
-            return _execute(store, chunk, nprocs, strict=strict, quiet=quiet)
-        except HeldError as error:
-            if str(error) != said:
-                said = str(error)
-                print(f"{said}; waiting for its end", file=sys.stderr, flush=True)
-            time.sleep(LOOK_AGAIN)
+    store = open_store(
+        chunk.remote_output_path,
+        chunk.storage_options,
+        durable=chunk.durable,
+        patience=chunk.patience,
+    )
+    return _execute(store, chunk, nprocs, strict=strict, quiet=quiet)
 
 
 def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
@@ -63,9 +51,14 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
         bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
     if not todo:
         return 2 if held else 0
-    executor: Executor = Executor(store, _limits(chunk, nprocs, store.url), chunk.submission, chunk.id)
+    executor: Executor = Executor(
+        store,
+        _limits(chunk, nprocs, store.url),
+        chunk.submission,
+        name_worker(chunk.submission, chunk.id),
+    )
     executor.tell = lambda text: None if quiet else bar.line(text)
-    gained = _watch(executor, _works(store, chunk, todo, progress), bar, progress)
+    gained = _watch(executor, iter(todo), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)
     code = _exit_code(executor, progress, strict=strict)
@@ -88,13 +81,6 @@ def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     return Limits(count, budget, gpus, scratch, allocation.end_of_time())
 
 
-def _works(store: Outputs, chunk: Chunk, todo: Sequence[Work], progress: Progress) -> Iterator[Work]:
-    """Yield the runs of a chunk that is held now, less those that the worker before has completed meanwhile."""
-    left = _left(store, chunk, todo)
-    progress.begin(len(left), progress.skipped + len(todo) - len(left))
-    yield from left
-
-
 def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> int:
     """Execute, show progress, and return how many runs have an outcome that they cannot get a second time."""
     gained = 0
@@ -111,8 +97,6 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
                 bar.line(failure_line(result.work.task, result.record.failure, result.stderr_tail))
             progress.tell_left_behind(bar, result.work.task, result.left_behind)
             bar.update(progress)
-    except HeldError:
-        raise
     except StoreError as error:
         executor.error = str(error)
     bar.close(progress)

@@ -24,7 +24,6 @@ from __future__ import annotations
 import errno
 import heapq
 import os
-import secrets
 import signal
 import socket
 import time
@@ -36,7 +35,7 @@ from dataclasses import dataclass, field
 from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.shells import command_line
-from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError
+from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Environments
@@ -65,8 +64,7 @@ class Executor:
     store: Store
     limits: Limits
     submission: str = ""
-    chunk: str = ""  # a name for what it executes, which two workers should not do at once
-    worker: str = field(default_factory=lambda: secrets.token_hex(5))
+    worker: str = field(default_factory=name_worker)
     processes: Callable[[str], Processes] = Processes
     tell: Callable[[str], None] = lambda text: None  # noqa: ARG005 - what a user should know meanwhile
     attempts: int = 0  # that were started
@@ -118,11 +116,12 @@ class Executor:
         self._ranks = list(range(self.limits.nprocs))
         self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
         self._environments = Environments(self.worker, self.limits)
-        with self.store.workspace(self.worker, self.limits.scratch, self.chunk) as folder:
+        with self.store.workspace(self.worker, self.limits.scratch) as folder:
             self._folder = folder
             self._processes = self.processes(self.worker)
-            self._stager = Stager(self.store, self._processes.wake)
-            self._supply = Supply(works, self.store, self.worker, self.tell)
+            wake = self._processes.wake
+            self._stager = Stager(self.store, wake)
+            self._supply = Supply(works, self.store, self.worker, self.tell, wake, self.limits.nprocs)
             with self._processes.session():
                 try:
                     self._disks.watch(folder)
@@ -162,7 +161,7 @@ class Executor:
             if published or ended:
                 continue
             waits = self._live or self._held or self._stager.pending
-            if not waits and (self._stopping or self._supply.look_at is None):
+            if not waits and (self._stopping or not self._supply.is_waiting):
                 return
             self._stager.hurry(waiting or not self._live)
             self._processes.wait(self._until_next())

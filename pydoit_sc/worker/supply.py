@@ -1,66 +1,163 @@
 """What a worker starts next: runs that it holds, so that no other worker executes them meanwhile.
 
 A run that another worker executes is looked at again, at growing intervals, until that one has published it or is gone.
+Where to hold costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
 """
 
 from __future__ import annotations
 
 import heapq
+import random
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
+from pydoit_sc.errors import reason
 from pydoit_sc.plan import Work
-from pydoit_sc.store import HeldError, Publisher, Record, stays
+from pydoit_sc.store import HeldError, Publisher, Record, StoreError, stays
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
+_QUICK = 5.0  # seconds; runs that are started sooner than that are held more at once the next time
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Runs that the store is asked to hold, each with the pause before it is asked again."""
+
+    works: list[tuple[Work, float]]
+    answers: Mapping[str, int | StoreError] = field(default_factory=dict)
+    is_done: bool = False
 
 
 class Supply:
-    """The runs that are left to start; None from `works` means that none is ready before one has ended."""
+    """The runs that are left to start; None from `works` means that none is ready before one has ended.
 
-    def __init__(
-        self, works: Iterator[Work | None], store: Publisher, worker: str, tell: Callable[[str], None]
+    `size` runs are held at once at first, where the store lets more than one be; `wake` wakes the loop.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 (what it stands between)
+        self,
+        works: Iterator[Work | None],
+        store: Publisher,
+        worker: str,
+        tell: Callable[[str], None],
+        wake: Callable[[], None],
+        size: int,
     ) -> None:
-        self._works, self._store, self._worker, self._tell = works, store, worker, tell
+        self._works, self._store, self._worker, self._tell, self._wake = works, store, worker, tell, wake
+        self._size, self._asked_at = size, time.monotonic()
+        self._asked: _Asked | None = None
+        self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
+        self._next: tuple[int | StoreError, float] = 0, _FIRST  # of the run that was returned last
         #: A heap: when to look, a number of its own, the pause after that, and the run.
         self._waiting: list[tuple[float, int, float, Work]] = []
-        self._pause, self._count, self._told = _FIRST, 0, set[str]()
+        self._count, self._told = 0, set[str]()
 
     @property
     def look_at(self) -> float | None:
         """When to look again at a run that another worker executes; None if there is none."""
-        return self._waiting[0][0] if self._waiting else None
+        return self._waiting[0][0] if self._waiting and not self._asked else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a run is left that another worker executes, or that the store is asked for."""
+        return bool(self._waiting or self._asked)
 
     def next(self) -> Work | None:
         """Return the next run, None while all that are left must wait; raises StopIteration where none is left."""
-        self._pause = _FIRST
-        if self._waiting and self._waiting[0][0] <= time.monotonic():
-            _, _, self._pause, work = heapq.heappop(self._waiting)
-            return work
-        try:
-            return next(self._works)
-        except StopIteration:
-            if self._waiting:
+        while not self._ready:
+            if self._asked is None:
+                works = self._gather()
+                if not works:
+                    return None
+                self._ask(_Asked(works))
+            if not self._hear():
                 return None
-            raise
+        work, answer, pause = self._ready.popleft()
+        self._next = answer, pause
+        return work
+
+    def _gather(self) -> list[tuple[Work, float]]:
+        """Return the runs to ask for: those that are to be looked at again, else new ones."""
+        now = time.monotonic()
+        works: list[tuple[Work, float]] = []
+        while self._waiting and self._waiting[0][0] <= now and len(works) < self._store.window:
+            _, _, pause, work = heapq.heappop(self._waiting)
+            works.append((work, pause))
+        if works:
+            return works
+        self._size = min(self._store.window, 2 * self._size if now - self._asked_at < _QUICK else self._size)
+        self._asked_at = now
+        try:
+            while len(works) < self._size and (new := next(self._works)) is not None:
+                works.append((new, _FIRST))
+        except StopIteration:
+            if not (works or self._waiting):
+                raise
+        return works
+
+    def _ask(self, asked: _Asked) -> None:
+        self._asked = asked
+        if self._store.window == 1:
+            self._hold(asked)
+            return
+        try:
+            threading.Thread(target=self._hold_aside, args=(asked,), daemon=True).start()
+        except RuntimeError:  # the system lacks threads
+            self._hold(asked)
+
+    def _hold_aside(self, asked: _Asked) -> None:
+        pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
+        self._hold(asked)
+        self._wake()
+
+    def _hold(self, asked: _Asked) -> None:
+        keys = [work.run.key for work, _ in asked.works]
+        try:
+            asked.answers = self._store.hold(self._worker, keys)
+        except Exception as error:  # a thread that died of it would be waited for without end
+            failed = error if isinstance(error, StoreError) else StoreError(reason(error))
+            asked.answers = dict.fromkeys(keys, failed)
+        asked.is_done = True
+
+    def _hear(self) -> bool:
+        """Take up the answer of the store; return False where there is none yet."""
+        if self._asked is None or not self._asked.is_done:
+            return False
+        for work, pause in self._asked.works:
+            answer = self._asked.answers[work.run.key]
+            if isinstance(answer, HeldError):
+                self._look_again(work, str(answer), pause)
+            else:
+                self._ready.append((work, answer, pause))
+        self._asked = None
+        return True
 
     def take(self, work: Work) -> tuple[Record | None, int]:
-        """Hold the run that is next, and return its outcome if another worker has published it meanwhile.
+        """Return the outcome of the run that is next if another worker has published it meanwhile.
 
         The second value is the number of workers that have died while they executed it. Raises HeldError, StoreError.
         """
-        deaths = self._store.hold(self._worker, work.run.key)
+        answer = self._next[0]
+        if isinstance(answer, StoreError):
+            raise answer
         now = self.outcome(work)
         if now is not None:
             self._store.release(work.run.key)
-        return now, deaths
+        return now, answer
 
     def wait(self, work: Work, reason: str) -> None:
         """Look at the run that is next again later."""
+        self._look_again(work, reason, self._next[1])
+
+    def _look_again(self, work: Work, reason: str, pause: float) -> None:
         self._count += 1
-        entry = (time.monotonic() + self._pause, self._count, min(2 * self._pause, _LONGEST), work)
-        heapq.heappush(self._waiting, entry)
+        when = time.monotonic() + pause * random.uniform(0.5, 1.5)  # two may have asked at the same moment
+        heapq.heappush(self._waiting, (when, self._count, min(2 * pause, _LONGEST), work))
         if reason not in self._told:
             self._told.add(reason)
             self._tell(f"waiting for {work.task}: {reason}")

@@ -23,9 +23,9 @@ from urllib.parse import parse_qs, unquote
 PATIENCE = 60.0  # seconds that a side may say nothing
 
 _VARYING = (
-    (re.compile(r"\b[0-9a-f]{10}-\d+(\.\d+)?"), "ATTEMPT"),
+    (re.compile(r"\b[0-9a-f]{10,22}-\d+(\.\d+)?"), "ATTEMPT"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
-    (re.compile(r"(?<=leases/)[0-9a-f]{10}\b"), "WORKER"),
+    (re.compile(r"(?<=leases/)[0-9a-f]{10,22}\b"), "WORKER"),
     (re.compile(r"(?<=chunks/)[^/]+"), "CHUNK"),
 )
 _KEPT_OUT = frozenset(("transfer-encoding", "connection", "keep-alive", "content-length"))

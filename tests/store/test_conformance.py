@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         fs.pipe_file(f"{root}/{path}", data)
 
     def paths() -> set[str]:
-        return {path[len(root) + 1 :] for path in fs.find(root) if "/.pydoit_sc/index/" not in path}
+        return {
+            path[len(root) + 1 :]
+            for path in fs.find(root)
+            if not re.search("/.pydoit_sc/(index|leases)/", path)
+        }
 
     # An option that only fsspec's class knows leads there.
     own: dict[str, object] = {"default_cache_type": "none"} if request.param == "s3 by fsspec" else {}

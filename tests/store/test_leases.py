@@ -46,7 +46,7 @@ def test_what_a_live_worker_holds_is_refused_to_others(bucket: Bucket) -> None:
             two.take("chunks/c")
         one.release("chunks/c")
         two.take("chunks/c")
-    assert bucket.objects.keys() == {".pydoit_sc/chunks/c"}  # held by a worker that is no more
+    assert ".pydoit_sc/chunks/c" in bucket.objects  # held by a worker that is no more
     with one.keep("w3"):
         one.take("chunks/c")
 
@@ -205,3 +205,36 @@ def test_a_process_of_this_machine_is_known_by_when_it_was_started() -> None:
     assert leases._is_here(own.model_copy(update={"started": "1"})) is False
     assert leases._is_here(own.model_copy(update={"pid": 0})) is False
     assert leases._is_here(own.model_copy(update={"here": "another machine"})) is None
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_a_renewal_was_to_say_is_said_though_the_reply_to_the_one_before_was_lost(
+    bucket: Bucket,
+) -> None:
+    blobs = MemoryBlobs(bucket)
+    one, two = Leases(blobs, "s"), Leases(MemoryBlobs(bucket), "s")
+
+    def lose(verb: str, path: str) -> None:
+        raise OSError("reset")
+
+    with one.keep("w1"), two.keep("w2"):
+        blobs.after = lose
+        with pytest.raises(OSError, match="reset"):
+            one.renew()
+        blobs.after = lambda _verb, _path: None
+        assert one.hold(["run"])[0] == {}
+        assert list(two.hold(["run"])[0]) == ["run"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_leases_that_ended_are_removed_after_a_day(bucket: Bucket) -> None:
+    one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
+    with one.keep("w1"):
+        pass
+    with two.keep("w2"):
+        two.hold(["run"])
+        assert ".pydoit_sc/leases/w1" in bucket.objects
+        bucket.clock += 90_000
+        two.hold(["run"])
+        two.hold(["run"])
+        assert ".pydoit_sc/leases/w1" not in bucket.objects

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -414,30 +415,63 @@ def test_what_somebody_removes_while_it_is_published_is_sent_again(world: World)
                 assert world.finished().keys() >= {"run.json", "stdout"}
 
 
-def test_a_chunk_is_one_workers_until_its_lease_is_over(world: World) -> None:
+def test_a_run_is_held_until_the_lease_is_over(world: World) -> None:
     first, second, third = world.worker(), world.worker(), world.worker()
-    with first.store.workspace(first.name, None, "c"):
-        for _ in range(2):  # being refused takes nothing away
-            with (
-                pytest.raises(HeldError, match=f"worker {first.name}"),
-                second.store.workspace("2a", None, "c"),
-            ):
-                pytest.fail("two workers have the chunk")
-        first.store.peek(KEY)
+    with first.store.workspace(first.name, None), second.store.workspace(second.name, None):
+        assert first.store.hold(first.name, [KEY, "other"]) == {KEY: 0, "other": 0}
+        assert first.store.peek(KEY) is None
+        for _ in range(2):
+            held = second.store.hold(second.name, [KEY, "more"])
+            assert (str(held[KEY]), held["more"]) == (
+                f"worker {first.name} on {socket.gethostname()} executes it",
+                0,
+            )
         world.sleep(2 * leases.TTL)
-        with third.store.workspace(third.name, None, "c"):
-            with pytest.raises(HeldError, match="could not be renewed for 120 s"):
+        with third.store.workspace(third.name, None):
+            assert third.store.hold(third.name, [KEY]) == {KEY: 0}
+            with pytest.raises(HeldError, match="could not be renewed"):
                 first.store.peek(KEY)
-            with pytest.raises(StoreError, match="has ended it"):
-                first.store._leases.check()
-            first.store._leases.current()
-            with pytest.raises(StoreError, match=f"worker {third.name}.*is left to it"):
-                first.store.peek(KEY)
-            with (
-                pytest.raises(HeldError, match=f"worker {third.name}"),
-                second.store.workspace("2a", None, "c"),
-            ):
-                pytest.fail("two workers have the chunk")
-    with second.store.workspace(second.name, None, "c"):
-        pass
-    assert world.bucket.objects == {}
+            held = first.store.hold(first.name, [KEY, "other"])
+            assert (isinstance(held[KEY], HeldError), held["other"]) == (True, 0)
+            third.store.release(KEY)
+            assert third.store.hold(third.name, ["third"]) == {"third": 0}
+            assert first.store.hold(first.name, [KEY]) == {KEY: 0}
+
+
+def test_what_another_worker_has_published_since_the_scan_is_seen(world: World) -> None:
+    first, second = world.worker(), world.worker()
+    assert first.store.scan([KEY]) == {}
+    world.sleep(10)
+    assert second.publish() is Outcome.PUBLISHED
+    world.sleep(1000)
+    with first.store.workspace(first.name, None):
+        assert first.store.hold(first.name, [KEY]) == {KEY: 0}
+        record = first.store.peek(KEY)
+        assert record and record.attempt == f"{second.name}-1"
+
+
+def test_nobody_is_asked_for_each_run_where_no_other_worker_was(world: World) -> None:
+    """Three requests hold 256 runs."""
+    earlier, worker = world.worker(), world.worker()
+    assert earlier.publish() is Outcome.PUBLISHED
+    world.sleep(10)
+    keys = [f"run/{n}" for n in range(256)]
+    worker.store.scan(keys)
+    with worker.store.workspace(worker.name, None):
+        before = len(worker.requests)
+        assert set(worker.store.hold(worker.name, keys).values()) == {0}
+        assert [worker.store.peek(key) for key in keys] == [None] * 256
+        assert [verb for verb, _ in worker.requests[before:]] == ["list", "get", "update", "list", "get"]
+
+
+def test_two_that_ask_at_the_same_moment_do_not_both_get_it(world: World) -> None:
+    """At each request of the one, the other one asks for the same runs, from its beginning to its end."""
+    for at in range(2, 9):
+        world.bucket.objects.clear()
+        first, second = world.worker(), world.worker()
+        with first.store.workspace(first.name, None), second.store.workspace(second.name, None):
+            answers: list[object] = []
+            first.at = len(first.requests) + at - 2
+            first.what = lambda: answers.append(second.store.hold(second.name, [KEY])[KEY])  # noqa: B023
+            mine = first.store.hold(first.name, [KEY])[KEY]
+            assert 0 not in (mine, *answers) or (mine, *answers).count(0) == 1, (at, mine, answers)

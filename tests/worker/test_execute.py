@@ -12,7 +12,7 @@ import pytest
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work
-from pydoit_sc.store import HeldError, StoreError
+from pydoit_sc.store import StoreError
 from pydoit_sc.worker import execute
 from pydoit_sc.worker.execute import execute_chunk
 from pydoit_sc.worker.executor import Executor
@@ -79,27 +79,10 @@ def test_nothing_is_executed_before_earlier_stages_are_completed(capsys: pytest.
     assert not Path("log").exists()
 
 
-def test_it_waits_for_the_worker_that_holds_the_chunk(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    really, held = execute._watch, [HeldError("the chunk is held by w1")] * 3
-
-    def watch(*args: object) -> int:
-        if held:
-            raise held.pop()
-        return really(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(execute, "_watch", watch)
-    monkeypatch.setattr(execute, "LOOK_AGAIN", 0.0)
-    assert execute_chunk(chunk_of({"x": "echo x >> log"})) == 0
-    assert capsys.readouterr().err == "the chunk is held by w1; waiting for its end\n"
-    assert log() == ["x"]
-
-
 def test_what_the_worker_before_has_completed_is_skipped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store is read again when the chunk is held: another worker may have had it meanwhile."""
+    """A run is looked at again when it is held: another worker may have had it meanwhile."""
     chunk = chunk_of({name: f"echo {name} >> log" for name in "ab"})
     really = execute._watch
 
@@ -110,7 +93,7 @@ def test_what_the_worker_before_has_completed_is_skipped(
 
     monkeypatch.setattr(execute, "_watch", watch)
     assert execute_chunk(chunk) == 0
-    assert "1 completed, 1 skipped, in 0:0" in capsys.readouterr().out
+    assert "2 completed, in 0:0" in capsys.readouterr().out
     assert log() == ["a", "b"]
 
 
