@@ -59,9 +59,12 @@ def _settings(
     timeouts: Sequence[float | None],
 ) -> list[Settings]:
     others = shared[3:]  # without these three, which are a Settings' first
-    known = {id(env): env for env in envs}
-    made: dict[tuple[int, tuple[str, ...], float | None], Any]
-    made = dict.fromkeys(zip(map(id, envs), files, timeouts, strict=True))
-    for env, file_dep, timeout in made:
-        made[env, file_dep, timeout] = Settings(known[env], file_dep, timeout, *others)
-    return list(map(made.__getitem__, zip(map(id, envs), files, timeouts, strict=True)))
+    made: dict[tuple[int, tuple[str, ...], float | None], Settings] = {}
+    varied = []
+    for env, file_dep, timeout in zip(envs, files, timeouts, strict=True):
+        key = (id(env), file_dep, timeout)
+        settings = made.get(key)
+        if settings is None:
+            settings = made[key] = Settings(env, file_dep, timeout, *others)
+        varied.append(settings)
+    return varied
