@@ -10,7 +10,8 @@ from pydoit_sc.commands.base import OPT_REMOTE, Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs, TakenError
-from pydoit_sc.store.manifest import digest, fault
+from pydoit_sc.store.digests import digest
+from pydoit_sc.store.manifest import fault
 from pydoit_sc.tasks.loader import OPT_FILE
 
 
@@ -21,8 +22,9 @@ class VerifyCommand(Command):
     doc_usage = "[RUN…]"
     doc_description = (
         "A finished run is whole if the files beside its status_code are those that its run.json lists, with their "
-        "sizes and, on an object store, the MD5 of their contents as the listing shows it; nothing else is read but "
-        "small files. Outputs that `sc` has written have no run.json, and cannot be verified.\n"
+        "sizes and the MD5s of their contents. Without --read no file but the small ones is read: then contents are "
+        "compared only where a listing shows their MD5, which is so on object stores, and elsewhere sizes alone. "
+        "Outputs that `sc` has written have no run.json, and cannot be verified.\n"
         "\n"
         "Exit code: 0 if every finished run is whole, 1 if one is not."
     )
@@ -31,7 +33,7 @@ class VerifyCommand(Command):
         OPT_REMOTE,
         flag(
             "read",
-            "also read the files whose MD5 the listing does not show: large ones, which were sent in parts",
+            "also read the files whose MD5 no listing shows: all on a file system; those sent in parts elsewhere",
         ),
         flag("repair", "make runs that are not whole incomplete; what is there goes to the history"),
     )
@@ -42,16 +44,28 @@ class VerifyCommand(Command):
         chosen = project.select(words) if words else list(project.batch.runs())
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         store = project.store
-        whole, broken, unknown = 0, 0, 0
+        whole, broken, unknown, by_size = 0, 0, 0, 0
         for key, found in store.contents(names):
-            read = _reader(store, key) if options["read"] else None
+            unread: list[str] = []
+            read = _reader(store, key) if options["read"] else unread.append
             wrong = fault(found, read)
+            if wrong:  # a worker may have replaced it since it was listed, or while it was read
+                now = dict(store.contents([key])).get(key)
+                if now is None:
+                    continue
+                wrong = fault(now, read)
             whole, unknown, broken = whole + (wrong == ""), unknown + (wrong is None), broken + bool(wrong)
+            by_size += bool(unread)
             if wrong:
                 print(f"{names[key]}: {wrong}" + (_repair(store, key, read) if options["repair"] else ""))
         _tell(
             {"whole": whole, "not whole": broken, "without a run.json that lists its files": unknown}, names
         )
+        if by_size:
+            print(
+                f"{by_size:,} of them have files that were compared by size alone; `--read` compares their contents",
+                file=sys.stderr,
+            )
         if broken and not options["repair"]:
             print("`pydoit-sc verify --repair` makes runs that are not whole incomplete", file=sys.stderr)
         return int(broken > 0)
@@ -59,13 +73,16 @@ class VerifyCommand(Command):
 
 def _reader(store: Outputs, key: str) -> Callable[[str], str]:
     def read(name: str) -> str:
-        with store.open(key, name) as file:
-            return digest(file)[1]
+        try:
+            with store.open(key, name) as file:
+                return digest(file)[1]
+        except FileNotFoundError:
+            return "gone meanwhile"
 
     return read
 
 
-def _repair(store: Outputs, key: str, read: Callable[[str], str] | None) -> str:
+def _repair(store: Outputs, key: str, read: Callable[[str], str | None]) -> str:
     """Make a run incomplete if it is not whole now either: a worker may have replaced it since it was listed."""
     found = dict(store.contents([key])).get(key)
     if found is None or not fault(found, read):

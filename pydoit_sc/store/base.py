@@ -64,6 +64,7 @@ class Finished:
     folder: str
     supersedes: str | None  # the attempt whose outcome it is to replace; None: there was none
     fingerprint: str = ""  # what the run depended on; "": not known
+    digested: bool = True  # its `run.json` has the digests of its files; else `stage` adds them
 
 
 class Outcome(Enum):

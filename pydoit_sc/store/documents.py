@@ -16,7 +16,8 @@ class FileEntry(StoredDocument):
 
     size: int = Field(description="bytes")
     md5: str | None = Field(
-        default=None, description="the MD5 of its content, in hexadecimal; not on file systems"
+        default=None,
+        description="the MD5 of its content, in hexadecimal; not of links, nor of very large files",
     )
 
 

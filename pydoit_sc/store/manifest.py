@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import md5
-from typing import BinaryIO
 
 from pydoit_sc.store.base import Contents
+from pydoit_sc.store.digests import digest
 from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDOUT, parse_status_code
 from pydoit_sc.store.stamps import read
-
-_PIECE = 1 << 20
-
-
-def digest(file: BinaryIO) -> tuple[int, str]:
-    """Return the size and the MD5 of the rest of a stream."""
-    md5_, size = md5(usedforsecurity=False), 0
-    while piece := file.read(_PIECE):
-        md5_.update(piece)
-        size += len(piece)
-    return size, md5_.hexdigest()
 
 
 def with_files(run_json: bytes, files: Mapping[str, FileEntry], lease: str = "") -> bytes:
@@ -40,10 +28,10 @@ def describe(path: str) -> FileEntry:
     return FileEntry(size=size, md5=md5_)
 
 
-def fault(found: Contents, content_md5: Callable[[str], str] | None = None) -> str | None:
+def fault(found: Contents, content_md5: Callable[[str], str | None] | None = None) -> str | None:
     """Return what is wrong with a finished run, "" if nothing is, or None where its `run.json` lists no files.
 
-    `content_md5` returns the MD5 of a file's content; it is called where the listing does not tell the MD5. Outputs of
+    `content_md5` returns the MD5 of a file's content, or nothing; it is called where the listing does not tell the MD5. Outputs of
     `sc` have no `run.json`, and those of our first version do not list their files.
     """
     code = parse_status_code(found.status_code)
@@ -65,12 +53,12 @@ def fault(found: Contents, content_md5: Callable[[str], str] | None = None) -> s
 def _differences(
     listed: Mapping[str, FileEntry],
     files: Mapping[str, tuple[int, str]],
-    content_md5: Callable[[str], str] | None,
+    content_md5: Callable[[str], str | None] | None,
 ) -> Iterator[str]:
     for name, entry in listed.items():
         size, md5_ = files.get(name, (-1, ""))
-        if content_md5 and not md5_ and entry.md5 and size == entry.size:
-            md5_ = content_md5(name)
+        if content_md5 and not md5_ and entry.md5 and size == entry.size and size:
+            md5_ = content_md5(name) or ""
         if size < 0:
             yield f"{name}: missing"
         elif size != entry.size:

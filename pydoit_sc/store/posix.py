@@ -34,6 +34,7 @@ from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.linux import exchange
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.copying import copy_tree, sizes
+from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
 from pydoit_sc.store.holds import Holds
@@ -174,6 +175,12 @@ class PosixStore:
 
     def _bring(self, attempt: Finished) -> Staged | StoreError:
         """Copy an attempt from a scratch disk to the store's file system, where it is not there already."""
+        if not attempt.digested:
+            try:
+                with answers(attempt.folder):
+                    add_digests(attempt.folder)
+            except StoreError as error:
+                return error
         if attempt.folder.startswith(f"{self.root}/{OURS}/"):
             return Staged(attempt, attempt.folder)
         folder = f"{self._home(attempt)}/{attempt.attempt}"

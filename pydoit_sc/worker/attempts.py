@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as _quote  # `json.dumps` of a text
 
 from pydoit_sc import ends
 from pydoit_sc.files import FOLDER_MODE
@@ -18,6 +19,7 @@ from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
 from pydoit_sc.store.copying import kept_files
+from pydoit_sc.store.digests import digests
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.worker import salvage
 from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
@@ -35,6 +37,10 @@ MOST_DEATHS = 3
 _WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
 _PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
+_LITTLE, _FEW = (
+    1 << 15,
+    16,
+)  # bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 
 
@@ -122,39 +128,35 @@ class Attempt:
 
     def _conclude(self, exit_: Exit, host: str, submission: str, *, copied: bool) -> tuple[Finished, Result]:
         work, code, reason = self.work, self.code(exit_), self._reason(exit_)
-        finished_at = self.started + exit_.clock - self.clock
-        # One is written for every run: by hand it takes a third of the time of the model, `Provenance`, which reads it.
-        said = {
-            "fingerprint": work.fingerprint,
-            "attempt": self.id,
-            **({"submission": submission} if submission else {}),
-            "status_code": code,
-            **({"reason": reason} if reason else {}),
-            "files": self._files(copied=copied),
-            "cmd": work.run.cmd,
-            "host": host,
-            "rank": self.rank,
-            "started": round(self.started, 3),
-            "finished": round(finished_at, 3),
-            "cpu_seconds": round(exit_.cpu_seconds, 3),
-            **({} if exit_.peak_memory is None else {"peak_memory": exit_.peak_memory}),
-            "retry_codes": self.retry_codes,
-            "timed_out": self.timed_out,
-            **({"left_behind": exit_.left_behind} if exit_.left_behind else {}),
-            **({"env": digest_variables(env)} if (env := work.run.settings.env) else {}),
-            **({"file_dep": work.files} if work.files else {}),
-            "seconds": round(finished_at - self.started, 3),
-            "retries": len(self.retry_codes),
-        }
-        _write(f"{self.folder}/{RUN_JSON}", json.dumps(said).encode())
+        seconds = exit_.clock - self.clock
+        sizes = self._sizes(copied=copied)
+        digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
+        md5s = dict(digests(self.folder, sizes)) if digested else {}
+        files = ", ".join([_entry(name, size, md5s.get(name)) for name, size in sizes.items()])
+        # By hand, since one is written for every run; a test compares it with the model, `Provenance`.
+        said = (
+            f'{{"fingerprint": {_quote(work.fingerprint)}, "attempt": {_quote(self.id)}, '
+            + (f'"submission": {_quote(submission)}, ' if submission else "")
+            + f'"status_code": {code}, '
+            + (f'"reason": {_quote(reason)}, ' if reason else "")
+            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, "host": {_quote(host)}, "rank": {self.rank}, '
+            f'"started": {round(self.started, 3)}, "finished": {round(self.started + seconds, 3)}, '
+            f'"cpu_seconds": {round(exit_.cpu_seconds, 3)}, '
+            + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
+            + f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
+            + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
+            + (f'"env": {json.dumps(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
+            + (f'"file_dep": {json.dumps(work.files)}, ' if work.files else "")
+            + f'"seconds": {round(seconds, 3)}, "retries": {len(self.retry_codes)}}}'
+        )
+        _write(f"{self.folder}/{RUN_JSON}", said.encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
         record = Record(code, self.id, work.fingerprint, submission, reason)
         tail = self._tail() if code else b""
-        result = Result(
-            work, record, seconds=exit_.clock - self.clock, stderr_tail=tail, left_behind=exit_.left_behind
-        )
-        return Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint), result
+        result = Result(work, record, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
+        finished = Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint, digested)
+        return finished, result
 
     def _tail(self) -> bytes:
         """Return the end of its stderr, which is known to be a file."""
@@ -162,19 +164,18 @@ class Attempt:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             return file.read()
 
-    def _files(self, *, copied: bool) -> dict[str, dict[str, int]]:
-        """Return what `run.json` says of each file."""
-        found, missing = {}, {STDOUT, STDERR}
+    def _sizes(self, *, copied: bool) -> dict[str, int]:
+        """Return the size in bytes of each file that is to be kept, by path below the folder."""
+        found = {}
         for name, entry in kept_files(self.folder):
-            if name in _PLACES:
-                if name == RESULTS or entry.is_symlink():
-                    raise OSError(errno.EEXIST, "the run has put something else there", name)
-                missing.discard(name)
+            if name in _PLACES and (name == RESULTS or entry.is_symlink()):
+                raise OSError(errno.EEXIST, "the run has put something else there", name)
             if copied and os.path.isfile(entry.path) and not os.access(entry.path, os.R_OK):
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
-            found[name] = {"size": entry.stat(follow_symlinks=False).st_size}
-        for name in missing:
-            raise OSError(errno.ENOENT, "the run has removed it", name)
+            found[name] = entry.stat(follow_symlinks=False).st_size
+        for name in (STDOUT, STDERR):
+            if name not in found:
+                raise OSError(errno.ENOENT, "the run has removed it", name)
         return found
 
 
@@ -212,6 +213,11 @@ def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:
         for name, value in env.items()
         if not name.startswith("PYDOIT_SC_") and (alone or name not in _CORES_OF_ALL)
     }
+
+
+def _entry(name: str, size: int, md5: str | None) -> str:
+    """Return what `run.json` says of a file."""
+    return f'{_quote(name)}: {{"size": {size}' + (f', "md5": "{md5}"}}' if md5 else "}")
 
 
 def _write(path: str, data: bytes) -> None:

@@ -16,6 +16,7 @@ RUNS = (
     HEAD
     + '[runs.a]\ncmd = "echo {x}; echo r > $SATURN_RUN_LOCAL_RESULTS_DIR/r; exit {x}"\nmatrix = { x = [0, 1] }\n'
 )
+BY_SIZE = "{} of them have files that were compared by size alone; `--read` compares their contents\n"
 
 
 def _change_run_json(out: Path, **changes: object) -> None:
@@ -39,8 +40,12 @@ def test_all_is_whole(box: Box) -> None:
     assert box("verify").err == "0 of 2 runs are finished\n"
     assert box("run").code == 1
     done = box("verify")
-    assert (done.code, done.out, done.err) == (0, "", "2 of 2 runs are finished: 2 whole\n")
-    assert box("verify", "a:1").err == "1 of 1 runs are finished: 1 whole\n"
+    assert (done.code, done.out, done.err) == (
+        0,
+        "",
+        f"2 of 2 runs are finished: 2 whole\n{BY_SIZE.format(2)}",
+    )
+    assert box("verify", "a:1").err == f"1 of 1 runs are finished: 1 whole\n{BY_SIZE.format(1)}"
     assert "no run or stage is named `b`" in box("verify", "b").refused()
 
 
@@ -57,9 +62,29 @@ def test_damage_is_found_and_repaired(box: Box, what: str) -> None:
     done = box("verify", "--repair")
     assert (done.code, done.out) == (1, f"a:0: {message}; now incomplete\n")
     assert not (box.folder / "out/a/0").exists()
-    assert box("verify").err == "1 of 2 runs are finished: 1 whole\n"
+    assert box("verify").err == f"1 of 2 runs are finished: 1 whole\n{BY_SIZE.format(1)}"
     box("run")
-    assert box("verify").err == "2 of 2 runs are finished: 2 whole\n"
+    assert box("verify").err == f"2 of 2 runs are finished: 2 whole\n{BY_SIZE.format(2)}"
+
+
+@pytest.mark.parametrize("name", ["stdout", "results/r", "results/large"])
+def test_another_byte_is_found_by_reading(box: Box, name: str) -> None:
+    large = "head -c 100000 /dev/zero > $SATURN_RUN_LOCAL_RESULTS_DIR/large"  # too large for the event loop
+    box.batchfile(HEAD + f'[runs.a]\ncmd = "echo out; echo r > $SATURN_RUN_LOCAL_RESULTS_DIR/r; {large}"\n')
+    box("run")
+    done = box("verify", "--read")
+    assert (done.code, done.out, done.err) == (0, "", "1 of 1 runs are finished: 1 whole\n")
+    file = box.folder / "out/a" / name
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + b"?")
+    assert box("verify").code == 0
+    message = f"a: {name}: its content is not that of the attempt"
+    done = box("verify", "--read")
+    assert (done.code, done.out) == (1, f"{message}\n")
+    done = box("verify", "--read", "--repair")
+    assert (done.code, done.out) == (1, f"{message}; now incomplete\n")
+    box("run")
+    assert (file.read_bytes(), box("verify", "--read").code) == (data, 0)
 
 
 def test_what_says_nothing_of_its_files_is_counted(box: Box) -> None:
@@ -77,9 +102,9 @@ def test_what_says_nothing_of_its_files_is_counted(box: Box) -> None:
 def test_what_has_become_whole_meanwhile_is_not_forgotten(box: Box) -> None:
     box.batchfile(RUNS)
     box("run")
-    store = open_store(f"file://{box.folder}/out", {})
-    assert _repair(store, "a/0", None) == "; it has changed meanwhile, and is left"
+    store, unread = open_store(f"file://{box.folder}/out", {}), list[str]()
+    assert _repair(store, "a/0", unread.append) == "; it has changed meanwhile, and is left"
     assert (box.folder / "out/a/0/stdout").exists()
     (box.folder / "out/a/0/stdout").unlink()
-    assert _repair(store, "a/0", None) == "; now incomplete"
-    assert _repair(store, "a/0", None) == "; it has changed meanwhile, and is left"
+    assert _repair(store, "a/0", unread.append) == "; now incomplete"
+    assert _repair(store, "a/0", unread.append) == "; it has changed meanwhile, and is left"

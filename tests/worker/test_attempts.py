@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,10 @@ def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd
     assert written.to_json() == data
     assert written.env is not None and list(written.env) == ["A"]
     assert b'"b"' not in data  # its value may be a secret
-    assert written.files == {"stdout": FileEntry(size=3), "stderr": FileEntry(size=5007)}
+    assert written.files == {
+        "stdout": FileEntry(size=3, md5=md5(b"out").hexdigest()),
+        "stderr": FileEntry(size=5007, md5=md5(b"x" * 5000 + b"the end").hexdigest()),
+    }
     assert (written.seconds, written.retries, written.retry_codes) == (1.5, 2, [3, 75])
     assert result.record == Record(0, "w-1", "1-0-0-0", submission)
     assert (tmp_path / "w-1" / "status_code").read_text() == "0"
