@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from pydoit_sc.errors import UserError
 from pydoit_sc.store.layout import Record
@@ -28,35 +28,39 @@ class HeldError(StoreError):
     """Another worker that may be alive holds what was asked for; the text says which."""
 
 
-@contextmanager
-def answers(
-    where: str, errors: type[Exception] = OSError, *, but: tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
+class answers:  # noqa: N801 - read as a verb: `with answers(path):`
     """Turn the errors of a file system or of a library into a `StoreError` that names the file, else `where`.
 
-    Those in `but` are raised as they are.
+    Those in `but` are raised as they are. A class, since a generator takes twice as long, and each run has some.
     """
-    try:
-        yield
-    except StoreError:
-        raise
-    except but:
-        raise
-    except errors as error:
+
+    __slots__ = ("_but", "_errors", "_where")
+
+    def __init__(
+        self, where: str, errors: type[Exception] = OSError, *, but: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self._where, self._errors = where, errors
+        self._but: tuple[type[Exception], ...] = (StoreError, *but)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, self._but) or not isinstance(error, self._errors):
+            return
         paths = [
             str(path) for path in (_attribute(error, "filename"), _attribute(error, "filename2")) if path
         ]
         text = str(error).partition("\n\nDebug source")[0].strip()  # obstore adds its own insides
         said = _attribute(error, "strerror") or text or type(error).__name__
-        raise StoreError(f"{' -> '.join(paths) or where}: {said}") from error
+        raise StoreError(f"{' -> '.join(paths) or self._where}: {said}") from error
 
 
 def _attribute(error: Exception, name: str) -> object:
     return getattr(error, name) if isinstance(error, OSError) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An attempt that has ended: a local folder that holds the whole output with its `status_code`."""
 
     key: str
@@ -83,8 +87,7 @@ class Contents:
     run_json: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(NamedTuple):
     """An attempt whose data is in the store, durably."""
 
     attempt: Finished

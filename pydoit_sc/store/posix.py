@@ -104,8 +104,13 @@ class PosixStore:
             os.close(folder)
 
     def peek(self, key: str) -> Record | None:
+        path = self._path(key)
+        if not os.access(
+            path, os.F_OK
+        ):  # as a rule; what is wrong with the file system, the commit will find
+            return None
         with answers(self.root):
-            return read_record(self._path(key))
+            return read_record(path)
 
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         for key in keys:

@@ -25,8 +25,7 @@ class Announcer:
 
     def tell(self, live: Mapping[int, Attempt], now: float) -> None:
         """Tell what is executing, by pid, if it is time to."""
-        pids = tuple(live)
-        if pids == self._told or now < self._next:
+        if now < self._next or (pids := tuple(live)) == self._told:
             return
         self._told, self._next = pids, now + EVERY
         attempts = {

@@ -41,6 +41,7 @@ _LITTLE, _FEW = (
     1 << 15,
     16,
 )  # bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop
+_WORKER, _ATTEMPT = os.fsencode(WORKER_VARIABLE), os.fsencode(ATTEMPT_VARIABLE)
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 
 
@@ -184,22 +185,26 @@ class Environments:
 
     def __init__(self, worker: str, limits: Limits) -> None:
         self._worker, self._gpus = worker, limits.gpus
-        self._outer = outer_environment(os.environ, alone=limits.nprocs == 1)
+        self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
 
-    def of(self, attempt: Attempt) -> dict[str, str]:
-        """Return the environment of an attempt."""
+    def of(self, attempt: Attempt) -> dict[bytes, bytes]:
+        """Return the environment of an attempt, encoded: of the worker's own, that is done once."""
         own = {
             **self._outer,
-            **attempt.work.run.settings.env,
-            WORKER_VARIABLE: self._worker,
-            "SATURN_RUN_LOCAL_RANK": str(attempt.rank),
-            "SATURN_RUN_LOCAL_RESULTS_DIR": attempt.results,
-            "SATURN_RUN_REMOTE_OUTPUT_PATH": attempt.work.output,
-            ATTEMPT_VARIABLE: attempt.id,
+            **_encoded(attempt.work.run.settings.env),
+            _WORKER: os.fsencode(self._worker),
+            b"SATURN_RUN_LOCAL_RANK": b"%d" % attempt.rank,
+            b"SATURN_RUN_LOCAL_RESULTS_DIR": os.fsencode(attempt.results),
+            b"SATURN_RUN_REMOTE_OUTPUT_PATH": os.fsencode(attempt.work.output),
+            _ATTEMPT: os.fsencode(attempt.id),
         }
         if self._gpus is not None:
-            own["CUDA_VISIBLE_DEVICES"] = self._gpus[attempt.rank]
+            own[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(self._gpus[attempt.rank])
         return own
+
+
+def _encoded(env: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
 
 
 def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:

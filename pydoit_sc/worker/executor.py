@@ -213,7 +213,7 @@ class Executor:
             return
         words, env = command_line(work.run.settings.shell, work.run.cmd), self._environments.of(attempt)
         try:
-            pid = self._processes.spawn(words, env, attempt.stdout, attempt.stderr)
+            pid = self._processes.spawn(words, env, attempt.id, attempt.stdout, attempt.stderr)
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise

@@ -19,13 +19,13 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from types import FrameType
+from typing import NamedTuple
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
 from pydoit_sc.proc import peak_memory, read_stats
 from pydoit_sc.worker import guardian
-from pydoit_sc.worker.descent import ATTEMPT_VARIABLE, attempt_told_by, members
+from pydoit_sc.worker.descent import attempt_told_by, members
 from pydoit_sc.worker.sessions import Sessions
 
 #: Names the worker in the environment of its runs.
@@ -42,8 +42,7 @@ _IMPRECISE = 2048  # KiB by which the kernel's count of a process's memory may b
 _NO_PROCESS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """A process that has ended."""
 
     pid: int
@@ -65,6 +64,7 @@ class Processes:
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
         self._signals: list[int] = []  # stop signals that came and were not asked for yet
+        self._child_ended = True  # SIGCHLD has come since children were last waited for
         self._guardian = 0
         self._guardian_pipe = -1
         self._others: set[int] = set()  # children that are left alone, such as what cannot be killed
@@ -118,10 +118,12 @@ class Processes:
         with suppress(BlockingIOError):  # full: it will wake anyway
             os.write(self._wake_w, b"\0")
 
-    def spawn(self, words: tuple[str, ...], env: Mapping[str, str], stdout: str, stderr: str) -> int:
+    def spawn(
+        self, words: tuple[str, ...], env: Mapping[bytes, bytes], attempt: str, stdout: str, stderr: str
+    ) -> int:
         """Start a command in a session of its own and return its pid; raises OSError.
 
-        The first of its words is the path of a program; `env` names the attempt by ATTEMPT_VARIABLE.
+        The first of its words is the path of a program; `env` names the attempt, too, by ATTEMPT_VARIABLE.
         """
         try:
             pid = os.posix_spawn(
@@ -141,7 +143,7 @@ class Processes:
             if error.errno not in _NO_PROCESS:
                 error.filename = stdout
             raise
-        self._live[pid] = env[ATTEMPT_VARIABLE]
+        self._live[pid] = attempt
         self._sessions.add(pid)
         return pid
 
@@ -157,8 +159,10 @@ class Processes:
         return came
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        """Remember a stop signal; not read from the wake-up pipe, which may be full when it comes."""
-        if number != signal.SIGCHLD:
+        """Remember a signal; not read from the wake-up pipe, which may be full when it comes."""
+        if number == signal.SIGCHLD:
+            self._child_ended = True
+        else:
             self._signals.append(number)
 
     def reap(self) -> Iterator[Exit]:
@@ -167,7 +171,11 @@ class Processes:
         A run ends with its shell. Where the run was asked to stop, the shell may be the first to go, and what it
         had started has the same grace.
         """
-        for pid, status, usage in _ended_children():
+        ended = _ended_children() if self._child_ended else ()
+        self._child_ended = (
+            False  # before they are waited for: one that ends meanwhile sends its signal again
+        )
+        for pid, status, usage in ended:
             if pid == self._guardian:
                 self._replace_guardian(status)
             if pid not in self._live:
@@ -181,8 +189,9 @@ class Processes:
                 self._lingering[pid] = exit_
             else:
                 yield self._ended(exit_)
-        for pid in [pid for pid in self._lingering if pid not in self._asked or not self._has_more(pid)]:
-            yield self._ended(self._lingering.pop(pid))
+        if self._lingering:
+            for pid in [pid for pid in self._lingering if pid not in self._asked or not self._has_more(pid)]:
+                yield self._ended(self._lingering.pop(pid))
         for pid in self._immortal.intersection(self._live):
             self._others.add(pid)
             yield self._ended(Exit(pid, 128 + signal.SIGKILL, 0.0, None, time.monotonic()))
@@ -208,7 +217,7 @@ class Processes:
         self._sessions.remove(exit_.pid)
         left, asked = self.kill_leftovers(), exit_.pid in self._asked or exit_.killed_by
         self._asked.discard(exit_.pid)
-        return replace(exit_, left_behind=left) if left and not asked else exit_
+        return exit_._replace(left_behind=left) if left and not asked else exit_
 
     def kill_all(self) -> None:
         """Kill every run, whole; never raises."""

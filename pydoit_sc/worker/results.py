@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The end of a run: with a record in the store, ours or another worker's, or else with an error."""
 
     work: Work

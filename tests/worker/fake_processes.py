@@ -32,7 +32,7 @@ class FakeProcesses(Processes):
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.spawned: list[tuple[str, Mapping[str, str], float]] = []  # command, environment, when
+        self.spawned: list[tuple[str, Mapping[bytes, bytes], float]] = []  # command, environment, when
         self.sent: list[tuple[float, int, int]] = []  # when, signal, pid
         self.to_come: list[tuple[float, int]] = []  # stop signals of the worker: when, which
         self.lasting: dict[
@@ -48,7 +48,9 @@ class FakeProcesses(Processes):
     def wake(self) -> None:
         self.woken.set()
 
-    def spawn(self, words: tuple[str, ...], env: Mapping[str, str], stdout: str, stderr: str) -> int:
+    def spawn(
+        self, words: tuple[str, ...], env: Mapping[bytes, bytes], attempt: str, stdout: str, stderr: str
+    ) -> int:
         cmd = words[-1]
         seconds, code, *how = cmd.split()
         Path(stdout).touch()
@@ -57,7 +59,7 @@ class FakeProcesses(Processes):
         self.spawned.append((cmd, env, self.clock.now))
         self.lasting[pid] = self.clock.now + float(seconds), int(code), "stubborn" in how
         self.most_at_once = max(self.most_at_once, len(self.lasting))
-        assert env[ATTEMPT_VARIABLE]
+        assert env[ATTEMPT_VARIABLE.encode()] == attempt.encode()
         return pid
 
     def wait(self, timeout: float | None) -> None:
