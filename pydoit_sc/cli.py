@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from typing import Any
 
 from pydoit_sc import __version__, utf8
 from pydoit_sc.catalogue import COMMANDS, SHOWING
+from pydoit_sc.later import later
 from pydoit_sc.show.screen import lost_output, open_screens
 
 NOT_SHOWN = 2  # the exit code where the output of a command that only shows something is lost
@@ -31,6 +33,7 @@ def main(args: list[str] | None = None) -> int:
     """Run the program with these arguments, its own if none are given, and return its exit code."""
     if args is None:
         utf8.insist()
+        gc.disable()  # until all is imported: that is no garbage, and to look through it takes long
     words = sys.argv[1:] if args is None else args
     open_screens()
     if words in (["--help"], ["-h"]):
@@ -52,8 +55,13 @@ def _run(words: list[str]) -> int:
     if words == ["--version"]:
         print(f"pydoit-sc {__version__}")
         return 0
-    from pydoit_sc.tasks.program import run_program  # noqa: PLC0415 - help needs no doit
+    with later("cloudpickle", "importlib.metadata", "multiprocessing", "pdb"):
+        import doit  # noqa: F401, PLC0415 - help needs no doit
+    from pydoit_sc.tasks.program import run_program  # noqa: PLC0415
 
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
         return run_program(words)
     except KeyboardInterrupt:

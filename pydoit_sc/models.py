@@ -10,6 +10,8 @@ import threading
 
 from pydantic import BaseModel
 
+from pydoit_sc.later import later
+
 _VARIABLE = "PYDANTIC_DISABLE_PLUGINS"
 _ONE = threading.Lock()
 
@@ -22,7 +24,8 @@ def build(model: type[BaseModel]) -> None:
         before = os.environ.get(_VARIABLE)
         os.environ[_VARIABLE] = "__all__"  # not for longer than this: programs inherit the environment
         try:
-            model.model_rebuild()
+            with later("importlib.metadata"):  # for the search alone, and slow itself
+                model.model_rebuild()
         finally:
             del os.environ[_VARIABLE]
             if before is not None:

@@ -39,6 +39,7 @@ ROOMS = [
         "ends",
         "errors",
         "files",
+        "later",
         "keptdigests",
         "linux",
         "models",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from pydoit_sc.store.layout import LARGEST
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 class TooLargeError(Exception):
@@ -89,12 +91,18 @@ def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
         except TooLargeError:
             return path, b""
 
-    with ThreadPoolExecutor(blobs.at_once) as threads:
+    with _threads(blobs) as threads:
         return {path: data for path, data in threads.map(read, paths) if data is not None}
 
 
 def list_all(blobs: Blobs, folders: Iterable[str]) -> Iterator[str]:
     """Yield the paths of all objects below several folders, which are listed at once."""
-    with ThreadPoolExecutor(blobs.at_once) as threads:
+    with _threads(blobs) as threads:
         for found in threads.map(lambda folder: [blob.path for blob in blobs.list(folder)], folders):
             yield from found
+
+
+def _threads(blobs: Blobs) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - it loads `logging`, for stores of objects alone
+
+    return ThreadPoolExecutor(blobs.at_once)

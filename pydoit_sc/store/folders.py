@@ -20,12 +20,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from pydoit_sc.files import FOLDER_MODE, not_for_all
 from pydoit_sc.proc import is_running, machine, started_at
 from pydoit_sc.store.copying import discard
-from pydoit_sc.store.documents import Mark
 from pydoit_sc.store.stamps import read
+
+if TYPE_CHECKING:
+    from pydoit_sc.store.documents import Mark
 
 BEAT_EVERY = 15.0  # seconds
 DEAD_AFTER = 120.0  # seconds without a heartbeat: a file system's server may be away for a while
@@ -70,6 +73,8 @@ def scratch_folder(parent: str, worker: str) -> Iterator[str]:
 
 def _make(parent: str, name: str, mode: int) -> str:
     """Make a folder under another name, and rename it once it has its mark, without which nobody sees it."""
+    from pydoit_sc.store.documents import Mark  # noqa: PLC0415 - models that only workers need, slow to import
+
     own, new = os.path.join(parent, name), os.path.join(parent, f".{name}")
     os.mkdir(new, mode)
     try:
@@ -170,6 +175,8 @@ def _look(folder: str) -> tuple[Mark, float] | None:
 
 def _read_mark(folder: int) -> tuple[Mark, float] | None:
     """Return a folder's mark, an empty one where it is torn, and when it was last touched; None where there is none."""
+    from pydoit_sc.store.documents import Mark  # noqa: PLC0415 - models that only workers need, slow to import
+
     try:
         with _opened(_MARK, folder, _REAL_FILE) as mark:
             return read(Mark, os.read(mark, _MOST)) or Mark(), os.fstat(mark).st_mtime

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pydoit_sc.store.base import TakenError
 from pydoit_sc.store.copying import discard
-from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.stamps import read
 
@@ -36,6 +35,8 @@ def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | 
     there = set(names)
     strange = there - _LAYOUT
     if strange and RUN_JSON in there and (data := run_json()) is not None:
+        from pydoit_sc.store.documents import Manifest  # noqa: PLC0415 - seldom needed, and slow to import
+
         manifest = read(Manifest, data)
         strange -= {name.partition("/")[0] for name in (manifest and manifest.files) or ()}
     if strange or not (there & _FILES or not there):
