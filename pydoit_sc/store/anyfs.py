@@ -122,6 +122,9 @@ class AnyBlobs:
             raise FileExistsError(path)
         self._write(path, lambda full: self._fs.put_file(file, full))
 
+    def abort(self, path: str, size: int) -> None:
+        """Nothing: fsspec aborts those of a whole bucket at once, or none."""
+
     def copy(self, source: str, target: str) -> None:
         self._write(target, lambda full: self._fs.cp_file(self._path(source), full))
 

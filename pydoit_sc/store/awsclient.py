@@ -1,6 +1,6 @@
-"""What obstore cannot ask of S3, asked with botocore: a listing that has names which obstore refuses.
+"""What obstore cannot ask of S3, asked with botocore: names that obstore refuses, and uploads that nobody completes.
 
-A client takes half a second to make, so it is made only where such a name is met.
+A client takes half a second to make, so it is made only where one of these is met.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ class AwsClient:
                     )
                 else:
                     yield Blob(path, item["Size"], item["ETag"], item["LastModified"].timestamp())
+
+    def abort(self, path: str) -> None:
+        """Abort the uploads in parts of one object."""
+        bucket, key = self._config.bucket, f"{self._root}{path}"
+        for item in self._client.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", ()):
+            if item["Key"] == key:
+                self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=item["UploadId"])
 
     @cached_property
     def _client(self) -> Any:

@@ -73,6 +73,9 @@ class Blobs(Protocol):
     def upload(self, file: str, path: str, *, new: bool) -> None:
         """Write a local file, whole or not at all; if `new`, as `create` does, where the store can for a file of its size."""
 
+    def abort(self, path: str, size: int) -> None:
+        """Abort uploads in parts, of so many bytes, that nobody completes any more; where that is not possible, do nothing."""
+
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store."""
 

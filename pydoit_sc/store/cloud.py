@@ -152,6 +152,11 @@ class CloudBlobs:
         else:
             self._once.put(path, data, use_multipart=False)
 
+    def abort(self, path: str, size: int) -> None:
+        if self._config.kind == "s3" and size > ONE_REQUEST:
+            with suppress(Exception):  # an S3 server need not know of them, nor botocore be there
+                self._aws.abort(path)
+
     def copy(self, source: str, target: str) -> None:
         self._store.copy(source, target)
 

@@ -20,9 +20,10 @@ from pydoit_sc.store.base import Finished, Outcome, StoreError, answers
 from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.claims import Claims
 from pydoit_sc.store.copying import regular_files
-from pydoit_sc.store.documents import FileEntry
+from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, stays
 from pydoit_sc.store.manifest import describe, with_files
+from pydoit_sc.store.stamps import read
 
 _TRIES = 20  # to claim a key, each after another worker has done something to it
 _AGAIN = 4  # times that a publication begins, since what it has sent is not there
@@ -116,7 +117,18 @@ class Publication:
         """Move what is there to the history, unless it stays."""
         files = self._claims.list(self._attempt.key)
         if not self._stays(files):
+            if STATUS_CODE not in files:
+                self._end_uploads(files)
             self._claims.to_history(self._attempt.key, files)
+
+    def _end_uploads(self, files: Mapping[str, Blob]) -> None:
+        """Abort what a dead worker was sending in parts: no listing shows these, and they are paid for."""
+        key = self._attempt.key
+        with suppress(FileNotFoundError):
+            manifest = read(Manifest, self._blobs.get(f"{key}/{RUN_JSON}"))
+            for name, entry in ((manifest and manifest.files) or {}).items():
+                if name not in files:
+                    self._blobs.abort(f"{key}/{name}", entry.size)
 
     def _upload_all(self, there: Mapping[str, Blob]) -> bool:
         """Upload what is not there yet; return False where the run's key is not ours any more."""

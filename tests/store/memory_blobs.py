@@ -92,6 +92,9 @@ class MemoryBlobs:
         with open(file, "rb") as stream:
             (self.create if new else self.put)(path, stream.read())
 
+    def abort(self, path: str, size: int) -> None:
+        pass
+
     def copy(self, source: str, target: str) -> None:
         self.before("copy", source)
         with self.bucket.mutex:
