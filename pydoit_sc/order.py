@@ -48,6 +48,7 @@ class Order:
                 if waits:
                     self._left[run.key] = len(waits)
         del self._pending
+        self._waiting = frozenset(self._left)  # at the beginning
 
     @property
     def is_waiting(self) -> bool:
@@ -55,8 +56,8 @@ class Order:
         return bool(self._left)
 
     def waits(self, run: Run) -> bool:
-        """Return whether a run waits for another one."""
-        return run.key in self._left
+        """Return whether a run waits for another one, or has done so until it was given out."""
+        return run.key in self._waiting
 
     def succeeded(self, run: Run) -> list[Run]:
         """Return the runs that may start now that this one is completed."""

@@ -230,3 +230,15 @@ def test_doits_own_runner_knows_the_order_of_runs(samples: Box) -> None:
     assert samples.executed() == ["align:s2", "call:s2"]
     assert samples("even", program="doit").code == 0
     assert samples.executed() == ["align:s0", "call:s0", "even"]
+
+
+def test_runs_that_waited_are_executed_once(box: Box) -> None:
+    """More runs than ranks: the first are released while the dispatcher has not reached their stage, others while it is there."""
+    number = "matrix = { n = { range = [0, 60] } }\n"
+    box.batchfile(
+        f'{HEAD}[runs.a]\ncmd = "true"\n{number}'
+        f'[runs.b]\ncmd = "echo {{n}} >> log"\nafter = ["a:{{n}}"]\n{number}[runs.c]\ncmd = "wc -l < log"\nafter = ["b"]\n'
+    )
+    box.ok()
+    assert sorted(map(int, (box.folder / "log").read_text().split())) == list(range(60))
+    assert box.out("c/stdout") == "60\n"
