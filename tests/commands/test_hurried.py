@@ -47,7 +47,7 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
         (["-n", "-1"], "found `-1`"),
         (["-n", "abc"], "found `abc`"),
         (["-n", "2.5"], "found `2.5`"),
-        (["--nope"], "option --nope not recognized; see `pydoit-sc help run`"),
+        (["--xyzzy"], "option --xyzzy not recognized; see `pydoit-sc help run`"),
         (["--contineu"], "did you mean `--continue`?"),
         (["a:1", "-Z"], "option -Z not recognized"),
         (["plan", "--al1"], "did you mean `--all`?"),
@@ -105,7 +105,7 @@ def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
     assert f"failed a:1: file_dep `in` matches no file in {stages.folder}\n" in done.out
     assert f"3 runs were not started: file_dep `in` matches no file in {stages.folder}\n" in done.out
     assert done.out.count("failed a:") == 1
-    assert "`b` was not started: `a` has not been completed\n" in done.out
+    assert "\n1 incomplete: waits for a:1 (failed)\n" in done.out
     assert stages.executed() == []
     assert stages("-r", "console").code == 2
     assert "incomplete: file_dep `in` matches no file" in stages.ok("plan", "a:1")

@@ -44,7 +44,7 @@ def test_everything_then_nothing(stages: Box) -> None:
             "nprocs = 2", "nprocs = 1\ntimeout = 9\nretries = 1", "", [], id="no part of an outcome"
         ),
         pytest.param("[1, 2, 3]", "[1, 2, 3, 4]", "no status_code", ["a:4", "b"], id="one more"),
-        pytest.param("[1, 2, 3]", "[1, 3]", "an earlier stage", ["b"], id="one less"),
+        pytest.param("[1, 2, 3]", "[1, 3]", "an earlier run", ["b"], id="one less"),
     ],
 )
 def test_an_edit_executes_what_depends_on_it(
@@ -76,7 +76,7 @@ def test_a_file_dep_executes_its_dependants(stages: Box) -> None:
     assert stages.executed() == []
     stages.write("in", "2")
     out = stages.ok()
-    assert out.startswith("4 of 4 runs to execute: 3 a file_dep has changed, 1 comes after `a`")
+    assert out.startswith("4 of 4 runs to execute: 3 a file_dep has changed, 1 an earlier run is to be executed: a:1")
     assert stages.executed() == ALL
     assert stages.out("a/3/stdout") == "2"
     history = stages.folder / "out/.pydoit_sc/history/a/3"

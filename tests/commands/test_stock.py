@@ -172,13 +172,17 @@ def test_moved_positions_are_told(stages: Box) -> None:
         stages.batchfile(HEAD + "".join(f'[[runs]]\ncmd = "echo {name}"\n' for name in names))
 
     batch("x", "y")
-    assert "warning" not in stages.ok()
+    assert "without a name" not in stages.ok()
     batch("new", "x", "y")
-    warning = "warning: 2 runs without a name are where another command was (first `0`)"
-    assert warning in stages.ok("plan")
-    assert warning in stages.ok("submit", "--engine", "local", "--wait")
+    strange = "2 runs without a name are where another command was (first `0`)"
+    assert f"warning: {strange}" in stages.ok("plan")
+    for words in (["run"], ["run", "runs"], ["submit", "--engine", "local", "--wait"]):
+        assert strange in stages(*words).refused()
+    stages.ok("submit", "--engine", "local", "--wait", "--moved")
     batch("x", "y", "z")
-    assert warning.replace("`0`", "`1`") in stages.ok(program="doit")
+    assert strange.replace("`0`", "`1`") in stages(program="doit").refused()
+    stages.ok("--moved", program="doit")
+    assert stages.ok() == "all 3 runs are up to date\n"
 
 
 @pytest.mark.parametrize("command", ["clean", "forget", "ignore", "info", "list", "plan", "logs"])
