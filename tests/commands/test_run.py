@@ -76,7 +76,9 @@ def test_a_file_dep_executes_its_dependants(stages: Box) -> None:
     assert stages.executed() == []
     stages.write("in", "2")
     out = stages.ok()
-    assert out.startswith("4 of 4 runs to execute: 3 a file_dep has changed, 1 an earlier run is to be executed: a:1")
+    assert out.startswith(
+        "4 of 4 runs to execute: 3 a file_dep has changed, 1 an earlier run is to be executed: a:1"
+    )
     assert stages.executed() == ALL
     assert stages.out("a/3/stdout") == "2"
     history = stages.folder / "out/.pydoit_sc/history/a/3"
