@@ -46,6 +46,7 @@ class Settings(NamedTuple):
     retries: int = 0  # further attempts after a failure
     retry_on: frozenset[int] | None = None  # only after these codes; None: after every failure
     shell: tuple[str, ...] = ()  # the words before the command; none for /bin/sh
+    slots: int = 1  # of `nprocs`, that a run holds while it executes
 
 
 @dataclass(frozen=True, slots=True)

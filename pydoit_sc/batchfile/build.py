@@ -15,7 +15,7 @@ from pydantic import ConfigDict
 
 from pydoit_sc import passwords
 from pydoit_sc.batch import Batch, Settings, Stage
-from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.errors import BatchfileError, show
 from pydoit_sc.batchfile.fields import Nprocs, Place
@@ -72,13 +72,14 @@ def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, 
     batch = check(BatchTable, given, notes, ("batch",)) or BatchTable()
     if override is None and isinstance(given, dict) and "remote_output_path" not in given:
         notes.add(("batch",), "no `remote_output_path`: where the outputs go, a URL or a path")
+    check_slots(given, batch.nprocs, notes, ("batch",))
     remote = _remote(batch.remote_output_path, ("batch",), source, notes, override)
     if remote is not None and batch.storage_options:
         _check_options(remote, batch.storage_options, notes)
     return {
         "name": batch.name,
         "remote_output_path": remote,
-        "stages": _stages(data, batch.over(Settings()), remote, source, notes),
+        "stages": _stages(data, batch, remote, source, notes),
         "tables": _tables(data, notes),
         **{key: getattr(batch, key) for key in _OF_BATCH},
     }
@@ -131,20 +132,23 @@ def _engines() -> Mapping[str, EntryPoint]:
 
 
 def _stages(
-    data: Mapping[str, Any], settings: Settings, remote: str | None, source: Source, notes: Notes
+    data: Mapping[str, Any], batch: BatchTable, remote: str | None, source: Source, notes: Notes
 ) -> tuple[Stage, ...]:
     """Return the stages from the one of three places that has them."""
-    batch, runs = data.get("batch"), data.get("runs")
-    runs_from = batch.get("runs_from") if isinstance(batch, dict) else None
+    given, runs, settings = data.get("batch"), data.get("runs"), batch.over(Settings())
+    runs_from = given.get("runs_from") if isinstance(given, dict) else None
     if runs_from is not None:
         if runs is not None:
             notes.add(("batch", "runs_from"), "there are `runs` in this file too; keep one of them")
-        return _runs_from(runs_from, settings, remote, source, notes)
+        return _runs_from(runs_from, batch, remote, source, notes)
     if isinstance(runs, dict):
         outputs = outputs_of(remote, source.folder, runs) if remote else ()
+        for name, table in runs.items():
+            check_slots(table, batch.nprocs, notes, ("runs", name))
         return read_stages(runs, settings, replace(source, outputs=outputs), remote, notes)
     if isinstance(runs, list):
-        return (RunReader(RunTable, settings, notes, ("runs",), remote).read(runs, source.folder),)
+        reader = RunReader(RunTable, settings, notes, ("runs",), remote)
+        return (reader.read(runs, source.folder, batch.nprocs),)
     if runs is None:
         notes.add((), "no runs: expected stages [runs.NAME], a list [[runs]], or `runs_from` in [batch]")
     else:
@@ -153,7 +157,7 @@ def _stages(
 
 
 def _runs_from(
-    name: object, settings: Settings, remote: str | None, source: Source, notes: Notes
+    name: object, batch: BatchTable, remote: str | None, source: Source, notes: Notes
 ) -> tuple[Stage, ...]:
     if not isinstance(name, str) or not name.strip():
         return ()  # noted with the other keys of [batch]
@@ -177,7 +181,8 @@ def _runs_from(
         return ()
     listed = Notes(notes.report, document)
     items, where = listed_items(listed)
-    return (RunReader(ListedRun, settings, listed, where, remote).read(items, os.path.dirname(path)),)
+    reader = RunReader(ListedRun, batch.over(Settings()), listed, where, remote)
+    return (reader.read(items, os.path.dirname(path), batch.nprocs),)
 
 
 class ListTable(Table):
@@ -203,7 +208,8 @@ def _from_run_list(source: Source, notes: Notes, override: str | None) -> dict[s
             (),
             f"{what} has no `remote_output_path`; give one, or name this file in `runs_from` of a batchfile",
         )
-    stage = RunReader(ListedRun, Settings(), notes, where, remote).read(items, source.folder)
+    reader = RunReader(ListedRun, Settings(), notes, where, remote)
+    stage = reader.read(items, source.folder, table.nprocs)
     return {"remote_output_path": remote, "stages": (stage,), "nprocs": table.nprocs}
 
 

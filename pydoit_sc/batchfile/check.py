@@ -37,6 +37,13 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
         return None
 
 
+def check_slots(table: object, nprocs: object, notes: Notes, where: Where) -> None:
+    """Note a table whose runs hold more slots than a worker has, where `nprocs` is a number."""
+    slots = table.get("slots") if isinstance(table, Mapping) else None
+    if isinstance(slots, int) and isinstance(nprocs, int) and slots > nprocs:
+        notes.add((*where, "slots"), f"expected at most {nprocs:,}, the `nprocs`, found {show(slots)}")
+
+
 def require(model: type[M], data: object) -> M:
     """Return the table if it is sound; raises InvalidError with every fault of it."""
     build(model)

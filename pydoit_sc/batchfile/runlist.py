@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydoit_sc.batch import PLAIN, Run, Settings, Stage
-from pydoit_sc.batchfile.check import check
+from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.errors import Where, show
 from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name, nested, repeated
@@ -54,8 +54,9 @@ def _csv_items(notes: Notes) -> list[dict[str, Any]]:
 
 def _csv_item(row: dict[str, str]) -> dict[str, Any]:
     item: dict[str, Any] = {key: cell for key, cell in row.items() if cell or key == "cmd"}
-    if item.get("retries", "").strip().isdecimal():
-        item["retries"] = int(item["retries"][:20])
+    for key in ("retries", "slots"):
+        if item.get(key, "").strip().isdecimal():
+            item[key] = int(item[key][:20])
     return item
 
 
@@ -94,9 +95,11 @@ class RunReader:
         self._where = where
         self._remote = remote  # the batch's; None if it could not be read
         self._named = True
+        self._nprocs: object = None
 
-    def read(self, items: list[Any], folder: str) -> Stage:
+    def read(self, items: list[Any], folder: str, nprocs: object) -> Stage:
         """Return the stage of these runs; what is wrong is noted. Relative paths count from `folder`."""
+        self._nprocs = nprocs
         runs, positions = [], []
         for i, item in enumerate(items):
             run = self._run(i, item, folder)
@@ -122,6 +125,7 @@ class RunReader:
             table = check(self._model, given, self._notes, (*self._where, i))
             if table is None:
                 return None
+            check_slots(given, self._nprocs, self._notes, (*self._where, i))
             settings = table.over(self._settings)
             if word:
                 settings = self._shared.setdefault(word, settings)

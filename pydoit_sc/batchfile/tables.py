@@ -71,6 +71,10 @@ class AttemptTable(Table):
         description='the shell of the commands: `"bash"`, which means `["bash", "-c"]`, or a list of its words such as '
         '`["bash", "-euo", "pipefail", "-c"]`; left out: `"sh"`',
     )
+    slots: Count = Field(
+        default=1,
+        description="how many of `nprocs` the run holds while it executes, for its threads, or its GPUs; left out: 1",
+    )
 
     def over(self, wider: Settings) -> Settings:
         """Return the settings of a wider table with what this one gives."""
@@ -101,7 +105,9 @@ class BatchTable(AttemptTable):
         '`CUDA_VISIBLE_DEVICES`; left out: `"cores"`, at Saturn Cloud the GPUs or cores of the instance type',
     )
     scale: Count | None = Field(default=None, description="machines at once, for engines that have several")
-    batch_size: Count | None = Field(default=None, description="runs in a chunk; left out: 3 × `nprocs`")
+    batch_size: Count | None = Field(
+        default=None, description="runs in a chunk; left out: as many as hold 3 × `nprocs` slots"
+    )
     max_failures: MaxFailures | None = Field(
         default=None,
         description='failures after which no further run starts: a number, or a share such as `"5 %"`',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,8 +19,21 @@ class Shape:
     """How runs are put into chunks."""
 
     nprocs: int | Literal["cores", "gpus"]  # runs at once; "cores" or "gpus": as many as the machine has
-    size: int  # runs in a chunk
+    size: int  # runs in a chunk, or, with `in_slots`, what its runs hold together at most
     always: bool  # completed runs are executed again
+    in_slots: bool = True
+
+    def pieces(self, works: Sequence[Work]) -> Iterator[Sequence[Work]]:
+        """Yield runs in pieces that fit chunks; one that is larger than a chunk has its own."""
+        start = held = 0
+        for position, work in enumerate(works):
+            slots = work.run.settings.slots if self.in_slots else 1
+            if held and held + slots > self.size:
+                yield works[start:position]
+                start, held = position, 0
+            held += slots
+        if held:
+            yield works[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +45,8 @@ class Cut:
     after: list[tuple[int, ...] | None]
 
 
-def cut(choice: Choice, size: int) -> Cut:
-    """Cut the chosen runs into chunks of at most so many.
+def cut(choice: Choice, shape: Shape) -> Cut:
+    """Cut the chosen runs into chunks.
 
     Runs that wait for runs of one chunk alone share chunks. So the chunks of two stages that pair up one to one do, too.
     """
@@ -45,8 +58,8 @@ def cut(choice: Choice, size: int) -> Cut:
         waits: list[tuple[int, ...] | None] = []
         for part in group:
             for before, works in _alike(part, numbers):
-                for start in range(0, len(works), size):
-                    chunks.append(works[start : start + size])
+                for piece in shape.pieces(works):
+                    chunks.append(piece)
                     waits.append(before if groups else ())
         for number, chunk in enumerate(chunks, len(after)):
             numbers.update((work.run.key, number) for work in chunk if choice.later)
@@ -126,8 +139,7 @@ def covers(chunks: Sequence[str], ledger: Ledger, works: Sequence[Work], shape: 
     if not {work.output for work in works} <= set(outputs) <= known.keys():
         return False
     again = [ledger.work(*known[output]) for output in outputs]
-    pieces = [again[start : start + shape.size] for start in range(0, len(again), shape.size)]
-    return same_plan(chunks, texts(ledger, pieces, shape, "any", waiting=False))
+    return same_plan(chunks, texts(ledger, shape.pieces(again), shape, "any", waiting=False))
 
 
 def same_plan(old: Sequence[str], new: Sequence[str]) -> bool:

@@ -27,7 +27,7 @@ from pydoit_sc.submissions.notes import Note, new_note
 from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
 from pydoit_sc.sync.upload import Archive, FileSync
 
-_SIZE = 12  # runs in a chunk if it is unknown how many a machine executes at once
+_SIZE = 12  # slots of a chunk if it is unknown how many a machine executes at once
 
 
 def new_submission() -> str:
@@ -39,10 +39,11 @@ def shape_of(engine: Engine, batch: Batch, *, always: bool) -> Shape:
     """Return how an engine's chunks are cut; raises what `Engine.nprocs` does."""
     nprocs = engine.nprocs(batch)
     size = batch.batch_size or (3 * nprocs if nprocs else _SIZE)
+    in_slots = batch.batch_size is None
     # Our worker gives each rank a GPU of its own; a machine of Saturn Cloud may have another worker.
     if batch.nprocs == "gpus" and not isinstance(engine, Hosted):
-        return Shape("gpus", size, always)
-    return Shape(nprocs or "cores", size, always)
+        return Shape("gpus", size, always, in_slots)
+    return Shape(nprocs or "cores", size, always, in_slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Draft:
 def make_draft(engine: Engine, ledger: Ledger, choice: Choice, shape: Shape) -> Draft:
     """Return the submission of these runs, with a new id; raises SyncError and what else a user can correct."""
     batch, id_ = ledger.batch, new_submission()
-    pieces = cut(choice, shape.size)
+    pieces = cut(choice, shape)
     written: list[str] = []
     groups = []
     for number, chunks in enumerate(pieces.groups):

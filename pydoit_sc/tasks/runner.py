@@ -35,7 +35,6 @@ from pydoit_sc.plan import (
     waiting,
 )
 from pydoit_sc.project import Project
-from pydoit_sc.shells import check_shell
 from pydoit_sc.show.progress import failure_line, moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
@@ -43,7 +42,7 @@ from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.tasks import RunTask, StageTask, project_of
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
-from pydoit_sc.worker.slots import slots
+from pydoit_sc.worker.slots import check_needs, slots
 
 
 @dataclass(slots=True)
@@ -129,10 +128,10 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if (strange := moved(self._project.ledger, chosen)) and not self._moved:
             raise UserError(f"{moved_words(strange)}, or execute them with --moved")
         todo: dict[str, list[Run]] = {}
-        shells: dict[object, Planned] = {}  # a run for each, and each PATH that it is looked for in
-        verdicts = count(self._verdicts(chosen, todo, shells))
-        for item in shells.values():
-            check_shell(item.stage.task_name(item.run), item.run.settings.shell, item.run.settings.env)
+        needs: dict[object, Planned] = {}  # a run for each shell with its PATH, and each `slots`
+        verdicts = count(self._verdicts(chosen, todo, needs))
+        for item in needs.values():
+            check_needs(item.stage.task_name(item.run), item.run.settings, self._executor.limits.nprocs)
         self._order = Order([(stage, todo.get(stage.name, ())) for stage in in_order(chosen)])
         for stage in parts.values():
             if stage.runs:
@@ -142,13 +141,13 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self.reporter.planned(verdicts)
 
     def _verdicts(
-        self, chosen: Sequence[Stage], todo: dict[str, list[Run]], shells: dict[object, Planned]
+        self, chosen: Sequence[Stage], todo: dict[str, list[Run]], needs: dict[object, Planned]
     ) -> Iterator[Verdict]:
         """Yield the verdicts of runs; put those to execute into `todo`, but for those that have a task of their own."""
         for item in plan(self._project.ledger, chosen, always=self.always_execute):
             if item.verdict.execute:
-                if shell := item.run.settings.shell:
-                    shells.setdefault((shell, item.run.settings.env.get("PATH")), item)
+                if (own := item.run.settings).shell or own.slots > 1:
+                    needs.setdefault((own.shell, own.env.get("PATH"), own.slots), item)
                 if item.run.key not in self._alone:
                     todo.setdefault(item.stage.name, []).append(item.run)
             yield item.verdict

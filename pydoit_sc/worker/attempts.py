@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quote  # `json.dumps` of a text
 
@@ -34,6 +36,7 @@ GIVEN_UP = (
     125  # of a run that is not executed again, since so many workers in a row died while they executed it
 )
 MOST_DEATHS = 3
+_PLANTED = 100  # names in a row that a run may have taken from the attempts to come
 _WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
 _PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
@@ -51,7 +54,7 @@ class Attempt:
 
     work: Work
     id: str
-    rank: int
+    ranks: Sequence[int]  # that it holds, the lowest first
     folder: str
     started: float  # seconds since the epoch
     clock: float  # the monotonic clock at that moment
@@ -140,7 +143,7 @@ class Attempt:
             + (f'"submission": {_quote(submission)}, ' if submission else "")
             + f'"status_code": {code}, '
             + (f'"reason": {_quote(reason)}, ' if reason else "")
-            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, "host": {_quote(host)}, "rank": {self.rank}, '
+            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, "host": {_quote(host)}, "rank": {self.ranks[0]}, '
             f'"started": {round(self.started, 3)}, "finished": {round(self.started + seconds, 3)}, '
             f'"cpu_seconds": {round(exit_.cpu_seconds, 3)}, '
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
@@ -180,26 +183,39 @@ class Attempt:
         return found
 
 
-class Environments:
-    """The environments of runs."""
+class Attempts:
+    """Makes a worker's attempts, each with a folder of its own below one, and their environments."""
 
-    def __init__(self, worker: str, limits: Limits) -> None:
-        self._worker, self._gpus = worker, limits.gpus
+    def __init__(self, worker: str, folder: str, limits: Limits) -> None:
+        self.count = 0
+        self._worker, self._folder, self._gpus = worker, folder, limits.gpus
         self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
 
-    def of(self, attempt: Attempt) -> dict[bytes, bytes]:
+    def make(self, work: Work, ranks: Sequence[int], retry_codes: tuple[int, ...]) -> Attempt:
+        """Make an attempt and its folder; runs may have taken its name, or removed the folder that it lies in."""
+        for _ in range(_PLANTED):
+            self.count += 1
+            name = f"{self._worker}-{self.count}"
+            folder = f"{self._folder}/{name}"
+            attempt = Attempt(work, name, ranks, folder, time.time(), time.monotonic(), retry_codes)
+            with suppress(FileExistsError):
+                attempt.make_folders()
+                return attempt
+        raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
+
+    def environment(self, attempt: Attempt) -> dict[bytes, bytes]:
         """Return the environment of an attempt, encoded: of the worker's own, that is done once."""
         own = {
             **self._outer,
             **_encoded(attempt.work.run.settings.env),
             _WORKER: os.fsencode(self._worker),
-            b"SATURN_RUN_LOCAL_RANK": b"%d" % attempt.rank,
+            b"SATURN_RUN_LOCAL_RANK": b"%d" % attempt.ranks[0],
             b"SATURN_RUN_LOCAL_RESULTS_DIR": os.fsencode(attempt.results),
             b"SATURN_RUN_REMOTE_OUTPUT_PATH": os.fsencode(attempt.work.output),
             _ATTEMPT: os.fsencode(attempt.id),
         }
         if self._gpus is not None:
-            own[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(self._gpus[attempt.rank])
+            own[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join([self._gpus[rank] for rank in attempt.ranks]))
         return own
 
 

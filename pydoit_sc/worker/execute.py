@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
-from pydoit_sc.shells import check_shell
 from pydoit_sc.show.progress import Bar, Progress, counted, failure_line, make_bar
 from pydoit_sc.store import Outputs, Store, StoreError, name_worker, open_store
 from pydoit_sc.worker import allocation
@@ -17,7 +16,7 @@ from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import after_earlier
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
-from pydoit_sc.worker.slots import slots
+from pydoit_sc.worker.slots import check_needs, slots
 
 
 def execute_chunk(
@@ -25,7 +24,7 @@ def execute_chunk(
 ) -> int:
     """Execute what is left of a chunk, show progress, and return the exit code of `batch`.
 
-    Raises StoreError, and UserError where a shell that its runs need is not there.
+    Raises StoreError, and UserError where its runs need a shell that is not there, or more slots than there are.
 
     `nprocs` replaces the chunk's. With `strict` the code is 1 if a run failed.
     """
@@ -42,9 +41,9 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     chunk, held = after_earlier(store, chunk)
     for line in counted(held):
         print(line, file=sys.stderr, flush=True)
-    todo = _left(store, chunk, chunk.works)
+    todo, limits = _left(store, chunk, chunk.works), _limits(chunk, nprocs, store.url)
     for work in {id(work.run.settings): work for work in todo}.values():
-        check_shell(work.task, work.run.settings.shell, work.run.settings.env)
+        check_needs(work.task, work.run.settings, limits.nprocs)
     bar, progress = make_bar(sys.stdout, quiet=quiet), Progress()
     progress.begin(len(todo), len(chunk.works) - len(todo))
     if not quiet:
@@ -53,7 +52,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
         return 2 if held else 0
     executor: Executor = Executor(
         store,
-        _limits(chunk, nprocs, store.url),
+        limits,
         chunk.submission,
         name_worker(chunk.submission, chunk.id),
     )

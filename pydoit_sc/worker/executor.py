@@ -2,7 +2,7 @@
 
 The loop is one thread, and goes round like this:
 
-1. Start runs while a rank is free: always the lowest one.
+1. Start runs while a rank is free: always the lowest ones. One that needs more than are free is not overtaken.
 2. Write the last files of the runs that ended in the last round. Only now: their ranks already execute the next runs.
 3. Commit the outcomes that the stager has brought to the store since.
 4. Reap what has ended, heed signals, deadlines and disks. If nothing happened, wait until something does.
@@ -22,14 +22,12 @@ What the worker itself lacks (a disk, descriptors, memory, processes) is never a
 from __future__ import annotations
 
 import errno
-import heapq
 import os
 import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
@@ -38,12 +36,13 @@ from pydoit_sc.shells import command_line
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
-from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Environments
+from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
 from pydoit_sc.worker.cgroup import MemoryKills
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
 from pydoit_sc.worker.results import Limits, Result
+from pydoit_sc.worker.slots import Ranks
 from pydoit_sc.worker.stager import Stager
 from pydoit_sc.worker.supply import Supply
 
@@ -51,7 +50,6 @@ COMMITS = 8  # in a row, before the loop looks for runs that have ended
 LOOK_EVERY = 0.2  # seconds between two looks at the disks while runs are executing
 HOLD = 1.0  # seconds for which an attempt that died of a stop signal waits for the worker's own
 STOPPED_CODES = frozenset(128 + number for number in STOP_SIGNALS)
-_PLANTED = 100  # names in a row that a run may have taken from the attempts to come
 
 Ended = tuple[Attempt, Exit]
 Pending = tuple[Attempt, Exit, Result]
@@ -67,7 +65,6 @@ class Executor:
     worker: str = field(default_factory=name_worker)
     processes: Callable[[str], Processes] = Processes
     tell: Callable[[str], None] = lambda text: None  # noqa: ARG005 - what a user should know meanwhile
-    attempts: int = 0  # that were started
     failures: int = 0
     stopped_by: int = 0  # the stop signal that ended it, 0 if none did
     error: str = ""  # why the worker gave up, if it did
@@ -76,8 +73,7 @@ class Executor:
     _stopping: bool = False  # nothing more is started
     _dropping: bool = False  # nor is what is executing published
     _host: str = field(default_factory=socket.gethostname)
-    _folder: str = ""
-    _ranks: list[int] = field(default_factory=list)  # a heap of those that are free
+    _ranks: Ranks = field(init=False)
     _live: dict[int, Attempt] = field(default_factory=dict)  # by pid
     _held: deque[tuple[float, Ended]] = field(default_factory=deque)  # until when, and what
     _deadlines: Deadlines = field(default_factory=Deadlines)
@@ -86,10 +82,15 @@ class Executor:
     _look_at: float = 0.0
     _announcer: Announcer = field(init=False)
     _memory: MemoryKills = field(default_factory=MemoryKills)
-    _environments: Environments = field(init=False)
+    _attempts: Attempts = field(init=False)
     _processes: Processes = field(init=False)
     _stager: Stager[Pending] = field(init=False)
     _supply: Supply = field(init=False)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts it has started."""
+        return self._attempts.count
 
     @property
     def running(self) -> int:
@@ -113,11 +114,10 @@ class Executor:
             self.stop(f"the worker cannot go on: {reason(error)}")
 
     def _run(self, works: Iterator[Work | None]) -> Iterator[Result]:
-        self._ranks = list(range(self.limits.nprocs))
+        self._ranks = Ranks(self.limits.nprocs)
         self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
-        self._environments = Environments(self.worker, self.limits)
         with self.store.workspace(self.worker, self.limits.scratch) as folder:
-            self._folder = folder
+            self._attempts = Attempts(self.worker, folder, self.limits)
             self._processes = self.processes(self.worker)
             wake = self._processes.wake
             self._stager = Stager(self.store, wake)
@@ -176,20 +176,27 @@ class Executor:
                 return False
             if work is None:
                 return True
-            if self._too_late():
+            if self._too_late() or not self._has_room(work):
                 return False
             result = self._begin(work)
             if result:
                 yield result
         return False
 
+    def _has_room(self, work: Work) -> bool:
+        """Return whether a run may start now; one that may not stays the next."""
+        if work.run.settings.slots > len(self._ranks):
+            self._supply.keep(work, None)
+            return False
+        return True
+
     def _begin(self, work: Work) -> Result | None:
-        """Start a run on the lowest free rank; return a result if it cannot or need not be started."""
+        """Start a run on the lowest free ranks; return a result if it cannot or need not be started."""
         try:
             now, deaths = self._supply.take(work)
             if now:
                 return Result(work, now, executed=False)
-            self._start(work, heapq.heappop(self._ranks), (), deaths)
+            self._start(work, self._ranks.take(work.run.settings.slots), (), deaths)
         except HeldError as error:
             self._supply.wait(work, str(error))
         except (OSError, StoreError) as error:
@@ -206,12 +213,12 @@ class Executor:
         self.stop()
         return True
 
-    def _start(self, work: Work, rank: int, retry_codes: tuple[int, ...], deaths: int = 0) -> None:
-        attempt = self._make_attempt(work, rank, retry_codes)
+    def _start(self, work: Work, ranks: Sequence[int], retry_codes: tuple[int, ...], deaths: int = 0) -> None:
+        attempt = self._attempts.make(work, ranks, retry_codes)
         if deaths >= MOST_DEATHS:
             self._held.appendleft(attempt.refuse(GIVEN_UP, f"{deaths} workers died while they executed it"))
             return
-        words, env = command_line(work.run.settings.shell, work.run.cmd), self._environments.of(attempt)
+        words, env = command_line(work.run.settings.shell, work.run.cmd), self._attempts.environment(attempt)
         try:
             pid = self._processes.spawn(words, env, attempt.id, attempt.stdout, attempt.stderr)
         except OSError as error:
@@ -222,18 +229,6 @@ class Executor:
         self._live[pid] = attempt
         if work.run.settings.timeout is not None:
             self._signal_at(attempt.clock + work.run.settings.timeout, pid, signal.SIGTERM)
-
-    def _make_attempt(self, work: Work, rank: int, retry_codes: tuple[int, ...]) -> Attempt:
-        """Make an attempt's folder; runs may have taken its name, or removed the folder that it lies in."""
-        for _ in range(_PLANTED):
-            self.attempts += 1
-            name = f"{self.worker}-{self.attempts}"
-            folder = f"{self._folder}/{name}"
-            attempt = Attempt(work, name, rank, folder, time.time(), time.monotonic(), retry_codes)
-            with suppress(FileExistsError):
-                attempt.make_folders()
-                return attempt
-        raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
 
     def _signal_at(self, when: float, pid: int, number: int) -> None:
         self._deadlines.add(Deadline(when, pid, self._live[pid].id, number))
@@ -285,7 +280,7 @@ class Executor:
         code = attempt.code(exit_)
         self._longest = max(self._longest, exit_.clock - attempt.clock)
         if self._dropping or (signalled and code):
-            heapq.heappush(self._ranks, attempt.rank)
+            self._ranks.give_back(attempt.ranks)
             return False
         if code in STOPPED_CODES and not attempt.timed_out:
             self._held.append((exit_.clock + HOLD, ended))
@@ -293,11 +288,11 @@ class Executor:
         return True
 
     def _is_over(self, attempt: Attempt, exit_: Exit) -> bool:
-        """Give an attempt's rank to its retry, or else back; return whether it is to be published."""
+        """Give an attempt's ranks to its retry, or else back; return whether it is to be published."""
         code = attempt.code(exit_)
         if self._retried(attempt, code):
             return False
-        heapq.heappush(self._ranks, attempt.rank)
+        self._ranks.give_back(attempt.ranks)
         if code:
             self._count_failure()  # before its rank goes to another run
         return True
@@ -331,7 +326,7 @@ class Executor:
                 return False
             discard(attempt.folder)
             if not self._too_late():
-                self._start(attempt.work, attempt.rank, (*attempt.retry_codes, code))
+                self._start(attempt.work, attempt.ranks, (*attempt.retry_codes, code))
         except (OSError, StoreError) as error:
             self._give_up("cannot start a run", error)
         return True

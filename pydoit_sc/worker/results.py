@@ -28,6 +28,6 @@ class Limits:
 
     nprocs: int
     max_failures: int | None = None  # no further run starts after so many
-    gpus: Sequence[str] | None = None  # rank r sees gpus[r] alone
+    gpus: Sequence[str] | None = None  # rank r's, by r
     scratch: str | None = None
     ends_at: float | None = None  # seconds since the epoch, when the machine is taken away

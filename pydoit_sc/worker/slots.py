@@ -1,4 +1,4 @@
-"""How many runs execute at once, and which GPU each rank sees: a number, the machine's cores, or its GPUs.
+"""How many runs execute at once, and which GPU each rank sees: a number, the machine's cores, or its GPUs; who holds which.
 
 What Slurm has given this worker comes first: its environment says so. Elsewhere it is the cores that this process may
 use, by its affinity and its control groups, and the GPUs that it sees.
@@ -6,14 +6,17 @@ use, by its affinity and its control groups, and the GPUs that it sees.
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 
+from pydoit_sc.batch import Settings
 from pydoit_sc.errors import UserError
 from pydoit_sc.programs import call
+from pydoit_sc.shells import check_shell
 from pydoit_sc.worker import cgroup
 
 
@@ -31,6 +34,39 @@ def slots(nprocs: int | str | None, env: Mapping[str, str] = os.environ) -> tupl
         gpus = _gpus_of_slurm(env) or _visible_gpus(env)
         return len(gpus), gpus
     return (nprocs if isinstance(nprocs, int) else _cores_of_slurm(env) or _cores()), None
+
+
+def check_needs(task: str, settings: Settings, nprocs: int) -> None:
+    """Raise UserError where a run cannot execute here: its shell is not there, or it needs more slots than there are."""
+    check_shell(task, settings.shell, settings.env)
+    if settings.slots > nprocs:
+        raise UserError(
+            f"{task}: expected `slots` of at most {nprocs}, the runs at once here (`nprocs`), found {settings.slots}"
+        )
+
+
+class Ranks:
+    """The ranks of a worker that are free: the lowest are given first.
+
+    >>> ranks = Ranks(3)
+    >>> ranks.take(2), len(ranks)
+    ((0, 1), 1)
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = list(range(count))  # a heap
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """Take as many ranks as a run holds, which must be free."""
+        return tuple([heapq.heappop(self._free) for _ in range(count)])
+
+    def give_back(self, ranks: Sequence[int]) -> None:
+        """Give back the ranks of a run that has ended."""
+        for rank in ranks:
+            heapq.heappush(self._free, rank)
 
 
 def _cores() -> int:

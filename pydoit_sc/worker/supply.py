@@ -53,19 +53,22 @@ class Supply:
         self._asked: _Asked | None = None
         self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
         self._next: tuple[int | StoreError, float] = 0, _FIRST  # of the run that was returned last
+        self._kept_until: float | None = None
         #: A heap: when to look, a number of its own, the pause after that, and the run.
         self._waiting: list[tuple[float, int, float, Work]] = []
         self._count, self._told = 0, set[str]()
 
     @property
     def look_at(self) -> float | None:
-        """When to look again at a run that another worker executes; None if there is none."""
+        """When to look again at a run that is kept, or that another worker executes; None if there is none."""
+        if self._ready:
+            return self._kept_until
         return self._waiting[0][0] if self._waiting and not self._asked else None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a run is left that another worker executes, or that the store is asked for."""
-        return bool(self._waiting or self._asked)
+        """Whether a run is left that is kept, that another worker executes, or that the store is asked for."""
+        return bool(self._ready or self._waiting or self._asked)
 
     def next(self) -> Work | None:
         """Return the next run, None while all that are left must wait; raises StopIteration where none is left."""
@@ -80,6 +83,11 @@ class Supply:
         work, answer, pause = self._ready.popleft()
         self._next = answer, pause
         return work
+
+    def keep(self, work: Work, until: float | None) -> None:
+        """Give out the run that is next again, before all others; `until`: when to look, None: when a rank comes free."""
+        self._ready.appendleft((work, *self._next))
+        self._kept_until = until
 
     def _gather(self) -> list[tuple[Work, float]]:
         """Return the runs to ask for: those that are to be looked at again, else new ones."""

@@ -126,7 +126,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('durable = "no"', 'durable: expected true or false, found "no"'),
         ("storage_options = 1", "storage_options: expected a table, found 1"),
         ("nproc = 1", "nproc: unknown key; did you mean `nprocs`?"),
-        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `storage_options`, `runs_from`"),
+        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `storage_options`, `runs_from`"),
     ],
 )  # fmt: skip
 def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
@@ -408,7 +408,7 @@ def test_columns_of_csv(problems: Problems) -> None:
     assert problems("cmd,tmeout,env\na,b,c\n", "a.csv", remote_output_path="/o") == [
         "a.csv: unknown column `tmeout`; did you mean `timeout`?",
         (
-            "a.csv: unknown column `env`; known are `timeout`, `grace`, `retries`, `shell`, `cmd`, `name`, "
+            "a.csv: unknown column `env`; known are `timeout`, `grace`, `retries`, `shell`, `slots`, `cmd`, `name`, "
             "`remote_output_path`, `local_results_dir`, `status_code`, `status`"
         ),
     ]
@@ -467,6 +467,24 @@ def test_nested_outputs(problems: Problems) -> None:
     text = HEAD + '[[runs]]\ncmd = "a"\nname = "a"\n[[runs]]\ncmd = "a"\nname = "a/b/c"\n'
     assert problems(text) == [
         "batchfile.toml:8:1: runs[1].name: the output of `a/b/c` would lie inside that of `a`, runs[0] (line 3)"
+    ]
+
+
+SLOTS = "slots: expected at most 2, the `nprocs`, found 3"
+
+
+def test_more_slots_than_nprocs(problems: Problems, tmp_path: Path) -> None:
+    head = HEAD.replace("[batch]", "[batch]\nnprocs = 2")
+    assert problems(head + "slots = 3\n[runs.a]\ncmd = 'a'\n") == [f"batchfile.toml:4:1: batch.{SLOTS}"]
+    assert problems(head + "[runs.a]\ncmd = 'a'\nslots = 3\n") == [f"batchfile.toml:6:1: runs.a.{SLOTS}"]
+    listed = "[[runs]]\ncmd = 'a'\nslots = 2\n[[runs]]\ncmd = 'b'\nslots = 3\n"
+    assert problems(head + listed) == [f"batchfile.toml:9:1: runs[1].{SLOTS}"]
+    (tmp_path / "jobs.csv").write_text("cmd,slots\na,2\nb,3\n")
+    assert problems(head + "runs_from = 'jobs.csv'\n") == [f"jobs.csv:3: [1].{SLOTS}"]
+    runs = json.dumps({"remote_output_path": "/o", "nprocs": 2, "runs": [{"cmd": "a", "slots": 3}]})
+    assert problems(runs, "a.json") == [f"a.json:1:65: runs[0].{SLOTS}"]
+    assert problems(HEAD + "[runs.a]\ncmd = 'a'\nslots = 0\n") == [
+        "batchfile.toml:5:1: runs.a.slots: expected an integer of at least 1, found 0"
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -67,6 +68,29 @@ def test_nprocs_cores(box: Box) -> None:
     box.ok()
     ranks = {int(box.out(f"a/{x}/stdout")) for x in range(12)}
     assert ranks <= set(range(len(os.sched_getaffinity(0))))
+
+
+def test_slots(box: Box) -> None:
+    """The runs of `one` and `two` are never more than three ranks together."""
+    cmd = (
+        "echo + {w} >> log; sleep 0.05; echo - {w} >> log; echo $SATURN_RUN_LOCAL_RANK $CUDA_VISIBLE_DEVICES"
+    )
+    box.batchfile(
+        HEAD.replace("nprocs = 2", 'nprocs = "gpus"')
+        + f'[runs.two]\ncmd = "{cmd}; : {{x}}"\nname = "{{x}}"\nslots = 2\nmatrix = {{ w = [2], x = [1, 2, 3] }}\n'
+        + f'[runs.one]\ncmd = "{cmd}; : {{x}}"\nname = "{{x}}"\nmatrix = {{ w = [1], x = [1, 2, 3] }}\n'
+    )
+    box.ok(CUDA_VISIBLE_DEVICES="4,5,6")
+    held = [
+        int(f"{sign}{slots}") for sign, slots in map(str.split, (box.folder / "log").read_text().splitlines())
+    ]
+    assert max(itertools.accumulate(held)) <= 3
+    assert {box.out(f"two/{x}/stdout") for x in (1, 2, 3)} <= {"0 4,5\n", "1 5,6\n", "0 4,6\n"}
+    box.batchfile(HEAD.replace("nprocs = 2", "") + '[runs.a]\ncmd = "true"\nslots = 3\n')
+    assert (
+        "a: expected `slots` of at most 2, the runs at once here (`nprocs`), found 3"
+        in box("-n", "2").refused()
+    )
 
 
 def test_nprocs_gpus_without_one(box: Box) -> None:

@@ -154,7 +154,7 @@ def _use_batch(batch: Batch, chunk: Path) -> None:
     choice = choose(ledger, Wanted(completed=True, failures=True, at_most=300), batch.stages)
     shape = Shape(nprocs=2, size=100, always=False)
     cmds = []
-    pieces = cut(choice, shape.size).groups[0] if choice.works else []
+    pieces = cut(choice, shape).groups[0] if choice.works else []
     for text in texts(ledger, pieces, shape, "20240101-000000-abcdef", waiting=False):
         chunk.write_text(text)
         cmds += [one.run.cmd for one in _use_chunk(chunk).works]

@@ -10,7 +10,7 @@ from pydoit_sc.fingerprint import NOTHING
 from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Record
 from pydoit_sc.submissions.choose import Choice, Left, Wanted, choose, earlier_runs
-from pydoit_sc.submissions.cut import Shape, cut, texts
+from pydoit_sc.submissions.cut import Shape, covers, cut, texts
 from pydoit_sc.worker import earlier
 
 STAGES = """\
@@ -48,7 +48,7 @@ def _tasks(choice: Choice) -> list[list[str]]:
 def test_groups_of_chunks(tmp_path: Path) -> None:
     ledger = _stages(tmp_path)
     choice = _choose(ledger)
-    pieces = cut(choice, 2)
+    pieces = cut(choice, Shape(1, 2, always=False))
     names = [[[work.task for work in chunk] for chunk in group] for group in pieces.groups]
     assert names == [[["a:1", "a:2"], ["a:3"]], [["b"], ["d"]], [["c:1", "c:2"]]]
     assert pieces.after == [(), (), None, None, None]
@@ -67,11 +67,28 @@ def test_a_later_stage_whose_file_dep_is_yet_to_be_made(tmp_path: Path) -> None:
     assert _tasks(choice) == [["a:1", "a:2", "a:3"], ["d"]]
 
 
+def test_chunks_count_slots_where_no_size_is_given(tmp_path: Path) -> None:
+    (tmp_path / "batchfile.toml").write_text(
+        '[batch]\nremote_output_path = "out"\n'
+        '[runs.a]\ncmd = "a {x}"\nmatrix = { x = { range = [0, 7] } }\nslots = 2\n'
+        '[runs.b]\ncmd = "b"\nslots = 9\n'
+        '[runs.c]\ncmd = "c {x}"\nmatrix = { x = { range = [0, 9] } }\n'
+    )
+    ledger = Ledger(load(tmp_path / "batchfile.toml"), {})
+    choice = _choose(ledger)
+    for in_slots, sizes in ((True, [3, 3, 1, 1, 6, 3]), (False, [6, 6, 5])):
+        shape = Shape(2, 6, always=False, in_slots=in_slots)
+        (chunks,) = cut(choice, shape).groups
+        assert [len(chunk) for chunk in chunks] == sizes
+        written = texts(ledger, chunks, shape, "ID", waiting=False)
+        assert covers(written, ledger, choice.works, shape)
+
+
 def test_a_chunk_of_a_later_stage(tmp_path: Path) -> None:
     """It starts when every run before it is completed as its submission wants it, with the plan's fingerprint."""
     ledger = _stages(tmp_path)
-    choice = _choose(ledger)
-    (text, _) = texts(ledger, cut(choice, 9).groups[1], Shape(1, 9, always=False), "ID", waiting=True)
+    choice, shape = _choose(ledger), Shape(1, 9, always=False)
+    (text, _) = texts(ledger, cut(choice, shape).groups[1], shape, "ID", waiting=True)
     (tmp_path / "chunk.json").write_text(text)
     chunk, runs = read_chunk(tmp_path / "chunk.json"), earlier_runs(ledger, choice)
     good = {key: Record(0, f"x-{key}", fingerprint, "ID") for key, fingerprint in runs["a"].items()}
@@ -111,7 +128,7 @@ def test_chunks_of_stages_that_pair_up_do_so_too(tmp_path: Path) -> None:
     batch = load(tmp_path / "batchfile.toml")
     # One is completed: the chunks of `align` begin with the second.
     ledger = Ledger(batch, {"align/1": Record(0, "x")})
-    pieces = cut(_choose(ledger), 2)
+    pieces = cut(_choose(ledger), Shape(1, 2, always=False))
     names = [[[work.task for work in chunk] for chunk in group] for group in pieces.groups]
     assert names == [
         [["align:2", "align:3"], ["align:4", "align:5"], ["call:1-x"]],

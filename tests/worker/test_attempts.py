@@ -13,14 +13,14 @@ from pydoit_sc.plan import Work
 from pydoit_sc.store import Record
 from pydoit_sc.store.documents import FileEntry, Provenance
 from pydoit_sc.store.stamps import read
-from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Environments, outer_environment
+from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Attempts, outer_environment
 from pydoit_sc.worker.process import Exit
 from pydoit_sc.worker.results import Limits
 
 
 def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd: str = "true") -> Attempt:
     work = Work("r:a", Run("a", cmd, "a", Settings(env={"A": "b"})), "/o/a", "1-0-0-0", known)
-    attempt = Attempt(work, "w-1", 3, str(folder / "w-1"), 1_700_000_000.1234, 50.0, retry_codes)
+    attempt = Attempt(work, "w-1", (3,), str(folder / "w-1"), 1_700_000_000.1234, 50.0, retry_codes)
     attempt.make_folders()
     Path(attempt.stdout).write_text("out")
     Path(attempt.stderr).write_text("x" * 5000 + "the end")
@@ -69,7 +69,7 @@ def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
 
 def test_environments(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path)
-    env = Environments("w", Limits(4, gpus=["4", "5", "6", "7"])).of(attempt)
+    env = Attempts("w", str(tmp_path), Limits(4, gpus=["4", "5", "6", "7"])).environment(attempt)
     assert (env[b"A"], env[b"SATURN_RUN_LOCAL_RANK"], env[b"CUDA_VISIBLE_DEVICES"]) == (b"b", b"3", b"7")
     assert env[b"SATURN_RUN_REMOTE_OUTPUT_PATH"] == b"/o/a"
     assert os.path.isdir(env[b"SATURN_RUN_LOCAL_RESULTS_DIR"])

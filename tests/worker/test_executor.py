@@ -17,7 +17,8 @@ from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
-from pydoit_sc.worker import executor as module
+from pydoit_sc.worker import attempts as attempts_module
+from pydoit_sc.worker import executor as executor_module
 from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.disks import Disks
 from pydoit_sc.worker.executor import Executor
@@ -41,10 +42,21 @@ class Loop:
 
     def run(self, executor: Executor, *commands: str, **settings: Any) -> list[Result]:
         shared = Settings(**settings)
+        return self.run_each(executor, *((cmd, shared) for cmd in commands))
+
+    def run_each(self, executor: Executor, *runs: tuple[str, Settings]) -> list[Result]:
         works = (
-            Work(f"r:{n}", Run(str(n), cmd, str(n), shared), f"/o/{n}", "f") for n, cmd in enumerate(commands)
+            Work(f"r:{n}", Run(str(n), cmd, str(n), settings), f"/o/{n}", "f")
+            for n, (cmd, settings) in enumerate(runs)
         )
         return list(executor.run(works))
+
+    def started(self) -> list[tuple[float, str, str]]:
+        """Return when each command was started, and on which rank."""
+        return [
+            (when - 1000, cmd, env[b"SATURN_RUN_LOCAL_RANK"].decode())
+            for cmd, env, when in self.processes.spawned
+        ]
 
     def codes(self, results: list[Result]) -> dict[str, int | None]:
         return {result.work.task: result.record and result.record.code for result in results}
@@ -57,7 +69,8 @@ class Loop:
 @pytest.fixture
 def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
     made = Loop(tmp_path)
-    monkeypatch.setattr(module, "time", made.clock)
+    for module in (executor_module, attempts_module):
+        monkeypatch.setattr(module, "time", made.clock)
     return made
 
 
@@ -68,6 +81,46 @@ def test_the_lowest_free_rank_comes_first(loop: Loop) -> None:
     assert ranks == [b"0", b"1", b"1", b"1", b"1"]
     assert [when - 1000 for _, _, when in loop.processes.spawned] == [0, 0, 1, 2, 3]
     assert loop.processes.most_at_once == 2
+
+
+def test_a_run_of_several_slots_holds_the_lowest_free_ranks_and_is_not_overtaken(loop: Loop) -> None:
+    one, two = Settings(), Settings(slots=2)
+    runs = [("4 0", one), ("1 0", one), ("6 0", two), ("1 1", one), ("1 0", two), ("2 0", one)]
+    results = loop.run_each(loop.executor(nprocs=3), *runs)
+    assert loop.started() == [
+        (0, "4 0", "0"), (0, "1 0", "1"),  # rank 2 stays free: the next one needs two
+        (1, "6 0", "1"),  # and 2
+        (4, "1 1", "0"),
+        (7, "1 0", "0"), (7, "2 0", "2"),  # rank 0 waits for another one to come free
+    ]  # fmt: skip
+    assert len(results) == 6
+    assert loop.said(2)["rank"] == 1
+
+
+def test_small_runs_do_not_starve_a_large_one(loop: Loop) -> None:
+    small = [(f"{1 + n % 3} 0", Settings()) for n in range(40)]
+    loop.run_each(loop.executor(nprocs=4), *small[:6], ("1 0 large", Settings(slots=4)), *small[6:])
+    assert [cmd for _, cmd, _ in loop.started()][6] == "1 0 large"
+    assert loop.started()[6][0] <= 6
+
+
+def test_a_retry_keeps_its_slots(loop: Loop) -> None:
+    runs = [("1 3", Settings(slots=2, retries=1)), ("1 0", Settings()), ("1 0", Settings())]
+    loop.run_each(loop.executor(nprocs=2, gpus=["4", "7"]), *runs)
+    assert loop.started() == [(0, "1 3", "0"), (1, "1 3", "0"), (2, "1 0", "0"), (2, "1 0", "1")]
+    assert [env[b"CUDA_VISIBLE_DEVICES"] for _, env, _ in loop.processes.spawned] == [
+        b"4,7",
+        b"4,7",
+        b"4",
+        b"7",
+    ]
+
+
+def test_what_waits_for_slots_is_left_when_the_worker_is_stopped(loop: Loop) -> None:
+    loop.processes.to_come = [(1001.0, signal.SIGTERM)]
+    executor = loop.executor(nprocs=2)
+    assert loop.run_each(executor, ("9 0", Settings()), ("1 0", Settings(slots=2))) == []
+    assert (executor.attempts, executor.stopped_by, loop.clock.now) == (1, signal.SIGTERM, 1001)
 
 
 def test_each_rank_sees_its_gpu(loop: Loop) -> None:
@@ -127,7 +180,7 @@ def test_a_run_that_kills_itself_is_published_after_the_hold(loop: Loop) -> None
     executor = loop.executor()
     results = loop.run(executor, "1 143")
     assert loop.codes(results) == {"r:0": 143}
-    assert loop.clock.now >= 1001 + module.HOLD
+    assert loop.clock.now >= 1001 + executor_module.HOLD
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(loop: Loop) -> None:

@@ -417,6 +417,15 @@ def test_a_worker_that_lacks_a_shell_starts_nothing(place: Workplace) -> None:
     assert place.codes() == {}
 
 
+def test_a_worker_with_too_few_slots_starts_nothing(place: Workplace) -> None:
+    chunk = place.chunk({"a": "echo a", "b": "echo b"}, {"b": Settings(slots=3)}, nprocs=2)
+    said = place.work(chunk, code=3)
+    assert "runs:b: expected `slots` of at most 2, the runs at once here (`nprocs`), found 3" in said
+    assert place.codes() == {}
+    place.work(chunk, "-n", "3")
+    assert place.codes() == {"a": 0, "b": 0}
+
+
 def test_a_run_with_a_shell_of_its_own(place: Workplace) -> None:
     place.work(place.chunk({"a": "shopt -q extglob || echo $((2 ** 3))"}, Settings(shell=("bash", "-c"))))
     assert place.read("a") == b"8\n"
