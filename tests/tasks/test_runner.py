@@ -242,3 +242,29 @@ def test_runs_that_waited_are_executed_once(box: Box) -> None:
     box.ok()
     assert sorted(map(int, (box.folder / "log").read_text().split())) == list(range(60))
     assert box.out("c/stdout") == "60\n"
+
+
+def test_years_gather_their_months(box: Box) -> None:
+    box.batchfile(
+        HEAD
+        + """
+[runs.month]
+cmd = "echo month:{m.start:%Y-%m} >> log; echo {m.start:%m}; cat edit-{m.start:%Y-%m} || :"
+name = "{m.start:%Y-%m}"
+env = { EDIT = "{m.start:%Y-%m}" }
+matrix = { m = { from = 2023-01-01, to = 2024-12-01, every = "1 month" } }
+[runs.year]
+cmd = "echo year:{y.start:%Y} >> log; cat out/month/{y.start:%Y}-*/stdout | wc -l"
+name = "{y.start:%Y}"
+after = ["month:{y.start:%Y}-*"]
+matrix = { y = { from = 2023-01-01, to = 2024-12-31, every = "1 year" } }
+"""
+    )
+    box.ok("-n", "4")
+    assert len(box.executed()) == 26
+    assert box.out("year/2024/stdout") == "12\n"
+    assert box.ok() == "all 26 runs are up to date\n"
+    box.ok("forget", "month:2023-07")
+    box.ok()
+    assert box.executed() == ["month:2023-07", "year:2023"]
+    assert box.ok() == "all 26 runs are up to date\n"
