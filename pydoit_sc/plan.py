@@ -7,9 +7,8 @@ been published. The last part is a digest of attempts, not a comparison of times
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
-from graphlib import TopologicalSorter
 
 from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
@@ -23,6 +22,7 @@ from pydoit_sc.fingerprint import (
     digest_text,
 )
 from pydoit_sc.globbing import outputs_of
+from pydoit_sc.parts import in_order
 from pydoit_sc.store import Live, Record, Store, TakenError
 
 _DETAILS = 3  # of one reason, which are counted apart
@@ -267,13 +267,6 @@ class Planned:
     verdict: Verdict
 
 
-def in_order(stages: Sequence[Stage]) -> list[Stage]:
-    """Return the stages in an order in which each follows those that it comes `after`."""
-    by_name = {stage.name: stage for stage in stages}
-    graph = {stage.name: [name for name in stage.after if name in by_name] for stage in stages}
-    return [by_name[name] for name in TopologicalSorter(graph).static_order()]
-
-
 class Busy:
     """The runs that are going to be executed, as far as others come after them."""
 
@@ -315,46 +308,6 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
             if verdict.execute and stage.name in awaited:
                 busy.add(run)
             yield Planned(stage, run, verdict)
-
-
-def with_earlier(batch: Batch, chosen: Iterable[tuple[Stage, Run]]) -> list[Stage]:
-    """Return the chosen runs and all that they come after, as stages that have only these runs, in their order."""
-    wanted: dict[str, dict[str, Run]] = {}
-    seen: set[int] = set()
-
-    def want(stage: str, runs: Iterable[Run]) -> None:
-        have = wanted.setdefault(stage, {})
-        have.update((run.key, run) for run in runs)
-
-    for stage, run in chosen:
-        want(stage.name, (run,))
-    for stage in reversed(in_order(batch.stages)):
-        for run in wanted.get(stage.name, {}).values():
-            for one in run.after:
-                if isinstance(one, Run):
-                    want(stage_of(one), (one,))
-                elif id(one) not in seen:
-                    seen.add(id(one))
-                    want(one.stage, one.members)
-    return _parts(batch, wanted)
-
-
-def without_earlier(batch: Batch, chosen: Iterable[tuple[Stage, Run]]) -> list[Stage]:
-    """Return the chosen runs as stages that have only these runs."""
-    wanted: dict[str, dict[str, Run]] = {}
-    for stage, run in chosen:
-        wanted.setdefault(stage.name, {})[run.key] = run
-    return _parts(batch, wanted)
-
-
-def _parts(batch: Batch, wanted: Mapping[str, Mapping[str, Run]]) -> list[Stage]:
-    return [
-        stage
-        if len(wanted[stage.name]) == len(stage.runs)
-        else replace(stage, runs=[run for run in stage.runs if run.key in wanted[stage.name]])
-        for stage in batch.stages
-        if stage.name in wanted
-    ]
 
 
 def moved(ledger: Ledger, stages: Iterable[Stage]) -> list[str]:

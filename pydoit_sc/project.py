@@ -12,7 +12,8 @@ from functools import cached_property
 from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Ledger, open_ledger, with_earlier
+from pydoit_sc.parts import with_earlier
+from pydoit_sc.plan import Ledger, open_ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
 from pydoit_sc.store.layout import STATUS_CODE

@@ -30,9 +30,11 @@ ROOMS = [
     {"chunks"},
     {"show"},
     {"changes"},
-    {"order", "plan"},
+    {"order"},
+    {"plan"},
     {"store"},
     {"batchfile"},
+    {"parts"},
     {"batch", "fingerprint", "globbing"},
     {
         "catalogue",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status
+from pydoit_sc.parts import in_order
 from pydoit_sc.plan import (
     FORCED,
     NEW,
@@ -20,7 +21,6 @@ from pydoit_sc.plan import (
     Verdict,
     count,
     failure_budget,
-    in_order,
     judge,
     moved,
     plan,

@@ -18,7 +18,7 @@ from doit.task import Task
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import in_order, without_earlier
+from pydoit_sc.parts import in_order, without_earlier
 from pydoit_sc.project import STATE, Project
 from pydoit_sc.show.screen import escape_in_place
 from pydoit_sc.tasks.errors import user_errors

@@ -22,13 +22,13 @@ from pydoit_sc.batch import Run, Stage, stage_of, task_of
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.order import Order
+from pydoit_sc.parts import in_order
 from pydoit_sc.plan import (
     Planned,
     Verdict,
     Work,
     count,
     failure_budget,
-    in_order,
     judge,
     moved,
     plan,

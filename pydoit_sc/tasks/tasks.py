@@ -13,7 +13,8 @@ from doit.task import Task
 from pydoit_sc.batch import PLAIN, Run, RunSet, Stage, Status, task_of
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.changes import details
-from pydoit_sc.plan import Verdict, in_order
+from pydoit_sc.parts import in_order
+from pydoit_sc.plan import Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
