@@ -47,6 +47,7 @@ class Settings(NamedTuple):
     retry_on: frozenset[int] | None = None  # only after these codes; None: after every failure
     shell: tuple[str, ...] = ()  # the words before the command; none for /bin/sh
     slots: int = 1  # of `nprocs`, that a run holds while it executes
+    memory: int | None = None  # bytes that a run may use
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,33 @@ from __future__ import annotations
 import signal
 
 from pydoit_sc.errors import printable
+from pydoit_sc.sizes import show_size
 
 _LONGEST = 300  # characters of a reason that are shown: `run.json` may have been written by anybody
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
-def reason(*, timeout: float | None = None, killed_by: int = 0, for_memory: bool = False) -> str:
+def reason(
+    *, timeout: float | None = None, memory: int | None = None, killed_by: int = 0, for_memory: bool = False
+) -> str:
     """Return why a run ended otherwise than by an exit code of its own; "" where it did not.
 
-    `timeout`: the seconds that it had, and that it was stopped for; `killed_by`: the signal that its shell died of;
-    `for_memory`: the kernel has killed a process of its group for want of memory.
+    `timeout`: the seconds that it had, and that it was stopped for; `memory`: the bytes that it was allowed, and was killed
+    for; `killed_by`: the signal that its shell died of; `for_memory`: the kernel has killed a process of its group for want of memory.
 
     >>> reason(timeout=5400, killed_by=15), reason(killed_by=9), reason(killed_by=9, for_memory=True)
     ('timed out after 90 min', 'killed by SIGKILL', 'killed by SIGKILL, out of memory')
+    >>> reason(memory=4_000_000_000, killed_by=9)
+    'used more than 4 GB of memory'
     """
+    if memory is not None:
+        return f"used more than {show_size(memory)} of memory"
     if timeout is not None:
         return f"timed out after {_length(timeout)}"
-    memory = ", out of memory" if for_memory else ""
+    want = ", out of memory" if for_memory else ""
     if killed_by:
-        return f"killed by {_name(killed_by)}{memory}"
-    return f"a process of it was killed by SIGKILL{memory}" if for_memory else ""
+        return f"killed by {_name(killed_by)}{want}"
+    return f"a process of it was killed by SIGKILL{want}" if for_memory else ""
 
 
 def told(code: int | None, reason: str = "") -> str:

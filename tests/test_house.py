@@ -51,6 +51,7 @@ ROOMS = [
         "programs",
         "retries",
         "shells",
+        "sizes",
         "templates",
         "utf8",
         "",

@@ -21,6 +21,7 @@ from pydoit_sc.batch import Share
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
+from pydoit_sc.sizes import SMALLEST, parse_size
 from pydoit_sc.utf8 import to_bytes
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
@@ -220,6 +221,13 @@ def _duration(value: object) -> float:
         raise expected(str(error)) from None
 
 
+def _size(value: object) -> int:
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise expected(str(error)) from None
+
+
 def read_timeout(value: object) -> float:
     seconds = _duration(value)
     if not seconds:
@@ -330,6 +338,22 @@ MaxFailures = Annotated[
     Parsed(
         _max_failures,
         {"anyOf": [_COUNT, {**_TEXT, "pattern": r"^\s*[0-9.]+\s*%\s*$"}]},
+    ),
+]
+Size = Annotated[
+    int,
+    Parsed(
+        _size,
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": SMALLEST},
+                {
+                    **_TEXT,
+                    "pattern": r"^\s*[0-9.]+\s*[KkMmGgTt][Ii]?[Bb]\s*$",
+                    "examples": ["4 GB", "512 MiB"],
+                },
+            ]
+        },
     ),
 ]
 Positive = Annotated[float, Parsed(_positive, {"type": "number", "exclusiveMinimum": 0})]

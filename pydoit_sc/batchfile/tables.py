@@ -22,6 +22,7 @@ from pydoit_sc.batchfile.fields import (
     Place,
     RunName,
     Shell,
+    Size,
     Text,
     Texts,
     Timeout,
@@ -74,6 +75,11 @@ class AttemptTable(Table):
     slots: Count = Field(
         default=1,
         description="how many of `nprocs` the run holds while it executes, for its threads, or its GPUs; left out: 1",
+    )
+    memory: Size | None = Field(
+        default=None,
+        description='memory that a run may use, all its processes together, such as `"4 GB"` or `"512 MiB"`; one that uses more '
+        "is killed, with status code 137",
     )
 
     def over(self, wider: Settings) -> Settings:

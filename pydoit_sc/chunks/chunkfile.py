@@ -225,6 +225,7 @@ def _attempt_table(settings: Settings) -> AttemptTable:
         retry_on=None if settings.retry_on is None else tuple(sorted(settings.retry_on)),
         shell=settings.shell,
         slots=settings.slots,
+        memory=settings.memory,
     )
 
 

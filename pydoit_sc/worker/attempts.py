@@ -30,6 +30,7 @@ from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
 from pydoit_sc.worker.results import Limits, Result
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
+TOO_LARGE = 137  # of a run that was killed for its memory, and had just claimed success
 NOT_STARTED = 126  # of a command that the kernel does not take, as shells have it
 SPOILT = 125  # of a run that claims success, and whose output cannot be kept
 GIVEN_UP = (
@@ -60,6 +61,7 @@ class Attempt:
     clock: float  # the monotonic clock at that moment
     retry_codes: tuple[int, ...]  # status codes of the attempts before
     timed_out: bool = False
+    over_memory: bool = False  # it has been killed, since it used more than it may
     for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
     refused: bool = False  # the run was not started, and a retry would not help
     spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
@@ -96,8 +98,8 @@ class Attempt:
 
     def code(self, exit_: Exit) -> int:
         """Return the status code; a run that had to be told to stop, or has spoilt its output, has not succeeded."""
-        if exit_.code == 0 and self.timed_out:
-            return TIMED_OUT
+        if exit_.code == 0 and (self.timed_out or self.over_memory):
+            return TOO_LARGE if self.over_memory else TIMED_OUT
         return SPOILT if exit_.code == 0 and self.spoilt else exit_.code
 
     def has_retry(self, code: int) -> bool:
@@ -109,7 +111,9 @@ class Attempt:
     def _reason(self, exit_: Exit) -> str:
         """Return why it failed, where that was not its own exit code."""
         timeout = self.work.run.settings.timeout if self.timed_out else None
-        why = ends.reason(timeout=timeout, killed_by=exit_.killed_by, for_memory=self.for_memory)
+        memory = self.work.run.settings.memory if self.over_memory else None
+        killed_by, for_memory = exit_.killed_by, self.for_memory
+        why = ends.reason(timeout=timeout, memory=memory, killed_by=killed_by, for_memory=for_memory)
         return "; ".join(filter(None, (why, self.spoilt)))
 
     def conclude(

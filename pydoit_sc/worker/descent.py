@@ -39,6 +39,18 @@ def _environment(pid: int) -> list[bytes]:
     return []
 
 
+def with_descendants(owners: Mapping[int, int], processes: Mapping[int, Stat]) -> dict[int, int]:
+    """Return whose each process is, by pid: the owner of the nearest of its ancestors that has one."""
+    owned = dict(owners)
+    while grown := {
+        pid: owned[stat.parent]
+        for pid, stat in processes.items()
+        if pid not in owned and stat.parent in owned
+    }:
+        owned |= grown
+    return owned
+
+
 def members(leaders: Collection[int]) -> list[int]:
     """Return all processes of these sessions, with their descendants in whatever session, parents first."""
     processes = read_stats()

@@ -40,6 +40,7 @@ from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attemp
 from pydoit_sc.worker.cgroup import MemoryKills
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
+from pydoit_sc.worker.memory import MemoryLimits
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import Ranks
@@ -81,7 +82,8 @@ class Executor:
     _disks: Disks = field(default_factory=Disks)
     _look_at: float = 0.0
     _announcer: Announcer = field(init=False)
-    _memory: MemoryKills = field(default_factory=MemoryKills)
+    _kills: MemoryKills = field(default_factory=MemoryKills)
+    _memory: MemoryLimits = field(default_factory=MemoryLimits)
     _attempts: Attempts = field(init=False)
     _processes: Processes = field(init=False)
     _stager: Stager[Pending] = field(init=False)
@@ -227,6 +229,7 @@ class Executor:
             self._held.appendleft(attempt.refuse(NOT_STARTED, f"it cannot be started: {error.strerror}"))
             return
         self._live[pid] = attempt
+        self._memory.begin(work.run.settings, attempt.clock)
         if work.run.settings.timeout is not None:
             self._signal_at(attempt.clock + work.run.settings.timeout, pid, signal.SIGTERM)
 
@@ -242,6 +245,7 @@ class Executor:
         for number in signals:
             self._interrupt(number)
         self._expire()
+        self._memory.enforce(self._live, self._processes, time.monotonic())
         self._announcer.tell(self._live, time.monotonic())
         return ended
 
@@ -249,6 +253,7 @@ class Executor:
         """Return the seconds until the loop has something to do by itself, None if never."""
         times = [
             self._deadlines.next,
+            self._memory.look_at,
             self._announcer.due(self._live),
             self._look_at if self._live else None,
             self._held[0][0] if self._held else None,
@@ -355,7 +360,7 @@ class Executor:
     def _finish(self, attempt: Attempt, exit_: Exit) -> None:
         """Write the attempt's last files and have it staged."""
         succeeded = not attempt.code(exit_)
-        attempt.for_memory = exit_.code == 128 + signal.SIGKILL and self._memory.has_killed(exit_.clock)
+        attempt.for_memory = exit_.code == 128 + signal.SIGKILL and self._kills.has_killed(exit_.clock)
         copied = not (self.store.in_place and self.limits.scratch is None)
         try:
             finished, result = attempt.conclude(exit_, self._host, self.submission, copied=copied)

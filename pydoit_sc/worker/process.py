@@ -23,9 +23,9 @@ from types import FrameType
 from typing import NamedTuple
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
-from pydoit_sc.proc import peak_memory, read_stats
+from pydoit_sc.proc import Stat, peak_memory, read_stats
 from pydoit_sc.worker import guardian
-from pydoit_sc.worker.descent import attempt_told_by, members
+from pydoit_sc.worker.descent import attempt_told_by, members, with_descendants
 from pydoit_sc.worker.sessions import Sessions
 
 #: Names the worker in the environment of its runs.
@@ -36,6 +36,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
 _IMPRECISE = 2048  # KiB by which the kernel's count of a process's memory may be behind
 #: What the machine lacks for a further process; other errors of a spawn are of its files.
@@ -266,6 +267,27 @@ class Processes:
                 return None
             self._adopted[child] = attempt
         return self._adopted[child]
+
+    def sizes(self, leaders: Collection[int]) -> dict[int, dict[int, int]]:
+        """Return the resident memory of these runs, by pid: in bytes, of each of their processes."""
+        processes = read_stats()
+        sizes: dict[int, dict[int, int]] = {leader: {} for leader in leaders}
+        for pid, leader in with_descendants(self._leaders(processes), processes).items():
+            if leader in sizes:
+                sizes[leader][pid] = processes[pid].resident * _PAGE
+        return sizes
+
+    def _leaders(self, processes: Mapping[int, Stat]) -> dict[int, int]:
+        """Return the run, by its pid, of each process of its session, and of each child that it has left to us."""
+        me, left_alone = os.getpid(), {self._guardian, *self._others}
+        leaders = {pid: stat.session for pid, stat in processes.items() if stat.session in self._live}
+        runs = {attempt: pid for pid, attempt in self._live.items()}
+        for pid, stat in processes.items():
+            if stat.parent == me and pid not in leaders and pid not in left_alone:
+                attempt = self._attempt_of(pid)
+                if attempt is not None:
+                    leaders[pid] = runs[attempt]
+        return leaders
 
     def signal(self, number: int, pids: Collection[int] | None = None) -> None:
         """Send a signal to each of these runs, or to all, whole: its session and all that descends from it."""

@@ -125,8 +125,11 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('scratch = "here"', 'scratch: expected an absolute path, found "here"'),
         ('durable = "no"', 'durable: expected true or false, found "no"'),
         ("storage_options = 1", "storage_options: expected a table, found 1"),
+        ("memory = 4", 'memory: expected a size such as "4 GB" or "512 MiB", of at least 1 MB, found 4'),
+        ('memory = "4G"', 'memory: expected a size such as "4 GB" or "512 MiB", found "4G"'),
+        ("memory = 4e9", 'memory: expected a size such as "4 GB" or "512 MiB", found 4000000000.0'),
         ("nproc = 1", "nproc: unknown key; did you mean `nprocs`?"),
-        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `storage_options`, `runs_from`"),
+        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `memory`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `storage_options`, `runs_from`"),
     ],
 )  # fmt: skip
 def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
@@ -408,7 +411,7 @@ def test_columns_of_csv(problems: Problems) -> None:
     assert problems("cmd,tmeout,env\na,b,c\n", "a.csv", remote_output_path="/o") == [
         "a.csv: unknown column `tmeout`; did you mean `timeout`?",
         (
-            "a.csv: unknown column `env`; known are `timeout`, `grace`, `retries`, `shell`, `slots`, `cmd`, `name`, "
+            "a.csv: unknown column `env`; known are `timeout`, `grace`, `retries`, `shell`, `slots`, `memory`, `cmd`, `name`, "
             "`remote_output_path`, `local_results_dir`, `status_code`, `status`"
         ),
     ]

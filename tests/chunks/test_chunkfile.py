@@ -85,6 +85,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         retry_on=frozenset((137, 75)),
         shell=("bash", "-ec"),
         slots=3,
+        memory=4_000_000_000,
     )
     works = [work("a:x/ü", own, "echo 'é'"), work("plot"), work("runs:-$(x)")]
     text = written(

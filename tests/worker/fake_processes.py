@@ -39,6 +39,7 @@ class FakeProcesses(Processes):
             int, tuple[float, int, bool]
         ] = {}  # by pid: when it ends, its code, whether it is stubborn
         self.most_at_once = 0
+        self.memory: dict[str, list[int]] = {}  # bytes of a command at each look
         self.woken = threading.Event()
 
     @contextmanager
@@ -91,6 +92,10 @@ class FakeProcesses(Processes):
             _, _, stubborn = self.lasting[pid]
             if number == signal.SIGKILL or not stubborn:
                 self.lasting[pid] = self.clock.now, 128 + number, stubborn
+
+    def sizes(self, leaders: Collection[int]) -> dict[int, dict[int, int]]:
+        commands = {pid: self.spawned[pid - 100][0] for pid in leaders}
+        return {pid: {-1: self.memory[command].pop(0)} for pid, command in commands.items()}
 
     def kill_all(self) -> None:
         self.lasting.clear()

@@ -162,6 +162,28 @@ def test_a_timeout_is_sigterm_then_sigkill_after_the_grace(loop: Loop) -> None:
     assert loop.said(0)["timed_out"]
 
 
+def test_a_run_that_grows_over_its_memory_is_killed(loop: Loop) -> None:
+    loop.processes.memory = {"2 0": [1, 2, 3, 4], "9 0": [10_000_000, 10_000_001]}
+    results = loop.run(loop.executor(), "2 0", "9 0", memory=10_000_000)
+    assert [(when - 1000, number, pid) for when, number, pid in loop.processes.sent] == [
+        (1, signal.SIGKILL, 101)
+    ]
+    assert loop.codes(results) == {"r:0": 0, "r:1": 137}
+    assert loop.said(1)["reason"] == "used more than 10 MB of memory"
+
+
+def test_a_retry_may_follow_a_run_that_was_too_large(loop: Loop) -> None:
+    loop.processes.memory = {"1.2 0": [20_000_000, 1, 1]}
+    results = loop.run(loop.executor(), "1.2 0", memory=10_000_000, retries=1, retry_on=frozenset({137}))
+    assert loop.codes(results) == {"r:0": 0}
+    assert loop.said(0)["retry_codes"] == [137]
+
+
+def test_nobody_looks_at_runs_without_a_limit(loop: Loop) -> None:
+    loop.run_each(loop.executor(nprocs=1), ("0.2 0", Settings(memory=10_000_000)), ("9 0", Settings()))
+    assert loop.processes.memory == {}  # a look at the second one would be an error
+
+
 def test_success_that_had_to_be_told_to_stop_is_none(loop: Loop) -> None:
     loop.run(loop.executor(), "12 0 stubborn", timeout=10.0, grace=5.0)
     assert loop.said(0)["status_code"] == 124
