@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, Union
 
 T = TypeVar("T")
+
+Axes = Mapping[str, Union[str, int, float, bool]]  # noqa: UP007 - evaluated at run time, Python 3.10
 
 PATIENCE = 600.0  # seconds for which a worker waits for an object store that cannot be reached
 
@@ -62,6 +64,7 @@ class Run:
     after: tuple[Run | RunSet, ...] = field(
         default=(), compare=False, repr=False
     )  # what must be completed first
+    position: int = field(default=0, compare=False)  # among the runs of its stage
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # one value for all that come after it, known by its identity
@@ -105,6 +108,12 @@ class Stage:
     after: tuple[str, ...] = ()  # the stages that its runs come after
     single: bool = False  # no matrix: its one run is the task `name` itself
     named: bool = True  # False: at least one run is known only by its position
+    #: Gives the values of the axes of the run at a position: `{"model": "a", "month.start": "2012-01-01", …}`.
+    axes: Callable[[int], Axes] | None = field(default=None, compare=False, repr=False)
+
+    def axes_of(self, run: Run) -> Axes:
+        """Return the values of the axes that a run was made from, by what placeholders name of them."""
+        return self.axes(run.position) if self.axes else {}
 
     def task_name(self, run: Run) -> str:
         """Return the doit task name of one of this stage's runs, `month:2012-01` or `plot`."""

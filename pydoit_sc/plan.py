@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 
-from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
+from pydoit_sc.batch import Axes, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
@@ -126,6 +126,7 @@ class Work:
     fingerprint: str
     known: Record | None = None  # what the store said when the run was chosen
     files: Mapping[str, str] = field(default_factory=dict)  # digests of `file_dep`, for `run.json`
+    axes: Axes = field(default_factory=dict)  # for `run.json`
 
 
 class Ledger:
@@ -188,13 +189,22 @@ class Ledger:
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
 
-    def work(self, stage: Stage, run: Run) -> Work:
-        """Return what a worker needs to execute a run; raises MissingFileDepError, TakenError."""
+    def work(self, stage: Stage, run: Run, fingerprint: str = "") -> Work:
+        """Return what a worker needs to execute a run; raises MissingFileDepError, TakenError.
+
+        The fingerprint is taken where it is not given.
+        """
         if run.key in self.taken:
             raise TakenError(f"{stage.task_name(run)}: {self.taken[run.key]}")
-        output = f"{self.batch.remote_output_path}/{run.key}"
-        known = self.records.get(run.key)
-        return Work(stage.task_name(run), run, output, self.fingerprint(run), known, self.files(run))
+        return Work(
+            stage.task_name(run),
+            run,
+            f"{self.batch.remote_output_path}/{run.key}",
+            fingerprint or self.fingerprint(run),
+            self.records.get(run.key),
+            self.files(run),
+            stage.axes_of(run),
+        )
 
     def files(self, run: Run) -> Mapping[str, str]:
         """Return the digests of a run's `file_dep`, or of their folders if they are many; raises MissingFileDepError."""

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -328,6 +328,7 @@ Shell = Annotated[
     tuple[str, ...],
     Parsed(_shell, {"anyOf": [{**_TEXT, "minLength": 1}, {"type": "array", "items": _TEXT, "minItems": 1}]}),
 ]
+AxisValues = Annotated[dict[str, Union[bool, int, float, str]], table_of("a table of values")]  # noqa: UP007
 _COUNT = {"type": "integer", "minimum": 1}
 Nprocs = Annotated[
     int | Literal["cores", "gpus"],

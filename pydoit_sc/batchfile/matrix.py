@@ -12,12 +12,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydoit_sc.batch import Axes
 from pydoit_sc.batchfile.axes import MatrixTable, read_axis
 from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.rows import below, row_like
-from pydoit_sc.batchfile.values import MOST, Row, Value, label, parts, same
+from pydoit_sc.batchfile.values import MOST, Row, Value, label, parts, plain, same
 
 #: The placeholder of earlier runs' outputs, `{after.STAGE}`, which no axis may hide.
 AFTER = "after"
@@ -38,6 +39,22 @@ class Combinations:
     created: int  # so many of them, the last ones, were made by `include`
     #: What placeholders have been written as, for each value of their axis: several texts may hold the same one.
     written: dict[Hashable, list[str]] = field(default_factory=dict, compare=False)
+
+    def axes_of(self, row: int) -> Axes:
+        """Return the values of a combination as JSON has them, by what placeholders name of them.
+
+        A window is told by its start.
+        """
+        chosen = (
+            (key, self.values[key][column[row]])
+            for key, column in self.columns.items()
+            if column[row] != NONE
+        )
+        return {
+            f"{key}.{part}" if part else key: plain(cell)
+            for key, value in chosen
+            for part, cell in parts(value).items()
+        }
 
     def describe(self, row: int) -> str:
         """Name a combination in a message, by its values as they are written."""

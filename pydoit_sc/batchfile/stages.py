@@ -131,10 +131,10 @@ def _stage(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage |
     if cmds is None or names is None or varied is None or after is None:
         return None
     runs = [
-        Run(run, cmd, f"{name}/{run}", own, after=before)
-        for run, cmd, own, before in zip(names, cmds, varied, after, strict=True)
+        Run(run, cmd, f"{name}/{run}", own, after=before, position=position)
+        for position, (run, cmd, own, before) in enumerate(zip(names, cmds, varied, after, strict=True))
     ]
-    return Stage(name, runs, stages)
+    return Stage(name, runs, stages, axes=combinations.axes_of)
 
 
 def _after(

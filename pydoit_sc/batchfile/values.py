@@ -110,6 +110,13 @@ def parts(value: Value) -> Mapping[str, Scalar]:
     return {"": value.path if isinstance(value, FilePath) else value}
 
 
+def plain(value: Scalar) -> str | int | float | bool:
+    """Return a value as JSON has it."""
+    if isinstance(value, (bool, int, float)) and math.isfinite(value):
+        return value
+    return text(value)
+
+
 def text(value: Scalar, spec: str = "") -> str:
     """Write a value, by a Python format spec if there is one; raise ValueError where that cannot be."""
     if spec:

@@ -18,6 +18,7 @@ from pydantic import Field, PlainSerializer
 from pydoit_sc.batch import PATIENCE, Batch, Settings, Share
 from pydoit_sc.batchfile.fields import (
     Anything,
+    AxisValues,
     Bool,
     Command,
     Duration,
@@ -100,6 +101,7 @@ class ExtraRun(Table):
     after: Annotated[tuple[Natural, ...], list_of("a list of positions")] = Field(
         default=(), description="the positions in the chunk's `before` of what must be completed first"
     )
+    axes: AxisValues = Field(default_factory=dict, description="the values of its axes")
 
 
 class BeforeTable(Table):
@@ -187,6 +189,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
             fingerprint=work.fingerprint,
             settings=positions[shape],
             after=tuple(known[id(one)] for one in before.get(work.output, ())),
+            axes=dict(work.axes),
         )
     extra = Extra(
         submission=submission,

@@ -162,7 +162,7 @@ class _Reader:
                 name = ours.task.partition(":")[2] or ours.task
                 own = Run(name, run.cmd, key, settings[ours.settings])
                 files = extra.file_dep.get(split_parts(ours.fingerprint).get("file_dep", ""), {})
-                works.append(Work(ours.task, own, output, ours.fingerprint, files=files))
+                works.append(Work(ours.task, own, output, ours.fingerprint, files=files, axes=ours.axes))
         return works
 
     def _before(self, extra: Extra, works: Sequence[Work]) -> dict[str, Sequence[Before]]:

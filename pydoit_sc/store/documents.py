@@ -50,6 +50,9 @@ class Provenance(Manifest):
         default=None, description="processes that still lived when the run's shell ended, and were killed"
     )
 
+    axes: dict[str, bool | int | float | str] | None = Field(
+        default=None, description="the values of the axes, by what placeholders name of them"
+    )
     env: dict[str, str] | None = Field(
         default=None, description="digests of the variables that the batchfile sets"
     )

@@ -301,10 +301,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self.reporter.beginning(self._executor.running + 1)
         else:
             self.reporter.execute_task(node.task)
-        ledger = self._project.ledger
-        known, files = ledger.records.get(run.key), ledger.files(run)
         self._executing[node.task.name] = node, opened
-        return Work(node.task.name, run, self._project.output(run), fingerprint, known, files)
+        return self._project.ledger.work(node.task.stage, run, fingerprint)
 
     def _conclude(self, result: Result) -> None:
         """Record the result of a run."""

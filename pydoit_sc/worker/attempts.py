@@ -153,6 +153,7 @@ class Attempt:
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
             + f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
             + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
+            + (f'"axes": {json.dumps(work.axes)}, ' if work.axes else "")
             + (f'"env": {json.dumps(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
             + (f'"file_dep": {json.dumps(work.files)}, ' if work.files else "")
             + f'"seconds": {round(seconds, 3)}, "retries": {len(self.retry_codes)}}}'

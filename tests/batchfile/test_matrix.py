@@ -11,6 +11,7 @@ import pytest
 import tomli
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile import load
 from pydoit_sc.batchfile.axes import MatrixTable
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Document, Source
@@ -449,3 +450,32 @@ def test_a_glob_leaves_outputs_and_links_alone(make: Make, problems: Problems, t
             "batch, are left out"
         )
     ]
+
+
+def test_the_values_of_a_runs_axes(tmp_path: Path) -> None:
+    """They are in its `run.json`, by what placeholders name of them."""
+    (tmp_path / "p.csv").write_text("seed,lr\n007,1e3\n")
+    (tmp_path / "batchfile.toml").write_text(
+        """
+[batch]
+remote_output_path = "out"
+[runs.a]
+cmd = "true"
+[runs.a.matrix]
+n = [1, 2.5, true, "x"]
+m = { from = 2024-01-01, to = 2024-01-01, every = "1 month" }
+row = { csv = "p.csv" }
+arch = [{ name = "s", lr = 0.1 }]
+file = { glob = "*.csv" }
+"""
+    )
+    (stage,) = load(tmp_path / "batchfile.toml").stages
+    rest = {
+        "m.start": "2024-01-01",
+        "row.seed": "007",
+        "row.lr": "1e3",
+        "arch.name": "s",
+        "arch.lr": 0.1,
+        "file": "p.csv",
+    }
+    assert [stage.axes_of(run) for run in stage.runs] == [{"n": n, **rest} for n in (1, 2.5, True, "x")]

@@ -54,9 +54,15 @@ def test_what_we_add_is_found_by_the_output_of_the_run() -> None:
     shared = Settings(retries=1)
     data = json.loads(written([work("a:1", shared), work("plot"), work("a:2", shared)]))["pydoit_sc"]
     assert data["runs"] == {
-        f"{ROOT}/a/1": {"task": "a:1", "fingerprint": "of a/1", "settings": 0, "after": []},
-        f"{ROOT}/plot": {"task": "plot", "fingerprint": "of plot", "settings": 1, "after": [0, 1]},
-        f"{ROOT}/a/2": {"task": "a:2", "fingerprint": "of a/2", "settings": 0, "after": []},
+        f"{ROOT}/a/1": {"task": "a:1", "fingerprint": "of a/1", "settings": 0, "after": [], "axes": {}},
+        f"{ROOT}/plot": {
+            "task": "plot",
+            "fingerprint": "of plot",
+            "settings": 1,
+            "after": [0, 1],
+            "axes": {},
+        },
+        f"{ROOT}/a/2": {"task": "a:2", "fingerprint": "of a/2", "settings": 0, "after": [], "axes": {}},
     }
     assert [settings["retries"] for settings in data["settings"]] == [1, 0]
 
@@ -88,6 +94,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         memory=4_000_000_000,
     )
     works = [work("a:x/ü", own, "echo 'é'"), work("plot"), work("runs:-$(x)")]
+    works[0] = replace(works[0], axes={"x": 1, "on": True, "lr": 0.5, "file.name": "ü"})
     text = written(
         works,
         "gpus",

@@ -19,7 +19,14 @@ from pydoit_sc.worker.results import Limits
 
 
 def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd: str = "true") -> Attempt:
-    work = Work("r:a", Run("a", cmd, "a", Settings(env={"A": "b"})), "/o/a", "1-0-0-0", known)
+    work = Work(
+        "r:a",
+        Run("a", cmd, "a", Settings(env={"A": "b"})),
+        "/o/a",
+        "1-0-0-0",
+        known,
+        axes={"x": 1, "y.z": "é\udcff"},
+    )
     attempt = Attempt(work, "w-1", (3,), str(folder / "w-1"), 1_700_000_000.1234, 50.0, retry_codes)
     attempt.make_folders()
     Path(attempt.stdout).write_text("out")
@@ -37,6 +44,7 @@ def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd
     assert written is not None
     assert written.to_json() == data
     assert written.env is not None and list(written.env) == ["A"]
+    assert written.axes == {"x": 1, "y.z": "é\udcff"}
     assert b'"b"' not in data  # its value may be a secret
     assert written.files == {
         "stdout": FileEntry(size=3, md5=md5(b"out").hexdigest()),
