@@ -142,6 +142,7 @@ class Batch:
     scratch: str | None = None
     durable: bool = True
     patience: float = PATIENCE
+    min_free_memory: int | None = None  # bytes that must be available for a run to be started
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
 

@@ -130,6 +130,10 @@ class BatchTable(AttemptTable):
         description='how long a worker waits for an object store that cannot be reached, before it stops; `"10m"` if left out; '
         "what has ended meanwhile is published when the store is back",
     )
+    min_free_memory: Size | None = Field(
+        default=None,
+        description='no run is started while less memory is available on the machine, such as `"2 GB"`',
+    )
     storage_options: Anything = Field(
         default_factory=dict,
         description="options of the store, by fsspec's names; secrets among them stay out of chunks, so workers need them in "

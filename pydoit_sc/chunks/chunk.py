@@ -36,6 +36,7 @@ class Chunk:
     durable: bool = True
     patience: float = PATIENCE
     scratch: str | None = None
+    min_free_memory: int | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -27,6 +27,7 @@ from pydoit_sc.batchfile.fields import (
     Nprocs,
     Path,
     RunName,
+    Size,
     Text,
     list_of,
     table_of,
@@ -129,6 +130,9 @@ class Extra(Table):
         default=PATIENCE, description="seconds for which an object store is waited for that cannot be reached"
     )
     scratch: Path | None = Field(default=None, description="where runs write before they are published")
+    min_free_memory: Size | None = Field(
+        default=None, description="bytes that must be available for a run to be started"
+    )
     storage_options: Anything = Field(default_factory=dict, description="fsspec's, without secrets")
     settings: Annotated[tuple[AttemptTable, ...], list_of("a list of settings")] = Field(
         description="the settings of the runs, each once"
@@ -199,6 +203,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         durable=batch.durable,
         patience=batch.patience,
         scratch=batch.scratch,
+        min_free_memory=batch.min_free_memory,
         storage_options=without_secrets(batch.storage_options),
         settings=tuple(settings),
         file_dep={

@@ -66,6 +66,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         durable=batch.durable,
         patience=batch.patience,
         scratch=batch.scratch,
+        min_free_memory=batch.min_free_memory,
         storage_options=batch.storage_options,
     )
 
@@ -118,6 +119,7 @@ class _Reader:
             extra.durable,
             extra.patience,
             extra.scratch,
+            extra.min_free_memory,
             extra.storage_options,
         )
 

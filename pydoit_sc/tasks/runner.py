@@ -104,7 +104,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._project, batch = project, project.batch
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
-        limits = Limits(nprocs, failures, gpus, batch.scratch)
+        limits = Limits(nprocs, failures, gpus, batch.scratch, batch.min_free_memory)
         self._executor = Executor(self._project.store, limits)
         if isinstance(self.reporter, BatchReporter):
             self._executor.tell = self.reporter.tell

@@ -77,7 +77,7 @@ def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     budget = failure_budget(chunk.max_failures, len(chunk.works))
     named = chunk.works[0].run.local_results_dir if chunk.works else None
     scratch = chunk.scratch or (named and scratch_disk(named, url))
-    return Limits(count, budget, gpus, scratch, allocation.end_of_time())
+    return Limits(count, budget, gpus, scratch, chunk.min_free_memory, allocation.end_of_time())
 
 
 def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> int:

@@ -40,7 +40,7 @@ from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attemp
 from pydoit_sc.worker.cgroup import MemoryKills
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
-from pydoit_sc.worker.memory import MemoryLimits
+from pydoit_sc.worker.memory import FREE_EVERY, MemoryWatch
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import Ranks
@@ -83,7 +83,7 @@ class Executor:
     _look_at: float = 0.0
     _announcer: Announcer = field(init=False)
     _kills: MemoryKills = field(default_factory=MemoryKills)
-    _memory: MemoryLimits = field(default_factory=MemoryLimits)
+    _memory: MemoryWatch = field(init=False)
     _attempts: Attempts = field(init=False)
     _processes: Processes = field(init=False)
     _stager: Stager[Pending] = field(init=False)
@@ -117,6 +117,7 @@ class Executor:
 
     def _run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         self._ranks = Ranks(self.limits.nprocs)
+        self._memory = MemoryWatch(self.limits.min_free_memory, self.tell)
         self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
         with self.store.workspace(self.worker, self.limits.scratch) as folder:
             self._attempts = Attempts(self.worker, folder, self.limits)
@@ -180,8 +181,7 @@ class Executor:
                 return True
             if self._too_late() or not self._has_room(work):
                 return False
-            result = self._begin(work)
-            if result:
+            if (result := self._begin(work)) is not None:
                 yield result
         return False
 
@@ -189,8 +189,11 @@ class Executor:
         """Return whether a run may start now; one that may not stays the next."""
         if work.run.settings.slots > len(self._ranks):
             self._supply.keep(work, None)
-            return False
-        return True
+        elif self._memory.is_short():
+            self._supply.keep(work, time.monotonic() + FREE_EVERY)
+        else:
+            return True
+        return False
 
     def _begin(self, work: Work) -> Result | None:
         """Start a run on the lowest free ranks; return a result if it cannot or need not be started."""

@@ -1,28 +1,51 @@
-"""Memory: end the runs that use more than they may.
+"""Memory: end the runs that use more than they may, and start none while too little is available.
 
-It is looked at, not bounded by a control group: a worker may make those on few machines, and never in most containers.
+What runs use is looked at, not bounded by a control group: a worker may make those on few machines, and never in most containers.
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydoit_sc.batch import Settings
+from pydoit_sc.errors import UserError
 from pydoit_sc.proc import resident_size
+from pydoit_sc.sizes import show_size
+from pydoit_sc.worker import cgroup
 from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.process import Processes
 
 EVERY = 0.5  # seconds between two looks
+FREE_EVERY = 1.0  # seconds between two looks at what is available
 _PART = 10  # looking takes at most one of so many parts of the worker's time
 
 
-class MemoryLimits:
-    """Looks at the runs that have a limit, and only while one of them is executing."""
+class MemoryWatch:
+    """Looks at what is available, `least` bytes at least for a run to be started, and at the runs that have a limit.
 
-    def __init__(self) -> None:
-        self.look_at: float | None = None  # by the monotonic clock; None: at no time
+    Raises UserError where the machine has less; `tell` is told why runs wait. Where nothing has a limit, nothing is looked at.
+    """
+
+    def __init__(self, least: int | None, tell: Callable[[str], None]) -> None:
+        self.look_at: float | None = None  # at runs, by the monotonic clock; None: at no time
+        self._least, self._tell, self._told = least, tell, False
+        if least is not None and least > (total := cgroup.memory().total):
+            raise UserError(
+                f"expected `min_free_memory` of at most {show_size(int(total))}, the memory of this machine, "
+                f"found {show_size(least)}"
+            )
+
+    def is_short(self) -> bool:
+        """Return whether too little is available; tell it the first time."""
+        if self._least is None or (available := cgroup.memory().available) >= self._least:
+            return False
+        if not self._told:
+            self._told = True
+            left = show_size(max(0, int(available)))
+            self._tell(f"waiting for memory: {left} available, `min_free_memory` is {show_size(self._least)}")
+        return True
 
     def begin(self, settings: Settings, now: float) -> None:
         """Look at a run from now on, if it has a limit."""

@@ -30,4 +30,5 @@ class Limits:
     max_failures: int | None = None  # no further run starts after so many
     gpus: Sequence[str] | None = None  # rank r's, by r
     scratch: str | None = None
+    min_free_memory: int | None = None  # bytes that must be available for a run to be started
     ends_at: float | None = None  # seconds since the epoch, when the machine is taken away

@@ -102,6 +102,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         durable=False,
         patience=7.5,
         scratch="/local/disk",
+        min_free_memory=2_000_000_000,
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
     assert text.isascii()  # `sc` reads it in the encoding of its locale
@@ -116,6 +117,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         durable=False,
         patience=7.5,
         scratch="/local/disk",
+        min_free_memory=2_000_000_000,
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
 

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 
+from pydoit_sc.worker.cgroup import memory
 from tests.conftest import HEAD, Box, until
 
 MANY = HEAD + '[runs.a]\ncmd = "echo {x} >> log; exit 3"\nmatrix = { x = { range = [0, 60] } }\n'
@@ -143,6 +144,27 @@ def test_a_signal_ends_it_and_the_next_goes_on(
     stages.executed()
     stages.ok("a:2", "a:3", "a:4")
     assert stages.executed() == ["2", "3", "4"]
+
+
+MEMORY = '[batch]\nremote_output_path = "out"\nmin_free_memory = {}\n[[runs]]\ncmd = "echo >> log"\n'
+
+
+@pytest.mark.parametrize("words", [("run",), ("batch", "batchfile.toml")])
+def test_more_free_memory_than_the_machine_has_is_an_error(box: Box, words: tuple[str, ...]) -> None:
+    box.batchfile(MEMORY.format('"900 TB"'))
+    assert re.search(r"`min_free_memory` of at most .* machine, found 900 TB\n", box(*words).refused())
+
+
+def test_a_signal_ends_the_waiting_for_memory(box: Box) -> None:
+    box.batchfile(MEMORY.format(int(memory().total)))
+    with box.start() as process:
+        assert process.stdout is not None
+        told = next((line for line in process.stdout if "waiting for memory" in line), "")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert re.search(r"waiting for memory: .* available, `min_free_memory` is ", told)
+    assert (process.returncode, err) == (128 + signal.SIGTERM, "")
+    assert not (box.folder / "log").exists()
 
 
 def _lines(box: Box) -> list[str]:

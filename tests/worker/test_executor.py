@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from pydoit_sc.batch import Run, Settings
+from pydoit_sc.errors import UserError
 from pydoit_sc.plan import Work
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import attempts as attempts_module
+from pydoit_sc.worker import cgroup
 from pydoit_sc.worker import executor as executor_module
 from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.disks import Disks
@@ -182,6 +184,42 @@ def test_a_retry_may_follow_a_run_that_was_too_large(loop: Loop) -> None:
 def test_nobody_looks_at_runs_without_a_limit(loop: Loop) -> None:
     loop.run_each(loop.executor(nprocs=1), ("0.2 0", Settings(memory=10_000_000)), ("9 0", Settings()))
     assert loop.processes.memory == {}  # a look at the second one would be an error
+
+
+GB = 1_000_000_000
+
+
+def _free(loop: Loop, monkeypatch: pytest.MonkeyPatch, available: Callable[[float], float]) -> None:
+    """Let so much memory be available of 8 GB, by the seconds that have gone."""
+    monkeypatch.setattr(cgroup, "memory", lambda: cgroup.Memory(8 * GB, available(loop.clock.now - 1000)))
+
+
+def test_nothing_starts_while_too_little_memory_is_available(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _free(loop, monkeypatch, lambda now: 3 * GB if now < 1 or now >= 7.5 else 1.5 * GB)
+    executor, told = loop.executor(nprocs=2, min_free_memory=2 * GB), list[str]()
+    executor.tell = told.append
+    results = loop.run(executor, "1.5 0", "2 0", "1 0", "1 0")
+    assert [when for when, _, _ in loop.started()] == [0, 0, 8, 8]
+    assert len(results) == 4
+    assert told == ["waiting for memory: 1.5 GB available, `min_free_memory` is 2 GB"]
+
+
+def test_a_stop_signal_ends_the_waiting_for_memory(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    _free(loop, monkeypatch, lambda _: GB)
+    loop.processes.to_come = [(1009.5, signal.SIGTERM)]
+    executor = loop.executor(min_free_memory=2 * GB)
+    assert loop.run(executor, "1 0", "1 0") == []
+    assert (executor.attempts, executor.stopped_by) == (0, signal.SIGTERM)
+
+
+def test_more_free_memory_than_the_machine_has_is_an_error(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _free(loop, monkeypatch, lambda _: GB)
+    with pytest.raises(UserError, match="at most 8 GB, the memory of this machine, found 9 GB"):
+        loop.run(loop.executor(min_free_memory=9 * GB), "1 0")
 
 
 def test_success_that_had_to_be_told_to_stop_is_none(loop: Loop) -> None:
