@@ -91,22 +91,27 @@ def waiting(verdict: Verdict, cause: Run) -> Verdict:
     return Verdict(status, "waits for", f"{task_of(cause)} (failed)")
 
 
-def waiting_for(run: Run, records: Mapping[str, Record]) -> Run | None:
-    """Return a run that has failed, and that another comes after, or comes after one that does; None if there is none."""
-    seen: set[int] = set()
-    new: list[Run | RunSet] = [*run.after]
-    while new:
-        one = new.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, RunSet):
-            new += one.members
-        elif (record := records.get(one.key)) and record.code:
-            return one
-        else:
-            new += one.after
-    return None
+class Causes:
+    """Why runs are not executed: for each the failed run that it comes after, or that one before it comes after."""
+
+    def __init__(self, records: Mapping[str, Record]) -> None:
+        self._records = records
+        self._known: dict[int, Run | None] = {}  # many come after the same ones, which are looked at once
+
+    def of(self, run: Run) -> Run | None:
+        """Return the failed run that a run waits for; None if there is none."""
+        return next((cause for one in run.after if (cause := self._cause(one))), None)
+
+    def _cause(self, one: Run | RunSet) -> Run | None:
+        if id(one) not in self._known:
+            if isinstance(one, RunSet):
+                self._known[id(one)] = next(
+                    (cause for run in one.members if (cause := self._cause(run))), None
+                )
+            else:
+                record = self._records.get(one.key)
+                self._known[id(one)] = one if record and record.code else self.of(one)
+        return self._known[id(one)]
 
 
 def judge_live(verdict: Verdict, live: Live | None) -> Verdict:

@@ -17,6 +17,7 @@ from pydoit_sc.plan import (
     NEW,
     NO_CODE,
     UP_TO_DATE,
+    Causes,
     Ledger,
     Verdict,
     count,
@@ -213,3 +214,13 @@ def test_stages_are_in_order(of: Batch) -> None:
     assert sorted(ordered) == sorted(stage.name for stage in of.stages)
     for item in of.stages:
         assert all(ordered.index(name) < ordered.index(item.name) for name in item.after)
+
+
+def test_the_cause_of_what_is_not_executed() -> None:
+    """It is the run that has failed, however far before; many that come after many are looked at once."""
+    chain = batch(stage("a", 3000), stage("b", 3000, "a"), stage("c", 1, "b"), stage("d"))
+    by_key = {run.key: run for _, run in chain.runs()}
+    causes = Causes({"a/2999": Record(7), "a/0": Record(0)})
+    found = {key: causes.of(run) for key, run in by_key.items()}
+    assert {key for key, cause in found.items() if cause} == {f"b/{n}" for n in range(3000)} | {"c/0"}
+    assert {cause.key for cause in found.values() if cause} == {"a/2999"}

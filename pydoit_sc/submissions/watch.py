@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
-from pydoit_sc.plan import NEW, Verdict, Work, is_current, waiting, waiting_for
+from pydoit_sc.plan import NEW, Causes, Verdict, Work, is_current, waiting
 from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Outputs, Record
 from pydoit_sc.submissions.notes import JobStates
@@ -99,7 +99,8 @@ class Watch:
 
     def held(self) -> list[Verdict]:
         """Return the verdicts of the runs that are left because they wait for a failed one; the others stay in `left`."""
-        found = {key: waiting_for(work.run, self._failed) for key, work in self.left.items()}
+        causes = Causes(self._failed)
+        found = {key: causes.of(work.run) for key, work in self.left.items()}
         for key, cause in found.items():
             if cause:
                 del self.left[key]
