@@ -26,6 +26,7 @@ from pydoit_sc.submissions.folder import folder_of, write_chunks
 from pydoit_sc.submissions.notes import Note, new_note
 from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
 from pydoit_sc.sync.upload import Archive, FileSync
+from pydoit_sc.worker.slots import check_slots
 
 _SIZE = 12  # slots of a chunk if it is unknown how many a machine executes at once
 
@@ -129,6 +130,9 @@ class Draft:
 def make_draft(engine: Engine, ledger: Ledger, choice: Choice, shape: Shape) -> Draft:
     """Return the submission of these runs, with a new id; raises SyncError and what else a user can correct."""
     batch, id_ = ledger.batch, new_submission()
+    if isinstance(shape.nprocs, int):
+        for count, task in {work.run.settings.slots: work.task for work in choice.works}.items():
+            check_slots(task, count, shape.nprocs)
     pieces = cut(choice, shape)
     written: list[str] = []
     groups = []

@@ -39,9 +39,14 @@ def slots(nprocs: int | str | None, env: Mapping[str, str] = os.environ) -> tupl
 def check_needs(task: str, settings: Settings, nprocs: int) -> None:
     """Raise UserError where a run cannot execute here: its shell is not there, or it needs more slots than there are."""
     check_shell(task, settings.shell, settings.env)
-    if settings.slots > nprocs:
+    check_slots(task, settings.slots, nprocs)
+
+
+def check_slots(task: str, count: int, nprocs: int) -> None:
+    """Raise UserError where a run needs more slots than a worker has."""
+    if count > nprocs:
         raise UserError(
-            f"{task}: expected `slots` of at most {nprocs}, the runs at once here (`nprocs`), found {settings.slots}"
+            f"{task}: expected `slots` of at most {nprocs}, the runs at once on a machine (`nprocs`), found {count}"
         )
 
 

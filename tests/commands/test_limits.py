@@ -89,7 +89,7 @@ def test_slots(box: Box) -> None:
     assert {box.out(f"two/{x}/stdout") for x in (1, 2, 3)} <= {"0 4,5\n", "1 5,6\n", "0 4,6\n"}
     box.batchfile(HEAD.replace("nprocs = 2", "") + '[runs.a]\ncmd = "true"\nslots = 3\n')
     assert (
-        "a: expected `slots` of at most 2, the runs at once here (`nprocs`), found 3"
+        "a: expected `slots` of at most 2, the runs at once on a machine (`nprocs`), found 3"
         in box("-n", "2").refused()
     )
 

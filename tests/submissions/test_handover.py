@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from pydoit_sc.batchfile import load
 from pydoit_sc.engines import registry
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.local import Local
-from pydoit_sc.plan import open_ledger
+from pydoit_sc.errors import UserError
+from pydoit_sc.plan import Ledger, open_ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.draft import Ready, make_draft, shape_of
@@ -91,3 +93,12 @@ def test_what_the_engine_refuses_has_ended(tmp_path: Path, engine: Fake) -> None
     with pytest.raises(EngineError, match="no"):
         hand_over(engine.store, engine, ready(tmp_path, engine))
     assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [((), True)]
+
+
+def test_a_run_of_more_slots_than_a_machine_has_is_submitted_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "batchfile.toml").write_text(BATCH.replace("nprocs = 2\nbatch_size = 2", "slots = 5"))
+    batch = replace(load(tmp_path / "batchfile.toml"), nprocs=4)  # as `split --nprocs 4` has it
+    ledger = Ledger(batch, {})
+    choice = choose(ledger, Wanted(completed=False, failures=True), batch.stages, ordered=True)
+    with pytest.raises(UserError, match=r"^b: expected `slots` of at most 4, .* found 5$"):
+        make_draft(Local(), ledger, choice, shape_of(Local(), batch, always=False))

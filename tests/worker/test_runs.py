@@ -420,7 +420,7 @@ def test_a_worker_that_lacks_a_shell_starts_nothing(place: Workplace) -> None:
 def test_a_worker_with_too_few_slots_starts_nothing(place: Workplace) -> None:
     chunk = place.chunk({"a": "echo a", "b": "echo b"}, {"b": Settings(slots=3)}, nprocs=2)
     said = place.work(chunk, code=3)
-    assert "runs:b: expected `slots` of at most 2, the runs at once here (`nprocs`), found 3" in said
+    assert "runs:b: expected `slots` of at most 2, the runs at once on a machine (`nprocs`), found 3" in said
     assert place.codes() == {}
     place.work(chunk, "-n", "3")
     assert place.codes() == {"a": 0, "b": 0}
