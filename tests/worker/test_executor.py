@@ -106,6 +106,15 @@ def test_small_runs_do_not_starve_a_large_one(loop: Loop) -> None:
     assert loop.started()[6][0] <= 6
 
 
+def test_runs_that_are_held_ahead_keep_their_order(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on object stores, where a thread holds many runs at once."""
+    monkeypatch.setattr(PosixStore, "window", 4)
+    runs = [(f"1 0 {n}", Settings(slots=1 + n % 3)) for n in range(20)]
+    results = loop.run_each(loop.executor(nprocs=3), *runs)
+    assert [cmd for _, cmd, _ in loop.started()] == [cmd for cmd, _ in runs]
+    assert len(results) == 20
+
+
 def test_a_retry_keeps_its_slots(loop: Loop) -> None:
     runs = [("1 3", Settings(slots=2, retries=1)), ("1 0", Settings()), ("1 0", Settings())]
     loop.run_each(loop.executor(nprocs=2, gpus=["4", "7"]), *runs)
