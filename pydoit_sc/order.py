@@ -98,6 +98,8 @@ class Order:
 
     def _waits_for(self, run: Run) -> Iterator[_Wait]:
         """Yield, once, the waits that a run is a part of."""
+        if not self._left:  # no run waits any more
+            return
         if (single := self._single.pop(run.key, None)) is not None:
             yield single
         if (whole := self._whole.get(stage_of(run))) is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from pydoit_sc.batch import Axes, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
@@ -149,31 +150,26 @@ class Ledger:
         self.records = records
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
-        self._read_accepted = accepted  # called when an outcome is stale, and no sooner
-        self._accepted: Mapping[str, str] | None = None  # the fingerprints that attempts stand for
+        self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
         folders = (run.key.partition("/")[0] for _, run in batch.runs())
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
         self._settings: dict[int, str] = {}
         self._read_at: dict[int, int] = {}  # of Settings: how often earlier stages had been published
         self._published: dict[str, int] = {}  # how often, by stage
-        self._gathered: dict[
-            int, tuple[int, int]
-        ] = {}  # of RunSet: how often its stage had been published, and the sum
+        self._gathered: dict[int, tuple[int, int]] = {}  # of RunSet: that of its stage, and the sum
 
     def fingerprint(self, run: Run) -> str:
         """Return what the run depends on now; raises MissingFileDepError."""
-        parts = self._settings.get(id(run.settings)) or self._digest(run.settings)
-        return f"{digest_text(run.cmd)}-{parts}-{after_part(self._sum(run.after)) if run.after else NOTHING}"
+        earlier = after_part(self._sum(run.after)) if run.after else NOTHING
+        return f"{digest_text(run.cmd)}-{self._parts_of(run.settings)}-{earlier}"
 
     def expected(self, run: Run, now: str) -> str:
         """Return the fingerprint of a current outcome: the run's own, or what an accepted outcome has; raises StoreError."""
         record = self.records.get(run.key)
         if record is None or record.code or is_current(record, now):
             return now
-        if self._accepted is None:
-            self._accepted = self._read_accepted()
-        return record.fingerprint if self._accepted.get(record.attempt) == now else now
+        return record.fingerprint if self._accepted().get(record.attempt) == now else now
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
@@ -190,7 +186,10 @@ class Ledger:
         if run.key in self.taken:
             return Verdict(Status.INCOMPLETE, self.taken[run.key])
         try:
-            return judge(self.expected(run, self.fingerprint(run)), self.records.get(run.key))
+            if (record := self.records.get(run.key)) is None or record.code != 0:
+                self._parts_of(run.settings)  # all that counts is that its `file_dep` are there
+                return judge("", record)
+            return judge(self.expected(run, self.fingerprint(run)), record)
         except MissingFileDepError as error:
             return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
 
@@ -234,10 +233,12 @@ class Ledger:
             self._settings.pop(id(run.settings), None)
             self._files.forget(run.settings.file_dep)
 
-    def _digest(self, settings: Settings) -> str:
-        # The batch keeps every Settings alive, so an id is never used again.
-        parts = f"{digest_env(settings.env, settings.shell)}-{self._files.digest(settings.file_dep)}"
-        self._settings[id(settings)] = parts
+    def _parts_of(self, settings: Settings) -> str:
+        """Return two parts of a fingerprint, those of environment and files; raises MissingFileDepError."""
+        parts = self._settings.get(id(settings))
+        if parts is None:  # an id is never used again: the batch keeps every Settings alive
+            parts = f"{digest_env(settings.env, settings.shell)}-{self._files.digest(settings.file_dep)}"
+            self._settings[id(settings)] = parts
         return parts
 
     def _sum(self, after: Iterable[Run | RunSet]) -> int:

@@ -29,7 +29,7 @@ class Holds:
 
     def __init__(self, folder: str, workers: str) -> None:
         self._folder, self._workers = folder, workers
-        self._held: dict[str, str] = {}  # what the holds of this process say, by path
+        self._held: dict[str, tuple[str, str]] = {}  # path and text of the holds of this process, by key
 
     def take(self, worker: str, key: str) -> int:
         """Hold a run for a worker, and return how many workers in a row have died while they executed it.
@@ -41,7 +41,7 @@ class Holds:
             text = f"{worker}+{deaths}" if deaths else worker
             try:
                 os.symlink(text, path)
-                self._held[path] = text
+                self._held[key] = path, text
                 return deaths
             except FileExistsError:
                 pass
@@ -62,14 +62,13 @@ class Holds:
 
     def release(self, key: str) -> None:
         """Hold a run no longer."""
-        path = self._path(key)
-        self._held.pop(path, None)
-        with suppress(OSError):
-            os.unlink(path)
+        if held := self._held.pop(key, None):
+            with suppress(OSError):
+                os.unlink(held[0])
 
     def release_all(self) -> None:
         """Hold nothing any longer: the worker ends, and has killed what was executing."""
-        for path, text in self._held.items():
+        for path, text in self._held.values():
             if _text_of(path) == text:
                 with suppress(OSError):
                     os.unlink(path)

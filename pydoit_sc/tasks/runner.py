@@ -39,7 +39,7 @@ from pydoit_sc.show.progress import failure_line, moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.reporter import BatchReporter
-from pydoit_sc.tasks.tasks import RunTask, StageTask, project_of
+from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, project_of
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
@@ -71,7 +71,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._nprocs = nprocs
         self._moved = moved  # runs in the places of others are executed
         self._executor: Executor
-        self._executing: dict[str, tuple[ExecNode, _Open | None]] = {}  # by the name of the run's task
+        self._executing: dict[str, tuple[Node, _Open | None]] = {}  # by the name of the run's task
         self._project: Project
         self._open: dict[str, _Open] = {}  # by the stage's name
         self._order = Order([])
@@ -136,6 +136,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         for stage in parts.values():
             if stage.runs:
                 pattern, runs = RunTask(self._project, stage, stage.runs[0]), todo.get(stage.name, [])
+                pattern.overwrite_verbosity(self.stream)
                 self._open[stage.name] = _Open(stage, pattern, runs, len(runs) + 1)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(verdicts)
@@ -220,9 +221,11 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self._processed.append(node)
             return
         opened.node = node
-        todo = {run.key for run in opened.todo} if self._wants_every_task() else None
+        # doit's own reporters show each task that is up to date
+        todo = None if isinstance(self.reporter, BatchReporter) else {run.key for run in opened.todo}
         for run in opened.todo if todo is None else opened.stage.runs:
-            yield from self._released_works()
+            if self._released:
+                yield from self._released_works()
             if self._stop_running:
                 break
             if run.key in self._alone or self._order.waits(run):
@@ -235,17 +238,17 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._close(opened)
 
     def _begin(self, opened: _Open, run: Run) -> Work | None:
-        """Return the work of a run that need not wait; None, with its end recorded, if it is not to be executed after all."""
+        """Return the work of a run that the plan has selected; None, with its end recorded, if it is not executed after all."""
         fingerprint, verdict = self._verdict(opened.stage, run)
-        sibling = opened.pattern.sibling(run, up_to_date=not verdict.execute)
-        node = ExecNode(sibling, None)
-        if fingerprint is None:
-            self._handle_task_error(node, NotStartedError(sibling.name, verdict.words))
-            self._end(opened, run, completed=False)
-        elif not (verdict.execute or self.always_execute) or not self.select_task(node, {}):
+        if fingerprint is not None and not (verdict.execute or self.always_execute):
             self._end(opened, run, completed=True)
-        else:
+            return None
+        node = RunNode(opened.pattern.sibling(run))
+        self.reporter.get_status(node.task)
+        if fingerprint is not None:
             return self._work(node, fingerprint, opened)
+        self._handle_task_error(node, NotStartedError(node.task.name, verdict.words))
+        self._end(opened, run, completed=False)
         return None
 
     def _end(self, opened: _Open, run: Run, *, completed: bool) -> None:
@@ -278,6 +281,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._project.ledger.reread_files_of(task.stage, task.run)
         fingerprint, verdict = self._verdict(task.stage, task.run)
         if fingerprint is None:
+            self.reporter.get_status(task)
             self._handle_task_error(node, NotStartedError(task.name, verdict.words))
         elif self.select_task(node, {}):
             yield self._work(node, fingerprint, None)
@@ -295,7 +299,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             return None, ledger.verdict(stage, run)
         return fingerprint, judge(ledger.expected(run, fingerprint), ledger.records.get(run.key))
 
-    def _work(self, node: ExecNode, fingerprint: str, opened: _Open | None) -> Work:
+    def _work(self, node: Node, fingerprint: str, opened: _Open | None) -> Work:
         run: Run = node.task.run
         if isinstance(self.reporter, BatchReporter):
             self.reporter.beginning(self._executor.running + 1)
@@ -326,7 +330,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if self._stop_running:
             self._executor.stop()
 
-    def process_task_result(self, node: ExecNode, base_fail: BaseFail | None) -> None:
+    def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
         """Record a result; the store remembers a run's success, not doit's database."""
         if base_fail is None and isinstance(node.task, RunTask):
             node.run_status = "successful"
@@ -363,10 +367,6 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self.reporter.skip_ignore(node.task)
         self._processed.append(node)
         return True
-
-    def _wants_every_task(self) -> bool:
-        """Return whether the reporter is one of doit's, which show each task that is up to date."""
-        return not isinstance(self.reporter, BatchReporter)
 
     def _tell_why_it_ended(self) -> None:
         executor = self._executor

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from dataclasses import dataclass
+from typing import Any, TextIO, TypeAlias
 
+from doit.control import ExecNode
 from doit.dependency import MD5Checker
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
@@ -111,7 +113,7 @@ class RunTask(Task):  # type: ignore[misc]
         """Leave the words behind the run's name on a command line alone: a run has no options."""
         return args
 
-    def sibling(self, run: Run, *, up_to_date: bool) -> RunTask:
+    def sibling(self, run: Run, *, up_to_date: bool = False) -> RunTask:
         """Return the task of another run of the stage, already judged; this is much quicker than making a new one."""
         task = object.__new__(RunTask)
         task.__dict__ = {
@@ -131,6 +133,17 @@ class RunTask(Task):  # type: ignore[misc]
         outstream.write(f"{self.name} - removing {self.project.output(self.run)}\n")
         if not dryrun:
             self.project.store.remove(self.run.key)
+
+
+@dataclass(slots=True)
+class RunNode:
+    """What doit's ExecNode says of a run that is selected."""
+
+    task: RunTask
+    run_status: str | None = None
+
+
+Node: TypeAlias = ExecNode | RunNode
 
 
 def _names(after: Iterable[Run | RunSet]) -> Iterator[str]:

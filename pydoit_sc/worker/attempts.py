@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quote  # `json.dumps` of a text
 
 from pydoit_sc import ends
+from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.plan import Work
@@ -135,7 +136,8 @@ class Attempt:
             return self._conclude(exit_, host, submission, copied=copied)
 
     def _conclude(self, exit_: Exit, host: str, submission: str, *, copied: bool) -> tuple[Finished, Result]:
-        work, code, reason = self.work, self.code(exit_), self._reason(exit_)
+        work, code = self.work, self.code(exit_)
+        reason = self._reason(exit_) if code else ""
         seconds = exit_.clock - self.clock
         sizes = self._sizes(copied=copied)
         digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
@@ -195,6 +197,8 @@ class Attempts:
         self.count = 0
         self._worker, self._folder, self._gpus = worker, folder, limits.gpus
         self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
+        self._settings: Settings | None = None  # of the last run, and what runs with them have in common
+        self._common: dict[bytes, bytes] = {}
 
     def make(self, work: Work, ranks: Sequence[int], retry_codes: tuple[int, ...]) -> Attempt:
         """Make an attempt and its folder; runs may have taken its name, or removed the folder that it lies in."""
@@ -209,11 +213,13 @@ class Attempts:
         raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
 
     def environment(self, attempt: Attempt) -> dict[bytes, bytes]:
-        """Return the environment of an attempt, encoded: of the worker's own, that is done once."""
+        """Return the environment of an attempt, encoded: what runs in a row have in common, that is done once."""
+        settings = attempt.work.run.settings
+        if settings is not self._settings:
+            worker = {_WORKER: os.fsencode(self._worker)}
+            self._settings, self._common = settings, {**self._outer, **_encoded(settings.env), **worker}
         own = {
-            **self._outer,
-            **_encoded(attempt.work.run.settings.env),
-            _WORKER: os.fsencode(self._worker),
+            **self._common,
             b"SATURN_RUN_LOCAL_RANK": b"%d" % attempt.ranks[0],
             b"SATURN_RUN_LOCAL_RESULTS_DIR": os.fsencode(attempt.results),
             b"SATURN_RUN_REMOTE_OUTPUT_PATH": os.fsencode(attempt.work.output),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.conftest import HEAD, Box
@@ -268,3 +270,24 @@ matrix = { y = { from = 2023-01-01, to = 2024-12-31, every = "1 year" } }
     box.ok()
     assert box.executed() == ["month:2023-07", "year:2023"]
     assert box.ok() == "all 26 runs are up to date\n"
+
+
+def test_doits_own_reporters_show_runs_that_cannot_be_started(box: Box) -> None:
+    box.batchfile(
+        HEAD
+        + """
+[runs.a]
+cmd = "echo {x}; test {x} = 1"
+file_dep = ["in-{x}"]
+matrix = { x = [0, 1, 2] }
+"""
+    )
+    box.write("in-1", "")
+    box.write("in-2", "")
+    done = box("--reporter", "json")
+    assert done.code == 2
+    results = {task["name"]: task["result"] for task in json.loads(done.out)["tasks"]}
+    assert results == {"a:0": "fail", "a:1": "success", "a:2": "fail"}
+    done = box("--reporter", "console")
+    assert done.code == 2
+    assert "failed a:2: status code 1" in done.out + done.err
