@@ -6,18 +6,20 @@ for a few runs, and only to tell: the fingerprint alone decides.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import Run, RunSet, Status, task_of
 from pydoit_sc.fingerprint import MissingFileDepError, changed_parts, digest_variables, split_parts
 from pydoit_sc.plan import CHANGED, Ledger, Planned
 from pydoit_sc.store import Outputs, StoreError
-from pydoit_sc.store.documents import Provenance
 from pydoit_sc.store.layout import LARGEST, RUN_JSON
 from pydoit_sc.store.stamps import read
+
+if TYPE_CHECKING:
+    from pydoit_sc.store.documents import Provenance
 
 _MOST = 8  # changes of many runs whose documents are read
 _NAMED = 3  # files or variables of a reason
@@ -87,6 +89,8 @@ def _way(ledger: Ledger, item: Planned) -> Way:
 
 
 def _read(store: Outputs, run: Run) -> Provenance | None:
+    from pydoit_sc.store.documents import Provenance  # noqa: PLC0415 - seldom needed, and slow to import
+
     try:
         with store.open(run.key, RUN_JSON) as file:
             return read(Provenance, file.read(LARGEST))
@@ -148,6 +152,8 @@ def word_diff(old: str, new: str) -> str:
     >>> word_diff("python work.py --seed 1", "python work.py --seed 2 -v")
     'python work.py --seed [-1-]{+2 -v+}'
     """
+    import difflib  # noqa: PLC0415 - seldom needed
+
     a, b = (re.findall(r"\s+|[^\s]+", text) for text in (old, new))
     if max(len(a), len(b)) > _WORDS:
         return f"[-{''.join(a[:_WORDS])[:500]}…-]{{+{''.join(b[:_WORDS])[:500]}…+}}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from functools import cache
 from typing import NamedTuple
 
@@ -69,7 +68,7 @@ def boot_id() -> str:
 @cache
 def machine() -> str:
     """Return what tells this machine, this start of it and this container from all others; raises OSError."""
-    return f"{socket.gethostname()} {boot_id()} {os.readlink('/proc/self/ns/pid')}"
+    return f"{os.uname().nodename} {boot_id()} {os.readlink('/proc/self/ns/pid')}"
 
 
 def is_running(pid: int, started: str) -> bool:

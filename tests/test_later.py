@@ -9,7 +9,16 @@ from pathlib import Path
 from pydoit_sc.later import later
 from tests.conftest import HEAD
 
-SLOW = {"cloudpickle", "importlib.metadata", "logging", "multiprocessing", "pdb"}
+SLOW = {
+    "cloudpickle",
+    "difflib",
+    "importlib.metadata",
+    "logging",
+    "multiprocessing",
+    "pdb",
+    "pydoit_sc.store.documents",
+    "socket",
+}
 
 
 def test_a_stand_in_is_loaded_when_it_is_called() -> None:

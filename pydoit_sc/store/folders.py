@@ -15,7 +15,6 @@ import errno
 import os
 import shutil
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -79,7 +78,7 @@ def _make(parent: str, name: str, mode: int) -> str:
     os.mkdir(new, mode)
     try:
         pid = os.getpid()
-        mark = Mark(host=socket.gethostname(), here=machine(), pid=pid, started=started_at(pid))
+        mark = Mark(host=os.uname().nodename, here=machine(), pid=pid, started=started_at(pid))
         if not mark.started:
             raise OSError(errno.EIO, "cannot be read", f"/proc/{pid}/stat")
         with open(os.path.join(new, _MARK), "xb", opener=not_for_all) as file:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -323,7 +322,7 @@ class Leases:
     def _text(self, name: str) -> bytes:
         return Lease(
             worker=name,
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             here=machine(),
             pid=os.getpid(),
             started=started_at(os.getpid()),

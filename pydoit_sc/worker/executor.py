@@ -24,7 +24,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -73,7 +72,7 @@ class Executor:
 
     _stopping: bool = False  # nothing more is started
     _dropping: bool = False  # nor is what is executing published
-    _host: str = field(default_factory=socket.gethostname)
+    _host: str = field(default_factory=lambda: os.uname().nodename)
     _ranks: Ranks = field(init=False)
     _live: dict[int, Attempt] = field(default_factory=dict)  # by pid
     _held: deque[tuple[float, Ended]] = field(default_factory=deque)  # until when, and what
