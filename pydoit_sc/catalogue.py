@@ -37,6 +37,11 @@ COMMANDS = {
         "show the status of every run",
         ("summarize-batch jobs.yaml", "summarize-batch --status error,incomplete --format json"),
     ),
+    "failures": CommandEntry(
+        "pydoit_sc.commands.failures:FailuresCommand",
+        "show what has failed, by kind, the most frequent first",
+        ("failures", "failures month", "failures 'month:2012-*' --format json"),
+    ),
     "logs": CommandEntry(
         "pydoit_sc.commands.logs:LogsCommand",
         "show or follow what a run writes",
@@ -170,6 +175,7 @@ SHOWING = frozenset(
         "list",
         "info",
         "summarize-batch",
+        "failures",
         "logs",
         "submissions",
         "get",

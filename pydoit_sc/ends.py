@@ -8,6 +8,7 @@ from pydoit_sc.errors import printable
 from pydoit_sc.sizes import show_size
 
 _LONGEST = 300  # characters of a reason that are shown: `run.json` may have been written by anybody
+_SHELLS = {126: "command cannot be executed", 127: "command not found"}  # what a shell means with its codes
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -42,8 +43,23 @@ def told(code: int | None, reason: str = "") -> str:
     """
     if reason:
         return printable(reason[:_LONGEST]).replace("\n", " ")
+    return f"status code {_with_signal(code)}"
+
+
+def briefly(code: int | None, reason: str = "") -> str:
+    """Return how a failed run ended, in the few words that a table has room for.
+
+    >>> briefly(143, "timed out after 1 s"), briefly(7), briefly(137), briefly(127)
+    ('timed out after 1 s', 'exit 7', 'exit 137 (128 + SIGKILL)', 'command not found (127)')
+    """
+    if reason:
+        return told(code, reason)
+    return f"{_SHELLS[code]} ({code})" if code in _SHELLS else f"exit {_with_signal(code)}"
+
+
+def _with_signal(code: int | None) -> str:
     name = _name(code - 128) if code and code > 128 else ""
-    return f"status code {code} (128 + {name})" if name.startswith("SIG") else f"status code {code}"
+    return f"{code} (128 + {name})" if name.startswith("SIG") else str(code)
 
 
 def _name(number: int) -> str:

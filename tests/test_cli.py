@@ -44,6 +44,7 @@ COMMANDS = {
     "summarize-batch": 0,
     "summarize-batch --format json": 0,
     "summarize-batch --format csv": 0,
+    "failures": 0,
     "logs a:2": 0,
     "verify": 0,
     "clean b": 0,
@@ -92,7 +93,7 @@ matrix = { x = [1], path = { glob = "data/*" } }
 def _check_streams(box: Box, command: str, streams: str, **env: str) -> None:
     box.batchfile(TORN)
     box.write(os.fsdecode(b"data/caf\xe9"), "x")
-    if command.startswith(("logs", "verify", "clean", "forget", "summarize")):
+    if command.startswith(("failures", "logs", "verify", "clean", "forget", "summarize")):
         box()
     done = box.shell(f"pydoit-sc {command} {STREAMS[streams]}; exit ${{PIPESTATUS[0]}}", **env)
     assert "Traceback" not in done.err

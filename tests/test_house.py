@@ -29,6 +29,7 @@ ROOMS = [
     {"worker"},
     {"chunks"},
     {"show"},
+    {"outcomes"},
     {"changes"},
     {"order"},
     {"plan"},

@@ -85,6 +85,17 @@ class AnyBlobs:
             raise TooLargeError(f"{path}: expected {at_most:,} bytes at most")
         return data
 
+    def tail(self, path: str, at_most: int) -> bytes:
+        try:
+            size = _patiently(lambda: self._fs.info(self._path(path)))["size"] or 0
+            start = max(0, size - at_most)
+            return self._part(path, start, size) if size else b""
+        except _ABSENT as error:
+            raise FileNotFoundError(path) from error
+
+    def _part(self, path: str, start: int, end: int) -> bytes:
+        return cast(bytes, _patiently(lambda: self._fs.cat_file(self._path(path), start=start, end=end)))
+
     def read(self, path: str) -> tuple[bytes, Blob]:
         data = self.get(path)
         info = _patiently(lambda: self._fs.info(self._path(path)))

@@ -122,6 +122,12 @@ class Outputs(Protocol):
     def open(self, key: str, file: str) -> BinaryIO:
         """Open one of a run's files to read; raises FileNotFoundError where there is none."""
 
+    def tail(self, key: str, file: str, at_most: int) -> bytes:
+        """Return the last bytes of one of a run's files; nothing where there is none, or something that is no file.
+
+        As many threads as may stage may call it at once.
+        """
+
     def forget(self, key: str) -> bool:
         """Make a run incomplete again: move its output to the history. Return False if there was no output.
 

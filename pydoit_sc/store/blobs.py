@@ -61,6 +61,9 @@ class Blobs(Protocol):
     def open(self, path: str) -> BinaryIO:
         """Open an object to read it in pieces."""
 
+    def tail(self, path: str, at_most: int) -> bytes:
+        """Return the last bytes of an object, at most so many."""
+
     def put(self, path: str, data: bytes) -> str:
         """Write an object over what is there, and return its ETag."""
 

@@ -24,6 +24,7 @@ LONGEST = 120.0  # seconds for a request
 RETRY_FOR = 40.0  # seconds; less than a lease, so a worker that was frozen does not repeat an old request
 ONCE = 10.0  # seconds for a request that is tried once
 _PIECE = 1 << 20
+_SHORT = 1 << 16  # bytes that are read whole where the last of them are wanted
 _STATUS = re.compile(r"status code: (4\d\d)")
 _MAY_PASS = ("408", "425", "429")  # what a server says with 4… and does not mean for good
 _DELETE_AT_ONCE = 1000  # S3 takes no more in one request
@@ -99,6 +100,13 @@ class CloudBlobs:
 
     def get(self, path: str, at_most: int = LARGEST) -> bytes:
         return self._get(path, at_most)[0]
+
+    def tail(self, path: str, at_most: int) -> bytes:
+        try:  # most are short; nobody but S3 and Google takes a range that counts from the end
+            return self.get(path, _SHORT)[-at_most:]
+        except TooLargeError:
+            size = self._store.head(path)["size"]
+            return bytes(self._store.get_range(path, start=max(0, size - at_most), end=size))
 
     def read(self, path: str) -> tuple[bytes, Blob]:
         return self._get(path, LARGEST)

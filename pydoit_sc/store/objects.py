@@ -262,6 +262,11 @@ class ObjectStore:
         with self._answers(FileNotFoundError):
             return self._blobs.open(f"{key}/{file}")
 
+    def tail(self, key: str, file: str, at_most: int) -> bytes:
+        with self._answers(), suppress(FileNotFoundError):
+            return self._blobs.tail(f"{key}/{file}", at_most)
+        return b""
+
     def forget(self, key: str) -> bool:
         with self._clearing(key) as (claims, files):
             claims.to_history(key, files)

@@ -41,7 +41,7 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
-from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_opened, read_record
+from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_opened, read_record, read_tail
 from pydoit_sc.store.stamps import Live, read_running, write_running
 
 _EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
@@ -308,6 +308,9 @@ class PosixStore:
                 return open_regular(path)
             except NotADirectoryError as error:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+
+    def tail(self, key: str, file: str, at_most: int) -> bytes:
+        return read_tail(os.path.join(self._path(key), file), at_most)
 
     def forget(self, key: str) -> bool:
         with answers(self.root):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 
+from pydoit_sc.store.base import answers
 from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record
 from pydoit_sc.store.stamps import parse_record
 
@@ -50,6 +52,19 @@ def read_file(path: str, dir_fd: int | None) -> bytes | None:
         raise
     finally:
         os.close(fd)
+
+
+def read_tail(path: str, at_most: int) -> bytes:
+    """Return the last bytes of a file; nothing where there is none, or a pipe or a device. Raises StoreError."""
+    with answers(path), suppress(*ABSENT):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            found = os.fstat(fd)
+            if stat.S_ISREG(found.st_mode):
+                return os.pread(fd, at_most, max(0, found.st_size - at_most))
+        finally:
+            os.close(fd)
+    return b""
 
 
 def _read_rest(fd: int) -> bytes:

@@ -201,6 +201,19 @@ def outputs(place: Place) -> None:
         place.store.open("a/run", "results/missing")
 
 
+def tails(place: Place) -> None:
+    """The end of a file is read, whether it is long or not; nothing of what is missing or no file."""
+    long = bytes(range(256)) * 1000
+    attempt = place.attempt("run", 1, stdout=long, results={"short": b"12345", "empty": b""})
+    assert place.publish(attempt) == [Outcome.PUBLISHED]
+    assert place.store.tail("run", "stdout", 1000) == long[-1000:]
+    assert place.store.tail("run", "results/short", 3) == b"345"
+    assert place.store.tail("run", "results/short", 1000) == b"12345"
+    for nothing in ("stderr", "results/empty", "results/missing", "results"):
+        assert place.store.tail("run", nothing, 1000) == b""
+    assert place.store.tail("missing", "stdout", 1000) == b""
+
+
 def hostile_names(place: Place) -> None:
     """A key is its name and nothing else: no pattern, no option, no command, no prefix of another."""
     attempts = [place.attempt(key, 1, stdout=key.encode()) for key in HOSTILE]
@@ -440,6 +453,6 @@ def accepted(place: Place) -> None:
 
 
 CHECKS = (
-    nothing_there, status_codes, run_json, outputs, hostile_names, completed_wins, another_command, superseding, failures,
+    nothing_there, status_codes, run_json, outputs, tails, hostile_names, completed_wins, another_command, superseding, failures,
     one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, orphaned, workspaces, notes, accepted,
 )  # fmt: skip

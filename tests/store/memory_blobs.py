@@ -63,6 +63,9 @@ class MemoryBlobs:
     def open(self, path: str) -> BinaryIO:
         return io.BytesIO(self.get(path))
 
+    def tail(self, path: str, at_most: int) -> bytes:
+        return self.get(path)[-at_most:]
+
     def put(self, path: str, data: bytes) -> str:
         self.before("put", path)
         with self.bucket.mutex:

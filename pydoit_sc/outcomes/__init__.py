@@ -1,0 +1,1 @@
+"""What came out of the runs of a batch: failures by kind."""

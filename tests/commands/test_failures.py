@@ -1,0 +1,127 @@
+"""`failures`: what has failed, by kind, from what the store has."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import fsspec
+import pytest
+
+from pydoit_sc.commands import failures
+from pydoit_sc.outcomes.kinds import Failure, kinds_of
+from tests.conftest import HEAD, Box
+from tests.store.conftest import KEYS, s3
+
+__all__ = ["s3"]
+
+DAYS = HEAD + '[runs.day]\ncmd = "true {x}"\nmatrix = { x = { range = [0, 40] } }\n[runs.end]\ncmd = "true"\n'
+
+
+def outcome(box: Box, key: str, code: int, stderr: str, reason: str = "") -> None:
+    """Put the outcome of a run into the store."""
+    stamp = {"attempt": "abc-1", "fingerprint": "f", "status_code": code, "reason": reason}
+    for name, text in {"status_code": str(code), "stderr": stderr, "run.json": json.dumps(stamp)}.items():
+        box.write(f"out/{key}/{name}", text)
+
+
+@pytest.fixture
+def triaged(box: Box) -> Box:
+    """A batch of which 11 runs have failed in one way, 3 in another, one in a third; one is completed, the rest not begun."""
+    box.batchfile(DAYS)
+    for x in range(11):
+        trace = f'Traceback (most recent call last):\n  File "a.py", line {x}\n'
+        outcome(box, f"day/{x}", 1, trace + "KeyError: 'closing_price'\n")
+    for x in range(11, 14):
+        outcome(box, f"day/{x}", 143, f"step {x}\n", "timed out after 1 s")
+    outcome(box, "day/14", 0, "a warning\n")
+    outcome(box, "end", 127, "sh: 1: \x1b]52;c;x\x07: not found\n")
+    return box
+
+
+def test_kinds_the_most_frequent_first(triaged: Box) -> None:
+    done = triaged("failures")
+    assert (done.code, done.err) == (0, "15 of 41 runs have failed\n")
+    assert done.out == (
+        "11 × exit 1                   KeyError: 'closing_price'          e.g. day:0\n"
+        " 3 × timed out after 1 s      step 11                            e.g. day:11\n"
+        " 1 × command not found (127)  sh: 1: \\x1b]52;c;x\\x07: not found  e.g. end\n"
+    )
+
+
+def test_selected_and_as_json(triaged: Box) -> None:
+    done = triaged("failures", "day:1*", "end", "--format", "json")
+    assert done.err == "6 of 12 runs have failed\n"
+    assert json.loads(done.out) == [
+        {
+            "count": 3, "status_code": 143, "failure": "timed out after 1 s", "stderr": "step 11",
+            "runs": ["day:11", "day:12", "day:13"],
+        },
+        {
+            "count": 2, "status_code": 1, "failure": "exit 1", "stderr": "KeyError: 'closing_price'",
+            "runs": ["day:1", "day:10"],
+        },
+        {
+            "count": 1, "status_code": 127, "failure": "command not found (127)",
+            "stderr": "sh: 1: \x1b]52;c;x\x07: not found", "runs": ["end"],
+        },
+    ]  # fmt: skip
+
+
+def test_nothing_has_failed(box: Box) -> None:
+    box.batchfile(DAYS)
+    assert box("failures", "end") == box("failures", "end", "--format", "table")
+    done = box("failures", "--format", "json")
+    assert (done.code, done.out, done.err) == (0, "[]\n", "0 of 41 runs have failed\n")
+    assert "did you mean `day`?" in box("failures", "dya").refused()
+    assert "expected table or json" in box("failures", "--format", "xml").refused()
+
+
+def test_odd_files_in_the_place_of_stderr(triaged: Box) -> None:
+    for key in ("day/0", "day/1", "day/2"):
+        os.remove(triaged.folder / f"out/{key}/stderr")
+    os.mkfifo(triaged.folder / "out/day/0/stderr")
+    os.mkdir(triaged.folder / "out/day/1/stderr")
+    assert "3 × exit 1                   (nothing on stderr) " in triaged("failures").out
+
+
+def test_it_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = kinds_of(Failure(f"day:{x}", 1, "", f"{'no' * x} {'word ' * 99}".encode()) for x in range(30))
+    failures._print(kinds, 80)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert len(lines) == failures.SHOWN
+    assert {len(line) for line in lines[:10]} == {79}
+    assert {len(line) for line in lines[10:]} == {80}
+    assert all("…  e.g. day:" in line for line in lines)
+    assert last == "and 10 more runs of 10 kinds; `--format json` has them"
+
+
+def test_stderr_of_many_is_not_read(
+    triaged: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "READ", 10)
+    command = failures.FailuresCommand()
+    options = {
+        "batchfile": str(triaged.folder / "batchfile.toml"),
+        "remote_output_path": "",
+        "format": "json",
+    }
+    command.call(options, [])
+    shown = capsys.readouterr()
+    assert shown.err.endswith(
+        "stderr was read of the first 10; the others are counted by their status codes\n"
+    )
+    found = {(kind["status_code"], kind["stderr"]): kind["count"] for kind in json.loads(shown.out)}
+    assert found == {(1, "KeyError: 'closing_price'"): 10, (1, None): 1, (143, None): 3, (127, None): 1}
+
+
+def test_on_s3(triaged: Box, s3: str) -> None:
+    here = triaged("failures").out
+    triaged.env.update(KEYS)
+    files = fsspec.filesystem(
+        "s3", key=KEYS["AWS_ACCESS_KEY_ID"], secret=KEYS["AWS_SECRET_ACCESS_KEY"], endpoint_url=s3
+    )
+    files.mkdir("failures")
+    files.put(str(triaged.folder / "out"), "failures/out", recursive=True)
+    there = triaged("failures", "--remote-output-path", "s3://failures/out", AWS_ENDPOINT_URL=s3)
+    assert (there.code, there.out) == (0, here)
