@@ -45,16 +45,12 @@ class Combinations:
 
         A window is told by its start.
         """
-        chosen = (
-            (key, self.values[key][column[row]])
-            for key, column in self.columns.items()
-            if column[row] != NONE
-        )
-        return {
-            f"{key}.{part}" if part else key: plain(cell)
-            for key, value in chosen
-            for part, cell in parts(value).items()
-        }
+        found: dict[str, str | int | float | bool] = {}
+        for key, column in self.columns.items():
+            if (i := column[row]) != NONE:
+                for part, cell in parts(self.values[key][i]).items():
+                    found[f"{key}.{part}" if part else key] = plain(cell)
+        return found
 
     def describe(self, row: int) -> str:
         """Name a combination in a message, by its values as they are written."""

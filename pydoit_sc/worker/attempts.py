@@ -7,7 +7,6 @@ results folder, and at the end `run.json` and `status_code`. Nothing here decide
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -155,9 +154,9 @@ class Attempt:
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
             + f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
             + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
-            + (f'"axes": {json.dumps(work.axes)}, ' if work.axes else "")
-            + (f'"env": {json.dumps(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
-            + (f'"file_dep": {json.dumps(work.files)}, ' if work.files else "")
+            + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
+            + (f'"env": {_object(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
+            + (f'"file_dep": {_object(work.files)}, ' if work.files else "")
             + f'"seconds": {round(seconds, 3)}, "retries": {len(self.retry_codes)}}}'
         )
         _write(f"{self.folder}/{RUN_JSON}", said.encode())
@@ -250,6 +249,21 @@ def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:
 def _entry(name: str, size: int, md5: str | None) -> str:
     """Return what `run.json` says of a file."""
     return f'{_quote(name)}: {{"size": {size}' + (f', "md5": "{md5}"}}' if md5 else "}")
+
+
+def _object(values: Mapping[str, str | int | float | bool]) -> str:
+    """Return what `json.dumps` makes of a table of plain values.
+
+    >>> _object({"x": 1, "on": True, "y": "a"})
+    '{"x": 1, "on": true, "y": "a"}'
+    """
+    return f"{{{', '.join([f'{_quote(key)}: {_plain(value)}' for key, value in values.items()])}}}"
+
+
+def _plain(value: str | int | float | bool) -> str:
+    if isinstance(value, str):
+        return _quote(value)
+    return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _write(path: str, data: bytes) -> None:
