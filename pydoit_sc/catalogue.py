@@ -24,6 +24,11 @@ COMMANDS = {
         "show what would execute, and why",
         ("plan", "plan --all 'month:2012-*'"),
     ),
+    "status": CommandEntry(
+        "pydoit_sc.commands.status:StatusCommand",
+        "show how each stage stands, and where runs execute now",
+        ("status", "status 'month:2012-*'", "status --format json"),
+    ),
     "list": CommandEntry(
         "pydoit_sc.commands.stock:ListCommand",
         "list stages; --all runs too, --status whether they are up to date",
@@ -172,6 +177,7 @@ LITERAL = frozenset(
 SHOWING = frozenset(
     {
         "plan",
+        "status",
         "list",
         "info",
         "summarize-batch",

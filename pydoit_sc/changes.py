@@ -52,7 +52,7 @@ def in_full(ledger: Ledger, store: Outputs, planned: Sequence[Planned]) -> list[
 
 def details(ledger: Ledger, store: Outputs, run: Run) -> Iterator[str]:
     """Yield what has changed for one stale run, a line each: its command as a difference by words, files, variables, runs."""
-    known = _read(store, run)
+    known = read_provenance(store, run)
     record = ledger.records.get(run.key)
     if known is None or record is None:
         return
@@ -88,7 +88,8 @@ def _way(ledger: Ledger, item: Planned) -> Way:
     )
 
 
-def _read(store: Outputs, run: Run) -> Provenance | None:
+def read_provenance(store: Outputs, run: Run) -> Provenance | None:
+    """Return a run's `run.json`, or None where there is no sound one, or the store does not give it."""
     from pydoit_sc.store.documents import Provenance  # noqa: PLC0415 - seldom needed, and slow to import
 
     try:
@@ -100,7 +101,7 @@ def _read(store: Outputs, run: Run) -> Provenance | None:
 
 def _reasons(ledger: Ledger, store: Outputs, run: Run) -> Mapping[str, str]:
     """Return the reason for each part of a fingerprint that `run.json` tells more of."""
-    known = _read(store, run)
+    known = read_provenance(store, run)
     if known is None:
         return {}
     found = {
@@ -142,7 +143,7 @@ def _published_since(store: Outputs, run: Run, known: Provenance) -> list[str]:
     earlier = [run_ for one in run.after for run_ in (one.members if isinstance(one, RunSet) else (one,))]
     if len(earlier) > _EARLIER:
         return []
-    documents = ((run_, _read(store, run_)) for run_ in earlier)
+    documents = ((run_, read_provenance(store, run_)) for run_ in earlier)
     return [task_of(run_) for run_, document in documents if document and document.finished > known.started]
 
 

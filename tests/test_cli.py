@@ -39,6 +39,8 @@ COMMANDS = {
     "--nope": 3,
     "plan --all": 0,
     "plan a:nope": 3,
+    "status": 0,
+    "status --format json": 0,
     "list --all --status": 0,
     "info a:1": 1,
     "summarize-batch": 0,

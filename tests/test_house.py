@@ -30,6 +30,7 @@ ROOMS = [
     {"chunks"},
     {"show"},
     {"outcomes"},
+    {"standing"},
     {"changes"},
     {"order"},
     {"plan"},

@@ -33,12 +33,12 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
         padding=0,
         with_header_hide=None,
     )
-    cells = [[_shown(cell) for cell in row] for row in rows]
+    cells = [[one_line(cell) for cell in row] for row in rows]
     sides = ["right" if header in right else "left" for header in headers]
     return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, colalign=sides)
 
 
-def _shown(cell: object) -> str:
+def one_line(cell: object) -> str:
     """Return a cell on one line, whatever is in it."""
     text = "" if cell is None else str(cell)
     shown = printable(text[:LONGEST]).replace("\n", "\\n")

@@ -46,7 +46,6 @@ def test_only_tasks_of_ours_are_reserved() -> None:
     names = [
         *COMMANDS,
         "report",
-        "status",
         "failures",
         "history",
         "debug",

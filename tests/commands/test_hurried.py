@@ -30,7 +30,7 @@ def test_a_bad_batchfile(stages: Box, text: str, answer: str) -> None:
     assert sorted(path.name for path in stages.folder.iterdir()) == ["batchfile.toml", "doit.cfg", "in"]
 
 
-@pytest.mark.parametrize("command", ["plan", "list", "summarize-batch", "clean", "logs"])
+@pytest.mark.parametrize("command", ["plan", "status", "list", "summarize-batch", "clean", "logs"])
 def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
     stages.edit("file_dep", "file_depp")
     assert "batchfile.toml:8:1:" in stages(command, *(["a:1"] if command == "logs" else [])).refused()
@@ -62,6 +62,8 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
         (["batch", "nope.json"], "nope.json: no such file"),
         (["batch", "batchfile.toml"], "`pydoit-sc run` executes it"),
         (["batch", "-n", "0", "batchfile.toml"], "found `0`"),
+        (["status", "--format", "xml"], "expected table or json, found `xml`"),
+        (["status", "a:9"], "no run or stage is named `a:9`"),
         (["summarize-batch", "nope.yaml"], "nope.yaml: no such file"),
         (["summarize-batch", "a", "b"], "expected one BATCH at most"),
         (["summarize-batch", "--format", "xml"], "expected table or json or csv, found `xml`"),

@@ -11,7 +11,7 @@ from tests.store.conftest import KEYS, s3
 
 __all__ = ["s3"]
 S3 = "s3://bucket/p"
-COMMANDS = (["plan"], ["run"], ["batch", "batchfile.toml"], ["summarize-batch"], ["verify"])
+COMMANDS = (["plan"], ["status"], ["run"], ["batch", "batchfile.toml"], ["summarize-batch"], ["verify"])
 
 #: Where outputs go, its options, the environment beside the endpoint, and the message.
 TRIES: dict[str, tuple[str, str, dict[str, str], str]] = {

@@ -1,0 +1,132 @@
+"""`status`: how the batch stands, a line a stage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydoit_sc.batch import Status
+from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.commands.parsing import option, parse_choice
+from pydoit_sc.parts import without_earlier
+from pydoit_sc.project import Project
+from pydoit_sc.show.progress import clock
+from pydoit_sc.show.tables import one_line
+from pydoit_sc.standing import Standing, seconds_in, stand, total
+from pydoit_sc.tasks.loader import OPT_FILE
+
+FORMATS = ("table", "json")
+#: The words for statuses, in the order of a line.
+_WORDS = {
+    Status.COMPLETED: "completed",
+    Status.ERROR: "failed",
+    Status.STALE: "stale",
+    Status.INCOMPLETE: "incomplete",
+    Status.RUNNING: "running",
+}
+_TOTAL = "total"
+_COLUMN = 24  # characters of the column of names; longer names move their line
+_HOSTS = 3  # that are named
+_UNBOUNDED = 1 << 20  # columns, where there is no terminal
+
+
+class StatusCommand(Command):
+    """Show how each stage stands."""
+
+    name = "status"
+    doc_usage = "[STAGE | RUN | PATTERN ...]"
+    doc_description = (
+        "A line for each stage, then the total, from what the store has; nothing is executed. With names: these runs "
+        "alone. Where runs execute now, on any machine, their hosts are shown. The pace is how many execute at once, by "
+        "the time that completed ones took; the time left is that of all that are incomplete, stale or running, not of "
+        "those that have failed. `summarize-batch` lists the runs, `plan` says what would execute.\n"
+        "\n"
+        "A stage named `status` is reached by `run status`."
+    )
+    cmd_options = (
+        OPT_FILE,
+        OPT_REMOTE,
+        option("format", f"one of {', '.join(FORMATS)} [default: %(default)s]", default="table"),
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Print how the runs stand; the exit code is 0, whatever their codes."""
+        form = parse_choice(options["format"], FORMATS, "--format")
+        project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+        chosen = project.select(words)
+        running = project.store.running()  # before the scan: what ends in between is completed
+        if chosen:
+            project.narrow(chosen)
+        stages = without_earlier(project.batch, chosen) if chosen else project.batch.stages
+        seconds = seconds_in(project.store)
+        standings = {stage.name: stand(project.ledger, stage, running, seconds) for stage in stages}
+        whole = total(standings.values())
+        if form == "json":
+            listed = [{"stage": name, **_figures(one)} for name, one in standings.items()]
+            print(json.dumps({"stages": listed, _TOTAL: _figures(whole)}, indent=2))
+        else:
+            width = shutil.get_terminal_size((_UNBOUNDED, 0)).columns
+            print("\n".join(_lines([*standings.items(), (_TOTAL, whole)], width)))
+        return 0
+
+
+def _figures(standing: Standing) -> Mapping[str, object]:
+    """Return what JSON says."""
+    return {
+        "runs": standing.size,
+        **{word: standing.statuses[status] for status, word in _WORDS.items()},
+        "ignored": standing.ignored,
+        "hosts": standing.hosts,
+        "runs_per_second": standing.pace,
+        "seconds_left": standing.seconds_left,
+    }
+
+
+def _lines(standings: list[tuple[str, Standing]], width: int) -> Iterator[str]:
+    """Yield a line for each, in so many columns: the rest of a longer one is indented below it."""
+    column = min(_COLUMN, width // 3, max(len(name) for name, _ in standings))
+    for name, standing in standings:
+        yield from textwrap.wrap(
+            _words(standing),
+            width,
+            initial_indent=f"{name:{column}}  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _words(standing: Standing) -> str:
+    counts = {word: standing.statuses[status] for status, word in _WORDS.items()}
+    counts["ignored"] = standing.ignored
+    shown = [f"{count:,} {word}" for word, count in counts.items() if count and word != "running"]
+    shown += _running(standing.hosts)
+    text = f"{standing.size:,} run{'s' * (standing.size != 1)}" + (": " if shown else "") + ", ".join(shown)
+    if standing.pace and standing.seconds_left is not None:
+        text += f"; about {_pace_words(standing.pace)}, {clock(standing.seconds_left)} left"
+    return text
+
+
+def _running(hosts: Counter[str]) -> Iterator[str]:
+    """Yield `2 running on node3`, for each of the hosts that run the most."""
+    for host, count in hosts.most_common(_HOSTS):
+        yield f"{count:,} running on {one_line(host)}"
+    others = sum(count for _, count in hosts.most_common()[_HOSTS:])
+    if others:
+        yield f"{others:,} running on {len(hosts) - _HOSTS:,} more"
+
+
+def _pace_words(per_second: float) -> str:
+    """Return a pace in the smallest unit in which it is at least 1.
+
+    >>> _pace_words(12.0), _pace_words(0.05), _pace_words(0.001)
+    ('12 a second', '3.0 a minute', '3.6 an hour')
+    """
+    units = {"a second": 1, "a minute": 60, "an hour": 3600}
+    unit = next((unit for unit, seconds in units.items() if per_second * seconds >= 1), "an hour")
+    number = per_second * units[unit]
+    return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
