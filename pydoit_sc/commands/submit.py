@@ -108,7 +108,9 @@ def _submit(
     print(
         f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
     )
-    return _Submitted(project, engine, note, Runs(choice.works, wanted.completed), bool(choice.waiting))
+    later = {work.run.key for group in choice.later for part in group for work in part}
+    runs = Runs(choice.works, wanted.completed, later)
+    return _Submitted(project, engine, note, runs, bool(choice.waiting))
 
 
 def _engine(project: Project, name: str) -> Engine:

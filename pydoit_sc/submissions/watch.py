@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
@@ -22,6 +22,9 @@ class Runs:
 
     works: Sequence[Work]
     always: bool  # completed runs are executed again
+    later: Set[str] = (
+        frozenset()
+    )  # keys of those that wait for others: until these are published, theirs look current
 
     def ended(self, work: Work, record: Record, *, last: bool) -> bool:
         """Return whether a run has ended: its outcome is not the one that was known, or no other one was needed.
@@ -30,7 +33,8 @@ class Runs:
         """
         if record != work.known:
             return True
-        return (is_current(record, work.fingerprint) and not self.always) or (last and not record.attempt)
+        current = work.run.key not in self.later and is_current(record, work.fingerprint)
+        return (current and not self.always) or (last and not record.attempt)
 
 
 @dataclass(slots=True)

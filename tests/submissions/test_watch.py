@@ -45,6 +45,14 @@ def test_an_outcome_of_sc_cannot_be_told_from_the_one_before() -> None:
     assert not Runs([good], True).ended(good, Record(0, "", ""), last=False)
 
 
+def test_a_run_that_waits_for_others_is_not_current_before_they_are_published() -> None:
+    work = replace(WORK, known=Record(0, "old", WORK.fingerprint))
+    assert Runs([work], False).ended(work, Record(0, "old", WORK.fingerprint), last=False)
+    later = Runs([work], False, {work.run.key})
+    assert not later.ended(work, Record(0, "old", WORK.fingerprint), last=False)
+    assert later.ended(work, Record(0, "new", "2-0-0-1"), last=False)
+
+
 class Answers(Local):
     """An engine that gives these answers, one after the other; None: it does not answer."""
 
