@@ -20,11 +20,13 @@ from tests.faults import promise
 
 WORKERS = 4
 PATIENCE = 900.0  # seconds for all of it
+_PROGRESS = 4  # runs
 
 #: The log is the run's own: each execution adds its attempt, and says whether the run was published before.
 _CMD = """\
 set -- {name} {log} {output}
-if [ -e "$3/status_code" ]; then echo published >> "$2"; fi
+code=; if [ -e "$3/status_code" ]; then read code < "$3/status_code"; fi
+if [ "$code" = 0 ]; then echo published >> "$2"; fi
 echo "$PYDOIT_SC_ATTEMPT" >> "$2"
 for n in 1 2 3; do
     echo "$1 $PYDOIT_SC_ATTEMPT $n"
@@ -41,6 +43,9 @@ class Swarm:
     folder: Path
     runs: int
     killed: int = 0
+    _begun: dict[Path, int] = field(
+        default_factory=dict
+    )  # runs of a chunk that had begun when its worker was started
     _workers: dict[Path, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -97,14 +102,22 @@ class Swarm:
         return sum(len((self.folder / "logs" / name).read_text().split()) for name in self._names())
 
     def _kill(self, chunk: Path) -> None:
+        """Kill the worker of a chunk that has got on: three that die of the same run in a row give it up."""
         worker = self._workers[chunk]
-        if worker.poll() is None:
+        if worker.poll() is None and self._count(chunk) > self._begun[chunk] + _PROGRESS:
             worker.send_signal(signal.SIGKILL)
             worker.wait()
             self.killed += 1
             self._start(chunk)
 
+    def _count(self, chunk: Path) -> int:
+        """Return how many runs of a chunk have begun."""
+        number = int(chunk.stem.rpartition("-")[2])
+        names = os.listdir(self.folder / "logs")
+        return sum(int(name.rpartition("-")[2]) % WORKERS == number for name in names)
+
     def _start(self, chunk: Path) -> None:
+        self._begun[chunk] = self._count(chunk)
         with open(chunk.with_suffix(".said"), "ab") as said:
             self._workers[chunk] = subprocess.Popen(
                 [sys.executable, "-m", "pydoit_sc", "batch", "--quiet", str(chunk)],
