@@ -61,9 +61,8 @@ class Run:
     key: str  # the path of its output below `remote_output_path`
     settings: Settings
     local_results_dir: str | None = None  # for `sc`, and tells our worker of a scratch disk
-    after: tuple[Run | RunSet, ...] = field(
-        default=(), compare=False, repr=False
-    )  # what must be completed first
+    #: What must be completed first.
+    after: tuple[Run | RunSet, ...] = field(default=(), compare=False, repr=False)
     position: int = field(default=0, compare=False)  # among the runs of its stage
 
 

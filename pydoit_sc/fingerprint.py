@@ -1,7 +1,7 @@
 """What a run's outcome depends on, as one short string: command, environment, file contents, earlier runs.
 
-Part `env` has the shell too, where a batchfile names one. The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which
-part has changed. An empty part is `0`.
+The four parts are digests of 64 bits in hexadecimal, joined by `-`, so that a fingerprint that differs says which part
+has changed. An empty part is `0`. The part of the environment has the shell, too, where a batchfile names one.
 """
 
 from __future__ import annotations

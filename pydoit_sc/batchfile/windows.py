@@ -97,9 +97,8 @@ def windows(start: date, stop: date, every: Length, span: Length, zone: tzinfo |
         if begin > stop:
             break
         if every.months and span.months:
-            end = _settle(
-                _add(first, Length(n * every.months + span.months)), zone
-            )  # the end is a start: no gaps
+            # The end is a start: no gaps.
+            end = _settle(_add(first, Length(n * every.months + span.months)), zone)
         else:
             shown = _on_clocks(begin, zone) if every.time else _add(first, _times(n, every))
             end = _after(begin, shown, span, zone)

@@ -29,9 +29,8 @@ class Chunk:
     nprocs: int | str | None = None  # runs at once: a number, "cores" or "gpus"; None: "cores"
     submission: str = ""  # its id; "" for a run list
     always: bool = False  # the submission executes completed runs again
-    before: Mapping[str, Sequence[Before]] = field(
-        default_factory=dict
-    )  # what must be completed first, by output
+    #: What must be completed first, by output.
+    before: Mapping[str, Sequence[Before]] = field(default_factory=dict)
     max_failures: int | Share | None = None
     durable: bool = True
     patience: float = PATIENCE

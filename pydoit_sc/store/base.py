@@ -152,9 +152,8 @@ class Publisher(Protocol):
     """
 
     in_place: bool  # attempts are published where they lie, unless on a scratch disk, and not read again
-    window: (
-        int  # how many runs may be held at once; more than 1: that takes requests, and is asked on a thread
-    )
+    #: How many runs may be held at once; more than 1: that takes requests, and is asked on a thread.
+    window: int
     stagers: int  # how many threads may call `stage` at once; 1: it is best called with many attempts
 
     def workspace(self, worker: str, scratch: str | None) -> AbstractContextManager[str]:

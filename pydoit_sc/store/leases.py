@@ -2,8 +2,8 @@
 
 A worker renews its lease by replacing one version of an object, so it cannot renew a lease that another worker has
 ended. If it has not renewed in time (it was frozen, or cut off), it renews before it writes anything. What it was doing
-under a lease that has ended, it gives up; under another one, of another name, it may begin again. A lease that was not renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so
-no two clocks are compared; where a store tells no times, the lease is watched for that long. A worker that died on the
+under a lease that has ended, it gives up; under another one, of another name, it may begin again. A lease that was not
+renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so no two clocks are compared; where a store tells no times, the lease is watched for that long. A worker that died on the
 same machine is noticed at once.
 
 The replacing of an outcome is held by an object with the holder's name, as long as that worker's lease lasts. Runs are
@@ -46,9 +46,6 @@ _TAKES = 20  # tries to hold what changes hands meanwhile
 _BEGIN_AGAIN = (1.0, 3.0)  # seconds before the second and the third try to write a new lease
 
 _FOLDER = f"{OURS}/leases"
-_SCOPE = (
-    12  # letters at the beginning of the names of workers of chunks: of the submission, then of the chunk
-)
 
 H = TypeVar("H", bound=Hold)
 

@@ -50,9 +50,8 @@ class ObjectStore:
         self.stagers = min(8, blobs.at_once)
         self._blobs = blobs
         self._leases = Leases(blobs, url)
-        self._seen: Mapping[
-            str, Record
-        ] = {}  # outcomes of runs that are held, published since the first scan
+        #: Outcomes of runs that are held, published since the first scan.
+        self._seen: Mapping[str, Record] = {}
         self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
@@ -69,7 +68,6 @@ class ObjectStore:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
         wanted = set(keys)
         places = Places(wanted)
-        self._leases.scanned()
         with self._answers():
             if len(wanted) > FEW:
                 found = self._read_listed(wanted, places.see)

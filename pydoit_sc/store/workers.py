@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from hashlib import blake2b
 
-_PART = (
-    6  # letters at the beginning of the name of a chunk's worker: for the submission, and again for the chunk
-)
+#: Letters at the beginning of the name of a chunk's worker: for the submission, and again for the chunk.
+_PART = 6
 
 
 def name_worker(submission: str = "", chunk: str = "") -> str:

@@ -22,9 +22,8 @@ class Runs:
 
     works: Sequence[Work]
     always: bool  # completed runs are executed again
-    later: Set[str] = (
-        frozenset()
-    )  # keys of those that wait for others: until these are published, theirs look current
+    #: The keys of those that wait for others: until these are published, theirs look current.
+    later: Set[str] = frozenset()
 
     def ended(self, work: Work, record: Record, *, last: bool) -> bool:
         """Return whether a run has ended: its outcome is not the one that was known, or no other one was needed.

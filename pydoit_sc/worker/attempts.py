@@ -33,18 +33,14 @@ TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed 
 TOO_LARGE = 137  # of a run that was killed for its memory, and had just claimed success
 NOT_STARTED = 126  # of a command that the kernel does not take, as shells have it
 SPOILT = 125  # of a run that claims success, and whose output cannot be kept
-GIVEN_UP = (
-    125  # of a run that is not executed again, since so many workers in a row died while they executed it
-)
+GIVEN_UP = 125  # of a run that is not executed again, since MOST_DEATHS workers in a row died while they did
 MOST_DEATHS = 3
 _PLANTED = 100  # names in a row that a run may have taken from the attempts to come
 _WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
 _PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
-_LITTLE, _FEW = (
-    1 << 15,
-    16,
-)  # bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop
+#: Bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop.
+_LITTLE, _FEW = 1 << 15, 16
 _WORKER, _ATTEMPT = os.fsencode(WORKER_VARIABLE), os.fsencode(ATTEMPT_VARIABLE)
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 

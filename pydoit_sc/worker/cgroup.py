@@ -11,11 +11,8 @@ from typing import NamedTuple
 _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 _MACHINE = Path("/proc/meminfo")
-_RECLAIMED = (
-    "active_file",
-    "inactive_file",
-    "slab_reclaimable",
-)  # what a group gives back when memory is short
+#: What a group gives back when memory is short.
+_RECLAIMED = ("active_file", "inactive_file", "slab_reclaimable")
 _TOGETHER = 0.5  # seconds in which several may die of one want
 
 

@@ -173,9 +173,8 @@ class Processes:
         had started has the same grace.
         """
         ended = _ended_children() if self._child_ended else ()
-        self._child_ended = (
-            False  # before they are waited for: one that ends meanwhile sends its signal again
-        )
+        # Before they are waited for: one that ends meanwhile sends its signal again.
+        self._child_ended = False
         for pid, status, usage in ended:
             if pid == self._guardian:
                 self._replace_guardian(status)
