@@ -80,22 +80,22 @@ def is_pattern(name: str) -> bool:
     return any(char in name for char in "*?[")
 
 
-def stage_of(run: Run) -> str:
-    """Return the name of the stage of a run that others come after; no run comes after one of a plain list.
+def stage_of(key: str) -> str:
+    """Return the name of the stage of a run that others come after, from its key; none comes after one of a plain list.
 
-    >>> stage_of(Run("s1", "true", "align/s1", Settings()))
+    >>> stage_of("align/s1")
     'align'
     """
-    return run.key.partition("/")[0]
+    return key.partition("/")[0]
 
 
-def task_of(run: Run) -> str:
-    """Return the name of the doit task of such a run.
+def task_of(key: str) -> str:
+    """Return the name of the doit task of such a run, from its key.
 
-    >>> task_of(Run("s1", "true", "align/s1", Settings()))
+    >>> task_of("align/s1")
     'align:s1'
     """
-    return run.key.replace("/", ":", 1)
+    return key.replace("/", ":", 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,9 @@ def _published_since(store: Outputs, run: Run, known: Provenance) -> list[str]:
     if len(earlier) > _EARLIER:
         return []
     documents = ((run_, read_provenance(store, run_)) for run_ in earlier)
-    return [task_of(run_) for run_, document in documents if document and document.finished > known.started]
+    return [
+        task_of(run_.key) for run_, document in documents if document and document.finished > known.started
+    ]
 
 
 def word_diff(old: str, new: str) -> str:

@@ -6,7 +6,7 @@ together (`RunSet`) count once for all of them, so a stage after a stage costs a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, RunSet, Stage, stage_of
@@ -35,19 +35,17 @@ class Order:
         self._whole: dict[str, _Wait] = {}  # by stage
         self._grouped: dict[int, _Wait] = {}  # by the id of RunSet
         self._groups_of: dict[str, list[_Wait]] = {}  # by key of a run
-        self._sizes = {stage.name: len(runs) for stage, runs in stages}
         awaited = {name for stage, _ in stages for name in stage.after}
-        self._pending = {run.key for stage, runs in stages if stage.name in awaited for run in runs}
+        pending = {stage.name: {run.key for run in runs} for stage, runs in stages if stage.name in awaited}
         for stage, runs in stages:
             if not stage.after:
                 continue
             for run in runs:
-                waits = [wait for one in run.after if (wait := self._wait(one)).left]
+                waits = [wait for one in run.after if (wait := self._wait(one, pending)).left]
                 for wait in waits:
                     wait.waiting.append(run)
                 if waits:
                     self._left[run.key] = len(waits)
-        del self._pending
         self._waiting = frozenset(self._left)  # at the beginning
 
     @property
@@ -83,16 +81,21 @@ class Order:
                 lost += new
         return held
 
-    def _wait(self, one: Run | RunSet) -> _Wait:
-        """Return where a run enters itself that comes after these; with nothing left where they are completed."""
+    def _wait(self, one: Run | RunSet, pending: Mapping[str, Set[str]]) -> _Wait:
+        """Return where a run enters itself that comes after these; with nothing left where they are completed.
+
+        `pending` are the keys of the runs to execute, by stage.
+        """
         if isinstance(one, Run):
-            return self._single.setdefault(one.key, _Wait()) if one.key in self._pending else _Wait(0)
+            is_pending = one.key in pending.get(stage_of(one.key), ())
+            return self._single.setdefault(one.key, _Wait()) if is_pending else _Wait(0)
+        left = pending.get(one.stage, frozenset())
         if one.whole:
-            return self._whole.setdefault(one.stage, _Wait(self._sizes.get(one.stage, 0)))
+            return self._whole.setdefault(one.stage, _Wait(len(left)))
         if id(one) not in self._grouped:
-            pending = [run.key for run in one.members if run.key in self._pending]
-            wait = self._grouped[id(one)] = _Wait(len(pending))
-            for key in pending:
+            members = [run.key for run in one.members if run.key in left]
+            wait = self._grouped[id(one)] = _Wait(len(members))
+            for key in members:
                 self._groups_of.setdefault(key, []).append(wait)
         return self._grouped[id(one)]
 
@@ -102,6 +105,6 @@ class Order:
             return
         if (single := self._single.pop(run.key, None)) is not None:
             yield single
-        if (whole := self._whole.get(stage_of(run))) is not None:
+        if (whole := self._whole.get(stage_of(run.key))) is not None:
             yield whole
         yield from self._groups_of.pop(run.key, ())

@@ -31,7 +31,7 @@ def with_earlier(batch: Batch, chosen: Iterable[tuple[Stage, Run]]) -> list[Stag
         for run in wanted.get(stage.name, {}).values():
             for one in run.after:
                 if isinstance(one, Run):
-                    want(stage_of(one), (one,))
+                    want(stage_of(one.key), (one,))
                 elif id(one) not in seen:
                     seen.add(id(one))
                     want(one.stage, one.members)

@@ -86,10 +86,10 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
     return Verdict(Status.STALE, ", ".join(CHANGED[part] for part in parts))
 
 
-def waiting(verdict: Verdict, cause: Run) -> Verdict:
-    """Return a run's verdict, given that a run that it comes after has failed."""
+def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
+    """Return a run's verdict, given the key of a run that it comes after and that is not completed."""
     status = verdict.status if verdict.status is Status.STALE else Status.INCOMPLETE
-    return Verdict(status, "waits for", f"{task_of(cause)} (failed)")
+    return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
 
 
 class Causes:
@@ -151,7 +151,7 @@ class Ledger:
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
-        folders = (run.key.partition("/")[0] for _, run in batch.runs())
+        folders = (stage_of(run.key) for _, run in batch.runs())  # of a plain list those of its runs
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
         self._settings: dict[int, str] = {}
@@ -180,7 +180,7 @@ class Ledger:
 
     def is_ignored(self, stage: Stage, run: Run) -> bool:
         """Return whether the user has said that a run, or its stage, is to be left as it is."""
-        return bool(self.ignored) and (stage.name in self.ignored or stage.task_name(run) in self.ignored)
+        return bool(self.ignored) and not self.ignored.isdisjoint((stage.name, stage.task_name(run)))
 
     def _verdict(self, run: Run) -> Verdict:
         if run.key in self.taken:
@@ -217,7 +217,7 @@ class Ledger:
     def publish(self, run: Run, record: Record) -> None:
         """Record the new outcome of a run."""
         self.records[run.key] = record
-        stage = stage_of(run)
+        stage = stage_of(run.key)
         self._published[stage] = self._published.get(stage, 0) + 1
 
     def reread_files(self) -> None:
@@ -260,7 +260,7 @@ class Ledger:
 
     def leaves(self, run: Run) -> bool:
         """Return whether the user has said that a run that others come after is to be left as it is."""
-        return bool(self.ignored) and (stage_of(run) in self.ignored or task_of(run) in self.ignored)
+        return bool(self.ignored) and not self.ignored.isdisjoint((stage_of(run.key), task_of(run.key)))
 
 
 def open_ledger(
@@ -318,7 +318,7 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
         for run in stage.runs:
             verdict = ledger.verdict(stage, run)
             if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):
-                verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before))
+                verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before.key))
             if not (verdict.execute or verdict.ignored) and always:
                 verdict = FORCED
             if verdict.execute and stage.name in awaited:

@@ -181,7 +181,7 @@ def _with_outputs(
                 f"`{several[0]}` (in the combination {combinations.describe(row)})",
             )
             return None
-        rows.append(Row({stage_of(run): f"{root}/{run.key}" for run in before if isinstance(run, Run)}))
+        rows.append(Row({stage_of(run.key): f"{root}/{run.key}" for run in before if isinstance(run, Run)}))
     values = {**combinations.values, AFTER: rows}
     columns = {**combinations.columns, AFTER: list(range(combinations.count))}
     return Writer(replace(combinations, values=values, columns=columns), writer.notes)

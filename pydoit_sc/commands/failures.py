@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydoit_sc.commands.base import OPT_REMOTE, Command
-from pydoit_sc.commands.parsing import option, parse_choice
+from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.errors import printable
 from pydoit_sc.outcomes.kinds import TAIL, Failure, Kind, kinds_of
 from pydoit_sc.project import Project
@@ -42,7 +42,7 @@ class FailuresCommand(Command):
     cmd_options = (
         OPT_FILE,
         OPT_REMOTE,
-        option("format", f"one of {', '.join(FORMATS)} [default: %(default)s]", default="table"),
+        format_option(FORMATS),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

@@ -105,6 +105,11 @@ def parse_count(value: str | None, option: str) -> int | None:
     raise InvalidCommand(f"{option}: expected a number of at least 1, found `{value}`")
 
 
+def format_option(formats: Sequence[str]) -> dict[str, Any]:
+    """Return the option `--format` of these formats, the first by default."""
+    return option("format", f"one of {', '.join(formats)} [default: %(default)s]", default=formats[0])
+
+
 def parse_choice(value: str, choices: Sequence[str], option: str) -> str:
     """Return one of the choices, or raise the error that lists them."""
     if value not in choices:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydoit_sc.batch import Status
 from pydoit_sc.commands.base import OPT_REMOTE, Command
-from pydoit_sc.commands.parsing import option, parse_choice
+from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.parts import without_earlier
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import clock
@@ -50,7 +50,7 @@ class StatusCommand(Command):
     cmd_options = (
         OPT_FILE,
         OPT_REMOTE,
-        option("format", f"one of {', '.join(FORMATS)} [default: %(default)s]", default="table"),
+        format_option(FORMATS),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:

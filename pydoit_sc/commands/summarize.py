@@ -15,7 +15,7 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import OPT_REMOTE, Command
-from pydoit_sc.commands.parsing import option, parse_choice
+from pydoit_sc.commands.parsing import format_option, option, parse_choice
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.show.screen import data_output
@@ -61,7 +61,7 @@ class SummarizeBatchCommand(Command):
     cmd_options = (
         OPT_FILE,
         OPT_REMOTE,
-        option("format", f"one of {', '.join(FORMATS)} [default: %(default)s]", default="table"),
+        format_option(FORMATS),
         option(
             "status",
             "only runs of this status, or of several joined by commas; `orphaned` lists outputs whose run "

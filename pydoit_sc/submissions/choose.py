@@ -82,7 +82,7 @@ class _Groups:
 
     def put(self, run: Run, group: int) -> None:
         """Put a run into a group; all runs of a stage before those that come after it."""
-        if stage_of(run) in self._awaited:
+        if stage_of(run.key) in self._awaited:
             self._of[run.key] = group
 
     def before(self, run: Run) -> tuple[Run, int] | None:
@@ -131,7 +131,7 @@ def choose(ledger: Ledger, wanted: Wanted, stages: Iterable[Stage], *, ordered: 
             groups.put(run, _LATER)
         if left:
             whole = len(left) == len(later) and not executed
-            choice.waiting[stage.name] = Left(len(left), stage_of(left[0][1]), whole)
+            choice.waiting[stage.name] = Left(len(left), stage_of(left[0][1].key), whole)
     choice.scheduled = len(choice.first)
     if wanted.at_most is not None:
         del choice.first[wanted.at_most :]

@@ -107,7 +107,7 @@ class Watch:
         for key, cause in found.items():
             if cause:
                 del self.left[key]
-        return [waiting(NEW, cause) for cause in found.values() if cause]
+        return [waiting(NEW, cause.key) for cause in found.values() if cause]
 
     def line(self, text: str) -> None:
         """Write a line that stays."""

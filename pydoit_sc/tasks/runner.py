@@ -206,7 +206,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Yield the runs that have waited for others, which are completed now."""
         while self._released and not self._stop_running:
             run = self._released.popleft()
-            opened = self._open[stage_of(run)]
+            opened = self._open[stage_of(run.key)]
             self._project.ledger.reread_files_of(opened.stage, run)
             if (work := self._begin(opened, run)) is not None:
                 yield work
@@ -263,13 +263,13 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _hold(self, run: Run, cause: Run) -> None:
         """Record that a run is not executed, since it waits for one that has failed."""
-        opened = self._open[stage_of(run)]
+        opened = self._open[stage_of(run.key)]
         opened.failed = True
         self.final_result = self.final_result or FAILURE
         if isinstance(self.reporter, BatchReporter):
-            self.reporter.held_back(waiting(self._project.ledger.verdict(opened.stage, run), cause))
+            self.reporter.held_back(waiting(self._project.ledger.verdict(opened.stage, run), cause.key))
         else:
-            error = f"`{task_of(run)}` was not started: `{task_of(cause)}` has not been completed"
+            error = f"`{task_of(run.key)}` was not started: `{task_of(cause.key)}` has not been completed"
             self.reporter.runtime_error(error)
         self._close(opened)
 

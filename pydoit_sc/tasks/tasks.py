@@ -150,11 +150,11 @@ def _names(after: Iterable[Run | RunSet]) -> Iterator[str]:
     """Yield the names of the tasks of earlier runs: of a whole stage that of the stage."""
     for one in after:
         if isinstance(one, Run):
-            yield task_of(one)
+            yield task_of(one.key)
         elif one.whole:
             yield one.stage
         else:
-            yield from map(task_of, one.members)
+            yield from (task_of(run.key) for run in one.members)
 
 
 class StageTask(Task):  # type: ignore[misc]

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import ConfigDict
 
-from pydoit_sc.batch import Status
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
-from pydoit_sc.plan import Verdict, Work
+from pydoit_sc.plan import NEW, Verdict, Work, waiting
 from pydoit_sc.store import Record, Store, StoreError
 from pydoit_sc.store.stamps import StoredDocument, read
 
@@ -85,8 +84,7 @@ def checked(
         if hindrance:
             record = records.get(hindrance)
             state = "failed" if record and record.code else "not completed"
-            cause = f"{hindrance.replace('/', ':', 1)} ({state})"
-            held.append(Verdict(Status.INCOMPLETE, "waits for", cause))
+            held.append(waiting(NEW, hindrance, state))
         else:
             works.append(_final(work, found) if found else work)
     return replace(chunk, works=works), held
