@@ -24,6 +24,7 @@ from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.batchfile.template import Writer, unquotable
 from pydoit_sc.batchfile.values import Row, Value
 from pydoit_sc.batchfile.varied import vary
+from pydoit_sc.globbing import escape
 from pydoit_sc.shells import is_like_sh
 from pydoit_sc.utf8 import escaped
 
@@ -147,7 +148,7 @@ def _after(
     for i, word in enumerate(words):
         earlier = above.earlier.get(word.partition(":")[0])
         where: Where = ("runs", name, "after", i)
-        texts = (writer.texts(word, where) or []) if writer and ":" in word else [word]
+        texts = (writer.texts(word, where, escape) or []) if writer and ":" in word else [word]
         if earlier is None or not texts:
             continue  # noted, here or where that stage is
         try:

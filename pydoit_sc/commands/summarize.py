@@ -99,8 +99,8 @@ def parse_statuses(text: str) -> set[Status]:
 
 def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:
     """Yield a row for every run, and for every orphaned output if asked."""
+    running = project.store.running()  # before the scan: what ends in between is completed
     ledger = project.ledger
-    running = project.store.running()
     for stage, run in project.batch.runs():
         record = ledger.records.get(run.key)
         verdict = judge_live(ledger.verdict(stage, run), running.get(run.key))

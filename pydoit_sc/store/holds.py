@@ -54,7 +54,7 @@ class Holds:
             if alive := self._who_lives(worker, holder):
                 raise HeldError(f"{alive} executes it")
             try:
-                if _take_away(path, there, f"{path}.{worker}"):
+                if _take_away(path, there, f"{path}.{worker}"):  # else nobody is known to have died
                     deaths = 1 + int(before) if _COUNT.fullmatch(before) else 1
             except OSError:
                 return 0  # of another user, or no link: nobody can hold it
@@ -92,9 +92,9 @@ def _text_of(path: str) -> str:
 
 
 def _take_away(path: str, there: str, aside: str) -> bool:
-    """Remove a dead worker's hold and return True; one that another worker has taken over just now is put back.
+    """Remove a dead worker's hold, and return whether it is one of this user; another user may have planted it.
 
-    Raises OSError.
+    One that another worker has taken over just now is put back. Raises OSError.
     """
     try:
         os.rename(path, aside)
@@ -103,5 +103,6 @@ def _take_away(path: str, there: str, aside: str) -> bool:
     if _text_of(aside) != there:
         os.rename(aside, path)
         return False
+    is_mine = os.lstat(aside).st_uid == os.geteuid()
     os.unlink(aside)
-    return True
+    return is_mine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.batch import Batch, Settings
+from pydoit_sc.batch import Batch, RunSet, Settings
 from pydoit_sc.fingerprint import FileDigests
 
 Make = Callable[..., Batch]
@@ -115,3 +115,22 @@ def test_a_value_in_file_dep_means_itself(make: Make, tmp_path: Path) -> None:
     ]:
         (patterns,) = files(template, value)
         assert digests.digest(patterns) == digests.digest((same,)), (template, value)
+
+
+def test_a_value_in_after_is_no_pattern(problems: Problems, make: Make) -> None:
+    text = """
+[batch]
+remote_output_path = "out"
+[runs.a]
+cmd = "true"
+name = "{x}"
+matrix = { x = ["p1", "p2"] }
+[runs.b]
+cmd = "true {y!s}"
+name = "b"
+after = ["a:{y}"]
+matrix = { y = ["p*"] }
+"""
+    assert any("no run of `a` matches `p[*]`" in line for line in problems(text))
+    (run,) = make(text.replace("a:{y}", "a:{y!s}")).stages[1].runs
+    assert isinstance(run.after[0], RunSet) and len(run.after[0].members) == 2
