@@ -104,6 +104,8 @@ def _bad_scalar(root: Node, file: str, error: Exception, loader: StrictLoader) -
         if isinstance(node, ScalarNode):
             try:
                 loader.construct_object(node)
+            except yaml.YAMLError:
+                continue  # `<<`, which is no value by itself
             except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as reason:
                 mark = node.start_mark
                 message = f"`{node.value[:60]}` cannot be read ({reason}); quote it if it is text"

@@ -532,9 +532,18 @@ exclude = [{ c = 3 }]
     "jsonl": '{"cmd": "a", "name": "x"}\n{"cmd": "b", "timeout": 3}\n',
     "csv": 'cmd,name,retries\n"a ""b""",x,1\nc,y,\n',
 }
+
+
 WORDS = ["[", "]", "{", "}", '"', "'", "=", ".", ",", "\n", "#", "[[runs]]", "&x", "*x", "!!python/x", "!!int ", "nan", "1e999",
          "0x" + "f" * 9000, "9" * 5000, "{x!r}", "{m}", "\\", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "\0", "é", "-", ": ",
          "2020-13-40", "0000-01-01", "9999-12-31", '"""', "cmd", "runs", "\r", "\x85", "~", "!!binary x", "!!set {a}", "? ", "<<: 3"]  # fmt: skip
+
+
+def test_a_bad_value_behind_a_merge_key_has_its_place(problems: Problems) -> None:
+    """It is read first, while the merge key is still one."""
+    text = 'x: &x { retries: 1 }\nruns:\n  - <<: *x\n    cmd: "true"\nnprocs: !!int name\n'
+    (line,) = problems(text, "runs.yaml")
+    assert line.startswith("runs.yaml:5:9: `name` cannot be read (invalid literal for int()")
 
 
 @pytest.mark.parametrize("extension", [*SEEDS, "unknown"])
