@@ -10,7 +10,7 @@ from typing import Any
 from pydoit_sc import __version__, utf8
 from pydoit_sc.catalogue import COMMANDS, SHOWING
 from pydoit_sc.later import later
-from pydoit_sc.show.screen import lost_output, open_screens
+from pydoit_sc.show.screen import end_with_the_reader, lost_output, open_screens
 
 NOT_SHOWN = 2  # the exit code where the output of a command that only shows something is lost
 
@@ -42,7 +42,7 @@ def main(args: list[str] | None = None) -> int:
         words = ["help", _command(words)]
     shows = words == ["--version"] or _command(words) in SHOWING
     if shows:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `pydoit-sc list | head` ends quietly
+        end_with_the_reader()
     code = _run(words)
     return NOT_SHOWN if lost_output() and shows and not code else code
 

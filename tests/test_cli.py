@@ -23,6 +23,23 @@ def test_head(box: Box, command: str) -> None:
     assert done.code == 0 if command == "clean a" else done.code in (0, 128 + signal.SIGPIPE)
 
 
+def test_only_the_reader_of_its_output_ends_a_command_that_shows_something(stages: Box) -> None:
+    lines = (
+        "import signal, socket",
+        "from pydoit_sc.cli import main",
+        "main(['status'])",
+        "here, there = socket.socketpair()",
+        "there.close()",
+        "try: here.send(b'x')",
+        "except BrokenPipeError: print('a server has gone')",
+        "here.close()",
+    )
+    stages.write("shows.py", "\n".join(lines))
+    done = stages.shell("python shows.py")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("a server has gone\n")
+
+
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams(stages: Box, closed: str) -> None:
     done = stages.shell(f"pydoit-sc {closed} && pydoit-sc list {closed}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ class Lasting(io.FileIO):
     """A file whose writes never fail: what a reader who is gone, or a full disk, does not take goes to /dev/null."""
 
     failure = ""  # why what was written is lost; "" also where the reader has gone, who wanted no more
+    ends_program = False  # a reader who has gone ends the program, too
 
     def write(self, data: Any, /) -> int:
         """Write, and wait where the reader is slow and the descriptor does not."""
@@ -28,6 +30,9 @@ class Lasting(io.FileIO):
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.failure = error.strerror or str(error)
+            elif self.ends_program:
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+                signal.raise_signal(signal.SIGPIPE)
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
@@ -106,6 +111,15 @@ def open_screens() -> None:
     os.close(lowest)
     sys.stdout = screen(sys.stdout) if sys.stdout else Screen(1, "utf-8")
     sys.stderr = screen(sys.stderr) if sys.stderr else Screen(2, "utf-8")
+
+
+def end_with_the_reader() -> None:
+    """Have the program end quietly, by SIGPIPE, when the reader of standard output has gone: `pydoit-sc list | head`.
+
+    The signal stays ignored otherwise: a server that closes a connection must not end the program.
+    """
+    if isinstance(sys.stdout, Screen):
+        sys.stdout.lasting.ends_program = True
 
 
 def lost_output() -> bool:
