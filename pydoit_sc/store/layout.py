@@ -29,11 +29,18 @@ class Record(NamedTuple):
     fingerprint: str = ""
     submission: str = ""
     reason: str = ""  # why it failed, where that was not its own exit code
+    started: float = 0.0  # seconds since the epoch, by the clock of its machine; 0: not known
+    ended: float = 0.0
 
     @property
     def failure(self) -> str:
         """How it failed, in words."""
         return told(self.code, self.reason)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took; 0 where that is not known."""
+        return self.ended - self.started if self.started else 0.0
 
 
 def parse_status_code(data: bytes) -> int | None:

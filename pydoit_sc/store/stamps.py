@@ -46,6 +46,8 @@ class Stamp(StoredDocument):
     reason: str | None = Field(
         default=None, description="why it failed, where that was not its own exit code"
     )
+    started: float | None = Field(default=None, description="seconds since the epoch")
+    finished: float | None = Field(default=None, description="seconds since the epoch")
 
 
 class Live(StoredDocument):
@@ -87,7 +89,15 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
     # Another code: the run was replaced between the reading of one file and of the other.
     if stamp is None or stamp.status_code not in (None, code):
         return Record(code)
-    return Record(code, stamp.attempt, stamp.fingerprint, stamp.submission or "", stamp.reason or "")
+    return Record(
+        code,
+        stamp.attempt,
+        stamp.fingerprint,
+        stamp.submission or "",
+        stamp.reason or "",
+        stamp.started or 0.0,
+        stamp.finished or 0.0,
+    )
 
 
 class Claim(NamedTuple):

@@ -134,6 +134,7 @@ class Attempt:
         work, code = self.work, self.code(exit_)
         reason = self._reason(exit_) if code else ""
         seconds = exit_.clock - self.clock
+        started, ended = round(self.started, 3), round(self.started + seconds, 3)
         sizes = self._sizes(copied=copied)
         digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
         md5s = dict(digests(self.folder, sizes)) if digested else {}
@@ -144,8 +145,8 @@ class Attempt:
             + (f'"submission": {_quote(submission)}, ' if submission else "")
             + f'"status_code": {code}, '
             + (f'"reason": {_quote(reason)}, ' if reason else "")
-            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, "host": {_quote(host)}, "rank": {self.ranks[0]}, '
-            f'"started": {round(self.started, 3)}, "finished": {round(self.started + seconds, 3)}, '
+            + f'"started": {started}, "finished": {ended}, "files": {{{files}}}, '
+            f'"cmd": {_quote(work.run.cmd)}, "host": {_quote(host)}, "rank": {self.ranks[0]}, '
             f'"cpu_seconds": {round(exit_.cpu_seconds, 3)}, '
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
             + f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
@@ -158,7 +159,7 @@ class Attempt:
         _write(f"{self.folder}/{RUN_JSON}", said.encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
-        record = Record(code, self.id, work.fingerprint, submission, reason)
+        record = Record(code, self.id, work.fingerprint, submission, reason, started, ended)
         tail = self._tail() if code else b""
         result = Result(work, record, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
         finished = Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint, digested)

@@ -142,7 +142,7 @@ def status_codes(place: Place) -> None:
         **dict(zip(keys, STATUS_CODES.values(), strict=True)),
         "invalid": None,
     }
-    assert all(record[1:] == ("", "", "", "") for record in records.values())
+    assert all(record == Record(record.code) for record in records.values())
 
 
 def run_json(place: Place) -> None:

@@ -65,7 +65,12 @@ def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
     assert data.isascii() and b"\n" not in data  # the index keeps one a line
     assert read(Provenance, data) == written
     assert parse_record(b"%d" % (written.status_code or 0), data) == Record(
-        written.status_code, written.attempt, written.fingerprint, written.submission or ""
+        written.status_code,
+        written.attempt,
+        written.fingerprint,
+        written.submission or "",
+        started=written.started,
+        ended=written.finished,
     )
     manifest, stamp = read(Manifest, data), read(Stamp, data)
     assert manifest and manifest.files == written.files
