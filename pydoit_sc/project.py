@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
+from pydoit_sc.batchfile.fields import max_failures
 from pydoit_sc.errors import UserError
 from pydoit_sc.parts import with_earlier
 from pydoit_sc.plan import Ledger, open_ledger
@@ -49,6 +51,16 @@ class Project:
     def load(cls, path: str | None = None, *, remote_output_path: str | None = None) -> Project:
         """Read a batchfile; raises UserError with all that is wrong with it."""
         return cls(load(find_batchfile(path), remote_output_path=remote_output_path))
+
+    def allow_failures(self, most: str | None) -> None:
+        """Let a number or a share of the runs fail, in place of what the batchfile says, unless None; raises UserError."""
+        if most is None:
+            return
+        try:
+            allowed = max_failures(int(most) if most.isdecimal() else most)
+        except ValueError as error:
+            raise UserError(f"--max-failures: {error}, found `{most}`") from error
+        self.batch = replace(self.batch, max_failures=allowed)
 
     @property
     def store(self) -> Store:

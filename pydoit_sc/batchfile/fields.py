@@ -205,11 +205,12 @@ def _nprocs(value: object) -> object:
     raise expected('an integer of at least 1, "cores" or "gpus"')
 
 
-def _max_failures(value: object) -> object:
+def max_failures(value: object) -> int | Share:
+    """Return a number or a share of failures; raises PydanticCustomError."""
     match = _SHARE.fullmatch(value) if isinstance(value, str) else None
     if match is not None and 0 < float(match[1]) <= 100:
         return Share(float(match[1]) / 100)
-    if _is_count(value) or isinstance(value, Share):
+    if isinstance(value, Share) or (isinstance(value, int) and _is_count(value)):
         return value
     raise expected('an integer of at least 1 or a share such as "5 %"')
 
@@ -337,7 +338,7 @@ Nprocs = Annotated[
 MaxFailures = Annotated[
     int | Share,
     Parsed(
-        _max_failures,
+        max_failures,
         {"anyOf": [_COUNT, {**_TEXT, "pattern": r"^\s*[0-9.]+\s*%\s*$"}]},
     ),
 ]

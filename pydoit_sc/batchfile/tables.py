@@ -116,7 +116,8 @@ class BatchTable(AttemptTable):
     )
     max_failures: MaxFailures | None = Field(
         default=None,
-        description='failures after which no further run starts: a number, or a share such as `"5 %"`',
+        description='failures after which no further run starts: a number, or a share such as `"5 %"`; left out: '
+        "20 that are alike, while no run is completed",
     )
     scratch: Annotated[Place, AfterValidator(absolute)] | None = Field(
         default=None,

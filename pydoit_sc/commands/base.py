@@ -29,6 +29,13 @@ OPT_ALWAYS = flag("always", "of a batchfile.toml: completed runs too, which are 
 
 OPT_QUIET = flag("quiet", "show failures only", short="q")
 
+OPT_MAX_FAILURES = option(
+    "max_failures",
+    "in place of the batchfile's: failures after which no further run starts, a number or a share, 100% for no bound "
+    "[default: 20 that are alike, where no run is completed]",
+    metavar="N|SHARE",
+)
+
 OPT_MOVED = flag("moved", "also runs without a name in whose places the outputs of other commands are")
 
 

@@ -21,7 +21,7 @@ class BatchCommand(Command):
         "\n"
         "Exit code: 0 when every run has been published, whatever its code (--strict: 1 if one failed), "
         "2 if something could not be executed, 3 bad input, 75 if the machine's time was too short for the rest, "
-        "1 if `max_failures` have failed and runs are left, 128+n stopped by signal n."
+        "1 if too many have failed (`max_failures`, or 20 alike while none is completed) and runs are left, 128+n stopped by signal n."
     )
     cmd_options = (
         option("nprocs", "runs at once [default: what the chunk says]", short="n"),

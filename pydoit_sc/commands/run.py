@@ -13,7 +13,7 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from pydoit_sc.commands.base import OPT_MOVED, OPT_QUIET
+from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET
 from pydoit_sc.commands.parsing import OptionsAnywhere, option, parse_nprocs
 from pydoit_sc.show.screen import screen
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
@@ -58,6 +58,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
         opt_always,
         OPT_CONTINUE,
         OPT_NPROCS,
+        OPT_MAX_FAILURES,
         OPT_QUIET,
         OPT_MOVED,
         opt_single,

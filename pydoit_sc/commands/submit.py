@@ -10,13 +10,14 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.batch import Stage
+from pydoit_sc.batch import Stage, Status
 from pydoit_sc.batchfile import BatchfileError
-from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MOVED, Command
+from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MAX_FAILURES, OPT_MOVED, Command
 from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.engines.registry import engine_names, engine_of, load_engine
 from pydoit_sc.errors import UserError
+from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import counted, make_bar, moved_words
@@ -52,6 +53,7 @@ class SubmitCommand(Command):
         ),
         flag("wait", "show how the runs go on, until all have ended"),
         OPT_ALWAYS,
+        OPT_MAX_FAILURES,
         OPT_MOVED,
         flag("force", "also while another submission is under way, which may be executing the same runs"),
     )
@@ -61,6 +63,7 @@ class SubmitCommand(Command):
         always, failures, worst = options["always"], True, 0
         while True:
             project = Project.load(options["batchfile"])
+            project.allow_failures(options["max_failures"])
             engine = _engine(project, options["engine"])
             chosen = project.select(words)
             parts = project.narrow(chosen) if chosen else project.batch.stages
@@ -88,6 +91,7 @@ class _Submitted:
     note: Note
     runs: Runs
     waiting: bool  # there are stages left for a later submission
+    some_completed: bool  # runs that were asked for were completed before
 
 
 def _submit(
@@ -110,7 +114,8 @@ def _submit(
     )
     later = {work.run.key for group in choice.later for part in group for work in part}
     runs = Runs(choice.works, wanted.completed, later)
-    return _Submitted(project, engine, note, runs, bool(choice.waiting))
+    some_completed = bool(choice.found.get(Status.COMPLETED))
+    return _Submitted(project, engine, note, runs, bool(choice.waiting), some_completed)
 
 
 def _engine(project: Project, name: str) -> Engine:
@@ -128,17 +133,17 @@ def _wait(submitted: _Submitted) -> tuple[int, bool]:
     """Wait until all runs have ended; return the exit code, and whether another submission may follow."""
     project, note = submitted.project, submitted.note
     jobs = Jobs(submitted.engine, note.handed(project.batch))
-    watch = Watch(project.store, submitted.runs, jobs, make_bar(sys.stdout, quiet=False))
-    budget = failure_budget(project.batch.max_failures, project.batch.size)
+    failures = Failures(failure_budget(project.batch.max_failures, project.batch.size))
+    if submitted.some_completed:
+        failures.has_completed()
+    watch = Watch(project.store, submitted.runs, jobs, make_bar(sys.stdout, quiet=False), failures)
     try:
-        watch.until_ended(budget)
+        watch.until_ended()
         if submitted.waiting and not watch.left:
             watch.until_idle()
-        if watch.left and budget is not None and watch.progress.failed >= budget:
+        if watch.left and failures.too_many:
             submitted.engine.cancel(note.handed(project.batch))
-            watch.line(
-                f"cancelled {note.id}: {_count(watch.progress.failed, 'run')} failed, which is max_failures"
-            )
+            watch.line(f"cancelled {note.id}: {failures.why()}")
             return 1, False
     except KeyboardInterrupt:
         print("the job goes on without being watched")

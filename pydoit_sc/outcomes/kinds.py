@@ -91,6 +91,12 @@ class Kind:
     tasks: list[str] = field(default_factory=list)  # of all of them, in the order of the batch
 
 
+def key_of(failure: Failure) -> tuple[int | None, str, str | None]:
+    """Return what is equal for failures of one kind."""
+    line = None if failure.tail is None else mask(telling_line(failure.tail))
+    return failure.code, mask(failure.reason[:_LONGEST]), line
+
+
 def kinds_of(failures: Iterable[Failure]) -> list[Kind]:
     """Return failures by kind, the most frequent first; of equal ones, the first in the batch.
 
@@ -99,9 +105,9 @@ def kinds_of(failures: Iterable[Failure]) -> list[Kind]:
     """
     kinds: dict[tuple[int | None, str, str | None], Kind] = {}
     for failure in failures:
-        line = None if failure.tail is None else telling_line(failure.tail)
-        key = failure.code, mask(failure.reason[:_LONGEST]), None if line is None else mask(line)
+        key = key_of(failure)
         if key not in kinds:
+            line = None if failure.tail is None else telling_line(failure.tail)
             kinds[key] = Kind(failure.code, briefly(failure.code, failure.reason), line)
         kinds[key].tasks.append(failure.task)
     return sorted(kinds.values(), key=lambda kind: -len(kind.tasks))

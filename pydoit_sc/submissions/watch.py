@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
+from pydoit_sc.outcomes.failures import Failures
+from pydoit_sc.outcomes.kinds import TAIL
 from pydoit_sc.plan import NEW, Causes, Verdict, Work, is_current, waiting
 from pydoit_sc.show.progress import Bar, Progress
 from pydoit_sc.store import Outputs, Record
+from pydoit_sc.store.layout import STDERR
 from pydoit_sc.submissions.notes import JobStates
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
@@ -68,17 +71,16 @@ class Jobs:
 class Watch:
     """Shows how the runs of a submission end."""
 
-    def __init__(self, store: Outputs, runs: Runs, jobs: Jobs, bar: Bar) -> None:
+    def __init__(self, store: Outputs, runs: Runs, jobs: Jobs, bar: Bar, failures: Failures) -> None:
         self._store, self._runs, self._jobs, self._bar = store, runs, jobs, bar
+        self.failures = failures
         self.left = {work.run.key: work for work in runs.works}
         self.progress = Progress()
         self.progress.to_execute = len(runs.works)
         self._told: set[str] = set()
         self._failed: dict[str, Record] = {}
 
-    def until_ended(
-        self, most_failures: int | None = None, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def until_ended(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Look until all runs have ended, or too many have failed, or the jobs have ended; raises StoreError."""
         delay = _FIRST
         while self.left:
@@ -87,7 +89,7 @@ class Watch:
             self._tell()
             if self._look(last=not alive):
                 delay = _FIRST
-            if not alive or (most_failures is not None and self.progress.failed >= most_failures):
+            if not alive or self.failures.too_many:
                 return
             if self.left:
                 sleep(delay)
@@ -145,9 +147,13 @@ class Watch:
             self._bar.line(line)
 
     def _count(self, work: Work, record: Record) -> None:
+        compared = record.code and self.failures.compares
+        tail = self._store.tail(work.run.key, STDERR, TAIL) if compared else b""
+        self.failures.see(work.task, record, tail)
         if record.code == 0:
             self.progress.done += 1
         else:
             self.progress.failed += 1
+            self.failures.add()
             self._failed[work.run.key] = record
             self._bar.line(f"failed {work.task}: {record.failure}")

@@ -18,7 +18,7 @@ from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, InvalidDodoFile, TaskError, TaskFailed
 from doit.runner import ERROR, FAILURE, Runner
 
-from pydoit_sc.batch import Run, Stage, stage_of, task_of
+from pydoit_sc.batch import Run, Stage, Status, stage_of, task_of
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.order import Order
@@ -78,6 +78,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._released: deque[Run] = deque()  # runs that have waited, and may start
         self._processed: deque[ExecNode] = deque()
         self._planned = False
+        self._to_execute = 0
         self._alone: set[str] = set()  # keys of runs that have a task of their own
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
@@ -130,6 +131,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
         todo: dict[str, list[Run]] = {}
         needs: dict[object, Planned] = {}  # a run for each shell with its PATH, and each `slots`
         verdicts = count(self._verdicts(chosen, todo, needs))
+        self._to_execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
+        if any(verdict.status is Status.COMPLETED for verdict in verdicts):
+            self._executor.failures.has_completed()
         for item in needs.values():
             check_needs(item.stage.task_name(item.run), item.run.settings, self._executor.limits.nprocs)
         self._order = Order([(stage, todo.get(stage.name, ())) for stage in in_order(chosen)])
@@ -377,11 +381,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
         elif executor.error:
             self.reporter.runtime_error(executor.error)
             self.final_result = ERROR
-        elif executor.limits.max_failures and executor.failures >= executor.limits.max_failures:
-            why = "`max_failures`" if self.continue_ else "--no-continue"
-            self.reporter.runtime_error(
-                f"stopped after {executor.failures:,} failure{'s' * (executor.failures > 1)} ({why})"
-            )
+        elif executor.failures.too_many and executor.failures.count != self._to_execute:
+            bound = "`max_failures`" if self.continue_ else "--no-continue"
+            self.reporter.runtime_error(executor.failures.why(bound))
 
 
 def _closure(dispatcher: TaskDispatcher) -> list[str]:

@@ -56,6 +56,8 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
         chunk.submission,
         name_worker(chunk.submission, chunk.id),
     )
+    if len(todo) < len(chunk.works):
+        executor.failures.has_completed()
     executor.tell = lambda text: None if quiet else bar.line(text)
     gained = _watch(executor, iter(todo), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
@@ -138,8 +140,7 @@ def _exit_code(executor: Executor, progress: Progress, *, strict: bool) -> int:
     if executor.out_of_time:
         print(f"{left}: the time of this machine is nearly over", file=sys.stderr)
         return allocation.OUT_OF_TIME
-    if executor.failed_too_often and number:
-        failures = f"{executor.failures:,} failure{'s' * (executor.failures > 1)}"
-        print(f"{left}: stopped after {failures} (`max_failures`)", file=sys.stderr)
+    if executor.failures.too_many and number:
+        print(f"{left}: {executor.failures.why()}", file=sys.stderr)
         return 1
     return int(strict and progress.failed > 0)

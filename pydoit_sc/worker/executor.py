@@ -30,6 +30,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.errors import reason
+from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.shells import command_line
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
@@ -65,7 +66,7 @@ class Executor:
     worker: str = field(default_factory=name_worker)
     processes: Callable[[str], Processes] = Processes
     tell: Callable[[str], None] = lambda text: None  # noqa: ARG005 - what a user should know meanwhile
-    failures: int = 0
+    failures: Failures = field(init=False)
     stopped_by: int = 0  # the stop signal that ended it, 0 if none did
     error: str = ""  # why the worker gave up, if it did
     out_of_time: bool = False  # it left runs to another worker, since the machine's time was nearly over
@@ -88,6 +89,9 @@ class Executor:
     _stager: Stager[Pending] = field(init=False)
     _supply: Supply = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.failures = Failures(self.limits.max_failures)
+
     @property
     def attempts(self) -> int:
         """How many attempts it has started."""
@@ -97,11 +101,6 @@ class Executor:
     def running(self) -> int:
         """How many runs are executing now."""
         return len(self._live)
-
-    @property
-    def failed_too_often(self) -> bool:
-        """Whether as many runs have failed as `max_failures` allows."""
-        return self.limits.max_failures is not None and self.failures >= self.limits.max_failures
 
     def run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         """Yield a result for every run, as they end; None from `works` means that none is ready before one has.
@@ -305,8 +304,8 @@ class Executor:
         return True
 
     def _count_failure(self) -> None:
-        self.failures += 1
-        if self.failed_too_often:
+        self.failures.add()
+        if self.failures.too_many:
             self.stop()
 
     def _look_at_disks(self) -> None:
@@ -371,6 +370,8 @@ class Executor:
             return
         if succeeded and attempt.spoilt:
             self._count_failure()
+        if result.record and self.failures.see(result.work.task, result.record, result.stderr_tail):
+            self.stop()
         self._stager.put(finished, (attempt, exit_, result))
 
     def _commit(self, staged: Staged | StoreError, pending: Pending) -> Iterator[Result]:

@@ -110,7 +110,7 @@ def test_too_many_failures_end_it(place: Place) -> None:
         WAITING.replace("echo a >> log;", "echo a >> log; exit 7;"), durable="max_failures = 1\ndurable"
     )
     out = place("submit", "--wait", code=1)
-    assert "1 run failed, which is max_failures" in out
+    assert "stopped after 1 failure (`max_failures`)" in out
     place.until_ended()
     assert place.codes() == {"0": 7}
 

@@ -12,6 +12,7 @@ import pytest
 from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State
 from pydoit_sc.engines.local import Local
+from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import Work
 from pydoit_sc.show.progress import Progress
 from pydoit_sc.store import Outputs, Record
@@ -79,6 +80,9 @@ class Outcomes:
     def running(self) -> Mapping[str, Any]:
         return {}
 
+    def tail(self, key: str, file: str, at_most: int) -> bytes:
+        return b"sh: 1: x: not found\n"
+
 
 class Lines:
     """A progress bar that keeps its lines."""
@@ -96,10 +100,12 @@ class Lines:
         pass
 
 
-def watched(engine: Answers, *records: Mapping[str, Record]) -> tuple[Watch, Lines]:
+def watched(
+    engine: Answers, *records: Mapping[str, Record], works: Sequence[Work] = (WORK,)
+) -> tuple[Watch, Lines]:
     bar = Lines()
     store = cast(Outputs, Outcomes(*records))
-    return Watch(store, Runs([WORK], False), Jobs(engine, HANDED), bar), bar
+    return Watch(store, Runs(works, False), Jobs(engine, HANDED), bar, Failures(None)), bar
 
 
 def test_until_all_runs_have_ended() -> None:
@@ -109,6 +115,15 @@ def test_until_all_runs_have_ended() -> None:
     watch.until_ended(sleep=lambda _: None)
     assert (watch.left, watch.progress.failed) == ({}, 1)
     assert bar.lines == ["failed a:1: status code 3"]
+
+
+def test_it_ends_where_the_first_runs_fail_alike() -> None:
+    works = [replace(WORK, task=f"a:{n}", run=replace(WORK.run, key=f"a/{n}"), known=None) for n in range(30)]
+    failed = {work.run.key: Record(127, work.run.name, "2-0-0-0") for work in works[:25]}
+    watch, _ = watched(Answers(*[State.RUNNING] * 9), {}, failed, works=works)
+    watch.until_ended(sleep=lambda _: None)
+    assert len(watch.left) == 5
+    assert "20 have failed alike: command not found (127), `sh: 1: x: not found`;" in watch.failures.why()
 
 
 def test_jobs_that_end_without_their_runs() -> None:

@@ -67,6 +67,24 @@ def test_it_stops_after_too_many_failures(capsys: pytest.CaptureFixture[str]) ->
     assert log() == ["0", "1"]
 
 
+def test_it_stops_where_the_first_runs_fail_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    cmds = {str(n): "echo 'no module named x' >&2; exit 1" for n in range(40)}
+    assert execute_chunk(chunk_of(cmds), quiet=True) == 1
+    left, said = capsys.readouterr().err.split(": ", 1)
+    assert 40 - int(left.removesuffix(" runs are left")) in range(20, 24)
+    assert said.startswith(
+        "stopped: no run is completed, and 20 have failed alike: exit 1, `no module named x`;"
+    )
+
+
+def test_it_goes_on_where_a_run_of_the_chunk_was_completed_before() -> None:
+    good = chunk_of({"good": "true"})
+    assert execute_chunk(good, quiet=True) == 0
+    bad = chunk_of({"good": "true", **{str(n): "exit 1" for n in range(24)}})
+    assert execute_chunk(bad, quiet=True) == 0
+    assert len(list(Path("out").glob("*/status_code"))) == 25
+
+
 def test_no_run_is_executed_before_those_that_it_comes_after(capsys: pytest.CaptureFixture[str]) -> None:
     chunk = chunk_of({name: f"echo {name} >> log" for name in "xyz"})
     before = {f"{chunk.remote_output_path}/x": [Before("b")], f"{chunk.remote_output_path}/y": [Before("b")]}

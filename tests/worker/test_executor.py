@@ -146,7 +146,7 @@ def test_outcomes_are_published_with_their_codes(loop: Loop) -> None:
     assert (loop.folder / "1" / "status_code").read_text() == "3"
     assert (loop.said(1)["seconds"], loop.said(1)["rank"]) == (2.0, 1)
     assert results[1].stderr_tail == b"stderr of 2 3"
-    assert (executor.failures, executor.error, executor.stopped_by) == (1, "", 0)
+    assert (executor.failures.count, executor.error, executor.stopped_by) == (1, "", 0)
 
 
 def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
@@ -155,7 +155,7 @@ def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
     assert [env[b"SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned] == [b"0", b"1", b"0", b"0"]
     assert loop.codes(results) == {"r:0": 3, "r:1": 0}
     assert loop.said(0)["retry_codes"] == [3, 3]
-    assert (executor.attempts, executor.failures) == (4, 1)
+    assert (executor.attempts, executor.failures.count) == (4, 1)
 
 
 @pytest.mark.parametrize(("code", "attempts"), [(75, 3), (3, 1)])
@@ -272,7 +272,7 @@ def test_no_run_starts_after_too_many_failures(loop: Loop) -> None:
     executor = loop.executor(nprocs=1, max_failures=2)
     results = loop.run(executor, "1 1", "1 0", "1 1", "1 0")
     assert loop.codes(results) == {"r:0": 1, "r:1": 0, "r:2": 1}
-    assert executor.failed_too_often
+    assert executor.failures.too_many
 
 
 def test_no_run_starts_that_would_outlast_the_machine(loop: Loop) -> None:
