@@ -40,7 +40,11 @@ COMMANDS = {
     "summarize-batch": CommandEntry(
         "pydoit_sc.commands.summarize:SummarizeBatchCommand",
         "show the status of every run",
-        ("summarize-batch jobs.yaml", "summarize-batch --status error,incomplete --format json"),
+        (
+            "summarize-batch jobs.yaml",
+            "summarize-batch --status error,incomplete --format json",
+            "summarize-batch --columns name,seconds,memory,host --sort -seconds",
+        ),
     ),
     "failures": CommandEntry(
         "pydoit_sc.commands.failures:FailuresCommand",

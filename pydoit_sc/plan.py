@@ -25,6 +25,7 @@ from pydoit_sc.fingerprint import (
 from pydoit_sc.globbing import outputs_of
 from pydoit_sc.parts import in_order
 from pydoit_sc.store import Live, Record, Store, TakenError
+from pydoit_sc.times import local
 
 _DETAILS = 3  # of one reason, which are counted apart
 
@@ -119,7 +120,7 @@ def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
     """Return a run's verdict, given the attempt that a live worker says it executes now."""
     if live is None or not verdict.execute:
         return verdict
-    return Verdict(Status.RUNNING, f"on {live.host} since {live.since}")
+    return Verdict(Status.RUNNING, f"on {live.host} since {local(live.since)}")
 
 
 @dataclass(frozen=True, slots=True)

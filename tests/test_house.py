@@ -55,6 +55,7 @@ ROOMS = [
         "shells",
         "sizes",
         "templates",
+        "times",
         "utf8",
         "",
     },

@@ -16,7 +16,7 @@ from pydoit_sc.parts import without_earlier
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import clock
 from pydoit_sc.show.tables import one_line
-from pydoit_sc.standing import Standing, seconds_in, stand, total
+from pydoit_sc.standing import Standing, stand, total
 from pydoit_sc.tasks.loader import OPT_FILE
 
 FORMATS = ("table", "json")
@@ -62,8 +62,7 @@ class StatusCommand(Command):
         if chosen:
             project.narrow(chosen)
         stages = without_earlier(project.batch, chosen) if chosen else project.batch.stages
-        seconds = seconds_in(project.store)
-        standings = {stage.name: stand(project.ledger, stage, running, seconds) for stage in stages}
+        standings = {stage.name: stand(project.ledger, stage, running) for stage in stages}
         whole = total(standings.values())
         if form == "json":
             listed = [{"stage": name, **_figures(one)} for name, one in standings.items()]

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,19 @@ from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
+from pydoit_sc.sizes import show_size
+from pydoit_sc.store import Live, Record
 from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.times import local, span, utc
 
 HEADERS = ("status", "status_code", "remote_output_path", "cmd")  # the seed's
-_ALL = (*HEADERS, "name", "reason")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that is one
 FORMATS = ("table", "json", "csv")
 # The seed's order: failures, completed, the rest.
 _ORDER = [Status.ERROR, Status.COMPLETED, Status.STALE, Status.RUNNING, Status.INCOMPLETE, Status.ORPHANED]
+_NOTHING = Record(None)
+
+Cell = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +40,50 @@ class RunRow:
     """A run in the summary."""
 
     verdict: Verdict
-    status_code: int | None
     remote_output_path: str
-    cmd: str
-    name: str  # of its doit task
+    cmd: str = ""
+    name: str = ""  # of its doit task
+    record: Record | None = None
+    live: Live | None = None  # where it executes now
 
-    def cells(self) -> tuple[str, int | None, str, str, str, str]:
-        """Return the values of the columns: the seed's four, then ours."""
-        verdict = self.verdict
-        return (
-            verdict.status.value, self.status_code, self.remote_output_path, self.cmd, self.name, verdict.reason,
-        )  # fmt: skip
+    @property
+    def ended(self) -> Record:
+        """What is known of how it ended: nothing while it executes, again."""
+        return _NOTHING if self.live or self.record is None else self.record
+
+    @property
+    def host(self) -> str | None:
+        """The machine that executes it, or has executed it."""
+        return (self.live.host if self.live else self.ended.host) or None
+
+    @property
+    def started(self) -> float | None:
+        """When it was started, in seconds since the epoch."""
+        return self.live.since if self.live else self.ended.started or None
+
+
+#: The columns, and the cell of a run in each, as JSON and CSV have it.
+COLUMNS: Mapping[str, Callable[[RunRow], Cell]] = {
+    "status": lambda row: row.verdict.status.value,
+    "status_code": lambda row: row.record.code if row.record else None,
+    "remote_output_path": lambda row: row.remote_output_path,
+    "cmd": lambda row: row.cmd,
+    "name": lambda row: row.name,
+    "reason": lambda row: row.verdict.reason,
+    "seconds": lambda row: row.ended.seconds if row.ended.started else None,
+    "memory": lambda row: row.ended.memory or None,
+    "host": lambda row: row.host,
+    "submission": lambda row: row.ended.submission or None,
+    "started": lambda row: utc(row.started),
+    "finished": lambda row: utc(row.ended.ended or None),
+}
+#: How the table shows cells that are for programs.
+_SHOWN: Mapping[str, Callable[[RunRow], Cell]] = {
+    "seconds": lambda row: span(row.ended.seconds) if row.ended.started else None,
+    "memory": lambda row: show_size(row.ended.memory) if row.ended.memory else None,
+    "started": lambda row: local(row.started) if row.started else None,
+    "finished": lambda row: local(row.ended.ended) if row.ended.ended else None,
+}
 
 
 class SummarizeBatchCommand(Command):
@@ -55,8 +93,12 @@ class SummarizeBatchCommand(Command):
     doc_usage = "[BATCH]"
     doc_description = (
         "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts go to standard "
-        "error, the rows to standard output. The table cuts long commands; JSON and CSV have them whole. A cell of CSV "
-        "that a spreadsheet would take for a formula has a `'` before it."
+        "error, the rows to standard output. The table has four columns unless told otherwise, and cuts long "
+        "commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
+        "spreadsheet would take for a formula has a `'` before it.\n"
+        "\n"
+        f"The columns are {', '.join(COLUMNS)}. `memory` is the peak of one process, where that is more than the "
+        "worker's own."
     )
     cmd_options = (
         OPT_FILE,
@@ -68,6 +110,12 @@ class SummarizeBatchCommand(Command):
             "is no longer in the batch",
             default="",
         ),
+        option("columns", "these columns, joined by commas", default=""),
+        option(
+            "sort",
+            "by this column, the smallest first; `-seconds` the largest first [default: failures first]",
+            default="",
+        ),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
@@ -76,14 +124,36 @@ class SummarizeBatchCommand(Command):
             raise InvalidCommand(f"summarize-batch: expected one BATCH at most, found {len(words)}")
         form = parse_choice(options["format"], FORMATS, "--format")
         statuses = parse_statuses(options["status"])
+        columns = _columns(options["columns"]) or (HEADERS if form == "table" else tuple(COLUMNS))
+        order = _columns(options["sort"].removeprefix("-"), "--sort")
         remote = options["remote_output_path"] or None
         project = Project.load(words[0] if words else options["batchfile"], remote_output_path=remote)
         rows = list(summarize(project, orphans=Status.ORPHANED in statuses))
-        rows.sort(key=lambda row: _ORDER.index(row.verdict.status))
         counts = Counter(row.verdict.status for row in rows)
         print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)
-        _print(form, [row for row in rows if not statuses or row.verdict.status in statuses])
+        rows = [row for row in rows if not statuses or row.verdict.status in statuses]
+        rows.sort(key=lambda row: _ORDER.index(row.verdict.status))
+        for name in reversed(order):
+            rows = in_order(rows, COLUMNS[name], reverse=options["sort"].startswith("-"))
+        _print(form, columns, rows)
         return 0
+
+
+def _columns(text: str, option: str = "--columns") -> tuple[str, ...]:
+    """Return the columns that a comma-separated list names; raises InvalidCommand for an unknown one."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in COLUMNS:
+            near = nearest(name, list(COLUMNS))
+            hint = f"did you mean `{near}`?" if near else f"expected some of {', '.join(COLUMNS)}"
+            raise InvalidCommand(f"{option}: unknown column `{name}`; {hint}")
+    return names
+
+
+def in_order(rows: Sequence[RunRow], cell: Callable[[RunRow], Any], *, reverse: bool) -> list[RunRow]:
+    """Return rows in the order of their cells of a column; those that have none are the last."""
+    known = [row for row in rows if cell(row) is not None]
+    return [*sorted(known, key=cell, reverse=reverse), *(row for row in rows if cell(row) is None)]
 
 
 def parse_statuses(text: str) -> set[Status]:
@@ -103,31 +173,35 @@ def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:
     ledger = project.ledger
     for stage, run in project.batch.runs():
         record = ledger.records.get(run.key)
-        verdict = judge_live(ledger.verdict(stage, run), running.get(run.key))
-        code = record.code if record else None
-        yield RunRow(verdict, code, project.output(run), run.cmd, stage.task_name(run))
+        live = running.get(run.key)
+        verdict = judge_live(ledger.verdict(stage, run), live)
+        live = live if verdict.status is Status.RUNNING else None
+        yield RunRow(verdict, project.output(run), run.cmd, stage.task_name(run), record, live)
     if orphans:
         known = {run.key for _, run in project.batch.runs()}
         for key in sorted(project.store.orphans(known)):
             output = f"{project.batch.remote_output_path}/{key}"
-            yield RunRow(ORPHANED, None, output, "", "")
+            yield RunRow(ORPHANED, output)
 
 
-def _print(form: str, rows: Sequence[RunRow]) -> None:
+def _print(form: str, columns: Sequence[str], rows: Sequence[RunRow]) -> None:
+    if form == "table":
+        shown = {**COLUMNS, **_SHOWN}
+        print(table(columns, ([shown[name](row) for name in columns] for row in rows), right=_SHOWN))
+        return
+    cells = ([COLUMNS[name](row) for name in columns] for row in rows)
     if form == "json":
         print("[")
-        for left, row in zip(range(len(rows) - 1, -1, -1), rows, strict=True):
-            print(json.dumps(dict(zip(_ALL, row.cells(), strict=True))), end=",\n" if left else "\n")
+        for left, row in zip(range(len(rows) - 1, -1, -1), cells, strict=True):
+            print(json.dumps(dict(zip(columns, row, strict=True))), end=",\n" if left else "\n")
         print("]")
-    elif form == "csv":
+    else:
         with data_output() as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(_ALL)
-            writer.writerows(map(_as_text, row.cells()) for row in rows)
-    else:
-        print(table(HEADERS, (row.cells()[: len(HEADERS)] for row in rows)))
+            writer.writerow(columns)
+            writer.writerows(map(_as_text, row) for row in cells)
 
 
-def _as_text(cell: str | int | None) -> str | int | None:
+def _as_text(cell: Cell) -> Cell:
     """Return a cell that a spreadsheet takes as text, not as a formula that it would compute."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -38,10 +38,6 @@ class Provenance(Manifest):
     started: Seconds = Field(description="seconds since the epoch")
     finished: Seconds = Field(description="seconds since the epoch")
     cpu_seconds: Seconds = Field(description="processor time of the run and its children")
-    peak_memory: int | None = Field(
-        default=None,
-        description="the largest resident memory of a process, in bytes; missing if less than the worker's own",
-    )
     retry_codes: list[int] = Field(
         default=[], description="status codes of the earlier attempts that were retried"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pydoit_sc import times
 from pydoit_sc.ends import told
 
 STDOUT = "stdout"
@@ -31,6 +32,8 @@ class Record(NamedTuple):
     reason: str = ""  # why it failed, where that was not its own exit code
     started: float = 0.0  # seconds since the epoch, by the clock of its machine; 0: not known
     ended: float = 0.0
+    host: str = ""
+    memory: int = 0  # bytes at its peak; 0: not known
 
     @property
     def failure(self) -> str:
@@ -40,7 +43,8 @@ class Record(NamedTuple):
     @property
     def seconds(self) -> float:
         """How long it took; 0 where that is not known."""
-        return self.ended - self.started if self.started else 0.0
+        seconds = round(self.ended - self.started, 3) if self.started else 0.0
+        return seconds if 0 < seconds < times.LONGEST else 0.0
 
 
 def parse_status_code(data: bytes) -> int | None:

@@ -48,6 +48,12 @@ class Stamp(StoredDocument):
     )
     started: float | None = Field(default=None, description="seconds since the epoch")
     finished: float | None = Field(default=None, description="seconds since the epoch")
+    host: str | None = Field(default=None, description="the machine")
+    peak_memory: int | None = Field(
+        default=None,
+        le=1 << 63,
+        description="the largest resident memory of a process, in bytes; missing if less than the worker's own",
+    )
 
 
 class Live(StoredDocument):
@@ -97,6 +103,8 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
         stamp.reason or "",
         stamp.started or 0.0,
         stamp.finished or 0.0,
+        stamp.host or "",
+        stamp.peak_memory or 0,
     )
 
 

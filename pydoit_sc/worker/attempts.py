@@ -145,11 +145,11 @@ class Attempt:
             + (f'"submission": {_quote(submission)}, ' if submission else "")
             + f'"status_code": {code}, '
             + (f'"reason": {_quote(reason)}, ' if reason else "")
-            + f'"started": {started}, "finished": {ended}, "files": {{{files}}}, '
-            f'"cmd": {_quote(work.run.cmd)}, "host": {_quote(host)}, "rank": {self.ranks[0]}, '
-            f'"cpu_seconds": {round(exit_.cpu_seconds, 3)}, '
+            + f'"started": {started}, "finished": {ended}, "host": {_quote(host)}, '
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
-            + f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
+            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, "rank": {self.ranks[0]}, '
+            f'"cpu_seconds": {round(exit_.cpu_seconds, 3)}, '
+            f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
             + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
             + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
             + (f'"env": {_object(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
@@ -159,7 +159,8 @@ class Attempt:
         _write(f"{self.folder}/{RUN_JSON}", said.encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
-        record = Record(code, self.id, work.fingerprint, submission, reason, started, ended)
+        memory = exit_.peak_memory or 0
+        record = Record(code, self.id, work.fingerprint, submission, reason, started, ended, host, memory)
         tail = self._tail() if code else b""
         result = Result(work, record, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
         finished = Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint, digested)

@@ -150,23 +150,17 @@ def test_a_time_that_is_not_known_is_left_out(stages: Box, capsys: pytest.Captur
 def test_the_time_left_is_that_of_what_has_yet_to_execute() -> None:
     ledger = Ledger(batch(stage("a", 100)), {})
     execute(ledger, {f"a/{n}" for n in range(50)})
+    for key in ("a/7", "a/8"):  # others were published by `sc`, which does not say
+        ledger.records[key] = ledger.records[key]._replace(started=1.0, ended=3.0)
     ledger.records["a/99"] = Record(1)
     live = {f"a/{n}": Live(host="h", folder="/f", since=1.0) for n in (0, 60, 61, 62)}
-    asked: list[str] = []
-
-    def seconds(run: Any) -> float:
-        asked.append(run.name)
-        return 2.0
-
-    found = stand(ledger, ledger.batch.stages[0], live, seconds)
+    found = stand(ledger, ledger.batch.stages[0], live)
     counts = {Status.COMPLETED: 50, Status.ERROR: 1, Status.INCOMPLETE: 46, Status.RUNNING: 3}
     assert found == Standing(
         Counter(counts), 0, Counter(h=3), pace=2.0
     )  # 4 at once: a:0 has just been completed
     assert found.seconds_left == 49 / 2
-    assert 10 < len(asked) <= 16
-    assert max(map(int, asked)) > 40  # from all over the stage
-    assert stand(ledger, ledger.batch.stages[0], {}, seconds).pace is None
+    assert stand(ledger, ledger.batch.stages[0], {}).pace is None
 
 
 def test_an_empty_batch(box: Box, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
+import time
+from datetime import datetime
 
 import pytest
+from doit.exceptions import InvalidCommand
 
+from pydoit_sc.commands.summarize import COLUMNS, SummarizeBatchCommand
+from pydoit_sc.store import Live, open_store
+from pydoit_sc.store.documents import Provenance
 from tests.conftest import HEAD, Box
 
 
@@ -40,11 +48,85 @@ def test_json_and_csv_say_the_same(mixed: Box) -> None:
     as_json = json.loads(mixed("summarize-batch", "--format", "json").out)
     as_csv = list(csv.DictReader(io.StringIO(mixed("summarize-batch", "--format", "csv").out)))
     assert [row["name"] for row in as_json] == ["a:2", "a:1", "a:4", "a:x y"]
-    assert list(as_json[0]) == ["status", "status_code", "remote_output_path", "cmd", "name", "reason"]
+    assert list(as_json[0]) == list(COLUMNS)
+    assert as_json[1]["host"] == os.uname().nodename
+    assert 0 <= as_json[1]["seconds"] < 60
+    ended = datetime.strptime(as_json[1]["finished"], "%Y-%m-%dT%H:%M:%S%z")
+    assert 0 <= time.time() - ended.timestamp() < 600
     assert as_json[0]["status_code"] == 7
     assert as_json[2]["status_code"] is None
     for one, other in zip(as_json, as_csv, strict=True):
         assert {k: "" if v is None else str(v) for k, v in one.items()} == other
+
+
+def rows(box: Box, capsys: pytest.CaptureFixture[str], *words: str, form: str = "json", **how: str) -> str:
+    """Show rows, in this process, and return them."""
+    options = {"format": form, "status": "", "columns": "", "sort": "", "remote_output_path": "", **how}
+    batchfile = str(box.folder / "batchfile.toml")
+    assert SummarizeBatchCommand().call({"batchfile": batchfile, **options}, list(words)) == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def three(box: Box) -> Box:
+    """Four runs: one took a second, one an hour, one does not say, one has no outcome."""
+    box.batchfile(HEAD + '[runs.a]\ncmd = "true {x}"\nmatrix = { x = [1, 2, 3, 4] }\n')
+    for name, seconds, memory in (("1", 3600.5, 2_500_000_000), ("2", 1.25, None), ("3", None, None)):
+        box.write(f"out/a/{name}/status_code", "0")
+        if seconds is not None:
+            known = Provenance(
+                fingerprint="", attempt="w-1", status_code=0, cmd="", host="node3", rank=0, started=1795593114.76,
+                finished=1795593114.76 + seconds, cpu_seconds=0.0, peak_memory=memory, submission="s1",
+            )  # fmt: skip
+            box.write(f"out/a/{name}/run.json", known.to_json())
+    return box
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [("seconds", "2134"), ("-seconds", "1234"), ("-name", "4321"), ("host,-name", None), ("memory", "1234")],
+)
+def test_sorted_by_a_column_what_has_none_last(
+    three: Box, capsys: pytest.CaptureFixture[str], sort: str, names: str | None
+) -> None:
+    if names is None:
+        with pytest.raises(InvalidCommand, match=r"--sort: unknown column `-name`; did you mean `name`\?"):
+            rows(three, capsys, sort=sort)
+        return
+    found = json.loads(rows(three, capsys, columns="name", sort=sort))
+    assert found == [{"name": f"a:{name}"} for name in names]
+
+
+def test_columns(three: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    columns = "name, seconds,memory,host,submission,finished"
+    assert rows(three, capsys, form="csv", columns=columns, sort="name").splitlines() == [
+        "name,seconds,memory,host,submission,finished",
+        "a:1,3600.5,2500000000,node3,s1,2026-11-25T08:51:55Z",
+        "a:2,1.25,,node3,s1,2026-11-25T07:51:56Z",
+        "a:3,,,,,",
+        "a:4,,,,,",
+    ]
+    shown = rows(three, capsys, form="table", columns=columns, sort="-seconds").splitlines()
+    assert shown[2].split() == ["a:1", "1:00:00", "2.5", "GB", "node3", "s1", "2026-11-25", "08:51:55"]
+    assert shown[3].split()[:3] == ["a:2", "1.25", "s"]
+    with pytest.raises(InvalidCommand, match="unknown column `secnds`; did you mean `seconds`"):
+        rows(three, capsys, columns="name,secnds")
+
+
+def test_a_run_that_executes_again_has_nothing_of_its_last_end(
+    three: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    three.write("out/a/1/status_code", "7")
+    store = open_store(str(three.folder / "out"), {}, durable=False)
+    with store.workspace("worker", None):
+        store.announce("worker", {"a/1": Live(host="node9", folder="/f", since=1795593114.76)})
+        found = json.loads(rows(three, capsys, sort="name"))[0]
+    assert {key: found[key] for key in ("status", "host", "started", "seconds", "finished")} == {
+        "status": "running", "host": "node9", "started": "2026-11-25T07:51:54Z", "seconds": None, "finished": None,
+    }  # fmt: skip
+    assert re.fullmatch(r"on node9 since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", found["reason"])
 
 
 def test_filters(mixed: Box) -> None:

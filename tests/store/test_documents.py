@@ -36,7 +36,7 @@ PROVENANCES = st.builds(
     started=SECONDS,
     finished=SECONDS,
     cpu_seconds=SECONDS,
-    peak_memory=st.integers(0),
+    peak_memory=st.integers(0, 1 << 63),
     retry_codes=st.lists(st.integers(1, 255), max_size=3),
     timed_out=st.booleans(),
 )
@@ -71,6 +71,8 @@ def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
         written.submission or "",
         started=written.started,
         ended=written.finished,
+        host=written.host,
+        memory=written.peak_memory or 0,
     )
     manifest, stamp = read(Manifest, data), read(Stamp, data)
     assert manifest and manifest.files == written.files

@@ -1,0 +1,51 @@
+"""Moments as people read them, and as programs do; what is no moment, since anybody may have written it, has words, too."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+#: Seconds that a run may take: 30 years.
+LONGEST = 1e9
+_UNKNOWN = "an unknown time"
+
+
+def local(seconds: float) -> str:
+    """Return a moment, in seconds since the epoch, by this machine's clock.
+
+    >>> local(1e300)
+    'an unknown time'
+    """
+    moment = _moment(seconds)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else _UNKNOWN
+
+
+def utc(seconds: float | None) -> str | None:
+    """Return a moment as ISO 8601 has it; None where it is none.
+
+    >>> utc(1795593114.76), utc(float("nan"))
+    ('2026-11-25T07:51:54Z', None)
+    """
+    moment = None if seconds is None else _moment(seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def span(seconds: float) -> str:
+    """Return a length of time: `1:02:03`, `2:03` under an hour, `4.5 s` under a minute.
+
+    >>> span(3723.4), span(123), span(59.6), span(0.0451), span(float("inf"))
+    ('1:02:03', '2:03', '59.6 s', '0.045 s', 'an unknown time')
+    """
+    if not 0 <= seconds < LONGEST:
+        return _UNKNOWN
+    if seconds < 60:
+        return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds:.3f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _moment(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
