@@ -56,6 +56,11 @@ COMMANDS = {
         "show or follow what a run writes",
         ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
     ),
+    "debug": CommandEntry(
+        "pydoit_sc.commands.debug:DebugCommand",
+        "execute a run on the terminal, publish nothing",
+        ("debug month:2012-01", "debug --shell month:2012-01"),
+    ),
     "verify": CommandEntry(
         "pydoit_sc.commands.verify:VerifyCommand",
         "report the finished runs that are not whole",

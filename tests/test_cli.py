@@ -65,6 +65,7 @@ COMMANDS = {
     "summarize-batch --format csv": 0,
     "failures": 0,
     "logs a:2": 0,
+    "debug a:2": 1,
     "verify": 0,
     "clean b": 0,
     "forget a:2": 0,

@@ -8,7 +8,9 @@ from typing import Any
 from doit.cmd_base import Command as DoitCommand
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import Run, Stage
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, option
+from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
 OPT_REMOTE = option("remote_output_path", "where the outputs are, in place of what the file says", default="")
@@ -31,7 +33,7 @@ OPT_QUIET = flag("quiet", "show failures only", short="q")
 
 OPT_MAX_FAILURES = option(
     "max_failures",
-    "in place of the batchfile's: failures after which no further run starts, a number or a share, 100% for no bound "
+    "in place of the batchfile's: failures after which no further run starts, a number or a share, 100%% for no bound "
     "[default: 20 that are alike, where no run is completed]",
     metavar="N|SHARE",
 )
@@ -65,6 +67,13 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
                 f"{command}: expected {what}, found {found}; see `{self.bin_name} help {command}`"
             )
         return words[0]
+
+    def one_run(self, project: Project, words: Sequence[str]) -> tuple[Stage, Run]:
+        """Return the one run that the command takes."""
+        chosen = project.select([self.one(words, "the name of a run")])
+        if len(chosen) != 1:
+            raise InvalidCommand(f"{self.get_name()}: `{words[0]}` is {len(chosen):,} runs; expected one")
+        return chosen[0]
 
     def each(self, words: Sequence[str], names: str) -> Sequence[str]:
         """Return the words if there is one for each of these names, `TYPE NAME`."""

@@ -20,7 +20,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
 from pydoit_sc.proc import Stat, peak_memory, read_stats
@@ -335,6 +335,14 @@ class Processes:
             me = os.getpid()
             return {pid for pid, stat in read_stats().items() if stat.parent == me}
         return {int(pid) for pid in (*_read_whole(self._children), *_read_whole(self._children))}
+
+
+def become(words: tuple[str, ...], env: Mapping[bytes, bytes]) -> NoReturn:
+    """Replace this process by a command in the foreground; raises OSError."""
+    for number in _DEFAULTS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.execve(words[0], words, env)
 
 
 def _read_whole(fd: int) -> list[bytes]:

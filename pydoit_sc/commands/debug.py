@@ -1,0 +1,68 @@
+"""`debug`: a run on the terminal, as a worker would start it, of which nothing is published."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import flag, option
+from pydoit_sc.errors import printable
+from pydoit_sc.plan import Work
+from pydoit_sc.project import Project
+from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.worker.foreground import prepare
+from pydoit_sc.worker.process import become
+from pydoit_sc.worker.results import Limits
+from pydoit_sc.worker.slots import slots
+
+
+class DebugCommand(Command):
+    """Execute a run on the terminal."""
+
+    name = "debug"
+    doc_usage = "RUN"
+    doc_description = (
+        "It has the terminal: what it writes is shown, it can read what you type, and Ctrl-C reaches it. It starts in the "
+        "batchfile's folder, with the environment, the shell and the rank that a worker gives it. Its results go to a new "
+        "folder, which is kept; SATURN_RUN_REMOTE_OUTPUT_PATH names that folder, too. Nothing is published, and it need not "
+        "be free: a worker may execute the same run. `timeout`, `memory` and `retries` are not heeded.\n"
+        "\n"
+        "Exit code: that of the command, or of the shell; 3 where nothing was started."
+    )
+    cmd_options = (
+        OPT_FILE,
+        option("rank", "the rank that it has [default: %(default)s]", default="0"),
+        flag("shell", "not its command, but a shell with its environment in its folder: $SHELL"),
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Become the command."""
+        project = Project.load(options["batchfile"])
+        stage, run = self.one_run(project, words)
+        batch, task = project.batch, stage.task_name(run)
+        nprocs, gpus = slots(batch.nprocs)
+        limits = Limits(nprocs, gpus=gpus, scratch=batch.scratch)
+        os.chdir(batch.folder)
+        own = prepare(Work(task, run, project.output(run), ""), limits, _rank(options["rank"]))
+        print(
+            f"{task}, of which nothing is published; its results are in {own.results}",
+            f"its command: {printable(run.cmd)}",
+            sep="\n",
+            file=sys.stderr,
+            flush=True,
+        )
+        start = (os.environ.get("SHELL") or "/bin/sh",) if options["shell"] else own.words
+        try:
+            become(start, own.env)
+        except OSError as error:
+            raise InvalidCommand(f"debug: {task} cannot be started: {start[0]}: {error.strerror}") from error
+
+
+def _rank(value: str) -> int:
+    if value.isdecimal() and int(value) < 10**9:
+        return int(value)
+    raise InvalidCommand(f"--rank: expected a number from 0, found `{value}`")
