@@ -144,6 +144,7 @@ class Batch:
     min_free_memory: int | None = None  # bytes that must be available for a run to be started
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
+    words: tuple[str, ...] = ()  # the options that name this batch on a command line, in any folder
 
     @property
     def folder(self) -> Path:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.fields import max_failures
+from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.errors import UserError
 from pydoit_sc.parts import with_earlier
 from pydoit_sc.plan import Ledger, open_ledger
@@ -37,6 +38,22 @@ def find_batchfile(name: str | None) -> str:
             f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `pydoit-sc init` begins one"
         )
     return found
+
+
+def is_batch(word: str, file: str) -> bool:
+    """Return whether the first word of a command line is a batch: a file, and no name in the batch `file`, else this folder's."""
+    if not os.path.exists(word) and (":" in word or is_pattern(word) or not has_format(word)):
+        return False  # what is called like a run list and is not there is a run list that is missing
+    name = word.partition(":")[0]
+    return not (os.path.isdir(word) or name in ENGINE_TASKS or name in _stages_here(file))
+
+
+def _stages_here(file: str) -> Collection[str]:
+    """Return the names of the stages of the batchfile that is meant where no other is given; none if it cannot be read."""
+    try:
+        return stage_names(find_batchfile(file))
+    except UserError:
+        return ()
 
 
 class Project:

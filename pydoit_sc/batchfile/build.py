@@ -63,7 +63,8 @@ def build(path: str | os.PathLike[str], override: str | None) -> Batch:
     made = (_from_toml if document.format == "toml" else _from_run_list)(source, notes, override)
     notes.report.check()
     name = made.pop("name", None) or escaped(os.path.basename(source.folder)) or "batch"
-    return Batch(name=name, path=Path(absolute), **made)
+    words = ("-f", absolute) if override is None else ("-f", absolute, "--to", made["remote_output_path"])
+    return Batch(name=name, path=Path(absolute), words=words, **made)
 
 
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def _from_run_list(source: Source, notes: Notes, override: str | None) -> dict[s
         what = "the run list" if top else "a bare list of runs"
         notes.add(
             (),
-            f"{what} has no `remote_output_path`; give one, or name this file in `runs_from` of a batchfile",
+            f"{what} has no `remote_output_path`; `--to` says where the outputs go, a folder or a URL",
         )
     reader = RunReader(ListedRun, Settings(), notes, where, remote)
     stage = reader.read(items, source.folder, table.nprocs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from pydoit_sc.batch import PLAIN
 from pydoit_sc.batchfile.csvfile import parse_csv
 from pydoit_sc.batchfile.document import Document, failure, read_text
 from pydoit_sc.batchfile.jsonfile import parse_json, parse_jsonl
@@ -40,6 +41,18 @@ def read(path: str, file: str) -> Document:
         return Document(file, kind, text, _PARSERS[kind](text, file))
     except RecursionError:
         raise failure(file, "nested too deeply to be read") from None
+
+
+def has_format(path: str) -> bool:
+    """Return whether the name of a file tells its format."""
+    return os.path.splitext(path)[1].lower() in _FORMATS
+
+
+def stage_names(path: str) -> list[str]:
+    """Return the names of a batchfile's stages; what their axes read need not be there. Raises BatchfileError."""
+    data = read(path, path).data
+    stages = data.get("runs") if isinstance(data, dict) else None
+    return list(stages) if isinstance(stages, dict) else [PLAIN]
 
 
 def _sniff(text: str) -> str:

@@ -15,9 +15,8 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, Planned
-from pydoit_sc.project import Project
 from pydoit_sc.store.accepted import write_accepted
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 SHOWN = 20
 _NOTHING_DONE = 3  # the exit code
@@ -27,7 +26,7 @@ class AcceptCommand(Command):
     """Take stale outcomes as current."""
 
     name = "accept"
-    doc_usage = "STAGE | RUN | PATTERN ..."
+    doc_usage = "[BATCH] STAGE | RUN | PATTERN ..."
     doc_description = (
         "For a change that makes no difference, such as a comment in a file of `file_dep`: the outcomes stay, and count as "
         "those of the runs as they are now, on every machine. Only completed outcomes can be accepted. `forget` undoes it, and "
@@ -35,13 +34,13 @@ class AcceptCommand(Command):
         "\n"
         "Exit code: 0 if all is accepted or nothing is stale, 3 if nothing was done."
     )
-    cmd_options = (OPT_FILE, flag("yes", "do not ask", short="y"))
+    cmd_options = (*BATCH_OPTIONS, flag("yes", "do not ask", short="y"))
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Show what it takes, ask, and return the exit code."""
         if not words:
             raise InvalidCommand("accept: name the runs or stages")
-        project = Project.load(options["batchfile"])
+        project = open_project(options)
         chosen = project.select(words)
         project.narrow(chosen)
         ledger = project.ledger

@@ -13,7 +13,6 @@ from pydoit_sc.commands.parsing import OptionsAnywhere, flag, option
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
-OPT_REMOTE = option("remote_output_path", "where the outputs are, in place of what the file says", default="")
 OPT_OWNER = option("owner", "whose it is, as ORG/USER [default: the user of the token]")
 
 OPT_SYNC = option(

@@ -9,25 +9,24 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.commands.base import Command
 from pydoit_sc.engines.registry import engine_for
-from pydoit_sc.project import Project
 from pydoit_sc.submissions.notes import Note, read_notes, under_way
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 
 class CancelCommand(Command):
     """End a submission."""
 
     name = "cancel"
-    doc_usage = "[SUBMISSION]"
+    doc_usage = "[BATCH] [SUBMISSION]"
     doc_description = (
         "Without its id, the one that is under way. Runs that are executing become incomplete, after their grace; what "
         "has ended stays."
     )
-    cmd_options = (OPT_FILE,)
+    cmd_options = (*BATCH_OPTIONS,)
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """End its jobs."""
-        project = Project.load(options["batchfile"])
+        project = open_project(options)
         store = project.store
         if words:
             note = _named(read_notes(store), self.one(words, "the id of a submission"))

@@ -12,8 +12,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.errors import printable
 from pydoit_sc.plan import Work
-from pydoit_sc.project import Project
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.worker.foreground import prepare
 from pydoit_sc.worker.process import become
 from pydoit_sc.worker.results import Limits
@@ -24,7 +23,7 @@ class DebugCommand(Command):
     """Execute a run on the terminal."""
 
     name = "debug"
-    doc_usage = "RUN"
+    doc_usage = "[BATCH] RUN"
     doc_description = (
         "It has the terminal: what it writes is shown, it can read what you type, and Ctrl-C reaches it. It starts in the "
         "batchfile's folder, with the environment, the shell and the rank that a worker gives it. Its results go to a new "
@@ -34,14 +33,14 @@ class DebugCommand(Command):
         "Exit code: that of the command, or of the shell; 3 where nothing was started."
     )
     cmd_options = (
-        OPT_FILE,
+        *BATCH_OPTIONS,
         option("rank", "the rank that it has [default: %(default)s]", default="0"),
         flag("shell", "not its command, but a shell with its environment in its folder: $SHELL"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Become the command."""
-        project = Project.load(options["batchfile"])
+        project = open_project(options)
         stage, run = self.one_run(project, words)
         batch, task = project.batch, stage.task_name(run)
         nprocs, gpus = slots(batch.nprocs)

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.errors import printable
 from pydoit_sc.outcomes.kinds import TAIL, Failure, Kind, kinds_of
-from pydoit_sc.project import Project
 from pydoit_sc.store import Record, Store
 from pydoit_sc.store.layout import STDERR
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 SHOWN = 20  # kinds: they fit a screen
 READ = 2000  # failed runs whose stderr is read
@@ -28,7 +27,7 @@ class FailuresCommand(Command):
     """Show what has failed, by kind."""
 
     name = "failures"
-    doc_usage = "[STAGE | RUN | PATTERN ...]"
+    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
     doc_description = (
         "Failed runs are of one kind if they have the same status code and reason, and the same last line of stderr "
         "but for numbers, times, paths, URLs, addresses and ids. Indented lines, as of a stack, do not count. The line "
@@ -40,15 +39,14 @@ class FailuresCommand(Command):
         "Exit code: 0."
     )
     cmd_options = (
-        OPT_FILE,
-        OPT_REMOTE,
+        *BATCH_OPTIONS,
         format_option(FORMATS),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the kinds; the exit code is 0, whatever has failed."""
         form = parse_choice(options["format"], FORMATS, "--format")
-        project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+        project = open_project(options)
         chosen = project.select(words) if words else list(project.batch.runs())
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         found = project.store.scan(names)

@@ -16,7 +16,7 @@ from pydoit_sc.errors import reason
 from pydoit_sc.files import open_regular
 from pydoit_sc.project import Project
 from pydoit_sc.store.layout import STDERR, STDOUT
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 PAUSE = 0.2  # seconds between two looks at a file that is being written
 
@@ -25,10 +25,10 @@ class LogsCommand(Command):
     """Show a run's stdout and stderr."""
 
     name = "logs"
-    doc_usage = "RUN"
+    doc_usage = "[BATCH] RUN"
     doc_description = "The run's stdout goes to standard output, its stderr to standard error, byte for byte."
     cmd_options = (
-        OPT_FILE,
+        *BATCH_OPTIONS,
         flag("stdout", "its stdout only"),
         flag("stderr", "its stderr only"),
         flag("follow", "of a run that is executing: show what it writes, until it ends"),
@@ -36,7 +36,7 @@ class LogsCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Copy the files; the exit code is 0, or 3 where the run has written nothing yet."""
-        project = Project.load(options["batchfile"])
+        project = open_project(options)
         chosen = project.select([self.one(words, "the name of a run")])
         if len(chosen) != 1:
             raise InvalidCommand(f"logs: `{words[0]}` is {len(chosen):,} runs; expected one")

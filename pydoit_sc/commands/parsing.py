@@ -26,6 +26,10 @@ def flag(name: str, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - d
     return option(name, help, **{"type": bool, "default": False, **more})
 
 
+#: Second names of options, as the seed has them.
+_OTHER_NAMES = {"remote-output-path": "to"}
+
+
 class Parser(CmdParse):  # type: ignore[misc]
     """doit's parser, which also takes options behind the first name."""
 
@@ -36,14 +40,17 @@ class Parser(CmdParse):  # type: ignore[misc]
     def parse_only(self, in_args: list[str], params: Any = None) -> tuple[Any, list[str]]:
         """Return the options by name, and the other words; raises CmdParseError."""
         try:
-            options, words = getopt.gnu_getopt(in_args, self.get_short(), self.get_long())
+            long = self.get_long()
+            long += [f"{other}=" for other, name in _OTHER_NAMES.items() if f"{name}=" in long]
+            options, words = getopt.gnu_getopt(in_args, self.get_short(), long)
         except getopt.GetoptError as error:
             near = nearest(f"--{error.opt}", [f"--{name.rstrip('=')}" for name in self.get_long()])
             unknown = near and "not recognized" in error.msg and len(error.opt) > 1
             hint = f"did you mean `{near}`?" if unknown else f"see `{self._help_command}`"
             raise CmdParseError(f"{error.msg}; {hint}") from error
         first: list[str] = []
-        for option, value in options:
+        for given, value in options:
+            option = f"--{_OTHER_NAMES[given[2:]]}" if given[2:] in _OTHER_NAMES else given
             takes_value = self.get_option(option)[0].type is not bool
             first.extend([option, value] if takes_value else [option])
         found: tuple[Any, list[str]] = super().parse_only([*first, "--", *words], params)
@@ -54,6 +61,7 @@ class OptionsAnywhere:
     """A doit command that reads its options so; the catalogue has its purpose."""
 
     doc_purpose = ""
+    first_is_batch = True  # in place of `-f FILE`, where the command has that option
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -63,6 +71,19 @@ class OptionsAnywhere:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._cmdparser: CmdParse | None = None
         super().__init__(*args, **kwargs)
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Parse the words and run the command; called by doit."""
+        command: Any = self
+        options, words = self.cmdparser.parse(in_args)
+        command.pdb = options.get("pdb", False)
+        options.update(command.opt_vals)
+        if words and self.first_is_batch and "batchfile" in options:
+            from pydoit_sc.project import is_batch  # noqa: PLC0415 - help and the worker read no batch
+
+            if is_batch(words[0], options["batchfile"]):
+                options["batchfile"] = words.pop(0)
+        return command.execute(options, words)
 
     @property
     def cmdparser(self) -> CmdParse:

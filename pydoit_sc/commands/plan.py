@@ -10,9 +10,8 @@ from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.plan import count, failure_budget, moved, plan
-from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words, summary
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 SHOWN = 20
 
@@ -21,7 +20,7 @@ class PlanCommand(Command):
     """Show what `run` would execute."""
 
     name = "plan"
-    doc_usage = "[STAGE | RUN | PATTERN ...]"
+    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
     doc_description = (
         "Counts by reason, then the runs; nothing is executed. With names: these and all that they come after, as `run` "
         "with the same names executes them.\n"
@@ -29,7 +28,7 @@ class PlanCommand(Command):
         "Exit code: 0; with --check 1 if anything would execute."
     )
     cmd_options = (
-        OPT_FILE,
+        *BATCH_OPTIONS,
         flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
         flag("check", "exit with 1 if anything would execute, for CI"),
         flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
@@ -37,7 +36,7 @@ class PlanCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the plan and return the exit code."""
-        project = Project.load(options["batchfile"])
+        project = open_project(options)
         batch = project.batch
         chosen = project.select(words)
         parts = project.narrow(chosen) if chosen else batch.stages

@@ -46,7 +46,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     """doit's `run` with our runner and our reporter."""
 
     name = "run"
-    doc_usage = "[STAGE | RUN | PATTERN | TARGET ...]"
+    doc_usage = "[BATCH] [STAGE | RUN | PATTERN | TARGET ...]"
     doc_description = (
         "Without a name: the whole batch. A failed run is executed again; a completed one only if it is stale.\n"
         "\n"

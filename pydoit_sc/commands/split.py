@@ -11,7 +11,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Batch, Status
 from pydoit_sc.batchfile.remote import absolute_url
-from pydoit_sc.commands.base import OPT_ALWAYS, OPT_BASE_URL, OPT_REMOTE, OPT_SYNC, Command
+from pydoit_sc.commands.base import OPT_ALWAYS, OPT_BASE_URL, OPT_SYNC, Command
 from pydoit_sc.commands.parsing import flag, option, parse_choice, parse_count
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
@@ -26,7 +26,7 @@ from pydoit_sc.submissions.cut import Shape, same_plan
 from pydoit_sc.submissions.draft import commands_folder, make_draft, shape_of
 from pydoit_sc.submissions.folder import check_folder, present, write_chunks, write_files
 from pydoit_sc.submissions.handover import put
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 #: What only a job of Saturn Cloud has.
 _OF_SATURN = (
@@ -46,7 +46,7 @@ class SplitCommand(Command):
     doc_usage = "[RECIPE BATCH]"
     doc_description = (
         "RECIPE is a job's recipe (`get job NAME`), BATCH a run list or a batchfile. Without them: this folder's "
-        "batchfile, with the recipe and all else that its table [saturn] names.\n"
+        "batchfile, with the recipe and all else that its table [saturn] names. With --engine kubernetes: BATCH alone.\n"
         "\n"
         "All runs of a run list are scheduled unless --skip-completed or --skip-failures is given. Stages that come "
         "after another one wait for a later split.\n"
@@ -55,14 +55,13 @@ class SplitCommand(Command):
         "batchfile and its table [kubernetes] say; `submit --engine kubernetes` does so and creates the job."
     )
     cmd_options = (
-        OPT_FILE,
+        *BATCH_OPTIONS,
         option(
             "engine",
             "what is written: saturn, a recipe, or kubernetes, a manifest [default: %(default)s]",
             default="saturn",
         ),
         option("name", "of the job [default: the recipe's]"),
-        OPT_REMOTE,
         option("instance_type", "of the machines [default: the recipe's]; `options` lists them"),
         option("nprocs", "runs at once on a machine [default: the batch's, else the GPUs or cores]"),
         option("scale", "machines [default: the recipe's]"),
@@ -82,19 +81,24 @@ class SplitCommand(Command):
         OPT_BASE_URL,
     )
 
+    first_is_batch = False
+
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Stage the folders, write the chunks and the recipe, and say where."""
         if parse_choice(options["engine"], ("saturn", "kubernetes"), "--engine") == "kubernetes":
-            self.each(words, "")
+            if words:
+                options["batchfile"] = self.one(words, "a BATCH")
             return _write_manifest(options)
-        recipe, file = self.each(words, "RECIPE BATCH") if words else (None, options["batchfile"])
-        return _write_recipe(options, recipe, file)
+        recipe = None
+        if words:
+            recipe, options["batchfile"] = self.each(words, "RECIPE BATCH")
+        return _write_recipe(options, recipe)
 
 
-def _write_recipe(options: dict[str, Any], recipe: str | None, file: str) -> int:
-    if file:
+def _write_recipe(options: dict[str, Any], recipe: str | None) -> int:
+    if file := options["batchfile"]:
         print(f"reading {file}")
-    read = Project.load(file, remote_output_path=options["remote_output_path"] or None)
+    read = open_project(options)
     project = Project(_for_saturn(read.batch, options, recipe))
     print(f"reading {recipe or recipe_file(project.batch)}")
     engine = Saturn(options["remote_commands_directory"], print)
@@ -128,7 +132,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
     for name in _OF_SATURN:
         if options[name]:
             raise InvalidCommand(f"split: --{name.replace('_', '-')} is for Saturn Cloud, not for Kubernetes")
-    read = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+    read = open_project(options)
     project, engine = Project(replace(read.batch, **_numbers(options))), load_engine("kubernetes")
     wanted = _wanted(project, options)
     choice = choose(project.ledger, wanted, project.batch.stages)

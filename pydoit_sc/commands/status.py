@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydoit_sc.batch import Status
-from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.parts import without_earlier
-from pydoit_sc.project import Project
 from pydoit_sc.show.progress import clock
 from pydoit_sc.show.tables import one_line
 from pydoit_sc.standing import Standing, stand, total
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 FORMATS = ("table", "json")
 #: The words for statuses, in the order of a line.
@@ -38,7 +37,7 @@ class StatusCommand(Command):
     """Show how each stage stands."""
 
     name = "status"
-    doc_usage = "[STAGE | RUN | PATTERN ...]"
+    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
     doc_description = (
         "A line for each stage, then the total, from what the store has; nothing is executed. With names: these runs "
         "alone. Where runs execute now, on any machine, their hosts are shown. The pace is how many execute at once, by "
@@ -48,15 +47,14 @@ class StatusCommand(Command):
         "A stage named `status` is reached by `run status`."
     )
     cmd_options = (
-        OPT_FILE,
-        OPT_REMOTE,
+        *BATCH_OPTIONS,
         format_option(FORMATS),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print how the runs stand; the exit code is 0, whatever their codes."""
         form = parse_choice(options["format"], FORMATS, "--format")
-        project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+        project = open_project(options)
         chosen = project.select(words)
         running = project.store.running()  # before the scan: what ends in between is completed
         if chosen:

@@ -23,14 +23,14 @@ class ListCommand(OptionsAnywhere, DoitList):  # type: ignore[misc]
     """doit's `list`."""
 
     name = "list"
-    doc_usage = f"[{_NAMES}]"
+    doc_usage = f"[BATCH] [{_NAMES}]"
 
 
 class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
     """doit's `info`, with the reason in plain words."""
 
     name = "info"
-    doc_usage = "RUN"
+    doc_usage = "[BATCH] RUN"
     doc_description = "The exit code is 1 if it would execute."
 
     @staticmethod
@@ -44,7 +44,7 @@ class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
     """doit's `clean`."""
 
     name = "clean"
-    doc_usage = f"[{_NAMES}]"
+    doc_usage = f"[BATCH] [{_NAMES}]"
     doc_description = (
         "The history of the runs goes, too. --clean-all for the whole batch.\n"
         "\n"
@@ -75,7 +75,7 @@ class ForgetCommand(OptionsAnywhere, DoitForget):  # type: ignore[misc]
     """doit's `forget`."""
 
     name = "forget"
-    doc_usage = f"{_NAMES}"
+    doc_usage = f"[BATCH] {_NAMES}"
     doc_description = "--all for the whole batch."
 
 
@@ -83,7 +83,7 @@ class IgnoreCommand(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
     """doit's `ignore`."""
 
     name = "ignore"
-    doc_usage = f"{_NAMES}"
+    doc_usage = f"[BATCH] {_NAMES}"
     doc_description = "Nothing executes or submits them until `forget`. A stage that comes after them does not wait for them."
 
 

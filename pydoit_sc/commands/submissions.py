@@ -7,10 +7,9 @@ from typing import Any
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
-from pydoit_sc.project import Project
 from pydoit_sc.show.tables import table
 from pydoit_sc.submissions.notes import JobStates, Note, ask, mark_ended, outcomes, read_notes
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 HEADERS = ("submission", "engine", "by", "when", "runs", "completed", "failed", "jobs")
 _SHOWN = 10
@@ -20,20 +19,20 @@ class SubmissionsCommand(Command):
     """List submissions."""
 
     name = "submissions"
-    doc_usage = ""
+    doc_usage = "[BATCH]"
     doc_description = (
         "Of this folder's batchfile, from its store, the latest last. A run counts for the submission that its outcome "
         "is of: not for one whose outcome a later one has replaced."
     )
     cmd_options = (
-        OPT_FILE,
+        *BATCH_OPTIONS,
         flag("all", f"not the last {_SHOWN} only"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print a table."""
         self.each(words, "")
-        project = Project.load(options["batchfile"])
+        project = open_project(options)
         store = project.store
         notes = [note for note in read_notes(store) if note.jobs or note.being_made]
         if not notes:

@@ -27,14 +27,14 @@ from pydoit_sc.submissions.draft import make_draft, shape_of
 from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 
 class SubmitCommand(Command):
     """Hand a batch to an engine."""
 
     name = "submit"
-    doc_usage = "[STAGE | RUN | PATTERN ...]"
+    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
     doc_description = (
         "Of this folder's batchfile, as the table of the engine says; with names these runs, and all that they come after. "
         "Completed runs are left out. A run that comes after others is in the same submission where the engine has an "
@@ -44,7 +44,7 @@ class SubmitCommand(Command):
         "executing some. Ctrl-C ends the waiting, not the job."
     )
     cmd_options = (
-        OPT_FILE,
+        *BATCH_OPTIONS,
         option(
             "engine",
             "what executes the runs: local, slurm, dask, kubernetes, saturn, or one that another package brings "
@@ -62,7 +62,7 @@ class SubmitCommand(Command):
         """Submit what is not up to date and return the exit code."""
         always, failures, worst = options["always"], True, 0
         while True:
-            project = Project.load(options["batchfile"])
+            project = open_project(options)
             project.allow_failures(options["max_failures"])
             engine = _engine(project, options["engine"])
             chosen = project.select(words)
@@ -164,11 +164,11 @@ def _wait(submitted: _Submitted) -> tuple[int, bool]:
 
 def _tell_where(submitted: _Submitted, code: int) -> int:
     """Print how to look again, and return the exit code."""
-    file = shlex.quote(str(submitted.project.batch.path))
+    batch = shlex.join(submitted.project.batch.words)
     note = submitted.note
     hints = {
-        "the status of the runs": f"pydoit-sc summarize-batch {file}",
-        "its progress": f"pydoit-sc submissions -f {file}",
+        "the status of the runs": f"pydoit-sc summarize-batch {batch}",
+        "its progress": f"pydoit-sc submissions {batch}",
         **submitted.engine.hints(note.id, note.jobs),
     }
     width = max(map(len, hints)) + 1

@@ -14,7 +14,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
-from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, option, parse_choice
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
@@ -22,7 +22,7 @@ from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Live, Record
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.times import local, span, utc
 
 HEADERS = ("status", "status_code", "remote_output_path", "cmd")  # the seed's
@@ -101,8 +101,7 @@ class SummarizeBatchCommand(Command):
         "worker's own."
     )
     cmd_options = (
-        OPT_FILE,
-        OPT_REMOTE,
+        *BATCH_OPTIONS,
         format_option(FORMATS),
         option(
             "status",
@@ -120,14 +119,13 @@ class SummarizeBatchCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the summary; the exit code is 0, whatever the runs' codes."""
-        if len(words) > 1:
-            raise InvalidCommand(f"summarize-batch: expected one BATCH at most, found {len(words)}")
+        if words:
+            raise InvalidCommand(f"summarize-batch: expected one BATCH at most, and `{words[0]}` is no file")
         form = parse_choice(options["format"], FORMATS, "--format")
         statuses = parse_statuses(options["status"])
         columns = _columns(options["columns"]) or (HEADERS if form == "table" else tuple(COLUMNS))
         order = _columns(options["sort"].removeprefix("-"), "--sort")
-        remote = options["remote_output_path"] or None
-        project = Project.load(words[0] if words else options["batchfile"], remote_output_path=remote)
+        project = open_project(options)
         rows = list(summarize(project, orphans=Status.ORPHANED in statuses))
         counts = Counter(row.verdict.status for row in rows)
         print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)

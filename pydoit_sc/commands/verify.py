@@ -6,20 +6,19 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydoit_sc.commands.base import OPT_REMOTE, Command
+from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
-from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs, TakenError
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.manifest import fault
-from pydoit_sc.tasks.loader import OPT_FILE
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 
 class VerifyCommand(Command):
     """Compare the files of finished runs with their `run.json`."""
 
     name = "verify"
-    doc_usage = "[RUN…]"
+    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
     doc_description = (
         "A finished run is whole if the files beside its status_code are those that its run.json lists, with their "
         "sizes and the MD5s of their contents. Without --read no file but the small ones is read: then contents are "
@@ -29,8 +28,7 @@ class VerifyCommand(Command):
         "Exit code: 0 if every finished run is whole, 1 if one is not."
     )
     cmd_options = (
-        OPT_FILE,
-        OPT_REMOTE,
+        *BATCH_OPTIONS,
         flag(
             "read",
             "also read the files whose MD5 no listing shows: all on a file system; those sent in parts elsewhere",
@@ -40,7 +38,7 @@ class VerifyCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print a line for every run that is not whole, and return the exit code."""
-        project = Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+        project = open_project(options)
         chosen = project.select(words) if words else list(project.batch.runs())
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         store = project.store

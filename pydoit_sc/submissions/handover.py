@@ -45,10 +45,10 @@ def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = F
 
 def _refusal(ready: Ready, others: list[Note]) -> str:
     which = ", ".join(f"{other.id} ({other.engine})" for other in others)
-    file = shlex.quote(str(ready.submission.batch.path))
+    batch = shlex.join(ready.submission.batch.words)
     return (
-        f"submission {which} is under way: wait for its end (`pydoit-sc submissions -f {file}`), end it by "
-        f"`pydoit-sc cancel -f {file}`, or submit beside it with `pydoit-sc submit --force`"
+        f"submission {which} is under way: wait for its end (`pydoit-sc submissions {batch}`), end it by "
+        f"`pydoit-sc cancel {batch}`, or submit beside it with `pydoit-sc submit --force`"
     )
 
 

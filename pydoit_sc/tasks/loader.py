@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,25 @@ OPT_FILE = {
     "type": str,
     "default": "",
     "env_var": "PYDOIT_SC_FILE",
-    "help": "batchfile or run list [default: batchfile.toml in this folder]",
+    "help": "batchfile or run list, which may also be the first word [default: batchfile.toml in this folder]",
 }
+
+OPT_REMOTE = {
+    "section": "batchfile",
+    "name": "remote_output_path",
+    "long": "to",
+    "type": str,
+    "default": "",
+    "help": "where the outputs are, a folder or a URL, in place of what the file says",
+}
+
+#: The options of every command that is about a batch.
+BATCH_OPTIONS = (OPT_FILE, OPT_REMOTE)
+
+
+def open_project(options: Mapping[str, Any]) -> Project:
+    """Return the batch that these options name; raises UserError with all that is wrong with its file."""
+    return Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,7 @@ class _Chosen:
 class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
     """Loads the tasks of a batchfile; in a project chosen by `loader = batchfile` in doit.cfg."""
 
-    cmd_options = (OPT_FILE,)
+    cmd_options = BATCH_OPTIONS
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +98,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until runs execute there is nothing to clear up
         self._options = opt_values
-        self.project = Project.load(opt_values["batchfile"])
+        self.project = open_project(opt_values)
         self.project.allow_failures(opt_values.get("max_failures"))
         os.chdir(self.project.batch.folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from doit.cmdparse import CmdParseError
@@ -10,6 +11,8 @@ from doit.plugin import PluginDict, PluginEntry
 
 from pydoit_sc.catalogue import COMMANDS, LITERAL
 from pydoit_sc.tasks.loader import BatchfileLoader
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*=")  # and not `s3://bucket/day=1`
 
 
 class Program(DoitMain):  # type: ignore[misc]
@@ -30,8 +33,8 @@ class Program(DoitMain):  # type: ignore[misc]
             raise CmdParseError("an empty word on the command line; is a variable of the shell unset?")
         if cmd_args and cmd_args[0] in LITERAL:
             return cmd_args
-        words: list[str] = super().process_args(cmd_args)
-        return words
+        super().process_args([word for word in cmd_args if _VARIABLE.match(word)])
+        return [word for word in cmd_args if not _VARIABLE.match(word)]
 
 
 def run_program(words: list[str]) -> int:

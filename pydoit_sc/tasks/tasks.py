@@ -12,8 +12,8 @@ from doit.dependency import MD5Checker
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from pydoit_sc.batch import PLAIN, Run, RunSet, Stage, Status, task_of
-from pydoit_sc.batchfile.read import read
+from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
+from pydoit_sc.batchfile.read import stage_names
 from pydoit_sc.changes import details
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import Verdict
@@ -82,7 +82,7 @@ class RunTask(Task):  # type: ignore[misc]
 
     def __init__(self, project: Project, stage: Stage, run: Run) -> None:
         name = stage.task_name(run)
-        alone = [sys.executable, "-m", "pydoit_sc", "run", "--quiet", "--file", str(project.batch.path), name]
+        alone = [sys.executable, "-m", "pydoit_sc", "run", "--quiet", *project.batch.words, name]
         super().__init__(
             name,
             [alone],
@@ -248,6 +248,4 @@ def batch_stages(path: str = "batchfile.toml") -> list[str]:
 
     Raises InvalidDodoFile where the file cannot be read.
     """
-    data = read(path, path).data
-    stages = data.get("runs") if isinstance(data, dict) else None
-    return list(stages) if isinstance(stages, dict) else [PLAIN]
+    return stage_names(path)
