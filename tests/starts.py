@@ -43,20 +43,30 @@ class Program(subprocess.Popen[str]):
         super().__exit__(kind, value, where)
 
 
-def start(words: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], merged: bool = False) -> Program:
-    """Start a program of ours, `PROGRAMS / name` or `python -m name`; `merged`: stderr goes where stdout goes."""
+def start(
+    words: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    merged: bool = False,
+    terminal: int | None = None,
+) -> Program:
+    """Start a program of ours, `PROGRAMS / name` or `python -m name`; `merged`: stderr goes where stdout goes.
+
+    With the descriptor of a `terminal` both go there.
+    """
     listed = [os.fspath(word) for word in words]
     if _of_interpreter(env) == _server().interpreter:
         request = json.dumps({"words": listed, "cwd": os.fspath(cwd), "env": dict(env)}).encode()
         if len(request) <= LARGEST:
-            return _Forked(listed, request, merged)
+            return _Forked(listed, request, merged, terminal)
     return Program(
         listed,
         cwd=cwd,
         env=env,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+        stdout=subprocess.PIPE if terminal is None else terminal,
+        stderr=subprocess.STDOUT if merged or terminal is not None else subprocess.PIPE,
         text=True,
         errors="surrogateescape",
     )
@@ -65,17 +75,17 @@ def start(words: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], mer
 class _Forked(Program):
     """A program that the server has forked: it is the parent, and tells how the program has ended."""
 
-    def __init__(self, words: list[str], request: bytes, merged: bool) -> None:
+    def __init__(self, words: list[str], request: bytes, merged: bool, terminal: int | None) -> None:
         self.args, self.returncode, self.stdin = words, None, None
         self._told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        out, stdout = os.pipe()
-        err, stderr = (-1, os.dup(stdout)) if merged else os.pipe()
+        out, stdout = os.pipe() if terminal is None else (-1, os.dup(terminal))
+        err, stderr = os.pipe() if terminal is None and not merged else (-1, os.dup(stdout))
         try:
             socket.send_fds(_server().requests, [request], [telling.fileno(), stdout, stderr])
         finally:
             for theirs in (telling.detach(), stdout, stderr):
                 os.close(theirs)
-        self.stdout, self.stderr = _reader(out), None if merged else _reader(err)
+        self.stdout, self.stderr = (_reader(one) if one >= 0 else None for one in (out, err))
         self.pid = self._number()
 
     def poll(self) -> int | None:

@@ -20,7 +20,8 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import counted, make_bar, moved_words
+from pydoit_sc.show.bars import make_bar
+from pydoit_sc.show.progress import counted, moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.submissions.choose import Wanted, choose, left_words
 from pydoit_sc.submissions.draft import make_draft, shape_of

@@ -1,32 +1,27 @@
-"""The progress of a batch while it executes: a bar on a terminal, plain lines elsewhere."""
+"""How far a batch is while it executes, and what happens to its runs, in words."""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TextIO, cast
 
 from pydoit_sc.batch import Status
-from pydoit_sc.errors import printable
 from pydoit_sc.plan import Verdict, count
-from pydoit_sc.show.screen import Drawing, Screen
 
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
-EVERY = 10.0  # seconds between two lines of progress where there is no terminal
+NAMED = 8  # runs that execute now
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
 
 
-class Bar(Protocol):
-    """Shows the progress of a batch while it executes."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What executes now."""
 
-    def update(self, progress: Progress) -> None:
-        """Show the figures as they are now."""
-
-    def line(self, text: str) -> None:
-        """Write a line that stays."""
-
-    def close(self, progress: Progress) -> None:
-        """Show the last figures."""
+    count: int = 0
+    longest: Sequence[tuple[str, float]] = ()  # for how many seconds, the longest first; not all of them
 
 
 class Progress:
@@ -37,7 +32,7 @@ class Progress:
         self.skipped = 0
         self.done = 0
         self.failed = 0
-        self.running = 0
+        self.running: Callable[[], Running] = Running  # asked whenever it is shown, so it is always true
         self.told_left_behind = False
         self.jobs = ""  # the states of an engine's jobs, `2 queued, 1 running`
         self.started = time.monotonic()
@@ -52,28 +47,39 @@ class Progress:
         """How many runs have ended."""
         return self.done + self.failed
 
-    def seconds_left(self) -> float | None:
-        """Return the expected time left at the pace so far; None before a run has ended."""
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the clock was started."""
+        return time.monotonic() - self.started
+
+    def seconds_left(self, running: int) -> float | None:
+        """Return the expected time left at the pace so far; None before a run has ended.
+
+        Those that are running count as done by half: at the start most of them have nearly ended when the first has.
+        """
         if not self.finished:
             return None
-        return (time.monotonic() - self.started) / self.finished * (self.to_execute - self.finished)
+        done = self.finished + running / 2
+        return self.elapsed / done * max(0, self.to_execute - done)
 
-    def text(self) -> str:
-        """Return the figures as one line."""
-        left = self.seconds_left()
+    def figures(self, running: int) -> str:
+        """Return how many runs stand how, and an engine's jobs, as one line."""
         return (
-            f"{self.finished:,}/{self.to_execute:,} done, {self.failed:,} failed, {self.skipped:,} skipped, "
-            f"{self.running:,} running"
-            + (f", {clock(left)} left" if left else "")
+            f"{self.done:,}/{self.to_execute:,} done, {self.failed:,} failed, {self.skipped:,} skipped, {running:,} running"
             + (f"; jobs: {self.jobs}" if self.jobs else "")
         )
 
-    def tell_left_behind(self, bar: Bar, task: str, count: int) -> None:
+    def times(self, running: int) -> str:
+        """Return the time that has passed, and the time left."""
+        left = self.seconds_left(running)
+        return clock(self.elapsed) + (f", {clock(left)} left" if left and left >= 1 else "")
+
+    def tell_left_behind(self, tell: Callable[[str], None], task: str, count: int) -> None:
         """Say that a run's shell has ended before processes that it had started, the first time that one does."""
         if count and not self.told_left_behind:
             self.told_left_behind = True
             what = f"{count:,} process{'es' * (count > 1)} of it"
-            bar.line(
+            tell(
                 f"{task}: {what} still ran when its shell ended, and were killed; `wait` for them (told once)"
             )
 
@@ -86,7 +92,7 @@ class Progress:
             "not executed": self.to_execute - self.finished,
         }
         shown = ", ".join(f"{count:,} {word}" for word, count in figures.items() if count > 0)
-        return f"{shown}, in {clock(time.monotonic() - self.started)}"
+        return f"{shown}, in {clock(self.elapsed)}"
 
 
 def summary(counts: Mapping[Verdict, int]) -> str:
@@ -147,108 +153,18 @@ def failure_line(task: str, why: str, stderr_tail: bytes = b"") -> str:
 
 
 def _last_state(line: str) -> str:
-    """Return what a terminal shows in the end of a line that is written over itself, as progress is."""
-    return line.rstrip("\r").rpartition("\r")[2].expandtabs()
+    """Return what a terminal shows in the end of a line that is written over itself, as progress is; without colours."""
+    return _COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2].expandtabs()
 
 
 def clock(seconds: float) -> str:
-    """Return a length of time as `1:02:03`, or `2:03` under an hour."""
+    """Return a length of time for people.
+
+    >>> clock(62.5), clock(3723), clock(190_000)
+    ('1:02', '1:02:03', '2 d 4 h')
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24:,} d {hours % 24} h"
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-class NoBar:
-    """Shows only the lines that stay: failures."""
-
-    def __init__(self, outstream: TextIO) -> None:
-        self._outstream = outstream
-
-    def update(self, progress: Progress) -> None:
-        """Show nothing."""
-
-    def line(self, text: str) -> None:
-        """Write the line."""
-        self._outstream.write(f"{text}\n")
-        self._outstream.flush()
-
-    def close(self, progress: Progress) -> None:
-        """Show nothing."""
-
-
-class PlainBar(NoBar):
-    """A line of figures from time to time, for logs."""
-
-    def __init__(self, outstream: TextIO) -> None:
-        super().__init__(outstream)
-        self._next = time.monotonic() + EVERY
-
-    def update(self, progress: Progress) -> None:
-        """Write a line every EVERY seconds."""
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + EVERY
-            self.line(progress.text())
-
-    def close(self, progress: Progress) -> None:
-        """Write the last figures, if anything was executed."""
-        if progress.finished:
-            self.line(progress.outcome())
-
-
-class RichBar(NoBar):
-    """A bar that moves, with the lines that stay above it."""
-
-    def __init__(self, outstream: TextIO) -> None:
-        super().__init__(outstream)
-        self._next = 0.0
-        self._live: Any = None
-
-    def update(self, progress: Progress) -> None:
-        """Redraw the bar, ten times a second at most."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + 0.1
-        if self._live is None:
-            self._start(progress)
-        self._live.update(
-            0,
-            completed=progress.finished,
-            text=progress.text(),
-            refresh=True,
-        )
-
-    def _start(self, progress: Progress) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
-        from rich.progress import BarColumn, TextColumn  # noqa: PLC0415
-        from rich.progress import Progress as Columns  # noqa: PLC0415
-
-        columns = (BarColumn(bar_width=30), TextColumn("{task.fields[text]}", markup=False))
-        stream = self._outstream
-        file = cast(TextIO, Drawing(stream)) if isinstance(stream, Screen) else stream
-        self._live = Columns(*columns, console=Console(file=file), auto_refresh=False)
-        self._live.add_task("", total=progress.to_execute, text="")
-        self._live.start()
-
-    def line(self, text: str) -> None:
-        """Write the line above the bar."""
-        if self._live is None:
-            super().line(text)
-        else:
-            self._live.console.print(printable(text), markup=False, highlight=False, emoji=False)
-
-    def close(self, progress: Progress) -> None:
-        """Remove the bar and write the last figures."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        if progress.finished:
-            self.line(progress.outcome())
-
-
-def make_bar(outstream: TextIO, *, quiet: bool) -> Bar:
-    """Return the bar for an output: moving on a terminal, lines elsewhere, failures alone if quiet."""
-    if quiet:
-        return NoBar(outstream)
-    return RichBar(outstream) if outstream.isatty() else PlainBar(outstream)

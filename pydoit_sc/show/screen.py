@@ -7,9 +7,9 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from pydoit_sc.errors import printable
 from pydoit_sc.utf8 import encoding_of
@@ -44,6 +44,8 @@ class Lasting(io.FileIO):
 class Screen(io.TextIOWrapper):
     """Text that people read: control characters, and what its encoding does not have, are shown as escapes."""
 
+    clear: ClassVar[Callable[[], None] | None] = None  # removes what is drawn on the terminal, if anything is
+
     def __init__(self, fd: int, encoding: str) -> None:
         self.lasting = Lasting(fd, "w", closefd=False)
         terminal = self.lasting.isatty()
@@ -53,25 +55,13 @@ class Screen(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Write a text; a terminal would obey its control characters other than tabs."""
+        if Screen.clear:
+            Screen.clear()
         return self.draw("\t".join(map(printable, text.split("\t"))))
 
     def draw(self, text: str) -> int:
         """Write a text with its control characters: what we draw ourselves."""
         return super().write(text)
-
-
-class Drawing:
-    """A screen as a library sees it that moves the cursor and draws in colours."""
-
-    def __init__(self, on: Screen) -> None:
-        self._screen = on
-
-    def write(self, text: str) -> int:
-        """Write a text with its control characters."""
-        return self._screen.draw(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._screen, name)
 
 
 def screen(stream: TextIO) -> TextIO:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.outcomes.kinds import TAIL
 from pydoit_sc.plan import NEW, Causes, Verdict, Work, is_current, waiting
-from pydoit_sc.show.progress import Bar, Progress
-from pydoit_sc.store import Outputs, Record
+from pydoit_sc.show.bars import Bar
+from pydoit_sc.show.progress import NAMED, Progress, Running
+from pydoit_sc.store import Live, Outputs, Record
 from pydoit_sc.store.layout import STDERR
 from pydoit_sc.submissions.notes import JobStates
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
+_SHOW = (
+    0.5  # seconds between two times that the bar is shown: the time goes on, and the terminal may be resized
+)
 _ASK_FIRST, _ASK_LONGEST = 0.5, 30.0  # seconds between two questions to the engine
 
 
@@ -77,6 +82,8 @@ class Watch:
         self.left = {work.run.key: work for work in runs.works}
         self.progress = Progress()
         self.progress.to_execute = len(runs.works)
+        self.progress.running = self._running
+        self._live: Sequence[tuple[str, Live]] = ()  # by name, as the last look has seen them
         self._told: set[str] = set()
         self._failed: dict[str, Record] = {}
 
@@ -92,14 +99,14 @@ class Watch:
             if not alive or self.failures.too_many:
                 return
             if self.left:
-                sleep(delay)
+                self._pause(delay, sleep)
                 delay = min(1.3 * delay, _LONGEST)
 
     def until_idle(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Look until the jobs have ended: a moment after their last run."""
         delay = _FIRST
         while self._jobs.under_way():
-            sleep(delay)
+            self._pause(delay, sleep)
             delay = min(1.3 * delay, _LONGEST)
 
     def held(self) -> list[Verdict]:
@@ -117,7 +124,7 @@ class Watch:
 
     def close(self) -> None:
         """Show the last figures."""
-        self.progress.running, self.progress.jobs = 0, ""
+        self._live, self.progress.jobs = (), ""
         self._bar.close(self.progress)
 
     def _look(self, *, last: bool) -> bool:
@@ -128,9 +135,22 @@ class Watch:
             if self._runs.ended(work, record, last=last):
                 del self.left[key]
                 self._count(work, record)
-        self.progress.running = len(self.left.keys() & self._store.running().keys())
+        running = self._store.running()
+        self._live = [(self.left[key].task, running[key]) for key in running.keys() & self.left.keys()]
         self._bar.update(self.progress)
         return len(self.left) < before
+
+    def _running(self) -> Running:
+        now = time.time()
+        first = nsmallest(NAMED, self._live, key=lambda item: item[1].since)
+        return Running(len(self._live), [(task, max(0.0, now - live.since)) for task, live in first])
+
+    def _pause(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Wait, and show the bar meanwhile."""
+        while seconds > 0:
+            self._bar.update(self.progress)
+            sleep(min(seconds, _SHOW))
+            seconds -= _SHOW
 
     def _tell(self) -> None:
         """Show the states of the jobs, and once what hinders them."""

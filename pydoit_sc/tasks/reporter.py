@@ -14,7 +14,8 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from pydoit_sc.plan import Verdict
-from pydoit_sc.show.progress import Bar, Progress, counted, make_bar, summary
+from pydoit_sc.show.bars import Bar, make_bar
+from pydoit_sc.show.progress import Progress, counted, summary
 from pydoit_sc.tasks.errors import NotStartedError
 
 
@@ -43,9 +44,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         if not self._quiet:
             self._bar.line(text)
 
-    def beginning(self, running: int) -> None:
-        """A run has started."""
-        self.progress.running = running
+    def show(self) -> None:
+        """Show how far the batch is; called again and again."""
         self._bar.update(self.progress)
 
     def held_back(self, verdict: Verdict) -> None:
@@ -54,13 +54,12 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 
     def left_behind(self, task: Task, count: int) -> None:
         """A run's shell has ended before so many of its processes, or none."""
-        self.progress.tell_left_behind(self._bar, task.name, count)
+        self.progress.tell_left_behind(self._bar.line, task.name, count)
 
     def add_success(self, task: Task) -> None:
         """A task has succeeded."""
         if is_run(task):
             self.progress.done += 1
-            self._bar.update(self.progress)
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         """A run has failed: a line with its name and its code, and the end of its stderr."""
@@ -72,7 +71,6 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self._not_started[reason] += 1
         if not reason or self._not_started[reason] == 1:
             self._bar.line(fail.message)
-        self._bar.update(self.progress)
 
     def skip_uptodate(self, task: Task) -> None:
         """A task is up to date; runs are counted instead, in `planned`."""
@@ -86,7 +84,6 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 
     def complete_run(self) -> None:
         """Show the last figures, then why the batch stopped early."""
-        self.progress.running = 0
         self._bar.close(self.progress)
         for reason, number in self._not_started.items():
             if reason and number > 1:

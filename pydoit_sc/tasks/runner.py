@@ -108,7 +108,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         limits = Limits(nprocs, failures, gpus, batch.scratch, batch.min_free_memory)
         self._executor = Executor(self._project.store, limits)
         if isinstance(self.reporter, BatchReporter):
-            self._executor.tell = self.reporter.tell
+            self._executor.tell, self._executor.show = self.reporter.tell, self.reporter.show
+            self.reporter.progress.running = lambda: self._executor.running
         tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
         self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
 
@@ -198,7 +199,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _own_task(self, node: ExecNode, dispatcher: TaskDispatcher) -> Iterator[None]:
         """Execute a task that is no run, when no run is executing."""
-        while self._planned and self._executor.running:
+        while self._planned and self._executor.running.count:
             yield None
         if self.select_task(node, dispatcher.tasks):
             self.process_task_result(node, self.execute_task(node.task))
@@ -305,9 +306,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _work(self, node: Node, fingerprint: str, opened: _Open | None) -> Work:
         run: Run = node.task.run
-        if isinstance(self.reporter, BatchReporter):
-            self.reporter.beginning(self._executor.running + 1)
-        else:
+        if not isinstance(self.reporter, BatchReporter):
             self.reporter.execute_task(node.task)
         self._executing[node.task.name] = node, opened
         return self._project.ledger.work(node.task.stage, run, fingerprint)
@@ -325,7 +324,6 @@ class BatchRunner(Runner):  # type: ignore[misc]
             fail = kind(failure_line(node.task.name, why, result.stderr_tail))
         self.process_task_result(node, fail)
         if isinstance(self.reporter, BatchReporter):
-            self.reporter.progress.running = self._executor.running
             self.reporter.left_behind(node.task, result.left_behind)
         if opened is None:
             self._processed.append(node)

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
-from pydoit_sc.show.progress import Bar, Progress, counted, failure_line, make_bar
+from pydoit_sc.show.bars import Bar, make_bar
+from pydoit_sc.show.progress import Progress, counted, failure_line
 from pydoit_sc.store import Outputs, Store, StoreError, name_worker, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
@@ -59,6 +60,8 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     if len(todo) < len(chunk.works):
         executor.failures.has_completed()
     executor.tell = lambda text: None if quiet else bar.line(text)
+    executor.show = lambda: bar.update(progress)
+    progress.running = lambda: executor.running
     gained = _watch(executor, iter(todo), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)
@@ -88,7 +91,6 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
     try:
         for result in executor.run(works):
             gained += _is_gain(result, executor.submission)
-            progress.running = executor.running
             if result.record is None:
                 continue  # neither completed nor failed: the worker's error, shown at the end
             if result.record.code == 0:
@@ -96,8 +98,7 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
             else:
                 progress.failed += 1
                 bar.line(failure_line(result.work.task, result.record.failure, result.stderr_tail))
-            progress.tell_left_behind(bar, result.work.task, result.left_behind)
-            bar.update(progress)
+            progress.tell_left_behind(bar.line, result.work.task, result.left_behind)
     except StoreError as error:
         executor.error = str(error)
     bar.close(progress)

@@ -28,11 +28,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pydoit_sc.errors import reason
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.shells import command_line
+from pydoit_sc.show.progress import NAMED, Running
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
 from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
@@ -66,6 +68,7 @@ class Executor:
     worker: str = field(default_factory=name_worker)
     processes: Callable[[str], Processes] = Processes
     tell: Callable[[str], None] = lambda text: None  # noqa: ARG005 - what a user should know meanwhile
+    show: Callable[[], None] = lambda: None  # in each round: five a second at least while runs are executing
     failures: Failures = field(init=False)
     stopped_by: int = 0  # the stop signal that ended it, 0 if none did
     error: str = ""  # why the worker gave up, if it did
@@ -93,14 +96,10 @@ class Executor:
         self.failures = Failures(self.limits.max_failures)
 
     @property
-    def attempts(self) -> int:
-        """How many attempts it has started."""
-        return self._attempts.count
-
-    @property
-    def running(self) -> int:
-        """How many runs are executing now."""
-        return len(self._live)
+    def running(self) -> Running:
+        """What is executing now; the runs that have started first are named."""
+        now, first = time.monotonic(), islice(self._live.values(), NAMED)
+        return Running(len(self._live), [(attempt.work.task, now - attempt.clock) for attempt in first])
 
     def run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         """Yield a result for every run, as they end; None from `works` means that none is ready before one has.
@@ -248,6 +247,7 @@ class Executor:
         self._expire()
         self._memory.enforce(self._live, self._processes, time.monotonic())
         self._announcer.tell(self._live, time.monotonic())
+        self.show()
         return ended
 
     def _until_next(self) -> float | None:

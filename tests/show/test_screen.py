@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pydoit_sc.show.screen import Drawing, Screen, screen
+from pydoit_sc.show.screen import Screen, screen
 
 
 def _shown(text: str, encoding: str = "utf-8") -> bytes:
@@ -31,7 +31,7 @@ def test_what_is_written() -> None:
 def test_what_we_draw_ourselves() -> None:
     theirs, ours = os.pipe()
     on = Screen(ours, "utf-8")
-    print("\x1b[2K", end="", file=Drawing(on))
+    on.draw("\x1b[2K")
     on.flush()
     os.close(ours)
     with open(theirs, "rb") as reader:

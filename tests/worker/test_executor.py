@@ -131,7 +131,7 @@ def test_what_waits_for_slots_is_left_when_the_worker_is_stopped(loop: Loop) -> 
     loop.processes.to_come = [(1001.0, signal.SIGTERM)]
     executor = loop.executor(nprocs=2)
     assert loop.run_each(executor, ("9 0", Settings()), ("1 0", Settings(slots=2))) == []
-    assert (executor.attempts, executor.stopped_by, loop.clock.now) == (1, signal.SIGTERM, 1001)
+    assert (executor._attempts.count, executor.stopped_by, loop.clock.now) == (1, signal.SIGTERM, 1001)
 
 
 def test_each_rank_sees_its_gpu(loop: Loop) -> None:
@@ -155,14 +155,14 @@ def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
     assert [env[b"SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned] == [b"0", b"1", b"0", b"0"]
     assert loop.codes(results) == {"r:0": 3, "r:1": 0}
     assert loop.said(0)["retry_codes"] == [3, 3]
-    assert (executor.attempts, executor.failures.count) == (4, 1)
+    assert (executor._attempts.count, executor.failures.count) == (4, 1)
 
 
 @pytest.mark.parametrize(("code", "attempts"), [(75, 3), (3, 1)])
 def test_only_some_codes_are_worth_a_retry(loop: Loop, code: int, attempts: int) -> None:
     executor = loop.executor()
     loop.run(executor, f"1 {code}", retries=2, retry_on=frozenset({75}))
-    assert executor.attempts == attempts
+    assert executor._attempts.count == attempts
 
 
 def test_a_timeout_is_sigterm_then_sigkill_after_the_grace(loop: Loop) -> None:
@@ -220,7 +220,7 @@ def test_a_stop_signal_ends_the_waiting_for_memory(loop: Loop, monkeypatch: pyte
     loop.processes.to_come = [(1009.5, signal.SIGTERM)]
     executor = loop.executor(min_free_memory=2 * GB)
     assert loop.run(executor, "1 0", "1 0") == []
-    assert (executor.attempts, executor.stopped_by) == (0, signal.SIGTERM)
+    assert (executor._attempts.count, executor.stopped_by) == (0, signal.SIGTERM)
 
 
 def test_more_free_memory_than_the_machine_has_is_an_error(

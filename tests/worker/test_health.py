@@ -236,7 +236,7 @@ def test_no_run_starts_in_less_time_than_the_longest_took(tmp_path: Path) -> Non
     assert published(tmp_path / "b") == ["0", "1", "2"]
     over = execute(tmp_path / "c", commands, Limits(1, ends_at=time.time() - 1), Settings())
     assert over.out_of_time
-    assert (over.attempts, published(tmp_path / "c")) == (0, [])
+    assert (over._attempts.count, published(tmp_path / "c")) == (0, [])
     nothing_left = execute(tmp_path / "d", ["sleep 1"], Limits(1, ends_at=time.time() + 1.5), Settings())
     assert not nothing_left.out_of_time
 
