@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import Run, RunSet, Status, task_of
@@ -45,7 +44,7 @@ def in_full(ledger: Ledger, store: Outputs, planned: Sequence[Planned]) -> list[
             told[files_or_env] = _reasons(ledger, store, item.run)
         if reasons := told.get(files_or_env):
             words = ", ".join(reasons.get(part, CHANGED[part]) for part, _, _ in way)
-            item = replace(item, verdict=replace(item.verdict, reason=words))  # noqa: PLW2901 - the same one, in full
+            item = item._replace(verdict=item.verdict._replace(reason=words))  # noqa: PLW2901 - the same one, in full
         found.append(item)
     return found
 

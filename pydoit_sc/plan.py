@@ -8,8 +8,9 @@ been published. The last part is a digest of attempts, not a comparison of times
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
+from typing import NamedTuple
 
 from pydoit_sc.batch import Axes, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
@@ -30,8 +31,7 @@ from pydoit_sc.times import local
 _DETAILS = 3  # of one reason, which are counted apart
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The status of a run, and the reason in a few words."""
 
     status: Status
@@ -275,8 +275,7 @@ def open_ledger(
     return Ledger(batch, found.records, found.taken, ignored, accepted)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """A run, its stage and its status."""
 
     stage: Stage
@@ -361,9 +360,9 @@ def count(verdicts: Iterable[Verdict]) -> Mapping[Verdict, int]:
     for verdict in verdicts:
         counted = verdict
         if verdict.detail and verdict not in counts:
-            alike = replace(verdict, detail="")
+            alike = verdict._replace(detail="")
             details[alike] = details.get(alike, 0) + 1
             if details[alike] > _DETAILS:
-                counted = replace(verdict, detail="others")
+                counted = verdict._replace(detail="others")
         counts[counted] = counts.get(counted, 0) + 1
     return dict(sorted(counts.items(), key=lambda pair: -pair[1]))

@@ -38,6 +38,21 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def is_text(text: str) -> bool:
+    r"""Return whether a text has bytes: it has no lone surrogate but those of a name that is not UTF-8.
+
+    >>> is_text("caf\udce9"), is_text("\ud800")
+    (True, False)
+    """
+    if text.isascii():
+        return True
+    try:
+        to_bytes(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def escaped(text: str) -> str:
     r"""Return a text whose bytes that are not UTF-8 are written as escapes: a name that is told to people and stores.
 

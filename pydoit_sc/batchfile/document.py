@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydoit_sc.batchfile.errors import BatchfileError, Problem, Where
 
@@ -27,8 +27,7 @@ Place = tuple[int | None, int | None]  # line and column, from 1
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """A file's text and the data in it."""
 
     file: str  # as messages name it

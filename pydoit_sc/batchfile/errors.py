@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, time
+from typing import NamedTuple
 
 from pydoit_sc.errors import UserError, printable
 
@@ -17,8 +17,7 @@ SHOWN = 20
 _LONGEST = 2000  # characters of a message: what was found may be a whole file
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing to correct."""
 
     file: str

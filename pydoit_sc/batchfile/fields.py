@@ -22,16 +22,14 @@ from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.sizes import SMALLEST, parse_size
-from pydoit_sc.utf8 import to_bytes
+from pydoit_sc.utf8 import is_text, to_bytes
 
 MAX_COMMAND = 131_072 - 1  # bytes: Linux's MAX_ARG_STRLEN, less the NUL at the end
 MAX_VARIABLE = 130_000  # bytes: as much, with room for its name
 MAX_ENVIRONMENT = 500_000  # characters: Linux takes 2 MiB of variables and words, and the user has some, too
 LARGEST = 1_000_000_000
 
-# Bytes that are not UTF-8 are \udc80 … \udcff.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
-_NO_TEXT = re.compile(r"[\x00\ud800-\udc7f\udd00-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\{)", re.ASCII)
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
 
@@ -115,17 +113,22 @@ def table_of(what: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _has_controls(text: str) -> bool:
+    """Return whether a text has control characters, or what is no character at all."""
+    return _CONTROLS.search(text) is not None or not is_text(text)
+
+
 def read_text(value: str) -> str:
     if not value.strip():
         raise expected("a string that is not empty")
-    if _CONTROL.search(value):
+    if _has_controls(value):
         raise expected("a string without control characters")
     return value
 
 
 def are_texts(values: Sequence[str]) -> bool:
     """Return whether `read_text` takes all of these; there may be a million."""
-    return all(map(str.strip, values)) and not _CONTROL.search("".join(values))
+    return all(map(str.strip, values)) and not _has_controls("".join(values))
 
 
 def command_fault(cmd: str) -> str | None:
@@ -169,7 +172,7 @@ def _run_name(value: object) -> str:
 def read_variable(value: object) -> str:
     if not isinstance(value, str):
         raise expected("a string")
-    if _NO_TEXT.search(value):
+    if "\0" in value or not is_text(value):
         raise expected("a string without NUL characters and surrogates")
     if (size := len(to_bytes(value))) > MAX_VARIABLE:
         raise fault(
@@ -190,7 +193,7 @@ def read_environment(variables: dict[str, str]) -> dict[str, str]:
 
 
 def _variable_name(name: object) -> str:
-    if not isinstance(name, str) or not 0 < len(name) <= 255 or "=" in name or _CONTROL.search(name):
+    if not isinstance(name, str) or not 0 < len(name) <= 255 or "=" in name or _has_controls(name):
         raise fault("not the name of an environment variable")
     return name
 
@@ -270,7 +273,7 @@ def absolute(path: str) -> str:
 
 
 def _script(value: object) -> str:
-    if not isinstance(value, str) or _NO_TEXT.search(value):
+    if not isinstance(value, str) or "\0" in value or not is_text(value):
         raise expected("lines of shell (a string)")
     return value
 
@@ -280,7 +283,7 @@ def _shell(value: object) -> tuple[str, ...]:
     words = (value, "-c") if isinstance(value, str) else value
     if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
         raise expected("a shell, or a list of its words")
-    if any(_CONTROL.search(word) for word in words):
+    if any(map(_has_controls, words)):
         raise expected("a shell without control characters")
     if words and (not words[0].strip() or words[0].startswith("-")):
         raise fault(f"expected the name of a shell, found {show(words[0])}")

@@ -11,7 +11,7 @@ RESERVED = frozenset((*ENGINE_TASKS, PLAIN))
 
 _SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
 _ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,200}")  # most names: nothing more to check
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff=*?\[]|::")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f=*?\[]|::")
 _NAMED = {
     "=": "`=`, which doit reads as a variable",
     "::": "`::`, which chains URLs",
@@ -29,13 +29,22 @@ def check_name(name: object) -> str | None:
         return None
     if not name:
         return "a name is not empty"
-    found = _FORBIDDEN.search(name)
-    if found is not None:
-        char = found.group()
+    if char := _forbidden(name):
         return f"a name has no {_NAMED.get(char) or f'control character or surrogate (it has {char!a})'}"
     if name.startswith("/"):
         return "a name has no `/` at its start"
     return _check_segments(name.split("/"))
+
+
+def _forbidden(name: str) -> str:
+    """Return what a name has that none may have, "" if nothing."""
+    if found := _FORBIDDEN.search(name):
+        return found.group()
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        return name[error.start]
+    return ""
 
 
 def _check_segments(segments: list[str]) -> str | None:

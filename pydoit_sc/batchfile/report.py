@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydoit_sc.batchfile.document import Document, Place
 from pydoit_sc.batchfile.errors import (
@@ -22,8 +22,7 @@ from pydoit_sc.batchfile.places import find, source_text
 _BARE = re.compile(r"[\w-]+")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A problem with the value at `where`."""
 
     document: Document
@@ -74,8 +73,7 @@ class Report:
         return problems
 
 
-@dataclass(frozen=True)
-class Notes:
+class Notes(NamedTuple):
     """A report on one document."""
 
     report: Report

@@ -6,9 +6,8 @@ import re
 import shlex
 import string
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest
 from pydoit_sc.batchfile.fields import told
@@ -28,8 +27,7 @@ _BRACES = "write `{{` and `}}` for braces"
 MOST_TEXT = 4_000_000_000  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One placeholder, `{axis.attribute:spec}` or `{axis!s}`."""
 
     axis: str
@@ -127,8 +125,7 @@ class _Columns:
         return list(map("".join, zip(*self._columns, strict=True)))
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(NamedTuple):
     """Writes the texts of a stage out for every combination of its matrix, and notes what is wrong with them.
 
     `where` is the place of a text. Each method returns a value for each combination, or None after noting a fault.

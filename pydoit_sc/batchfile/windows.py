@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from itertools import count as numbers
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 EXPECTED = 'a length such as "1 day" or "3 months" (minutes, hours, days, weeks, months, years)'
 
@@ -26,8 +26,7 @@ _NOTHING = timedelta(0)
 D = TypeVar("D", bound=date)
 
 
-@dataclass(frozen=True, slots=True)
-class Length:
+class Length(NamedTuple):
     """Calendar months, days or a length of real time; the other two are 0."""
 
     months: int = 0

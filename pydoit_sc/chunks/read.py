@@ -8,7 +8,6 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydoit_sc.batch import PLAIN, Run, Settings
@@ -40,7 +39,7 @@ def read_chunk_at(place: str, options: Mapping[str, Any]) -> Chunk:
         try:
             return read_chunk(path)
         except BatchfileError as error:
-            problems = [replace(problem, file=place) for problem in error.problems]
+            problems = [problem._replace(file=place) for problem in error.problems]
             raise BatchfileError(problems, error.more) from error
 
 
@@ -197,4 +196,4 @@ def _sc_works(file: ChunkFile, keys: Sequence[str]) -> list[Work]:
 def _with_advice(problem: Problem) -> Problem:
     """Return a problem with what to do about it, where what we add to a chunk is wrong."""
     ours = problem.message.startswith(EXTRA)
-    return replace(problem, message=f"{problem.message}; split again") if ours else problem
+    return problem._replace(message=f"{problem.message}; split again") if ours else problem

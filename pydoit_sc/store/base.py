@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
@@ -78,8 +77,7 @@ class Outcome(Enum):
     LOST = "lost"  # another worker's attempt had completed the same run first; ours was dropped
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """What a finished run consists of, and what its two small files hold."""
 
     files: Mapping[str, tuple[int, str]]  # sizes in bytes and MD5s ("" if unknown), by path below the output

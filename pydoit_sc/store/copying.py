@@ -11,14 +11,19 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from hashlib import blake2b
 
 DEEPEST = 100  # folders below each other; far more than any program makes on purpose
 LONGEST = 2000  # bytes of a path below an output: what comes before it must fit into PATH_MAX, too
 
 _LONGEST_NAME = 600  # bytes; S3 takes 1,024 for all of a key
-_UNKEPT = re.compile("[\0-\x1f\x7f\ud800-\udfff\ufffe\uffff]|%(?=[01][0-9A-F]|7F|[89A-F][0-9A-F]|25)")
 _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+
+
+@cache
+def _unkept() -> re.Pattern[str]:
+    return re.compile("[\0-\x1f\x7f\ud800-\udfff\ufffe\uffff]|%(?=[01][0-9A-F]|7F|[89A-F][0-9A-F]|25)")
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -78,7 +83,7 @@ def object_name(path: str) -> str:
     >>> object_name("a b%20"), object_name("a\nb"), object_name("a%0Ab"), object_name("\udcff")
     ('a b%20', 'a%0Ab', 'a%250Ab', '%FF')
     """
-    name = _UNKEPT.sub(lambda found: "".join(f"%{byte:02X}" for byte in os.fsencode(found[0])), path)
+    name = _unkept().sub(lambda found: "".join(f"%{byte:02X}" for byte in os.fsencode(found[0])), path)
     data = name.encode()
     if len(data) <= _LONGEST_NAME:
         return name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pydoit_sc.store.base import TakenError
 from pydoit_sc.store.copying import discard
@@ -18,8 +18,7 @@ _LAYOUT = _FILES | {RESULTS}
 _SHOWN = 3  # names
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """What a store has of a batch: outcomes, and what else lies in the places of runs, in words."""
 
     records: dict[str, Record]

@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from doit.cmd_base import Command, TaskLoader2
 from doit.cmd_forget import Forget
@@ -62,8 +61,7 @@ def open_project(options: Mapping[str, Any]) -> Project:
     return Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(NamedTuple):
     """What the words of a command line mean."""
 
     groups: list[str]  # stages with a matrix, by name
