@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from pydoit_sc import __version__, utf8
@@ -15,7 +16,8 @@ from pydoit_sc.show.screen import end_with_the_reader, lost_output, open_screens
 NOT_SHOWN = 2  # the exit code where the output of a command that only shows something is lost
 
 USAGE = f"""\
-pydoit-sc {__version__}: run thousands of shell commands, keep every output, skip what is done
+pydoit-sc {__version__}
+Run thousands of shell commands, keep every output, skip what is done.
 
 Commands
 {{commands}}
@@ -49,8 +51,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if words == ["help"]:
-        width = max(map(len, COMMANDS))
-        print(USAGE.format(commands="\n".join(f"  {n:{width}}  {e.purpose}" for n, e in COMMANDS.items())))
+        print(USAGE.format(commands="\n".join(_purposes())))
         return 0
     if words == ["--version"]:
         print(f"pydoit-sc {__version__}")
@@ -66,6 +67,17 @@ def _run(words: list[str]) -> int:
         return run_program(words)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _purposes() -> Iterator[str]:
+    """Yield the commands with their purposes, in 80 columns."""
+    import textwrap  # noqa: PLC0415 - for help alone
+
+    width = max(map(len, COMMANDS))
+    for name, entry in COMMANDS.items():
+        indent = " " * (width + 4)
+        text = textwrap.fill(entry.purpose, 80, initial_indent=indent, subsequent_indent=indent)
+        yield f"  {name:{width}}{text[width + 2 :]}"
 
 
 def _command(words: list[str]) -> str:

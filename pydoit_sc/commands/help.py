@@ -1,4 +1,4 @@
-"""`help COMMAND`: doit's text on a command, and examples of its use."""
+"""`help COMMAND`: how a command is used; `help RUN`: what doit says of a task."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.parsing import OptionsAnywhere
 
 
-class HelpCommand(DoitHelp):  # type: ignore[misc]
-    """doit's help with examples."""
+class HelpCommand(OptionsAnywhere, DoitHelp):  # type: ignore[misc]
+    """doit's help, with our texts on commands."""
 
     name = "help"
-    doc_purpose = COMMANDS["help"].purpose
     doc_usage = "[COMMAND | STAGE | RUN]"
+    first_is_batch = False
 
     def __init__(self, cmds: Any = None, **kwargs: Any) -> None:
         DoitCmdBase.__init__(self, cmds=cmds, **kwargs)  # doit's would load every command
@@ -30,8 +31,7 @@ class HelpCommand(DoitHelp):  # type: ignore[misc]
         word = args[0] if args else "help"
         if word in COMMANDS:
             command = self._commands.get_plugin(word)(cmds=self._commands, **self._kwargs)
-            print(f"{command.help()}\n\nEXAMPLES")
-            print("\n".join(f"    {self.bin_name} {example}" for example in COMMANDS[word].examples))
+            print(command.help())
             return 0
         try:
             return int(not DoitCmdBase.execute(self, params, args))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from doit.cmdparse import CmdParse, CmdParseError
+from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import nearest
@@ -92,6 +92,22 @@ class OptionsAnywhere:
             self._cmdparser = self.make_parser()
             self._cmdparser.overwrite_defaults(self.config_vals)  # type: ignore[attr-defined]
         return self._cmdparser
+
+    def shown_options(self) -> list[CmdOption]:
+        """Return the options that mean something: where tasks come from a batchfile, doit's database has no choice."""
+        from pydoit_sc.commands.usage import DATABASE  # noqa: PLC0415 - for help and completion alone
+        from pydoit_sc.tasks.loader import BatchfileLoader  # noqa: PLC0415
+
+        hidden = DATABASE if isinstance(getattr(self, "loader", None), BatchfileLoader) else ()
+        return [option for option in self.cmdparser.options if option.section not in hidden]
+
+    def help(self) -> str:
+        """Return the text of `help COMMAND`."""
+        from pydoit_sc.commands.usage import usage  # noqa: PLC0415 - for help alone
+
+        command: Any = self
+        options = self.shown_options()
+        return usage(command.bin_name, command.name, command.doc_usage, command.doc_description, options)
 
     def make_parser(self) -> CmdParse:
         """Return a parser of this command's options."""

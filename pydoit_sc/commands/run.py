@@ -15,6 +15,7 @@ from doit.task import Stream
 
 from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET
 from pydoit_sc.commands.parsing import OptionsAnywhere, option, parse_nprocs
+from pydoit_sc.commands.usage import OF_TASKS
 from pydoit_sc.show.screen import screen
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
@@ -24,7 +25,7 @@ from pydoit_sc.tasks.runner import BatchRunner
 from pydoit_sc.tasks.tasks import RunTask, StageTask
 
 OPT_NPROCS = option(
-    "num_process", "runs at once [default: nprocs of the batchfile]", short="n", long="process"
+    "num_process", "runs at once [default: nprocs of the batchfile]", short="n", long="process", metavar="N"
 )
 OPT_CONTINUE = option(
     "continue",
@@ -36,10 +37,13 @@ OPT_CONTINUE = option(
 )
 OPT_FAILURES = option(
     "failure_verbosity",
-    "for tasks that are not runs: 1 repeats the stderr of failed tasks at the end, 2 also their stdout",
+    "1 repeats the stderr of failed tasks at the end, 2 also their stdout",
     type=int,
     default=0,
 )
+
+
+_OF_TASKS = {"section": OF_TASKS}
 
 
 class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
@@ -55,18 +59,18 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     )
     streams_stages = True  # for the loader: the runs of a stage need no tasks yet
     cmd_options = (
-        opt_always,
-        OPT_CONTINUE,
         OPT_NPROCS,
         OPT_MAX_FAILURES,
-        OPT_QUIET,
+        OPT_CONTINUE,
+        {**opt_always, "help": "also what is up to date"},
+        {**opt_single, "help": "what is named alone, not what it comes after"},
         OPT_MOVED,
-        opt_single,
-        {**opt_reporter, "default": "batch"},
-        opt_outfile,
-        opt_verbosity,
-        OPT_FAILURES,
-        opt_pdb,
+        OPT_QUIET,
+        {**opt_outfile, "help": "where progress is shown [default: standard output]", "metavar": "FILE"},
+        {**opt_reporter, "help": "how it is shown [default: %(default)s]", "default": "batch"},
+        {**opt_verbosity, **_OF_TASKS},
+        {**OPT_FAILURES, **_OF_TASKS},
+        {**opt_pdb, **_OF_TASKS},
     )
 
     def make_parser(self) -> CmdParse:

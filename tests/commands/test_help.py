@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
+from doit.cmdparse import CmdOption
 
 from pydoit_sc import __version__
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.commands.usage import usage
 from tests.conftest import Box
 
 
@@ -16,6 +19,7 @@ from tests.conftest import Box
 def test_help_shows_every_command(box: Box, words: list[str]) -> None:
     out = box.ok(*words)
     assert all(f"\n  {name} " in out for name in COMMANDS)
+    assert max(map(len, out.splitlines())) <= 80
     assert "\nExamples\n" in out
 
 
@@ -33,12 +37,34 @@ def test_help_on_each_command_has_its_purpose_and_an_example(box: Box) -> None:
         check=True,
     )
     assert done.stderr == ""
-    texts = done.stdout.split("PURPOSE\n")[1:]
+    texts = re.split(r"^(?=pydoit-sc \S+:)", done.stdout, flags=re.MULTILINE)[1:]
     for (name, entry), text in zip(COMMANDS.items(), texts, strict=True):
-        assert entry.purpose in " ".join(text.split())
-        assert f"USAGE\n    pydoit-sc {name}" in text
-        assert f"EXAMPLES\n    pydoit-sc {entry.examples[0]}\n" in text
-    assert box.ok("run", "--help") == f"PURPOSE\n{texts[0]}"
+        assert text.startswith(f"pydoit-sc {name}:")
+        words = " ".join(text.replace(" \\\n", " ").split())
+        assert words.startswith(f"pydoit-sc {name}: {entry.purpose} pydoit-sc {name} ")
+        assert f"Examples pydoit-sc {entry.examples[0]} " in f"{words} "
+        assert max(map(len, text.splitlines())) <= 80
+        assert not re.search("--(db-file|backend|codec|check_file_uptodate)", text)
+    assert box.ok("run", "--help") == texts[0]
+
+
+def test_doits_options_are_shown_where_they_mean_something(box: Box) -> None:
+    """In a dodo.py the tasks are doit's, and so is the database."""
+    box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    box.write("dodo.py", "")
+    text = box.ok("help", "run", program="doit")
+    assert "--db-file" in text
+    assert text.index("--process") < text.index("--verbosity") < text.index("--db-file")
+
+
+def test_help_is_as_wide_as_the_terminal() -> None:
+    option = CmdOption({"name": "a", "long": "a-long-name", "default": "x", "help": "words " * 20})
+    for columns in (40, 60):
+        text = usage("p", "plan", "[RUN ...]", "words " * 20, [option])
+        assert max(map(len, text.splitlines())) <= 80
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", str(columns))
+            assert max(map(len, usage("p", "plan", "", "words " * 20, [option]).splitlines())) <= columns
 
 
 def test_help_takes_nothing_else_with_it() -> None:
