@@ -119,6 +119,19 @@ COMMANDS = {
         "end a submission",
         ("cancel", "cancel 20260131-235959-1a2b3c"),
     ),
+    "scale": CommandEntry(
+        "pydoit_sc.commands.steer:ScaleCommand",
+        "change how many runs workers execute at once, while they do",
+        ("scale 4", "scale 16 20260131-235959-1a2b3c"),
+    ),
+    "pause": CommandEntry(
+        "pydoit_sc.commands.steer:PauseCommand",
+        "let workers start no further runs until `resume`",
+        ("pause", "pause 20260131-235959-1a2b3c"),
+    ),
+    "resume": CommandEntry(
+        "pydoit_sc.commands.steer:ResumeCommand", "let paused workers start runs again", ("resume",)
+    ),
     "clone": CommandEntry(
         "pydoit_sc.commands.clone:CloneCommand",
         "make a Saturn Cloud job from a workspace",

@@ -73,6 +73,9 @@ COMMANDS = {
     "split": 3,
     "submissions": 0,
     "cancel": 0,
+    "scale 4": 0,
+    "pause": 0,
+    "resume": 0,
     "submit": 3,
     "init new": 0,
     "schema": 0,
@@ -115,6 +118,7 @@ def _check_streams(box: Box, command: str, streams: str, **env: str) -> None:
     box.write(os.fsdecode(b"data/caf\xe9"), "x")
     if command.startswith(("failures", "logs", "verify", "clean", "forget", "summarize")):
         box()
+    env["TMPDIR"] = str(box.folder)  # of `debug`
     done = box.shell(f"pydoit-sc {command} {STREAMS[streams]}; exit ${{PIPESTATUS[0]}}", **env)
     assert "Traceback" not in done.err
     assert "Exception ignored" not in done.err

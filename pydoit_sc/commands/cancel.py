@@ -29,7 +29,7 @@ class CancelCommand(Command):
         project = open_project(options)
         store = project.store
         if words:
-            note = _named(read_notes(store), self.one(words, "the id of a submission"))
+            note = named_note("cancel", read_notes(store), self.one(words, "the id of a submission"))
         else:
             found = [note for note in under_way(store, project.batch) if note.jobs and note.mine]
             if not found:
@@ -44,11 +44,14 @@ class CancelCommand(Command):
         return 0
 
 
-def _named(notes: list[Note], id_: str) -> Note:
+def named_note(command: str, notes: list[Note], id_: str) -> Note:
+    """Return the submission of this user that a word of a command means."""
     for note in notes:
         if note.id == id_ and note.jobs:
             if not note.mine:
-                raise InvalidCommand(f"cancel: {id_} was submitted by another user, who alone can cancel it")
+                raise InvalidCommand(
+                    f"{command}: {id_} was submitted by another user, who alone can {command} it"
+                )
             return note
     known = [note.id for note in notes if note.jobs]
-    raise InvalidCommand(f"cancel: there is no submission `{id_}`{did_you_mean(id_, known[-10:])}")
+    raise InvalidCommand(f"{command}: there is no submission `{id_}`{did_you_mean(id_, known[-10:])}")

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from pydoit_sc.errors import UserError
-from pydoit_sc.store.layout import Record
+from pydoit_sc.store.layout import LARGEST_NOTE, Record
 from pydoit_sc.store.stamps import Live
 
 if TYPE_CHECKING:
@@ -204,8 +204,11 @@ class NoteStore(Protocol):
     def read_note(self, name: str) -> bytes:
         """Return a note; raises FileNotFoundError where there is none."""
 
-    def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
-        """Return a note and the id of the user who has written it; None where the store does not know users."""
+    def read_note_and_owner(self, name: str, at_most: int = LARGEST_NOTE) -> tuple[bytes, int | None]:
+        """Return a note and the id of the user who has written it; None where the store does not know users.
+
+        What has more bytes than `at_most` is no note.
+        """
 
     def notes(self, folder: str) -> Sequence[str]:
         """Return the names of the notes below a folder, `submissions`, sorted."""

@@ -8,18 +8,17 @@ from contextlib import suppress
 
 from pydoit_sc.files import open_regular
 from pydoit_sc.private import own_id
-from pydoit_sc.store.layout import LARGEST_NOTE
 
 #: What we cannot have written: a pipe, a file that we may not read, one that is too large.
 _NO_NOTE = (errno.EINVAL, errno.EACCES, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR, errno.EFBIG)
 
 
-def read_owned(path: str) -> tuple[bytes, int]:
+def read_owned(path: str, at_most: int) -> tuple[bytes, int]:
     """Return a note and the id of the user who has written it; raises OSError, FileNotFoundError where there is none."""
     try:
         with open_regular(path) as file:
             found = os.fstat(file.fileno())
-            if found.st_size > LARGEST_NOTE:
+            if found.st_size > at_most:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
             data, owner = file.read(), found.st_uid
     except OSError as error:

@@ -308,11 +308,11 @@ class ObjectStore:
             self._claims().insist(partial(self._blobs.put, f"{OURS}/{name}", data))
 
     def read_note(self, name: str) -> bytes:
-        with self._answers(FileNotFoundError):
-            return self._blobs.get(f"{OURS}/{name}", LARGEST_NOTE)
+        return self.read_note_and_owner(name)[0]
 
-    def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
-        return self.read_note(name), None
+    def read_note_and_owner(self, name: str, at_most: int = LARGEST_NOTE) -> tuple[bytes, int | None]:
+        with self._answers(FileNotFoundError):
+            return self._blobs.get(f"{OURS}/{name}", at_most), None
 
     def notes(self, folder: str) -> Sequence[str]:
         with self._answers():

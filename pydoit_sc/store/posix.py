@@ -38,7 +38,7 @@ from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
 from pydoit_sc.store.holds import Holds
-from pydoit_sc.store.layout import STATUS_CODE, Record, stays
+from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
 from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_opened, read_record, read_tail
@@ -350,10 +350,10 @@ class PosixStore:
     def read_note(self, name: str) -> bytes:
         return self.read_note_and_owner(name)[0]
 
-    def read_note_and_owner(self, name: str) -> tuple[bytes, int | None]:
+    def read_note_and_owner(self, name: str, at_most: int = LARGEST_NOTE) -> tuple[bytes, int | None]:
         path = f"{self.root}/{OURS}/{name}"
         with answers(path, but=(FileNotFoundError,)):
-            return read_owned(path)
+            return read_owned(path, at_most)
 
     def notes(self, folder: str) -> Sequence[str]:
         root = f"{self.root}/{OURS}/{folder}"

@@ -12,10 +12,6 @@ A retry is a further attempt on the same rank; only the last one is published.
 After a stop signal nothing starts any more, the runs get SIGTERM, then SIGKILL when their grace is over, and nothing
 that was still executing is published. The same where a disk is full: what was executing then may have been cut.
 
-A stop signal that goes to all processes of a machine may end a run a moment before the worker hears of it. So an
-attempt that dies of such a signal, which the worker did not send, is held back for that moment, with its rank, and
-dropped if the worker is stopped meanwhile. An attempt that is dropped is no failure, and uses up no retry.
-
 What the worker itself lacks (a disk, descriptors, memory, processes) is never an outcome of a run: it ends the worker.
 """
 
@@ -25,7 +21,6 @@ import errno
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -40,10 +35,12 @@ from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
 from pydoit_sc.worker.cgroup import MemoryKills
+from pydoit_sc.worker.control import Control, Steering
 from pydoit_sc.worker.deadlines import Deadline, Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
+from pydoit_sc.worker.heldback import Ended, HeldBack
 from pydoit_sc.worker.memory import FREE_EVERY, MemoryWatch
-from pydoit_sc.worker.process import STOP_SIGNALS, Exit, Processes
+from pydoit_sc.worker.process import Exit, Processes
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import Ranks
 from pydoit_sc.worker.stager import Stager
@@ -51,10 +48,7 @@ from pydoit_sc.worker.supply import Supply
 
 COMMITS = 8  # in a row, before the loop looks for runs that have ended
 LOOK_EVERY = 0.2  # seconds between two looks at the disks while runs are executing
-HOLD = 1.0  # seconds for which an attempt that died of a stop signal waits for the worker's own
-STOPPED_CODES = frozenset(128 + number for number in STOP_SIGNALS)
 
-Ended = tuple[Attempt, Exit]
 Pending = tuple[Attempt, Exit, Result]
 
 
@@ -79,7 +73,7 @@ class Executor:
     _host: str = field(default_factory=lambda: os.uname().nodename)
     _ranks: Ranks = field(init=False)
     _live: dict[int, Attempt] = field(default_factory=dict)  # by pid
-    _held: deque[tuple[float, Ended]] = field(default_factory=deque)  # until when, and what
+    _held: HeldBack = field(default_factory=HeldBack)
     _deadlines: Deadlines = field(default_factory=Deadlines)
     _longest: float = 0.0  # seconds that an attempt has taken
     _disks: Disks = field(default_factory=Disks)
@@ -91,6 +85,8 @@ class Executor:
     _processes: Processes = field(init=False)
     _stager: Stager[Pending] = field(init=False)
     _supply: Supply = field(init=False)
+    _control: Control = field(init=False)
+    _order: Steering = field(default_factory=Steering)  # that is heeded
 
     def __post_init__(self) -> None:
         self.failures = Failures(self.limits.max_failures)
@@ -122,7 +118,8 @@ class Executor:
             wake = self._processes.wake
             self._stager = Stager(self.store, wake)
             self._supply = Supply(works, self.store, self.worker, self.tell, wake, self.limits.nprocs)
-            with self._processes.session():
+            self._control = Control(self.store, self.submission, wake)
+            with self._processes.session(), self._control:
                 try:
                     self._disks.watch(folder)
                     self._look_at_disks()
@@ -169,6 +166,8 @@ class Executor:
 
     def _fill(self) -> Generator[Result, None, bool]:
         """Start runs while a rank is free; yield those that end at once. Returns whether all that is left must wait."""
+        if self._control.order is not self._order:
+            self._obey(self._control.order)
         while self._ranks and not self._stopping:
             try:
                 work = self._supply.next()
@@ -184,7 +183,8 @@ class Executor:
 
     def _has_room(self, work: Work) -> bool:
         """Return whether a run may start now; one that may not stays the next."""
-        if work.run.settings.slots > len(self._ranks):
+        # A run of more slots than there are now, since a user wants fewer, waits until it is alone.
+        if self._order.paused or min(work.run.settings.slots, self._ranks.count) > len(self._ranks):
             self._supply.keep(work, None)
         elif self._memory.is_short():
             self._supply.keep(work, time.monotonic() + FREE_EVERY)
@@ -218,7 +218,7 @@ class Executor:
     def _start(self, work: Work, ranks: Sequence[int], retry_codes: tuple[int, ...], deaths: int = 0) -> None:
         attempt = self._attempts.make(work, ranks, retry_codes)
         if deaths >= MOST_DEATHS:
-            self._held.appendleft(attempt.refuse(GIVEN_UP, f"{deaths} workers died while they executed it"))
+            self._held.add(*attempt.refuse(GIVEN_UP, f"{deaths} workers died while they executed it"))
             return
         words, env = command_line(work.run.settings.shell, work.run.cmd), self._attempts.environment(attempt)
         try:
@@ -226,7 +226,7 @@ class Executor:
         except OSError as error:
             if error.errno != errno.E2BIG:
                 raise
-            self._held.appendleft(attempt.refuse(NOT_STARTED, f"it cannot be started: {error.strerror}"))
+            self._held.add(*attempt.refuse(NOT_STARTED, f"it cannot be started: {error.strerror}"))
             return
         self._live[pid] = attempt
         self._memory.begin(work.run.settings, attempt.clock)
@@ -250,6 +250,14 @@ class Executor:
         self.show()
         return ended
 
+    def _obey(self, order: Steering) -> None:
+        """Change how many runs execute at once, and whether further ones start, as a user has ordered."""
+        count, gpus = order.nprocs or self.limits.nprocs, self.limits.gpus
+        self._ranks.resize(count if gpus is None else min(count, len(gpus)))
+        for line in order.news(self._order, self._ranks.count):
+            self.tell(line)
+        self._order = order
+
     def _until_next(self) -> float | None:
         """Return the seconds until the loop has something to do by itself, None if never."""
         times = [
@@ -257,7 +265,7 @@ class Executor:
             self._memory.look_at,
             self._announcer.due(self._live),
             self._look_at if self._live else None,
-            self._held[0][0] if self._held else None,
+            self._held.next,
             self._supply.look_at if self._ranks and not self._stopping else None,
         ]
         known = [when for when in times if when is not None]
@@ -267,18 +275,11 @@ class Executor:
         """Return the attempts that are over; `signalled`: a stop signal has come, and may be why some failed."""
         exits = [(self._live.pop(exit_.pid), exit_) for exit_ in self._processes.reap()]
         now = time.monotonic()
-        due = [] if signalled else self._held_back(now)
+        due = [] if signalled else self._held.due(now)
         if exits or due or (self._live and now >= self._look_at):
             self._look_at_disks()
         over = [ended for ended in exits if self._is_for_publication(ended, signalled=signalled)]
         return [ended for ended in (*over, *due) if self._is_over(*ended)]
-
-    def _held_back(self, now: float) -> list[Ended]:
-        """Remove and return the attempts that were held back for long enough."""
-        due = []
-        while self._held and self._held[0][0] <= now:
-            due.append(self._held.popleft()[1])
-        return due
 
     def _is_for_publication(self, ended: Ended, *, signalled: bool) -> bool:
         """Return whether an attempt that has just ended counts; if not, it is dropped, or held back."""
@@ -288,10 +289,7 @@ class Executor:
         if self._dropping or (signalled and code):
             self._ranks.give_back(attempt.ranks)
             return False
-        if code in STOPPED_CODES and not attempt.timed_out:
-            self._held.append((exit_.clock + HOLD, ended))
-            return False
-        return True
+        return not self._held.holds(attempt, exit_, code)
 
     def _is_over(self, attempt: Attempt, exit_: Exit) -> bool:
         """Give an attempt's ranks to its retry, or else back; return whether it is to be published."""

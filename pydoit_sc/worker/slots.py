@@ -56,13 +56,25 @@ class Ranks:
     >>> ranks = Ranks(3)
     >>> ranks.take(2), len(ranks)
     ((0, 1), 1)
+    >>> ranks.resize(2)
+    >>> len(ranks), ranks.give_back([0]), len(ranks)
+    (0, None, 1)
     """
 
     def __init__(self, count: int) -> None:
+        self.count = count  # that may be held at once
+        self._known = count  # the ranks that there have been: more than `count` after it was made smaller
         self._free = list(range(count))  # a heap
 
     def __len__(self) -> int:
-        return len(self._free)
+        return max(0, len(self._free) - self._known + self.count)
+
+    def resize(self, count: int) -> None:
+        """Let so many ranks be held at once; those that are held stay so."""
+        for rank in range(self._known, count):
+            heapq.heappush(self._free, rank)
+        self._known = max(self._known, count)
+        self.count = count
 
     def take(self, count: int) -> tuple[int, ...]:
         """Take as many ranks as a run holds, which must be free."""

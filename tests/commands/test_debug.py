@@ -78,6 +78,7 @@ def test_it_has_the_terminal(box: Box) -> None:
         HEAD
         + "[runs.a]\ncmd = '''trap 'echo caught; exit 9' INT; tty; read x; echo got $x; while :; do sleep 0.01; done'''\n"
     )
+    box.env["TMPDIR"] = str(box.folder)
     ours, its = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", TERMINAL, PROGRAMS / "pydoit-sc", "debug", "a"],

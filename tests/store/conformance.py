@@ -430,6 +430,8 @@ def notes(place: Place) -> None:
         assert place.reopen().read_note("submissions/s1/0.json") == text
         found, owner = store.read_note_and_owner("submissions/s1/0.json")
         assert (found, owner) in ((text, os.geteuid()), (text, None))
+    with pytest.raises((FileNotFoundError, StoreError)):
+        store.read_note_and_owner("submissions/s1/0.json", at_most=3)
     store.write_note("submissions/s1/logs/a b", b"")
     assert store.notes("submissions") == ["submissions/s1/0.json", "submissions/s1/logs/a b"]
     assert store.notes("submissions/s") == []

@@ -22,8 +22,10 @@ from pydoit_sc.worker import attempts as attempts_module
 from pydoit_sc.worker import cgroup
 from pydoit_sc.worker import executor as executor_module
 from pydoit_sc.worker.attempts import Attempt
+from pydoit_sc.worker.control import Steering
 from pydoit_sc.worker.disks import Disks
 from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.heldback import HOLD
 from pydoit_sc.worker.results import Limits, Result
 from tests.worker.fake_processes import Clock, FakeProcesses
 
@@ -249,7 +251,7 @@ def test_a_run_that_kills_itself_is_published_after_the_hold(loop: Loop) -> None
     executor = loop.executor()
     results = loop.run(executor, "1 143")
     assert loop.codes(results) == {"r:0": 143}
-    assert loop.clock.now >= 1001 + executor_module.HOLD
+    assert loop.clock.now >= 1001 + HOLD
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(loop: Loop) -> None:
@@ -390,3 +392,50 @@ def test_what_the_worker_lacks_is_no_outcome(loop: Loop, monkeypatch: pytest.Mon
     (result,) = loop.run(executor, "1 0", "1 0")
     assert (result.record, executor.error) == (None, "cannot start a run: Resource temporarily unavailable")
     assert not (loop.folder / "0").exists()
+
+
+class Ordered:
+    """Takes the place of Control: orders by the time from which they hold."""
+
+    def __init__(self, clock: Clock, orders: dict[int, Steering]) -> None:
+        self.clock, self.orders = clock, orders
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def order(self) -> Steering:
+        return self.orders[max(when for when in self.orders if when <= self.clock.now - 1000)]
+
+
+def test_fewer_runs_at_once_and_more_again(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = {0: Steering(), 1: Steering(1), 6: Steering(3), 7: Steering()}
+    monkeypatch.setattr(executor_module, "Control", lambda *_: Ordered(loop.clock, orders))
+    loop.run(loop.executor(nprocs=2), "2 0 a", "3 0 b", "2 0 c", "1 0 d", "9 0 e", "1 0 f", "1 0 g", "1 0 h")
+    assert loop.started() == [
+        (0, "2 0 a", "0"), (0, "3 0 b", "1"),
+        (3, "2 0 c", "0"),  # a has ended at 2, but one alone is enough
+        (5, "1 0 d", "0"),
+        (6, "9 0 e", "0"), (6, "1 0 f", "1"), (6, "1 0 g", "2"),
+        (7, "1 0 h", "1"),  # and two again
+    ]  # fmt: skip
+
+
+def test_a_run_of_more_slots_than_are_ordered_is_executed_alone(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = {0: Steering(), 1: Steering(1)}
+    monkeypatch.setattr(executor_module, "Control", lambda *_: Ordered(loop.clock, orders))
+    one, three = Settings(), Settings(slots=3)
+    loop.run_each(loop.executor(nprocs=3), ("2 0 a", one), ("4 0 b", one), ("1 0 c", three), ("1 0 d", one))
+    assert loop.started() == [(0, "2 0 a", "0"), (0, "4 0 b", "1"), (4, "1 0 c", "0"), (5, "1 0 d", "0")]
+
+
+def test_no_order_gives_a_run_a_gpu_that_is_not_there(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "Control", lambda *_: Ordered(loop.clock, {0: Steering(9)}))
+    executor = loop.executor(nprocs=2, gpus=["4", "7"])
+    loop.run(executor, "1 0", "1 0", "1 0")
+    assert loop.processes.most_at_once == 2

@@ -18,7 +18,8 @@ import pytest
 from pydoit_sc.batch import Run, Settings, Share
 from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
-from pydoit_sc.worker.executor import HOLD, Executor
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.heldback import HOLD
 from pydoit_sc.worker.results import Limits
 from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked, state
 

@@ -1,0 +1,132 @@
+"""What a user orders workers to do meanwhile: how many runs at once, and to start no further ones.
+
+An order is a small note in the store: one for the workers of `run`, one for those of each submission. A worker reads it
+from time to time, on a thread, and never for a run. The note of an earlier `run` stays, so a worker of `run` heeds what
+was ordered since it looked first; one of a submission heeds all that was ordered for its submission.
+
+Anybody who can write to the store may have written a note. So its numbers are bounded, and where the store knows users,
+a worker heeds its own user alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from typing import NamedTuple
+
+from pydantic import Field
+
+from pydoit_sc.store import NoteStore, Store, StoreError
+from pydoit_sc.store.stamps import StoredDocument, read
+
+EVERY, EVERY_REQUEST = 1.0, 15.0  # seconds between two looks at a file system, and at an object store
+MOST_RUNS = 1024  # at once, that may be ordered
+_LARGEST = 4096  # bytes of a note
+
+
+class Steering(NamedTuple):
+    """What a worker is to do."""
+
+    nprocs: int | None = None  # runs at once; None: as at its start
+    paused: bool = False  # no further run starts
+    foreign: bool = False  # another user has ordered something, which does not count
+
+    def news(self, before: Steering, count: int) -> Iterator[str]:
+        """Yield what is new since another order, now that `count` runs execute at once."""
+        if self.nprocs != before.nprocs:
+            yield f"{count:,} run{'s' * (count != 1)} at once from now on, as `scale` says"
+        if self.paused != before.paused:
+            yield "paused: no further run starts; `pydoit-sc resume` ends that" if self.paused else "resumed"
+        if self.foreign and not before.foreign:
+            yield "another user's order to scale or to pause is not heeded"
+
+
+class SteeringNote(StoredDocument):
+    """What was ordered last. Each half is known by its time, on the clock of the machine where it was given."""
+
+    nprocs: int | None = Field(default=None, ge=1, le=MOST_RUNS, description="runs at once of each worker")
+    scaled: float = Field(default=0.0, description="when that was ordered, in seconds since the epoch")
+    paused: bool = Field(default=False, description="no further run starts")
+    pausing: float = Field(default=0.0, description="when that was ordered, or its end")
+
+    def since(self, first: SteeringNote) -> Steering:
+        """Return what was ordered after another note."""
+        return Steering(
+            self.nprocs if self.scaled != first.scaled else None,
+            self.paused and self.pausing != first.pausing,
+        )
+
+
+_NOTHING = SteeringNote.model_construct()
+
+
+def _note_name(submission: str) -> str:
+    return f"submissions/{submission}/control.json" if submission else "control.json"
+
+
+def _read(store: NoteStore, submission: str) -> tuple[SteeringNote, bool]:
+    """Return what this user has ordered last, and whether the note is another user's."""
+    try:
+        data, owner = store.read_note_and_owner(_note_name(submission), _LARGEST)
+    except FileNotFoundError:
+        return _NOTHING, False
+    if owner not in (None, os.geteuid()):
+        return _NOTHING, True
+    return read(SteeringNote, data) or _NOTHING, False
+
+
+def give_order(
+    store: NoteStore, submission: str, *, nprocs: int | None = None, paused: bool | None = None
+) -> None:
+    """Steering the workers of a submission, or with "" those of `run`; what is None stays. Raises StoreError."""
+    known, now = _NOTHING, time.time()
+    with suppress(StoreError):  # what somebody has planted is replaced
+        known, _ = _read(store, submission)
+    changes: dict[str, object] = {}
+    if nprocs is not None:
+        changes |= {"nprocs": nprocs, "scaled": now}
+    if paused is not None:
+        changes |= {"paused": paused, "pausing": now}
+    store.write_note(_note_name(submission), known.model_copy(update=changes).to_json())
+
+
+class Control:
+    """Looks for orders on a thread; `wake` is called where there is a new one."""
+
+    def __init__(self, store: Store, submission: str, wake: Callable[[], None]) -> None:
+        self.order = Steering()  # the one to heed
+        self._store, self._submission, self._wake = store, submission, wake
+        self._first = _NOTHING if submission else None  # what is not heeded, once it is known
+        self._end, self._mutex = threading.Event(), threading.Lock()
+
+    def __enter__(self) -> None:
+        self._look()  # a submission that is paused stays so when its next worker starts
+        with suppress(RuntimeError):  # the system lacks threads: no order is heeded
+            threading.Thread(target=self._look_on, name="control", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        with self._mutex:  # from then on nobody is to be woken
+            self._end.set()
+
+    def _look_on(self) -> None:
+        pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
+        every = EVERY if self._store.window == 1 else EVERY_REQUEST
+        while not self._end.wait(every):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            found, is_foreign = _read(self._store, self._submission)
+        except Exception:  # a store that cannot be read now is looked at again; a thread must not die of it
+            return
+        if self._first is None:
+            self._first = found
+        order = found.since(self._first)._replace(foreign=is_foreign)
+        with self._mutex:
+            if order != self.order and not self._end.is_set():
+                self.order = order
+                self._wake()

@@ -1,0 +1,61 @@
+"""`scale`, `pause` and `resume`, and what Ctrl-Z does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import HEAD, Box, until
+
+#: Two runs that end when both execute.
+MEETING = HEAD.replace("nprocs = 2", "nprocs = 1") + (
+    '[runs.a]\ncmd = "touch m.{x}; until [ -e m.1 -a -e m.2 ]; do sleep 0.01; done"\nmatrix = { x = [1, 2] }\n'
+)
+
+
+def test_a_run_is_scaled(box: Box) -> None:
+    box.batchfile(MEETING)
+    with box.start() as worker:
+        until((box.folder / "m.1").exists)
+        assert box.ok("scale", "2") == "2 at once: `pydoit-sc run`\n"
+        out, _ = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    assert "2 runs at once from now on, as `scale` says\n" in out
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_submission_are_paused_and_resumed(box: Box) -> None:
+    box.batchfile(
+        HEAD.replace("nprocs = 2", "nprocs = 1\nbatch_size = 1")
+        + '[runs.a]\ncmd = "echo {x} >> log; until [ -e go ]; do sleep 0.01; done"\nmatrix = { x = [1, 2] }\n'
+    )
+    box.ok("submit", "--engine", "local")
+    until((box.folder / "log").exists)
+    (note,) = (box.folder / "out/.pydoit_sc/submitted").iterdir()
+    assert f"paused: `pydoit-sc run`, {note.stem} (local)" in box.ok("pause")
+    box.write("go", "")
+    until((box.folder / "out/a/1/status_code").exists)
+    logs = box.folder / f"out/.pydoit_sc/submissions/{note.stem}/logs"
+    until(lambda: any("paused: no further run starts" in path.read_text() for path in logs.iterdir()))
+    assert box.executed() == ["1"]
+    assert box.ok("resume", note.stem).startswith(f"resumed: {note.stem} (local)\n")
+    until((box.folder / "out/a/2/status_code").exists)
+    assert f"there is no submission `{note.stem}0`; did you mean" in box("pause", f"{note.stem}0").refused()
+
+
+@pytest.mark.parametrize("words", [[], ["0"], ["x"], ["1025"], ["-1"]])
+def test_what_scale_does_not_take(box: Box, words: list[str]) -> None:
+    box.batchfile(MEETING)
+    assert "1 to 1,024, found" in box("scale", *words).refused() or words == ["-1"]
+
+
+def test_ctrl_z_stops_the_worker_and_not_its_runs(box: Box) -> None:
+    box.batchfile(HEAD + '[runs.a]\ncmd = "touch began; until [ -e go ]; do sleep 0.01; done; touch ended"\n')
+    done = box.shell(
+        "set -m; pydoit-sc > said & until [ -e began ]; do sleep 0.01; done; kill -TSTP %1; "
+        "until grep -q '^State:.T' /proc/$!/status; do sleep 0.01; done; touch go; "
+        "until [ -e ended ]; do sleep 0.01; done; ls out; kill -CONT %1; wait %1"
+    )
+    assert (done.code, done.out) == (0, ""), done
+    assert json.loads(box.out("a/run.json"))["status_code"] == 0
