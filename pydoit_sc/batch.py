@@ -131,7 +131,7 @@ class Batch:
     """All that one batchfile, run list or chunk describes."""
 
     name: str
-    path: Path  # the file it was read from
+    path: Path  # the file it was read from, as messages name it
     remote_output_path: str  # a URL or absolute path, without a slash at its end
     stages: tuple[Stage, ...]
     nprocs: int | Literal["cores", "gpus"] | None = None  # None: not said
@@ -144,12 +144,13 @@ class Batch:
     min_free_memory: int | None = None  # bytes that must be available for a run to be started
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
+    workdir: Path | None = None  # where its commands run, where that is not the folder of its file
     words: tuple[str, ...] = ()  # the options that name this batch on a command line, in any folder
 
     @property
     def folder(self) -> Path:
-        """The folder that relative paths of the file count from."""
-        return self.path.parent
+        """The folder that relative paths of the file count from, and in which its commands run."""
+        return self.workdir or self.path.parent
 
     @property
     def size(self) -> int:

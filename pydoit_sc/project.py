@@ -12,6 +12,7 @@ from functools import cached_property
 
 from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
+from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.errors import UserError
@@ -41,7 +42,12 @@ def find_batchfile(name: str | None) -> str:
 
 
 def is_batch(word: str, file: str) -> bool:
-    """Return whether the first word of a command line is a batch: a file, and no name in the batch `file`, else this folder's."""
+    """Return whether the first word of a command line is a batch: `-`, or a file.
+
+    It is none where it is a name in the batch `file`, or in that of this folder where no `file` is given.
+    """
+    if word == STDIN:
+        return True
     if not os.path.exists(word) and (":" in word or is_pattern(word) or not has_format(word)):
         return False  # what is called like a run list and is not there is a run list that is missing
     name = word.partition(":")[0]
@@ -51,7 +57,7 @@ def is_batch(word: str, file: str) -> bool:
 def _stages_here(file: str) -> Collection[str]:
     """Return the names of the stages of the batchfile that is meant where no other is given; none if it cannot be read."""
     try:
-        return stage_names(find_batchfile(file))
+        return stage_names(find_batchfile(file)) if file != STDIN else ()
     except UserError:
         return ()
 
@@ -65,9 +71,11 @@ class Project:
         self._ledger: Ledger | None = None
 
     @classmethod
-    def load(cls, path: str | None = None, *, remote_output_path: str | None = None) -> Project:
-        """Read a batchfile; raises UserError with all that is wrong with it."""
-        return cls(load(find_batchfile(path), remote_output_path=remote_output_path))
+    def load(
+        cls, path: str | None = None, *, remote_output_path: str | None = None, names: str | None = None
+    ) -> Project:
+        """Read a batchfile, as `batchfile.load` does; raises UserError with all that is wrong with it."""
+        return cls(load(find_batchfile(path), remote_output_path=remote_output_path, names=names))
 
     def allow_failures(self, most: str | None) -> None:
         """Let a number or a share of the runs fail, in place of what the batchfile says, unless None; raises UserError."""

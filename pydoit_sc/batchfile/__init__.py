@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["BatchfileError", "Problem", "check_name", "load", "nearest", "parse_duration"]
 
 
-def load(path: str | os.PathLike[str], *, remote_output_path: str | None = None) -> Batch:
-    """Read a batchfile (.toml) or a run list of the seed into a `Batch`.
+def load(
+    path: str | os.PathLike[str], *, remote_output_path: str | None = None, names: str | None = None
+) -> Batch:
+    """Read a batchfile (.toml), a run list of the seed, or a list of commands, one a line, into a `Batch`; `-` is standard input.
 
-    A run list is .json, .jsonl, .ndjson, .yaml, .yml or .csv; the content decides about a file of another name.
+    A run list is .json, .jsonl, .ndjson, .yaml, .yml, .csv or .tsv; the content decides about a file of another name.
     `remote_output_path` takes the place of the file's; a relative one counts from the current folder, as
-    paths on a command line do. Raises `BatchfileError` with every problem of the file.
+    paths on a command line do. `names` is the column of a CSV or TSV file that has the names of its runs. Raises
+    `BatchfileError` with every problem of the file.
     """
     from pydoit_sc.batchfile.build import build  # noqa: PLC0415 - commands that read no file stay quick
 
-    return build(path, remote_output_path)
+    return build(path, remote_output_path, names)

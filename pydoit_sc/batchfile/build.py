@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 from pydoit_sc import passwords
 from pydoit_sc.batch import Batch, Settings, Stage
 from pydoit_sc.batchfile.check import check, check_slots
-from pydoit_sc.batchfile.document import Source
+from pydoit_sc.batchfile.document import STDIN, STDIN_NAME, Source, failure
 from pydoit_sc.batchfile.errors import BatchfileError, show
 from pydoit_sc.batchfile.fields import Nprocs, Place
 from pydoit_sc.batchfile.read import read
@@ -53,18 +53,28 @@ def _collector_paused() -> Iterator[None]:
 
 
 @_collector_paused()
-def build(path: str | os.PathLike[str], override: str | None) -> Batch:
+def build(path: str | os.PathLike[str], override: str | None, names: str | None) -> Batch:
     """Read the file at `path`; `override` takes the place of its `remote_output_path`. Raises BatchfileError."""
     file = os.fspath(path)
-    absolute = os.path.abspath(file)
-    document = read(absolute, file)
+    given = STDIN if file == STDIN else os.path.abspath(file)
+    document = read(given, STDIN_NAME if given == STDIN else file)
+    if names is not None and document.format != "csv":
+        raise failure(
+            file, "`--names` takes the names of runs from a column of a CSV or TSV file, and this is neither"
+        )
+    plain = given == STDIN or document.format == "lines"
     notes = Notes(Report(), document)
-    source = Source(os.path.dirname(absolute), file)
-    made = (_from_toml if document.format == "toml" else _from_run_list)(source, notes, override)
+    source = Source(os.path.dirname(os.path.abspath(file)), file)
+    if document.format == "toml":
+        made = _from_toml(source, notes, override)
+    else:
+        made = _from_run_list(source, notes, override, names)
     notes.report.check()
     name = made.pop("name", None) or escaped(os.path.basename(source.folder)) or "batch"
-    words = ("-f", absolute) if override is None else ("-f", absolute, "--to", made["remote_output_path"])
-    return Batch(name=name, path=Path(absolute), words=words, **made)
+    options = {"-f": given, "--to": override and made["remote_output_path"], "--names": names}
+    words = tuple(word for option, value in options.items() if value for word in (option, value))
+    path = Path(STDIN_NAME if given == STDIN else given)
+    return Batch(name=name, path=path, workdir=Path.cwd() if plain else None, words=words, **made)
 
 
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
@@ -177,7 +187,8 @@ def _runs_from(
         return ()
     if document.format == "toml":
         notes.add(
-            ("batch", "runs_from"), "expected a run list in JSON, JSON Lines, YAML, CSV or TSV, found TOML"
+            ("batch", "runs_from"),
+            "expected a run list in JSON, JSON Lines, YAML, CSV or TSV, or commands, found TOML",
         )
         return ()
     listed = Notes(notes.report, document)
@@ -195,20 +206,17 @@ class ListTable(Table):
     remote_output_path: Place | None = None
 
 
-def _from_run_list(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
+def _from_run_list(source: Source, notes: Notes, override: str | None, names: str | None) -> dict[str, Any]:
     data = notes.document.data
-    items, where = listed_items(notes)
+    items, where = listed_items(notes, names)
     top = data if isinstance(data, dict) else {}
     table = check(ListTable, top, notes) or ListTable()
     remote = None
     if override is not None or top.get("remote_output_path") is not None:
         remote = _remote(table.remote_output_path, (), source, notes, override)
     elif isinstance(data, (dict, list)):
-        what = "the run list" if top else "a bare list of runs"
-        notes.add(
-            (),
-            f"{what} has no `remote_output_path`; `--to` says where the outputs go, a folder or a URL",
-        )
+        how = "add `--to FOLDER`, or a URL as in `--to s3://bucket/out`"
+        notes.add((), f"it does not say where the outputs go: {how}")
     reader = RunReader(ListedRun, Settings(), notes, where, remote)
     stage = reader.read(items, source.folder, table.nprocs)
     return {"remote_output_path": remote, "stages": (stage,), "nprocs": table.nprocs}

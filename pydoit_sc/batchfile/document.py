@@ -24,6 +24,10 @@ class Source:
 
 Place = tuple[int | None, int | None]  # line and column, from 1
 
+#: The word that means standard input in place of a path, and how messages name it.
+STDIN = "-"
+STDIN_NAME = "standard input"
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -31,7 +35,7 @@ class Document(NamedTuple):
     """A file's text and the data in it."""
 
     file: str  # as messages name it
-    format: str  # toml, json, jsonl, yaml or csv
+    format: str  # toml, json, jsonl, yaml, csv or lines
     text: str
     data: Any
     root: Node | None = None  # YAML's tree, which has the places
@@ -50,7 +54,7 @@ def place(text: str, offset: int) -> tuple[int, int]:
 def read_text(path: str, file: str) -> str:
     """Return a file's text; raise BatchfileError if it has none."""
     try:
-        with open(path, "rb") as stream:
+        with open(0 if path == STDIN else path, "rb", closefd=path != STDIN) as stream:
             raw = stream.read()
     except FileNotFoundError:
         raise failure(file, "no such file") from None

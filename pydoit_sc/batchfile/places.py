@@ -9,6 +9,7 @@ from pydoit_sc.batchfile.csvfile import csv_rows
 from pydoit_sc.batchfile.document import Document, Place, place
 from pydoit_sc.batchfile.errors import Where
 from pydoit_sc.batchfile.jsonfile import json_keys, json_lines
+from pydoit_sc.batchfile.plainlist import command_lines
 
 _VALUE = re.compile(
     r"""(?P<key>"(?:[^"\\]|\\.)*"|'[^']*'|[^:=\s"']+)\s*[:=]\s*(?P<value>[^\s,}\]#"'][^\s,}\]#]*)\s*(?:[,}\]]|\#|$)"""
@@ -56,5 +57,7 @@ def _positions(document: Document) -> Iterator[tuple[Where, int | Place]]:
         from pydoit_sc.batchfile.yamlfile import yaml_keys  # noqa: PLC0415 - yaml is slow to import
 
         yield from yaml_keys(document.root)
+    elif document.format == "lines":
+        yield from (((i,), (line, None)) for i, (line, _) in enumerate(command_lines(text)))
     elif document.format == "csv":
         yield from (((i,), (line, None)) for i, (line, _) in enumerate(csv_rows(text, document.file)[1:]))

@@ -1,4 +1,4 @@
-"""Bytes to data: one document of TOML, JSON, JSON Lines, YAML, CSV or TSV, or the one problem that prevents it."""
+"""Bytes to data: one document of TOML, JSON, JSON Lines, YAML, CSV, TSV or commands, or the one problem that prevents it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 
 from pydoit_sc.batch import PLAIN
 from pydoit_sc.batchfile.csvfile import parse_csv
-from pydoit_sc.batchfile.document import Document, failure, read_text
+from pydoit_sc.batchfile.document import STDIN, Document, failure, read_text
 from pydoit_sc.batchfile.jsonfile import parse_json, parse_jsonl
+from pydoit_sc.batchfile.plainlist import command_lines
 
 _FORMATS = {
     ".toml": "toml",
@@ -20,6 +21,9 @@ _FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
 }
+
+#: How files are called that may have a command on each line: not as programs are, whose lines would be executed one by one.
+_PLAIN = ("", ".txt", ".list", ".lst", ".cmds", ".jobs", ".tasks")
 
 _PARSERS = {"json": parse_json, "jsonl": parse_jsonl, "csv": parse_csv}
 
@@ -38,6 +42,9 @@ def read(path: str, file: str) -> Document:
 
             root, data = parse_yaml(text, file)
             return Document(file, kind, text, data, root)
+        if kind == "lines":
+            _check_plain(path, file, text)
+            return Document(file, kind, text, _commands(text, file))
         return Document(file, kind, text, _PARSERS[kind](text, file))
     except RecursionError:
         raise failure(file, "nested too deeply to be read") from None
@@ -55,17 +62,40 @@ def stage_names(path: str) -> list[str]:
     return list(stages) if isinstance(stages, dict) else [PLAIN]
 
 
+def _check_plain(path: str, file: str, text: str) -> None:
+    """Raise BatchfileError for a program that is taken for a plain list."""
+    if path == STDIN:
+        return
+    if text.startswith("#!") or os.path.splitext(path)[1].lower() not in _PLAIN:
+        raise failure(
+            file,
+            "no run list, and perhaps a program; where each of its lines is a command, give it a name *.txt or as "
+            "standard input: `pydoit-sc run - --to FOLDER < FILE`",
+        )
+
+
+def _commands(text: str, file: str) -> list[str]:
+    commands = []
+    for number, command in command_lines(text):
+        if command.endswith("\\"):
+            raise failure(file, "a command is one line, and this one ends in a backslash", number)
+        commands.append(command)
+    return commands
+
+
+#: How the first line of a file begins that is neither blank nor a comment, and that no command begins so.
+_TOML = re.compile(r"\s*(\[\[?\s*[A-Za-z][\w.-]*\s*\]|[\w.-]+\s+=\s)")
+_JSON = re.compile(r"""\s*(\[\s*[\[{]|\["|\{\s*"|[\[{]\s*$|\[\s*\]\s*$|\{\s*\}\s*$)""")
+_YAML = re.compile(r"""(---|%YAML|- |-$|[\w"'-]+:(\s|$))""")
+
+
 def _sniff(text: str) -> str:
     """Return the format of a file whose name does not tell it."""
-    line = next(
-        (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), ""
-    )
-    if re.match(r"\s*(\[\[?\s*[A-Za-z]|[\w.-]+\s*=)", line):
+    line = next((line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")), "")
+    if _TOML.match(line):
         return "toml"
-    if re.match(r"\s*\{.*\}\s*\n\s*\{", text):
-        return "jsonl"
-    if re.match(r"\s*[{[]", line):
-        return "json"
+    if _JSON.match(line):
+        return "jsonl" if re.match(r"\s*\{.*\}\s*\n\s*\{", text) else "json"
     if "cmd" in [cell.strip().strip('"') for cell in line.split(",")]:
         return "csv"
-    return "yaml"
+    return "yaml" if _YAML.match(line) else "lines"

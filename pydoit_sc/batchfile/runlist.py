@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from pydoit_sc.batch import PLAIN, Run, Settings, Stage
@@ -10,28 +10,30 @@ from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.errors import Where, show
 from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name, nested, repeated
+from pydoit_sc.batchfile.plainlist import named_by_command
 from pydoit_sc.batchfile.remote import below
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import ListedRun, RunTable
 
 #: The keys of a run that are its own: all others are settings, which many runs share.
 _OWN = {"cmd", "name", "remote_output_path", "local_results_dir", "status_code", "status"}
+_PATHS = ("remote_output_path", "local_results_dir")
 _NOT_IN_CSV = ("env", "file_dep", "retry_on")
 
 
-def listed_items(notes: Notes) -> tuple[list[Any], Where]:
-    """Return the runs of a run list and their place in the document."""
+def listed_items(notes: Notes, names: str | None = None) -> tuple[list[Any], Where]:
+    """Return the runs of a run list and their place in the document; `names` is the column of a CSV file that has their names."""
     document = notes.document
     if document.format == "csv":
-        return _csv_items(notes), ()
+        return _csv_items(notes, names), ()
     if isinstance(document.data, list):
-        return document.data, ()
+        return named_by_command(document.data), ()
     if not isinstance(document.data, dict):
         notes.add((), f"expected a list of runs, or a table with `runs`; found {show(document.data)}")
         return [], ()
     runs = document.data.get("runs")
     if isinstance(runs, list):
-        return runs, ("runs",)
+        return named_by_command(runs), ("runs",)
     if "runs" in document.data:
         notes.add(("runs",), f"expected a list of runs, found {show(runs)}")
     else:
@@ -39,8 +41,13 @@ def listed_items(notes: Notes) -> tuple[list[Any], Where]:
     return [], ("runs",)
 
 
-def _csv_items(notes: Notes) -> list[dict[str, Any]]:
+def _csv_items(notes: Notes, names: str | None) -> list[dict[str, Any]]:
     rows: list[dict[str, str]] = notes.document.data
+    if names is not None and rows:
+        if names not in rows[0]:
+            notes.unknown((), f"no column `{names}`, which `--names` wants", names, rows[0])
+            return []
+        rows = [_with_name(row, names) for row in rows]
     columns = rows[0].keys() if rows else ()
     known = [key for key in ListedRun.model_fields if key not in _NOT_IN_CSV]
     unknown = [column for column in columns if column not in known]
@@ -49,11 +56,21 @@ def _csv_items(notes: Notes) -> list[dict[str, Any]]:
     if rows and "cmd" not in columns:
         notes.add((), "no column `cmd` in the header row")
         return []
-    return [] if unknown else [_csv_item(row) for row in rows]
+    wanted = {"cmd"} if names is None else {"cmd", "name"}
+    return [] if unknown else [_csv_item(row, wanted) for row in rows]
 
 
-def _csv_item(row: dict[str, str]) -> dict[str, Any]:
-    item: dict[str, Any] = {key: cell for key, cell in row.items() if cell or key == "cmd"}
+def _with_name(row: dict[str, str], names: str) -> dict[str, str]:
+    """Return a row with its name in the column `name`, and its command in `cmd`: the last column, where none is called so."""
+    rest = {column: cell for column, cell in row.items() if column not in ("name", names)}
+    if "cmd" not in rest and rest:
+        *_, last = rest
+        rest["cmd"] = rest.pop(last)
+    return {"name": row[names], **rest}
+
+
+def _csv_item(row: dict[str, str], wanted: Set[str]) -> dict[str, Any]:
+    item: dict[str, Any] = {key: cell for key, cell in row.items() if cell or key in wanted}
     for key in ("retries", "slots"):
         if item.get(key, "").strip().isdecimal():
             item[key] = int(item[key][:20])
@@ -63,15 +80,16 @@ def _csv_item(row: dict[str, str]) -> dict[str, Any]:
 def _is_sound(own: Mapping[str, object]) -> bool:
     """Return whether a run's own keys are sound, where that shows quickly; the model decides about the others."""
     cmd, name = own.get("cmd"), own.get("name")
-    paths = (own.get("remote_output_path"), own.get("local_results_dir"))
     return (
         isinstance(cmd, str)
         and command_fault(cmd) is None
         and (name is None or check_name(name) is None)
-        and all(
-            path is None or (isinstance(path, str) and path.strip() and path.isprintable()) for path in paths
-        )
+        and (own.keys().isdisjoint(_PATHS) or all(_is_path(own.get(key)) for key in _PATHS))
     )
+
+
+def _is_path(path: object) -> bool:
+    return path is None or (isinstance(path, str) and bool(path.strip()) and path.isprintable())
 
 
 def _repr(value: object) -> str:

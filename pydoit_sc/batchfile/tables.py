@@ -141,7 +141,8 @@ class BatchTable(AttemptTable):
         "their environment",
     )
     runs_from: Text | None = Field(
-        default=None, description="a run list in JSON, JSON Lines, YAML, CSV or TSV, in place of `[runs]`"
+        default=None,
+        description="a run list in JSON, JSON Lines, YAML, CSV or TSV, or a command on each line, in place of `[runs]`",
     )
 
 

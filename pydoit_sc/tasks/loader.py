@@ -40,7 +40,7 @@ OPT_FILE = {
     "type": str,
     "default": "",
     "env_var": "PYDOIT_SC_FILE",
-    "help": "batchfile or run list, which may also be the first word [default: batchfile.toml in this folder]",
+    "help": "batchfile, run list or list of commands, - for standard input; it may also be the first word [default: batchfile.toml in this folder]",
 }
 
 OPT_REMOTE = {
@@ -52,13 +52,27 @@ OPT_REMOTE = {
     "help": "where the outputs are, a folder or a URL, in place of what the file says",
 }
 
+OPT_NAMES = {
+    "section": "batchfile",
+    "name": "names",
+    "long": "names",
+    "metavar": "COLUMN",
+    "type": str,
+    "default": "",
+    "help": "of a run list in CSV or TSV: the column with the names of its runs [default: name, else their positions]",
+}
+
 #: The options of every command that is about a batch.
-BATCH_OPTIONS = (OPT_FILE, OPT_REMOTE)
+BATCH_OPTIONS = (OPT_FILE, OPT_REMOTE, OPT_NAMES)
 
 
 def open_project(options: Mapping[str, Any]) -> Project:
     """Return the batch that these options name; raises UserError with all that is wrong with its file."""
-    return Project.load(options["batchfile"], remote_output_path=options["remote_output_path"] or None)
+    return Project.load(
+        options["batchfile"],
+        remote_output_path=options["remote_output_path"] or None,
+        names=options["names"] or None,
+    )
 
 
 class _Chosen(NamedTuple):

@@ -395,8 +395,8 @@ def test_equal_settings_are_not_equal_types(problems: Problems) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("a.json", '[{"cmd": "a"}]', "a.json: a bare list of runs has no `remote_output_path`; `--to` says where the outputs go, a folder or a URL"),
-        ("a.json", '{"runs": []}', "a.json: the run list has no `remote_output_path`; `--to` says where the outputs go, a folder or a URL"),
+        ("a.json", '[{"cmd": "a"}]', "a.json: it does not say where the outputs go: add `--to FOLDER`, or a URL as in `--to s3://bucket/out`"),
+        ("a.json", '{"runs": []}', "a.json: it does not say where the outputs go: add `--to FOLDER`, or a URL as in `--to s3://bucket/out`"),
         ("a.json", '{"remote_output_path": "/o"}', "a.json: no `runs`; expected a list of runs"),
         ("a.json", '{"remote_output_path": "/o", "runs": {}}', "a.json:1:30: runs: expected a list of runs, found an empty table"),
         ("a.json", '{"remote_output_path": "a::b", "runs": []}', "a.json:1:2: remote_output_path: expected one URL, found a chain with `::`"),
