@@ -43,6 +43,7 @@ ROOMS = [
         "ends",
         "errors",
         "files",
+        "git",
         "later",
         "keptdigests",
         "linux",

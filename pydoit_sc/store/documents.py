@@ -21,6 +21,13 @@ class FileEntry(StoredDocument):
     )
 
 
+class Code(StoredDocument):
+    """The code that a run was executed with, where that is a work tree of git."""
+
+    commit: str = Field(pattern=r"\A[0-9a-f]{40}([0-9a-f]{24})?\z", description="the commit")
+    dirty: bool = Field(description="whether files that git tracks differed from it when the worker started")
+
+
 class Manifest(Stamp):
     """A `run.json` that lists the files beside it; those of our first version do not."""
 
@@ -56,6 +63,8 @@ class Provenance(Manifest):
         default=None,
         description="digests of the files, or of their folders, with `/` at their ends, where they are many",
     )
+
+    code: Code | None = Field(default=None, description="the code, where that is a work tree of git")
 
     @computed_field(description="seconds from start to end")  # type: ignore[prop-decorator]
     @property

@@ -18,6 +18,7 @@ from pydoit_sc import ends
 from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.fingerprint import digest_variables
+from pydoit_sc.git import commit_of
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
 from pydoit_sc.store.copying import kept_files
@@ -56,6 +57,7 @@ class Attempt:
     started: float  # seconds since the epoch
     clock: float  # the monotonic clock at that moment
     retry_codes: tuple[int, ...]  # status codes of the attempts before
+    code_said: str = ""  # what `run.json` says of the code
     timed_out: bool = False
     over_memory: bool = False  # it has been killed, since it used more than it may
     for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
@@ -154,6 +156,7 @@ class Attempt:
             + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
             + (f'"env": {_object(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
             + (f'"file_dep": {_object(work.files)}, ' if work.files else "")
+            + self.code_said
             + f'"seconds": {round(seconds, 3)}, "retries": {len(self.retry_codes)}}}'
         )
         _write(f"{self.folder}/{RUN_JSON}", said.encode())
@@ -194,6 +197,8 @@ class Attempts:
         self.count = 0
         self._worker, self._folder, self._gpus = worker, folder, limits.gpus
         self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
+        commit = commit_of(os.getcwd())
+        self._code = f'"code": {_object({"commit": commit.id, "dirty": commit.dirty})}, ' if commit else ""
         self._settings: Settings | None = None  # of the last run, and what runs with them have in common
         self._common: dict[bytes, bytes] = {}
 
@@ -203,7 +208,8 @@ class Attempts:
             self.count += 1
             name = f"{self._worker}-{self.count}"
             folder = f"{self._folder}/{name}"
-            attempt = Attempt(work, name, ranks, folder, time.time(), time.monotonic(), retry_codes)
+            now, clock = time.time(), time.monotonic()
+            attempt = Attempt(work, name, ranks, folder, now, clock, retry_codes, self._code)
             with suppress(FileExistsError):
                 attempt.make_folders()
                 return attempt

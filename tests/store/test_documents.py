@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pydoit_sc.store import Live, Record
 from pydoit_sc.store.documents import (
+    Code,
     FileEntry,
     Hold,
     Lease,
@@ -39,6 +40,7 @@ PROVENANCES = st.builds(
     peak_memory=st.integers(0, 1 << 63),
     retry_codes=st.lists(st.integers(1, 255), max_size=3),
     timed_out=st.booleans(),
+    code=st.none() | st.builds(Code, commit=st.just("a" * 40), dirty=st.booleans()),
 )
 LIVE = st.builds(Live, host=TEXT, folder=TEXT, since=SECONDS)
 LEASES = st.builds(

@@ -11,7 +11,7 @@ import pytest
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Record
-from pydoit_sc.store.documents import FileEntry, Provenance
+from pydoit_sc.store.documents import Code, FileEntry, Provenance
 from pydoit_sc.store.stamps import parse_record, read
 from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Attempts, outer_environment
 from pydoit_sc.worker.process import Exit
@@ -38,11 +38,13 @@ def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd
 @pytest.mark.parametrize("cmd", ["true", "echo ü \udcff \n"])
 def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd: str) -> None:
     attempt = attempt_in(tmp_path, 3, 75, cmd=cmd)
+    attempt.code_said = f'"code": {{"commit": "{"0" * 40}", "dirty": true}}, '
     _, result = attempt.conclude(Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
     data = (tmp_path / "w-1" / "run.json").read_bytes()
     written = read(Provenance, data)
     assert written is not None
     assert written.to_json() == data
+    assert written.code == Code(commit="0" * 40, dirty=True)
     assert written.env is not None and list(written.env) == ["A"]
     assert written.axes == {"x": 1, "y.z": "é\udcff"}
     assert b'"b"' not in data  # its value may be a secret

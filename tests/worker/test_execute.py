@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pydoit_sc.store import StoreError
 from pydoit_sc.worker import execute
 from pydoit_sc.worker.execute import execute_chunk
 from pydoit_sc.worker.executor import Executor
+from tests.test_git import do
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,16 @@ def test_failed_runs_count_where_that_is_asked(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "failed a:bad: status code 7\n    oops\n"
     assert execute_chunk(chunk, quiet=True, strict=True) == 1
     assert capsys.readouterr().out == "failed a:bad: status code 7\n    oops\n"
+
+
+def test_an_outcome_names_the_commit_of_the_code(tmp_path: Path) -> None:
+    do(tmp_path, "init", "-q")
+    Path("log").write_text("")
+    do(tmp_path, "add", ".")
+    do(tmp_path, "commit", "-qm", "one")
+    assert execute_chunk(chunk_of({"a": "echo a >> log", "b": "true"}), quiet=True) == 0
+    head = {"commit": do(tmp_path, "rev-parse", "HEAD"), "dirty": False}  # when the worker started
+    assert [json.loads(Path(f"out/{name}/run.json").read_text())["code"] for name in "ab"] == [head, head]
 
 
 def test_it_stops_after_too_many_failures(capsys: pytest.CaptureFixture[str]) -> None:

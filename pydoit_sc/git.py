@@ -1,0 +1,56 @@
+"""Which commit of git the files of a folder are, and a commit's files."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydoit_sc.programs import ProgramError, call
+
+_ANSWER = 10.0  # seconds; on a slow file system git may look at each of many files
+_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
+
+
+class Commit(NamedTuple):
+    """The commit of a work tree."""
+
+    id: str  # in hexadecimal
+    dirty: bool  # files that git tracks differ from it
+
+
+@cache
+def commit_of(folder: str) -> Commit | None:
+    """Return the commit of the work tree that a folder is in; None where there is none, or git does not tell.
+
+    Git is started once for a folder, and never where no folder above has a `.git`.
+    """
+    if not any((path / ".git").exists() for path in (Path(folder), *Path(folder).parents)):
+        return None
+    try:
+        said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
+    except ProgramError:
+        return None
+    commit = next((line.rpartition(" ")[2] for line in said if line.startswith("# branch.oid ")), "(initial)")
+    return None if commit == "(initial)" else Commit(commit, any(not line.startswith("# ") for line in said))
+
+
+def has_commit(folder: str, commit: str) -> bool:
+    """Return whether the repository of a folder has a commit."""
+    try:
+        _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
+    except ProgramError:
+        return False
+    return True
+
+
+def write_commit(folder: str, commit: str, path: str) -> str:
+    """Write all files of a commit as a .tar.gz, and return where the folder is in it; raises ProgramError."""
+    top = _git(folder, "rev-parse", "--show-toplevel").rstrip("\n")
+    call(*_GIT, "-C", top, "archive", "--format=tar.gz", "-o", path, commit)
+    return os.path.relpath(os.path.realpath(folder), os.path.realpath(top))
+
+
+def _git(folder: str, *words: str) -> str:
+    return call(*_GIT, "-C", folder, *words, timeout=_ANSWER)

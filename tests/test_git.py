@@ -1,0 +1,90 @@
+"""The commit of a folder, as git says it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pydoit_sc.git import commit_of, has_commit, write_commit
+from pydoit_sc.programs import call
+
+SETTINGS = (
+    "-c",
+    "user.name=a",
+    "-c",
+    "user.email=a@b",
+    "-c",
+    "init.defaultBranch=main",
+    "-c",
+    "commit.gpgsign=false",
+)
+
+
+def do(folder: Path, *words: str) -> str:
+    """Let git do something in a folder."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *SETTINGS, *words], cwd=folder, env=env, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit, of `work.py` and `below/more.py`."""
+    do(tmp_path, "init", "-q")
+    (tmp_path / "below").mkdir()
+    for name in ("work.py", "below/more.py"):
+        (tmp_path / name).write_text(name)
+    do(tmp_path, "add", ".")
+    do(tmp_path, "commit", "-qm", "one")
+    commit_of.cache_clear()
+    return tmp_path
+
+
+def test_the_commit_and_whether_files_differ_from_it(repository: Path) -> None:
+    head = do(repository, "rev-parse", "HEAD")
+    assert commit_of(str(repository / "below")) == (head, False)
+    (repository / "new.py").write_text("of which git does not know")
+    assert commit_of(str(repository)) == (head, False)
+    commit_of.cache_clear()
+    (repository / "work.py").write_text("edited")
+    assert commit_of(str(repository)) == (head, True)
+    assert has_commit(str(repository), head)
+    assert not has_commit(str(repository), "0" * 40)
+
+
+def test_where_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit_of.cache_clear()
+    called: list[str] = []
+
+    def counted(*words: str, **how: Any) -> str:
+        called.append(words[0])
+        return call(*words, **how)
+
+    monkeypatch.setattr("pydoit_sc.git.call", counted)
+    assert commit_of(str(tmp_path)) is None
+    assert called == []
+    do(tmp_path, "init", "-q")
+    commit_of.cache_clear()
+    assert commit_of(str(tmp_path)) is None
+    assert commit_of(str(tmp_path)) is None
+    assert called == ["git"]  # once
+    commit_of.cache_clear()
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert commit_of(str(tmp_path)) is None
+
+
+def test_the_files_of_a_commit(repository: Path) -> None:
+    head = do(repository, "rev-parse", "HEAD")
+    (repository / "work.py").write_text("edited")
+    path = repository / "files.tar.gz"
+    assert write_commit(str(repository / "below"), head, str(path)) == "below"
+    with tarfile.open(path) as tar:
+        assert set(tar.getnames()) == {"work.py", "below", "below/more.py"}
+        assert tar.extractfile("work.py").read() == b"work.py"  # type: ignore[union-attr]
