@@ -17,7 +17,14 @@ COMMANDS = {
     "run": CommandEntry(
         "pydoit_sc.commands.run:RunCommand",
         "execute here what is not up to date (the default)",
-        ("run", "run -n 4 month", "run month:2012-01", "run -a 'month:2012-*'"),
+        (
+            "run",
+            "run -n 4 month",
+            "run month:2012-01",
+            "run -a 'month:2012-*'",
+            "run --limit 10",
+            "run --status error",
+        ),
     ),
     "plan": CommandEntry(
         "pydoit_sc.commands.plan:PlanCommand",
@@ -31,8 +38,8 @@ COMMANDS = {
     ),
     "list": CommandEntry(
         "pydoit_sc.commands.stock:ListCommand",
-        "list stages; --all runs too, --status whether they are up to date",
-        ("list", "list --all --status month"),
+        "list stages; --all runs too, -s whether they are up to date",
+        ("list", "list --all -s month", "list --status error,stale"),
     ),
     "info": CommandEntry(
         "pydoit_sc.commands.stock:InfoCommand", "show why a run would execute", ("info month:2012-01",)
@@ -49,7 +56,7 @@ COMMANDS = {
     "failures": CommandEntry(
         "pydoit_sc.commands.failures:FailuresCommand",
         "show what has failed, by kind, the most frequent first",
-        ("failures", "failures month", "failures 'month:2012-*' --format json"),
+        ("failures", "failures month", "failures --since 2h --format json"),
     ),
     "logs": CommandEntry(
         "pydoit_sc.commands.logs:LogsCommand",
@@ -72,12 +79,12 @@ COMMANDS = {
     "forget": CommandEntry(
         "pydoit_sc.commands.stock:ForgetCommand",
         "make runs incomplete again; their outputs go to the history",
-        ("forget month:2012-01",),
+        ("forget month:2012-01", "forget --status error"),
     ),
     "accept": CommandEntry(
         "pydoit_sc.commands.accept:AcceptCommand",
         "take stale outcomes as current: what has changed makes no difference",
-        ("accept month:2012-01", "accept --yes month"),
+        ("accept month:2012-01", "accept --yes --status stale"),
     ),
     "ignore": CommandEntry(
         "pydoit_sc.commands.stock:IgnoreCommand",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -65,8 +66,9 @@ def _stages_here(file: str) -> Collection[str]:
 class Project:
     """A batch, its store and its ledger."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, options: Sequence[str] = ()) -> None:
         self.batch = batch
+        self._options = options  # those that have named the batch on the command line
         self._store: Store | None = None
         self._ledger: Ledger | None = None
 
@@ -75,7 +77,13 @@ class Project:
         cls, path: str | None = None, *, remote_output_path: str | None = None, names: str | None = None
     ) -> Project:
         """Read a batchfile, as `batchfile.load` does; raises UserError with all that is wrong with it."""
-        return cls(load(find_batchfile(path), remote_output_path=remote_output_path, names=names))
+        given = {"-f": path, "--to": remote_output_path, "--names": names}
+        options = [word for option, value in given.items() if value for word in (option, value)]
+        return cls(load(find_batchfile(path), remote_output_path=remote_output_path, names=names), options)
+
+    def command(self, name: str, *words: str) -> str:
+        """Return the command line of a command on this batch, with these words, which are quoted already."""
+        return " ".join(("pydoit-sc", name, *map(shlex.quote, self._options), *filter(None, words)))
 
     def allow_failures(self, most: str | None) -> None:
         """Let a number or a share of the runs fail, in place of what the batchfile says, unless None; raises UserError."""
@@ -123,10 +131,14 @@ class Project:
         return read_accepted(self.store, lambda text: print(f"warning: {text}", file=sys.stderr))
 
     def narrow(self, chosen: Sequence[tuple[Stage, Run]]) -> Sequence[Stage]:
-        """Return runs and all that they come after, as stages that have only these runs; only they are read from the store."""
+        """Return runs and all that they come after, as stages that have only these runs; only they are read from the store.
+
+        Where the store has been read already, these runs are among those that it was read for.
+        """
         parts = with_earlier(self.batch, chosen)
-        found = self.store.survey(run.key for part in parts for run in part.runs)
-        self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored, self._accepted)
+        if self._ledger is None:
+            found = self.store.survey(run.key for part in parts for run in part.runs)
+            self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored, self._accepted)
         return parts
 
     def output(self, run: Run) -> str:

@@ -22,6 +22,7 @@ ROOMS = [
     {"commands"},
     {"tasks"},
     {"submissions"},
+    {"selection"},
     {"project"},
     {"engines"},
     {"saturn"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +10,13 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
 from pydoit_sc.changes import in_full
+from pydoit_sc.commands.asking import agreed
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
+from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.plan import Ledger, Planned
+from pydoit_sc.selection import parse_selection, select
 from pydoit_sc.store.accepted import write_accepted
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
@@ -26,7 +28,7 @@ class AcceptCommand(Command):
     """Take stale outcomes as current."""
 
     name = "accept"
-    doc_usage = "[BATCH] STAGE | RUN | PATTERN ..."
+    doc_usage = NAMES
     doc_description = (
         "For a change that makes no difference, such as a comment in a file of `file_dep`: the outcomes stay, and count as "
         "those of the runs as they are now, on every machine. Only completed outcomes can be accepted. `forget` undoes it, and "
@@ -34,14 +36,15 @@ class AcceptCommand(Command):
         "\n"
         "Exit code: 0 if all is accepted or nothing is stale, 3 if nothing was done."
     )
-    cmd_options = (*BATCH_OPTIONS, flag("yes", "do not ask", short="y"))
+    cmd_options = (*BATCH_OPTIONS, *SELECTING, flag("yes", "do not ask", short="y"))
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Show what it takes, ask, and return the exit code."""
-        if not words:
+        selection = parse_selection(options, words)
+        if not selection:
             raise InvalidCommand("accept: name the runs or stages")
         project = open_project(options)
-        chosen = project.select(words)
+        chosen = select(project, selection)
         project.narrow(chosen)
         ledger = project.ledger
         planned = [Planned(stage, run, ledger.verdict(stage, run)) for stage, run in chosen]
@@ -54,7 +57,9 @@ class AcceptCommand(Command):
             print("no outcome to accept")
             return 0
         _show(in_full(ledger, project.store, stale))
-        if not options["yes"] and not _asked(len(stale)):
+        what = "these" if len(stale) > 1 else "this"
+        question = f"accept {what} {len(stale):,} outcome{'s' * (len(stale) > 1)} as current?"
+        if not (options["yes"] or agreed(question, "nothing was accepted; --yes accepts without asking")):
             return _NOTHING_DONE
         write_accepted(
             project.store,
@@ -81,16 +86,3 @@ def _show(stale: Sequence[Planned]) -> None:
         print(f"  {item.stage.task_name(item.run)}  {item.verdict.words}")
     if len(stale) > SHOWN:
         print(f"  and {len(stale) - SHOWN:,} more")
-
-
-def _asked(count: int) -> bool:
-    """Ask on a terminal; elsewhere nobody answers."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("ERROR: nothing was accepted; --yes accepts without asking", file=sys.stderr)
-        return False
-    print(
-        f"accept {'these' if count > 1 else 'this'} {count:,} outcome{'s' * (count > 1)} as current? [y/N] ",
-        end="",
-        flush=True,
-    )
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -11,6 +11,7 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, option
 from pydoit_sc.project import Project
+from pydoit_sc.selection import NothingMatchesError
 from pydoit_sc.tasks.errors import user_errors
 
 OPT_OWNER = option("owner", "whose it is, as ORG/USER [default: the user of the token]")
@@ -51,7 +52,11 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run the command; called by doit."""
         with user_errors():
-            return self.call(opt_values, pos_args)
+            try:
+                return self.call(opt_values, pos_args)
+            except NothingMatchesError as answer:
+                print(answer)
+                return 0
 
     def call(self, options: dict[str, Any], words: list[str], /) -> int:
         """Do what the command is for and return its exit code."""

@@ -9,7 +9,9 @@ from pydoit_sc.batch import Status
 from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
+from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.plan import count, failure_budget, moved, plan
+from pydoit_sc.selection import parse_selection, select_to_execute
 from pydoit_sc.show.progress import moved_words, summary
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
@@ -20,7 +22,7 @@ class PlanCommand(Command):
     """Show what `run` would execute."""
 
     name = "plan"
-    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
+    doc_usage = NAMES
     doc_description = (
         "Counts by reason, then the runs; nothing is executed. With names: these and all that they come after, as `run` "
         "with the same names executes them.\n"
@@ -29,6 +31,7 @@ class PlanCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
+        *SELECTING,
         flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
         flag("check", "exit with 1 if anything would execute, for CI"),
         flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
@@ -38,8 +41,8 @@ class PlanCommand(Command):
         """Print the plan and return the exit code."""
         project = open_project(options)
         batch = project.batch
-        chosen = project.select(words)
-        parts = project.narrow(chosen) if chosen else batch.stages
+        selection = parse_selection(options, words)
+        parts = select_to_execute(project, selection, always=options["always"])
         planned = list(plan(project.ledger, parts, always=options["always"]))
         planned = in_full(project.ledger, project.store, planned)
         print(summary(count(item.verdict for item in planned)))
@@ -48,7 +51,7 @@ class PlanCommand(Command):
         execute = [item for item in planned if item.verdict.execute]
         for item in itertools.islice(execute, None if options["everything"] else SHOWN):
             print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.words}")
-            if chosen and item.verdict.status is Status.STALE:
+            if selection and item.verdict.status is Status.STALE:
                 for line in details(project.ledger, project.store, item.run):
                     print(f"    {line}")
         if len(execute) > SHOWN and not options["everything"]:

@@ -14,8 +14,10 @@ from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
 from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET
-from pydoit_sc.commands.parsing import OptionsAnywhere, option, parse_nprocs
+from pydoit_sc.commands.parsing import option, parse_nprocs
+from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
+from pydoit_sc.selection import parse_selection
 from pydoit_sc.show.screen import screen
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
@@ -46,7 +48,7 @@ OPT_FAILURES = option(
 _OF_TASKS = {"section": OF_TASKS}
 
 
-class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
+class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
     """doit's `run` with our runner and our reporter."""
 
     name = "run"
@@ -59,6 +61,7 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
     )
     streams_stages = True  # for the loader: the runs of a stage need no tasks yet
     cmd_options = (
+        *SELECTING,
         OPT_NPROCS,
         OPT_MAX_FAILURES,
         OPT_CONTINUE,
@@ -83,6 +86,10 @@ class RunCommand(OptionsAnywhere, DoitRun):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; a relative --output-file counts from here, not from the batchfile's folder."""
+        with user_errors():
+            said = parse_selection(params).said
+        if said and not isinstance(self.loader, BatchfileLoader):
+            raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
         if isinstance(params["outfile"], str):
             params["outfile"] = os.path.abspath(params["outfile"])
         return super().execute(params, args)

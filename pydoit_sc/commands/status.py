@@ -12,6 +12,7 @@ from typing import Any
 from pydoit_sc.batch import Status
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, parse_choice
+from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.parts import without_earlier
 from pydoit_sc.show.progress import clock
 from pydoit_sc.show.tables import one_line
@@ -37,7 +38,7 @@ class StatusCommand(Command):
     """Show how each stage stands."""
 
     name = "status"
-    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
+    doc_usage = NAMES
     doc_description = (
         "A line for each stage, then the total, from what the store has; nothing is executed. With names: these runs "
         "alone. Where runs execute now, on any machine, their hosts are shown. The pace is how many execute at once, by "
@@ -48,6 +49,7 @@ class StatusCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
+        *SELECTING,
         format_option(FORMATS),
     )
 
@@ -55,11 +57,11 @@ class StatusCommand(Command):
         """Print how the runs stand; the exit code is 0, whatever their codes."""
         form = parse_choice(options["format"], FORMATS, "--format")
         project = open_project(options)
-        chosen = project.select(words)
         running = project.store.running()  # before the scan: what ends in between is completed
-        if chosen:
+        stages = project.batch.stages
+        if (chosen := selected(project, options, words)) is not None:
             project.narrow(chosen)
-        stages = without_earlier(project.batch, chosen) if chosen else project.batch.stages
+            stages = tuple(without_earlier(project.batch, chosen))
         standings = {stage.name: stand(project.ledger, stage, running) for stage in stages}
         whole = total(standings.values())
         if form == "json":

@@ -13,17 +13,39 @@ from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
 from doit.exceptions import InvalidDodoFile
 
-from pydoit_sc.commands.parsing import OptionsAnywhere
+from pydoit_sc.commands.asking import agreed
+from pydoit_sc.commands.parsing import OptionsAnywhere, flag
+from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
+from pydoit_sc.selection import are_statuses, parse_selection
 from pydoit_sc.store import TakenError
+from pydoit_sc.tasks.errors import user_errors
 
-_NAMES = "STAGE | RUN | PATTERN ..."
+_NOTHING_DONE = 3  # the exit code
+_NAMES_NEEDED = (
+    "clean: name the runs or stages, or --all for all outputs and their history; --dry-run shows them"
+)
 
 
-class ListCommand(OptionsAnywhere, DoitList):  # type: ignore[misc]
+class ListCommand(Selecting, DoitList):  # type: ignore[misc]
     """doit's `list`."""
 
     name = "list"
-    doc_usage = f"[BATCH] [{_NAMES}]"
+    doc_usage = NAMES
+    doc_description = (
+        "With options that say which runs: these. -s shows whether they are up to date, and so does --status where "
+        "no status follows it."
+    )
+    cmd_options = (
+        *SELECTING,
+        *({**one, "long": ""} if one["name"] == "status" else one for one in DoitList.cmd_options),
+    )
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Run the command; called by doit. A `--status` without one is doit's `-s`."""
+        words = zip(in_args, [*in_args[1:], ""], strict=False)
+        return super().parse_execute(
+            ["-s" if word == "--status" and not are_statuses(behind) else word for word, behind in words]
+        )
 
 
 class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
@@ -40,16 +62,30 @@ class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
         return "\n".join(said) or str(DoitInfo.get_reasons(reasons))
 
 
-class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
+class CleanCommand(Selecting, DoitClean):  # type: ignore[misc]
     """doit's `clean`."""
 
     name = "clean"
-    doc_usage = f"[BATCH] [{_NAMES}]"
+    doc_usage = NAMES
+    cmd_options = (*SELECTING, flag("all", "the whole batch"), *DoitClean.cmd_options)
     doc_description = (
-        "The history of the runs goes, too. --clean-all for the whole batch.\n"
+        "The history of the runs goes, too. Without names it is the whole batch: a terminal asks, elsewhere --all says so.\n"
         "\n"
         "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
     )
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Run the command; ask before it removes everything."""
+        everything = params["all"] or params["cleanall"] or params["dryrun"]
+        with user_errors():
+            said = bool(parse_selection(params, args))
+        if not (everything or said):
+            question = "remove all outputs of the batch, and their history?"
+            params["all"] = agreed(question, _NAMES_NEEDED)
+            if not params["all"]:
+                return _NOTHING_DONE
+        params["cleanall"] = params["cleanall"] or params["all"]
+        return super().execute(params, args)
 
     def _execute(
         self, dryrun: bool, cleandep: bool, cleanall: bool, cleanforget: bool, pos_args: Any = None
@@ -71,19 +107,21 @@ class CleanCommand(OptionsAnywhere, DoitClean):  # type: ignore[misc]
                 self._left += 1
 
 
-class ForgetCommand(OptionsAnywhere, DoitForget):  # type: ignore[misc]
+class ForgetCommand(Selecting, DoitForget):  # type: ignore[misc]
     """doit's `forget`."""
 
     name = "forget"
-    doc_usage = f"[BATCH] {_NAMES}"
+    doc_usage = NAMES
+    cmd_options = (*SELECTING, *DoitForget.cmd_options)
     doc_description = "--all for the whole batch."
 
 
-class IgnoreCommand(OptionsAnywhere, DoitIgnore):  # type: ignore[misc]
+class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
     """doit's `ignore`."""
 
     name = "ignore"
-    doc_usage = f"[BATCH] {_NAMES}"
+    doc_usage = NAMES
+    cmd_options = (*SELECTING, *DoitIgnore.cmd_options)
     doc_description = "Nothing executes or submits them until `forget`. A stage that comes after them does not wait for them."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ from pydoit_sc.batch import Stage, Status
 from pydoit_sc.batchfile import BatchfileError
 from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MAX_FAILURES, OPT_MOVED, Command
 from pydoit_sc.commands.parsing import flag, option
+from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.engines.registry import engine_names, engine_of, load_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
+from pydoit_sc.selection import Selection, parse_selection, select_to_execute
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.progress import counted, moved_words
 from pydoit_sc.store import StoreError
@@ -35,7 +37,7 @@ class SubmitCommand(Command):
     """Hand a batch to an engine."""
 
     name = "submit"
-    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
+    doc_usage = NAMES
     doc_description = (
         "Of this folder's batchfile, as the table of the engine says; with names these runs, and all that they come after. "
         "Completed runs are left out. A run that comes after others is in the same submission where the engine has an "
@@ -46,6 +48,7 @@ class SubmitCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
+        *SELECTING,
         option(
             "engine",
             "what executes the runs: local, slurm, dask, kubernetes, saturn, or one that another package brings "
@@ -61,13 +64,12 @@ class SubmitCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Submit what is not up to date and return the exit code."""
-        always, failures, worst = options["always"], True, 0
+        selection, always, failures, worst = parse_selection(options, words), options["always"], True, 0
         while True:
             project = open_project(options)
             project.allow_failures(options["max_failures"])
             engine = _engine(project, options["engine"])
-            chosen = project.select(words)
-            parts = project.narrow(chosen) if chosen else project.batch.stages
+            parts = select_to_execute(project, selection, always=always)
             if not options["moved"] and (strange := moved(project.ledger, parts)):
                 raise UserError(f"{moved_words(strange)}, or submit them with --moved")
             wanted = Wanted(completed=always, failures=failures)
@@ -81,6 +83,7 @@ class SubmitCommand(Command):
             if not (goes_on and submitted.waiting):
                 return worst
             always = failures = False  # what has waited is stale now, and what has failed is not tried again
+            selection = Selection(tuple(_names(parts))) if selection else selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,11 @@ def _submit(
     runs = Runs(choice.works, wanted.completed, later)
     some_completed = bool(choice.found.get(Status.COMPLETED))
     return _Submitted(project, engine, note, runs, bool(choice.waiting), some_completed)
+
+
+def _names(parts: Sequence[Stage]) -> Iterator[str]:
+    """Yield the names of the runs of a submission: what they were selected by may hold no longer when some have ended."""
+    return (stage.task_name(run) for stage in parts for run in stage.runs)
 
 
 def _engine(project: Project, name: str) -> Engine:

@@ -16,8 +16,10 @@ from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, option, parse_choice
+from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
+from pydoit_sc.selection import Selection, parse_selection
 from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
@@ -90,10 +92,10 @@ class SummarizeBatchCommand(Command):
     """Show the status of every run."""
 
     name = "summarize-batch"
-    doc_usage = "[BATCH]"
+    doc_usage = NAMES
     doc_description = (
-        "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts go to standard "
-        "error, the rows to standard output. The table has four columns unless told otherwise, and cuts long "
+        "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts of all runs go to "
+        "standard error, the rows to standard output. --status orphaned lists outputs whose run is no longer in the batch. The table has four columns unless told otherwise, and cuts long "
         "commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
         "spreadsheet would take for a formula has a `'` before it.\n"
         "\n"
@@ -102,13 +104,8 @@ class SummarizeBatchCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
+        *SELECTING,
         format_option(FORMATS),
-        option(
-            "status",
-            "only runs of this status, or of several joined by commas; `orphaned` lists outputs whose run "
-            "is no longer in the batch",
-            default="",
-        ),
         option("columns", "these columns, joined by commas", default=""),
         option(
             "sort",
@@ -119,17 +116,16 @@ class SummarizeBatchCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the summary; the exit code is 0, whatever the runs' codes."""
-        if words:
-            raise InvalidCommand(f"summarize-batch: expected one BATCH at most, and `{words[0]}` is no file")
         form = parse_choice(options["format"], FORMATS, "--format")
-        statuses = parse_statuses(options["status"])
         columns = _columns(options["columns"]) or (HEADERS if form == "table" else tuple(COLUMNS))
         order = _columns(options["sort"].removeprefix("-"), "--sort")
         project = open_project(options)
-        rows = list(summarize(project, orphans=Status.ORPHANED in statuses))
+        selection = parse_selection(options, words)
+        rows = list(summarize(project, orphans=Status.ORPHANED in selection.statuses))
         counts = Counter(row.verdict.status for row in rows)
         print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)
-        rows = [row for row in rows if not statuses or row.verdict.status in statuses]
+        if selection:
+            rows = _selected(project, selection, rows)
         rows.sort(key=lambda row: _ORDER.index(row.verdict.status))
         for name in reversed(order):
             rows = in_order(rows, COLUMNS[name], reverse=options["sort"].startswith("-"))
@@ -154,15 +150,11 @@ def in_order(rows: Sequence[RunRow], cell: Callable[[RunRow], Any], *, reverse: 
     return [*sorted(known, key=cell, reverse=reverse), *(row for row in rows if cell(row) is None)]
 
 
-def parse_statuses(text: str) -> set[Status]:
-    """Return the statuses that a comma-separated list names; raises InvalidCommand for an unknown one."""
-    known = [status.value for status in Status]
-    names = {name.strip() for name in text.split(",") if name.strip()}
-    for name in sorted(names.difference(known)):
-        near = nearest(name, known)
-        hint = f"did you mean `{near}`?" if near else f"expected one of {', '.join(known)}"
-        raise InvalidCommand(f"--status: unknown status `{name}`; {hint}")
-    return {Status(name) for name in names}
+def _selected(project: Project, selection: Selection, rows: Sequence[RunRow]) -> list[RunRow]:
+    by_output = {row.remote_output_path: row for row in rows}
+    chosen = [] if selection.statuses == {Status.ORPHANED} else chosen_of(project, selection)
+    orphans = [row for row in rows if row.verdict.status is Status.ORPHANED]
+    return [*(by_output[project.output(run)] for _, run in chosen), *orphans]
 
 
 def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:

@@ -15,6 +15,8 @@ _COLUMN = 24  # characters for the names of an option; more of them have a line 
 _OURS = ("", "batchfile")  # sections
 #: Sections of doit's options for its database; where tasks come from a batchfile, it has but one.
 DATABASE = frozenset({"DB backend", "doit core"})
+#: The section of options that say which runs a command is about.
+WHICH_RUNS = "Which runs"
 #: The section of options that are about tasks other than runs.
 OF_TASKS = "Options for tasks that are not runs"
 
@@ -44,7 +46,7 @@ def usage(program: str, name: str, words: str, description: str | None, options:
 
 def _rank(option: CmdOption) -> int:
     """Return the place of an option's section: the command's own first, those of the batch, then doit's."""
-    sections = [*_OURS, OF_TASKS]
+    sections = [*_OURS, WHICH_RUNS, OF_TASKS]
     return sections.index(option.section) if option.section in sections else len(sections)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
+from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.store import Outputs, TakenError
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.manifest import fault
@@ -18,7 +19,7 @@ class VerifyCommand(Command):
     """Compare the files of finished runs with their `run.json`."""
 
     name = "verify"
-    doc_usage = "[BATCH] [STAGE | RUN | PATTERN ...]"
+    doc_usage = NAMES
     doc_description = (
         "A finished run is whole if the files beside its status_code are those that its run.json lists, with their "
         "sizes and the MD5s of their contents. Without --read no file but the small ones is read: then contents are "
@@ -29,6 +30,7 @@ class VerifyCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
+        *SELECTING,
         flag(
             "read",
             "also read the files whose MD5 no listing shows: all on a file system; those sent in parts elsewhere",
@@ -39,7 +41,9 @@ class VerifyCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print a line for every run that is not whole, and return the exit code."""
         project = open_project(options)
-        chosen = project.select(words) if words else list(project.batch.runs())
+        chosen = selected(project, options, words)
+        if chosen is None:
+            chosen = list(project.batch.runs())
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         store = project.store
         whole, broken, unknown, by_size = 0, 0, 0, 0

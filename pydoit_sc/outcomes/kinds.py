@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pydoit_sc.ends import briefly
+from pydoit_sc.errors import printable
 
 TAIL = 4096  # bytes of the end of a stderr that are read
 _LONGEST = 300  # characters of a line that are looked at
@@ -90,9 +92,26 @@ class Kind:
     line: str | None  # the telling line of its stderr; None: not read
     tasks: list[str] = field(default_factory=list)  # of all of them, in the order of the batch
 
+    @property
+    def words(self) -> str:
+        """How many there are, how they ended, and what the first one says."""
+        return f"{len(self.tasks):,} × {self.ended}  {self.said}"
 
-def key_of(failure: Failure) -> tuple[int | None, str, str | None]:
-    """Return what is equal for failures of one kind."""
+    @property
+    def said(self) -> str:
+        """What the first of them says of it on stderr."""
+        return "(stderr not read)" if self.line is None else printable(self.line) or "(nothing on stderr)"
+
+
+Key: TypeAlias = "tuple[int | None, str, str | None]"
+
+
+def key_of(failure: Failure) -> Key:
+    """Return what failures of one kind have in common: the status code, the reason and the line, as masked.
+
+    >>> key_of(Failure("a:1", 7, "", b"no 1\\n")) == key_of(Failure("a:2", 7, "", b"no 2\\n"))
+    True
+    """
     line = None if failure.tail is None else mask(telling_line(failure.tail))
     return failure.code, mask(failure.reason[:_LONGEST]), line
 
@@ -103,7 +122,7 @@ def kinds_of(failures: Iterable[Failure]) -> list[Kind]:
     >>> kinds_of([Failure("a:1", 7, "", b"no 1\\n"), Failure("a:2", 7, "", b"no 2\\n")])
     [Kind(code=7, ended='exit 7', line='no 1', tasks=['a:1', 'a:2'])]
     """
-    kinds: dict[tuple[int | None, str, str | None], Kind] = {}
+    kinds: dict[Key, Kind] = {}
     for failure in failures:
         key = key_of(failure)
         if key not in kinds:

@@ -17,8 +17,9 @@ from doit.task import Task
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
-from pydoit_sc.parts import in_order, without_earlier
+from pydoit_sc.parts import in_order
 from pydoit_sc.project import STATE, Project
+from pydoit_sc.selection import Selection, parse_selection, select, select_to_execute
 from pydoit_sc.show.screen import escape_in_place
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
@@ -131,41 +132,46 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         """
         project, command = self.project, cmd.get_name()
         everything = any(self._options.get(option) for option in ("forget_all", "cleanall", "dryrun"))
-        _check_words(command, pos_args, everything=everything)
+        selection = parse_selection(self._options, pos_args)
+        _check_words(command, selection, everything=everything)
         if isinstance(cmd, Forget):
             _forget_outputs(cmd.dep_manager, project)
         if getattr(cmd, "streams_stages", False) and not any(map(project.has_task, pos_args)):
-            return part_tasks(project, self._parts(pos_args))
-        chosen = _choose(project, command, pos_args)
+            return part_tasks(project, self._parts(selection, pos_args))
+        chosen = _choose(project, command, selection)
         pos_args[:] = chosen.words()
+        if selection.said:
+            cmd.sel_tasks = pos_args  # doit has looked at the words before, where there may have been none
         if chosen.submission:
             return _with_submission(project, chosen)
         if command in ("info", "help") or (command == "list" and not self._options.get("subtasks")):
             return [*stage_tasks(project), *run_tasks(project, chosen.runs)]
         return all_tasks(project)
 
-    def _parts(self, words: list[str]) -> Sequence[Stage]:
-        """Return what `run` executes, as stages with the runs that words select; the words become their names."""
-        chosen = self.project.select(words, COMMANDS)
-        if not chosen:
-            return self.project.batch.stages
-        parts = self.project.narrow(chosen)
-        if self._options.get("single"):
-            parts = without_earlier(self.project.batch, chosen)
-        words[:] = [part.name for part in in_order(parts)]
+    def _parts(self, selection: Selection, words: list[str]) -> Sequence[Stage]:
+        """Return what `run` executes, as stages with the selected runs; the words become the names of these."""
+        always, alone = (bool(self._options.get(option)) for option in ("always", "single"))
+        parts = select_to_execute(self.project, selection, COMMANDS, always=always, alone=alone)
+        if selection:
+            words[:] = [part.name for part in in_order(parts)]
         return parts
 
 
-def _check_words(command: str, words: list[str], *, everything: bool) -> None:
-    for word in words:
+def _check_words(command: str, selection: Selection, *, everything: bool) -> None:
+    for word in selection.words:
         if word.startswith("-"):
             raise InvalidCommand(f"`{word}`: options come before names")
-    if command in _NEED_NAMES and not words and not everything:
+    if command in _NEED_NAMES and not selection and not everything:
         raise InvalidCommand(f"{command}: name the runs or stages{_NEED_NAMES[command]}")
+    if everything and selection.said:
+        raise InvalidCommand(f"{command}: expected the whole batch, or {selection.said}, found both")
 
 
-def _choose(project: Project, command: str, words: list[str]) -> _Chosen:
+def _choose(project: Project, command: str, selection: Selection) -> _Chosen:
     """Sort the words of a command line into groups, tasks of a submission, and runs."""
+    if selection.said:
+        return _Chosen([], select(project, selection), [])
+    words = selection.words
     known = {stage.name for stage in project.batch.stages if not stage.single}
     groups = list(dict.fromkeys(word for word in words if word in known))
     submission = [word for word in words if command in _WITH_SUBMISSION and project.has_task(word)]

@@ -28,13 +28,19 @@ class Program(DoitMain):  # type: ignore[misc]
         return commands
 
     def process_args(self, cmd_args: list[str]) -> list[str]:
-        """Take `name=value` from the words, as doit does; raises CmdParseError for a word that is empty."""
+        """Take `name=value` from the words, as doit does, but not behind `--where`; raises CmdParseError for one that is empty."""
         if "" in cmd_args:
             raise CmdParseError("an empty word on the command line; is a variable of the shell unset?")
         if cmd_args and cmd_args[0] in LITERAL:
             return cmd_args
-        super().process_args([word for word in cmd_args if _VARIABLE.match(word)])
-        return [word for word in cmd_args if not _VARIABLE.match(word)]
+        words: list[str] = []
+        for word in cmd_args:
+            if words and words[-1] == "--where":  # `--where model=a` is no variable
+                words[-1] += f"={word}"
+            else:
+                words.append(word)
+        super().process_args([word for word in words if _VARIABLE.match(word)])
+        return [word for word in words if not _VARIABLE.match(word)]
 
 
 def run_program(words: list[str]) -> int:

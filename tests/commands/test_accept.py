@@ -47,7 +47,8 @@ def status(box: Box) -> dict[str, str]:
 
 def accept(box: Box, *words: str, yes: bool = True) -> int:
     command = AcceptCommand()
-    return command.call({"batchfile": str(box.folder / "batchfile.toml"), "yes": yes}, list(words))
+    options = {"batchfile": str(box.folder / "batchfile.toml"), "remote_output_path": "", "yes": yes}
+    return command.call(options, list(words))
 
 
 def test_what_is_accepted_is_current_until_it_changes_again(

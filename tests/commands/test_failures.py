@@ -8,7 +8,9 @@ import os
 import fsspec
 import pytest
 
+from pydoit_sc.cli import main
 from pydoit_sc.commands import failures
+from pydoit_sc.outcomes import failed
 from pydoit_sc.outcomes.kinds import Failure, kinds_of
 from tests.conftest import HEAD, Box
 from tests.store.conftest import KEYS, s3
@@ -43,9 +45,9 @@ def test_kinds_the_most_frequent_first(triaged: Box) -> None:
     done = triaged("failures")
     assert (done.code, done.err) == (0, "15 of 41 runs have failed\n")
     assert done.out == (
-        "11 × exit 1                   KeyError: 'closing_price'          e.g. day:0\n"
-        " 3 × timed out after 1 s      step 11                            e.g. day:11\n"
-        " 1 × command not found (127)  sh: 1: \\x1b]52;c;x\\x07: not found  e.g. end\n"
+        "11 × exit 1                   KeyError: 'closing_price'          e.g. day:0   pydoit-sc run --group 1\n"
+        " 3 × timed out after 1 s      step 11                            e.g. day:11  pydoit-sc run --group 2\n"
+        " 1 × command not found (127)  sh: 1: \\x1b]52;c;x\\x07: not found  e.g. end     pydoit-sc run --group 3\n"
     )
 
 
@@ -54,15 +56,15 @@ def test_selected_and_as_json(triaged: Box) -> None:
     assert done.err == "6 of 12 runs have failed\n"
     assert json.loads(done.out) == [
         {
-            "count": 3, "status_code": 143, "failure": "timed out after 1 s", "stderr": "step 11",
+            "group": 1, "count": 3, "status_code": 143, "failure": "timed out after 1 s", "stderr": "step 11",
             "runs": ["day:11", "day:12", "day:13"],
         },
         {
-            "count": 2, "status_code": 1, "failure": "exit 1", "stderr": "KeyError: 'closing_price'",
+            "group": 2, "count": 2, "status_code": 1, "failure": "exit 1", "stderr": "KeyError: 'closing_price'",
             "runs": ["day:1", "day:10"],
         },
         {
-            "count": 1, "status_code": 127, "failure": "command not found (127)",
+            "group": 3, "count": 1, "status_code": 127, "failure": "command not found (127)",
             "stderr": "sh: 1: \x1b]52;c;x\x07: not found", "runs": ["end"],
         },
     ]  # fmt: skip
@@ -87,26 +89,25 @@ def test_odd_files_in_the_place_of_stderr(triaged: Box) -> None:
 
 def test_it_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     kinds = kinds_of(Failure(f"day:{x}", 1, "", f"{'no' * x} {'word ' * 99}".encode()) for x in range(30))
-    failures._print(kinds, 80)
+    numbered = list(enumerate(kinds, 1))
+    failures._print(numbered, "pydoit-sc run", 80)
     *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == failures.SHOWN
-    assert {len(line) for line in lines[:10]} == {79}
-    assert {len(line) for line in lines[10:]} == {80}
-    assert all("…  e.g. day:" in line for line in lines)
+    assert {len(line) for line in lines} <= {79, 80}
+    assert lines[19].startswith("1 × exit 1  nononono")
+    assert lines[19].endswith("…  e.g. day:19  pydoit-sc run --group 20")
     assert last == "and 10 more runs of 10 kinds; `--format json` has them"
+    failures._print(numbered, "pydoit-sc run", 40)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert (len(first), second) == (40, "    e.g. day:0  pydoit-sc run --group 1")
 
 
 def test_stderr_of_many_is_not_read(
     triaged: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failures, "READ", 10)
-    command = failures.FailuresCommand()
-    options = {
-        "batchfile": str(triaged.folder / "batchfile.toml"),
-        "remote_output_path": "",
-        "format": "json",
-    }
-    command.call(options, [])
+    monkeypatch.setattr(failed, "READ", 10)
+    assert main(["failures", "-f", str(triaged.folder / "batchfile.toml"), "--format", "json"]) == 0
     shown = capsys.readouterr()
     assert shown.err.endswith(
         "stderr was read of the first 10; the others are counted by their status codes\n"
@@ -116,12 +117,14 @@ def test_stderr_of_many_is_not_read(
 
 
 def test_on_s3(triaged: Box, s3: str) -> None:
-    here = triaged("failures").out
+    here = triaged("failures", "--format", "json").out
     triaged.env.update(KEYS)
     files = fsspec.filesystem(
         "s3", key=KEYS["AWS_ACCESS_KEY_ID"], secret=KEYS["AWS_SECRET_ACCESS_KEY"], endpoint_url=s3
     )
     files.mkdir("failures")
     files.put(str(triaged.folder / "out"), "failures/out", recursive=True)
-    there = triaged("failures", "--remote-output-path", "s3://failures/out", AWS_ENDPOINT_URL=s3)
+    there = triaged(
+        "failures", "--remote-output-path", "s3://failures/out", "--format", "json", AWS_ENDPOINT_URL=s3
+    )
     assert (there.code, there.out) == (0, here)

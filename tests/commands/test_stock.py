@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import termios
+from contextlib import suppress
+
 import pytest
 
 from tests.conftest import HEAD, STAGES, Box
+from tests.starts import PROGRAMS
 
 
 def test_list(stages: Box) -> None:
@@ -158,13 +164,44 @@ def test_ignore_is_honoured_and_shown_by_every_command(stages: Box) -> None:
 def test_clean_of_everything_is_asked_for(stages: Box) -> None:
     stages.ok()
     before = stages.tree()
-    for program in ("pydoit-sc", "doit"):
+    for program, option in {"pydoit-sc": "--all", "doit": "--clean-all"}.items():
         said = stages("clean", program=program).refused()
-        assert "clean: name the runs or stages, or --clean-all for all outputs and their history" in said
+        assert f"clean: name the runs or stages, or {option} for all outputs and their history" in said
+    assert "found both" in stages("clean", "--all", "--status", "error").refused()
     assert "a:1 - removing" in stages.ok("clean", "--dry-run")
     assert stages.tree() == before
-    stages.ok("clean", "-a")
+    assert _on_a_terminal(stages, "clean", answer="\n").endswith(
+        "remove all outputs of the batch, and their history? [y/N] "
+    )
+    assert stages.tree() == before
+    assert "a:1 - removing" in _on_a_terminal(stages, "clean", answer="y\n")
     assert stages.tree() == []
+
+
+def _on_a_terminal(box: Box, *words: str, answer: str) -> str:
+    """Return what a command writes on a terminal on which it is answered."""
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", 0) as terminal:
+        attributes = termios.tcgetattr(its)
+        attributes[3] &= ~termios.ECHO
+        termios.tcsetattr(its, termios.TCSANOW, attributes)
+        os.write(ours, answer.encode())
+        subprocess.run(
+            [PROGRAMS / "pydoit-sc", *words],
+            cwd=box.folder,
+            env=box.env,
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            check=False,
+            timeout=60,
+        )
+        os.close(its)
+        shown = b""
+        with suppress(OSError):  # at its end
+            while block := terminal.read(1 << 16):
+                shown += block
+    return shown.decode().replace("\r\n", "\n")
 
 
 def test_moved_positions_are_told(stages: Box) -> None:

@@ -1,0 +1,325 @@
+"""Which runs a command is about: names, and words that narrow them by what the store has of them; the same on every command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, TypeAlias
+
+from pydoit_sc.batch import Axes, Run, Stage, Status, is_pattern
+from pydoit_sc.batchfile import nearest
+from pydoit_sc.batchfile.durations import parse_duration
+from pydoit_sc.errors import UserError
+from pydoit_sc.outcomes.failed import read_failures
+from pydoit_sc.outcomes.kinds import Failure, key_of, kinds_of
+from pydoit_sc.parts import without_earlier
+from pydoit_sc.plan import Ledger, judge_live, plan
+from pydoit_sc.project import Project
+from pydoit_sc.store import Live, Record
+
+Chosen: TypeAlias = list[tuple[Stage, Run]]
+
+_CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_MOST = 10**9
+_STATUSES = [status.value for status in Status]
+
+
+class NothingMatchesError(Exception):
+    """No run is as asked for: an answer, not a mistake. The text says how the runs are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the value of an axis has to be."""
+
+    axis: str
+    sign: str
+    value: str
+
+    def holds(self, axes: Axes) -> bool:
+        """Return whether it holds for a run with these values; not for one that has no such axis.
+
+        >>> axes = {"model": "a", "month.start": "2012-03-01", "seed": 10}
+        >>> [Condition(*said).holds(axes) for said in (("model", "!=", "b"), ("seed", "<", "9"), ("month", "=", "2012-*"))]
+        [True, False, True]
+        """
+        found = axes.get(self.axis, axes.get(f"{self.axis}.start"))  # a window is told by its start
+        if found is None:
+            return False
+        text = str(found).lower() if isinstance(found, bool) else str(found)
+        order = _compare(text, self.value)
+        alike = order == 0 or (is_pattern(self.value) and fnmatchcase(text, self.value))
+        return {
+            "=": alike, "!=": not alike, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0,
+        }[self.sign]  # fmt: skip
+
+
+def _compare(one: str, other: str) -> int:
+    """Return -1, 0 or 1: two numbers by size, texts as such; ISO dates in the order of time."""
+    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
+        return (float(one) > float(other)) - (float(one) < float(other))
+    return (one > other) - (one < other)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a user has said of the runs that are meant; all of it holds for each of them."""
+
+    words: tuple[str, ...] = ()  # names, patterns, outputs; none: all runs
+    where: tuple[Condition, ...] = ()
+    statuses: frozenset[Status] = frozenset()
+    codes: frozenset[int] = frozenset()
+    since: float | None = None  # ended in so many seconds before now
+    like: str = ""  # a run that has failed
+    group: int | None = None  # the failures of one kind, as `failures` counts them
+    slowest: int | None = None
+    limit: int | None = None
+    said: str = ""  # the options as they were given
+
+    def __bool__(self) -> bool:
+        """Whether anything is said."""
+        return bool(self.words or self.said)
+
+    @property
+    def of_outcomes(self) -> bool:
+        """Whether it takes what the store has to decide it."""
+        return bool(
+            self.statuses or self.codes or self.since is not None or self.like or self.group or self.slowest
+        )
+
+    @property
+    def text(self) -> str:
+        """What is said, as it is written on a command line."""
+        return " ".join((*map(shlex.quote, self.words), *([self.said] if self.said else ())))
+
+    def takes(self, status: Status, record: Record | None, now: float) -> bool:
+        """Return whether a run is meant, as far as its status and its outcome tell; `now` in seconds since the epoch.
+
+        >>> Selection(codes=frozenset({7})).takes(Status.ERROR, Record(7, ended=50.0), 100.0)
+        True
+        >>> Selection(since=60, codes=frozenset({1})).takes(Status.ERROR, Record(7, ended=50.0), 100.0)
+        False
+        """
+        if self.statuses and status not in self.statuses:
+            return False
+        if self.codes and (record is None or record.code not in self.codes):
+            return False
+        return self.since is None or (record is not None and 0 < now - self.since <= record.ended)
+
+
+def parse_selection(options: Mapping[str, Any], words: Iterable[str] = ()) -> Selection:
+    """Return what names and options say, as commands/selecting.py describes these; raises UserError."""
+    given = {name: options[name] for name in _SAID if options.get(name)}
+    said = [
+        f"--{_SAID[name]} {shlex.quote(value)}"
+        for name, values in given.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    return Selection(
+        tuple(words),
+        tuple(map(_condition, given.get("where", ()))),
+        parse_statuses(given.get("statuses", "")),
+        frozenset(_number("code", code, 0, 255) for code in given.get("codes", "").split(",") if code),
+        _duration(given["since"]) if "since" in given else None,
+        given.get("like", ""),
+        _count("group", given),
+        _count("slowest", given),
+        _count("limit", given),
+        " ".join(said),
+    )
+
+
+#: The options, by their names, as they are written on a command line.
+_SAID = {
+    "statuses": "status", "codes": "code", "like": "like", "group": "group", "where": "where", "since": "since",
+    "slowest": "slowest", "limit": "limit",
+}  # fmt: skip
+
+
+def _condition(text: str) -> Condition:
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise UserError(f"--where: expected a condition such as 'model=a' or 'seed<10', found `{text}`")
+    return Condition(found[1].strip(), found[2], found[3].strip())
+
+
+def _number(option: str, text: str, least: int, most: int) -> int:
+    number = int(text) if text.strip().isdecimal() and len(text) < 12 else -1
+    if not least <= number <= most:
+        what = f"a number from {least} to {most}" if most < _MOST else f"a number of at least {least}"
+        raise UserError(f"--{option}: expected {what}, found `{text}`")
+    return number
+
+
+def _count(option: str, given: Mapping[str, str]) -> int | None:
+    return _number(option, given[option], 1, _MOST) if option in given else None
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UserError(f"--since: expected {error}, found `{text}`") from None
+
+
+def parse_statuses(text: str) -> frozenset[Status]:
+    """Return the statuses that a comma-separated list names; raises UserError for an unknown one."""
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    for name in sorted(names.difference(_STATUSES)):
+        near = nearest(name, _STATUSES)
+        hint = f"did you mean `{near}`?" if near else f"expected one of {', '.join(_STATUSES)}"
+        raise UserError(f"--status: unknown status `{name}`; {hint}")
+    return frozenset(map(Status, names))
+
+
+def are_statuses(word: str) -> bool:
+    """Return whether a word is a comma-separated list of statuses.
+
+    >>> are_statuses("error,stale"), are_statuses("month"), are_statuses("")
+    (True, False, False)
+    """
+    return set(word.split(",")).issubset(_STATUSES)
+
+
+def select(project: Project, selection: Selection, commands: Collection[str] = ()) -> Chosen:
+    """Return the selected runs, in the order of the batch, or the slowest first.
+
+    Raises NothingMatchesError where there are none, UserError for names and axes that are not of the batch; `commands` as
+    in `Project.select`.
+    """
+    named = project.select(selection.words, commands) if selection.words else list(project.batch.runs())
+    found = considered = _where(named, selection.where)
+    if selection.of_outcomes and found:
+        running = project.store.running() if selection.statuses else {}  # before the scan
+        if len(found) < project.batch.size:
+            project.narrow(found)
+        found = _by_outcomes(project, selection, found, running)
+        if selection.like or selection.group:
+            found = _of_kind(project, selection, found)
+        if selection.slowest:
+            found = _slowest(project.ledger, found)[: selection.slowest]
+    found = found[: selection.limit]
+    if not found:
+        raise NothingMatchesError(_nothing(project, selection, considered))
+    return found
+
+
+def select_to_execute(
+    project: Project,
+    selection: Selection,
+    commands: Collection[str] = (),
+    *,
+    always: bool = False,
+    alone: bool = False,
+) -> Sequence[Stage]:
+    """Return the selected runs, and unless `alone` all that they come after, as stages that have only these.
+
+    If nothing is said, the whole batch's. `--limit` counts the runs that would execute, in the order of their execution.
+    Raises what `select` does.
+    """
+    if not selection:
+        return project.batch.stages
+    chosen = select(project, replace(selection, limit=None), commands)
+    parts = project.narrow(chosen)
+    if selection.limit is not None:
+        keys = {run.key for _, run in chosen}
+        planned = (item for item in plan(project.ledger, parts, always=always) if item.verdict.execute)
+        first = [(item.stage, item.run) for item in planned if item.run.key in keys][: selection.limit]
+        chosen = first or chosen
+        parts = project.narrow(chosen)
+    return without_earlier(project.batch, chosen) if alone else parts
+
+
+def _where(runs: Chosen, conditions: Sequence[Condition]) -> Chosen:
+    """Return the runs for whose values of axes all conditions hold; raises UserError for axes that none of them has."""
+    if not conditions:
+        return runs
+    known: set[str] = set()
+    found = []
+    for stage, run in runs:
+        axes = stage.axes_of(run)
+        known.update(axes)
+        if all(condition.holds(axes) for condition in conditions):
+            found.append((stage, run))
+    for condition in conditions:
+        if not known & {condition.axis, f"{condition.axis}.start"}:
+            near = nearest(condition.axis, sorted(known))
+            hint = f"did you mean `{near}`?" if near else f"the axes are {', '.join(sorted(known)) or 'none'}"
+            raise UserError(f"--where: no run has an axis `{condition.axis}`; {hint}")
+    return found
+
+
+def _by_outcomes(project: Project, selection: Selection, runs: Chosen, running: Mapping[str, Live]) -> Chosen:
+    ledger, now, found = project.ledger, time.time(), []
+    for stage, run in runs:
+        status = Status.INCOMPLETE
+        if selection.statuses:  # a verdict may read files
+            status = judge_live(ledger.verdict(stage, run), running.get(run.key)).status
+        if selection.takes(status, ledger.records.get(run.key), now):
+            found.append((stage, run))
+    return found
+
+
+def _of_kind(project: Project, selection: Selection, runs: Chosen) -> Chosen:
+    """Return the runs that have failed like another one, or as the group that has this number."""
+    records = project.ledger.records
+    failed = [
+        (stage.task_name(run), run.key, records[run.key])
+        for stage, run in runs
+        if run.key in records and records[run.key].code
+    ]
+    names: Collection[str]
+    if selection.like:
+        names = _alike(project, selection.like, failed)
+        failed = [one for one in failed if one[0] in names]
+    if selection.group:
+        kinds = kinds_of(read_failures(project.store, failed))[selection.group - 1 : selection.group]
+        names = {name for kind in kinds for name in kind.tasks}
+        for kind in kinds:
+            print(f"group {selection.group}: {kind.words}", file=sys.stderr)
+    return [(stage, run) for stage, run in runs if stage.task_name(run) in names]
+
+
+def _alike(project: Project, name: str, failed: Sequence[tuple[str, str, Record]]) -> set[str]:
+    """Return the names of those of the failed runs that have failed like the run of this name."""
+    chosen = project.select([name])
+    (_, run), *others = chosen
+    record = project.ledger.records.get(run.key) or project.store.scan([run.key]).get(run.key)
+    if others:
+        raise UserError(f"--like: expected one run, found `{name}`, which is {len(chosen):,}")
+    if record is None or not record.code:
+        raise UserError(f"--like: expected a run that has failed, found `{name}`, which has not")
+    (known,) = read_failures(project.store, [(name, run.key, record)])
+    way = key_of(known)
+    perhaps = [
+        one for one in failed if key_of(Failure(one[0], one[2].code, one[2].reason, None))[:2] == way[:2]
+    ]
+    return {
+        failure.task
+        for failure in read_failures(project.store, perhaps, len(perhaps))
+        if key_of(failure) == way
+    }
+
+
+def _slowest(ledger: Ledger, runs: Chosen) -> Chosen:
+    """Return those runs of which it is known how long they took, the slowest first."""
+    times = {run.key: record.seconds for _, run in runs if (record := ledger.records.get(run.key))}
+    known = [(stage, run) for stage, run in runs if times.get(run.key)]
+    return sorted(known, key=lambda pair: -times[pair[1].key])
+
+
+def _nothing(project: Project, selection: Selection, runs: Chosen) -> str:
+    """Return that no run matches, and how those are that names and axes leave."""
+    text = f"no run matches {selection.said}: {len(runs):,} run{'s' * (len(runs) != 1)}"
+    if not selection.of_outcomes or not runs:
+        return text
+    counts = Counter(project.ledger.verdict(stage, run).status for stage, run in runs)
+    words = [f"{counts[status]:,} {status}" for status in Status if counts[status]]
+    return ", ".join((text, *words, *(() if counts[Status.ERROR] else ("none failed",))))

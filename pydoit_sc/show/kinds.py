@@ -1,0 +1,47 @@
+"""Failures by kind as lines of a screen, with the command that executes those of a kind again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydoit_sc.errors import printable
+from pydoit_sc.outcomes.kinds import Kind
+
+_NARROWEST = 20  # characters of a line of stderr
+_WIDEST = 60  # characters of how a run ended
+_BELOW = " " * 4
+
+
+def lines(kinds: Sequence[tuple[Kind, str]], columns: int) -> Iterator[str]:
+    """Yield the lines for kinds, given with their commands: one for each where it fits so many columns, else two.
+
+    >>> kind = Kind(1, "exit 1", "KeyError: 'closing_price'", ["day:2022-03-07"] * 11)
+    >>> for columns in (120, 60):
+    ...     print(*lines([(kind, "pydoit-sc run --group 1")], columns), sep="\\n")
+    11 × exit 1  KeyError: 'closing_price'  e.g. day:2022-03-07  pydoit-sc run --group 1
+    11 × exit 1  KeyError: 'closing_price'
+        e.g. day:2022-03-07  pydoit-sc run --group 1
+    """
+    if not kinds:
+        return
+    counts = [f"{len(kind.tasks):,}" for kind, _ in kinds]
+    ended = [_cut(kind.ended, _WIDEST) for kind, _ in kinds]
+    names = [f"e.g. {printable(kind.tasks[0])}" for kind, _ in kinds]
+    number, how, name = (max(map(len, column)) for column in (counts, ended, names))
+    said = max(len(kind.said) for kind, _ in kinds)
+    longest = max(len(command) for _, command in kinds)
+    left = columns - number - how - len(" × ") - len("  ")
+    aside = left - name - longest - 2 * len("  ")  # where all is on one line
+    width = min(said, max(_NARROWEST, aside if aside >= _NARROWEST else left))
+    for (kind, command), count, end, example in zip(kinds, counts, ended, names, strict=True):
+        what = f"{count:>{number}} × {end:{how}}  "
+        text = _cut(kind.said, width)
+        if aside >= _NARROWEST:
+            yield f"{what}{text:{width}}  {example:{name}}  {command}"
+        else:
+            yield f"{what}{text}"
+            yield f"{_BELOW}{example}  {command}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -1,0 +1,127 @@
+"""The words that say which runs a command is about, on every command that takes runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from pydoit_sc.cli import main
+from tests.conftest import DOIT_CFG, Box
+from tests.test_selection import outcome, picked
+
+__all__ = ["picked"]
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(picked: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The program, called in this process."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(picked.folder)
+        code = main(list(words))
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def test_what_shows_runs_shows_those(cli: Cli) -> None:
+    code, out, err = cli("plan", "--status", "error", "--code", "1")
+    assert (code, out.splitlines()[0], err) == (0, "3 of 3 runs to execute: 3 failed before", "")
+    assert cli("plan", "--limit", "2")[1].splitlines()[1:] == [
+        "  day:a_0  error: status code 1",
+        "  day:a_1  error: status code 1",
+    ]
+    assert cli("status", "--group", "1") == (
+        0,
+        "day    2 runs: 2 failed\ntotal  2 runs: 2 failed\n",
+        "group 1: 2 × exit 1  KeyError: 0\n",
+    )
+    assert cli("list", "--status", "completed", "--where", "model=a")[1].split("\n")[0].split() == [
+        "day:a_3",
+        "true",
+        "a",
+        "3",
+    ]
+    assert cli("list", "-s", "--slowest", "1")[1].split() == ["R", "day:a_2", "true", "a", "2"]
+    assert [line[0] for line in cli("list", "--status")[1].splitlines()] == ["R", "R"]  # as in doit
+    rows = json.loads(cli("summarize-batch", "--code", "137", "--format", "json")[1])
+    assert [row["name"] for row in rows] == ["day:b_0"]
+    assert cli("verify", "--since", "1h")[2].startswith("5 of 5 runs are finished")
+
+
+def test_failures_number_their_groups(cli: Cli) -> None:
+    code, out, err = cli("failures", "--where", "model=a", "day")
+    assert (code, err) == (0, "3 of 5 runs have failed\n")
+    assert out.splitlines() == [
+        "2 × exit 1  KeyError: 0  e.g. day:a_0  pydoit-sc run day --where model=a --group 1",
+        "1 × exit 1  ValueError   e.g. day:a_2  pydoit-sc run day --where model=a --group 2",
+    ]
+    (second,) = json.loads(cli("failures", "--group", "2", "--format", "json")[1])
+    assert (second["group"], second["runs"]) == (2, ["day:a_2"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["plan", "run", "submit --engine local", "list", "accept", "verify", "forget", "clean", "ignore"],
+)
+def test_nothing_matches_is_an_answer(cli: Cli, picked: Box, command: str) -> None:
+    before = picked.tree()
+    code, out, err = cli(*command.split(), "--status", "stale")
+    assert (code, "no run matches --status stale: 13 runs, 2 completed, 4 error" in out + err) == (0, True)
+    assert picked.tree() == before
+
+
+def test_nothing_matches_is_empty_where_a_program_reads(cli: Cli) -> None:
+    for command in ("failures", "summarize-batch"):
+        code, out, err = cli(command, "--code", "9", "--format", "json")
+        assert (code, json.loads(out)) == (0, [])
+        assert "no run matches --code 9" in err
+    assert json.loads(cli("status", "--code", "9", "--format", "json")[1])["stages"] == []
+
+
+def test_mistakes_have_an_exit_code(cli: Cli) -> None:
+    for command in ("plan", "run", "forget", "clean", "summarize-batch", "submit"):
+        code, _, err = cli(command, "--code", "x")
+        assert (code, err) == (3, "ERROR: --code: expected a number from 0 to 255, found `x`\n")
+
+
+def test_what_changes_runs_changes_those(cli: Cli, picked: Box) -> None:
+    assert cli("ignore", "--like", "day:a_2")[1] == "ignoring day:a_2\n"
+    assert (
+        cli("plan", "--status", "error")[1].splitlines()[0]
+        == "3 of 3 runs to execute: 3 failed before; 1 more is ignored"
+    )
+    assert cli("forget", "--group", "1") == (
+        0,
+        "forgetting day:a_0\nforgetting day:a_1\n",
+        "group 1: 2 × exit 1  KeyError: 0\n",
+    )
+    assert "day:b_0 - removing" in cli("clean", "--code", "137")[1]
+    left = {path.split("/")[1] for path in picked.tree()}
+    assert left == {"a_2", "a_3", "a_4"}
+
+
+def test_what_executes_executes_those(picked: Box) -> None:
+    picked.edit('cmd = "true {model} {seed}"', 'cmd = "echo {model} {seed} >> log"')
+    for seed in (3, 4):
+        outcome(picked, f"day/a_{seed}", 0)
+    assert picked.ok("run", "--limit", "1", "day:b*").startswith("1 of 1 runs to execute")
+    assert picked.executed() == ["b 0"]
+    assert picked("submit", "--engine", "local", "--wait", "--group", "1").code == 0
+    assert picked.executed() == ["a 0", "a 1"]
+    picked.ok("--where", "model=b", "--where", "seed<3", "--status", "incomplete")
+    assert picked.executed() == ["b 1", "b 2"]
+    picked.write("doit.cfg", DOIT_CFG)
+    picked.ok("--where=seed=4", program="doit")
+    assert picked.executed() == ["b 4"]
+    assert picked.ok("run", "--limit", "9", "--where", "seed=4").startswith("all 2 runs are up to date")
+
+
+def test_tasks_of_a_dodo_are_not_selected_so(box: Box) -> None:
+    box.write("dodo.py", "def task_a():\n    return {'actions': ['true']}\n")
+    box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    assert "not the tasks of a dodo.py" in box("run", "--limit", "1", program="doit").refused()
