@@ -32,14 +32,32 @@ BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.y
 
 def find_batchfile(name: str | None) -> str:
     """Return the batchfile to read: the one that is named, or the one in this folder; raises UserError without one."""
-    if name:
-        return name
-    found = next((file for file in BATCHFILES if os.path.lexists(file)), None)
-    if found is None:
-        raise UserError(
-            f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `pydoit-sc init` begins one"
-        )
-    return found
+    if found := name or _file_here():
+        return found
+    raise UserError(
+        f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `pydoit-sc init` begins one, "
+        "`pydoit-sc help` shows the commands"
+    )
+
+
+def _file_here() -> str | None:
+    return next((file for file in BATCHFILES if os.path.lexists(file)), None)
+
+
+def choose_batch(file: str, words: list[str], commands: Collection[str]) -> str:
+    """Return the batch that a command line means, `file` or the first word, which is then taken from the words.
+
+    Raises UserError for words that no batch is there for; the first may have been meant to be one of `commands`.
+    """
+    if not words:
+        return file
+    if is_batch(words[0], file):
+        return words.pop(0)
+    if file or _file_here():
+        return file
+    near = nearest(words[0], commands)
+    hint = f"did you mean `{near}`?" if near else "-f FILE takes a batchfile from elsewhere"
+    raise UserError(f"`{words[0]}` is no file, and there is no {BATCHFILES[0]} in this folder; {hint}")
 
 
 def is_batch(word: str, file: str) -> bool:
@@ -184,15 +202,20 @@ class Project:
     def unknown(self, word: str, commands: Collection[str] = ()) -> str:
         """Return the message for a word that names no run, with the nearest run or command of `commands`."""
         if word in commands:
-            return f"`{word}` is a command of `pydoit-sc`, not of `doit`: pydoit-sc {word}"
+            return f"`{word}` is a command of `pydoit-sc`, as its first word: pydoit-sc {word}"
         names = [stage.name for stage in self.batch.stages]
         stage_name = word.partition(":")[0]
         if stage_name in names:
             names = [stage.task_name(run) for stage, run in self.batch.runs() if stage.name == stage_name]
-        near = nearest(word, [*names[:10_000], *commands])
+        near = self._without_stage(word) or nearest(word, [*names[:10_000], *commands])
         hint = f"did you mean `{near}`?" if near else f"the batch has {_some(names)}"
         what = "run, stage or command" if commands else "run or stage"
         return f"{self.batch.path}: no {what} is named `{word}`; {hint}"
+
+    def _without_stage(self, word: str) -> str | None:
+        """Return the name of the first run whose name in its stage, or whose command, is this word."""
+        runs = ((stage, run) for stage, run in self.batch.runs() if word in (run.name, run.cmd))
+        return next((stage.task_name(run) for stage, run in runs), None)
 
 
 def _some(names: list[str]) -> str:

@@ -51,8 +51,8 @@ def read(path: str, file: str) -> Document:
 
 
 def has_format(path: str) -> bool:
-    """Return whether the name of a file tells its format."""
-    return os.path.splitext(path)[1].lower() in _FORMATS
+    """Return whether a file is called as a batchfile or a run list is."""
+    return os.path.splitext(path)[1].lower() in (*_FORMATS, *filter(None, _PLAIN))
 
 
 def stage_names(path: str) -> list[str]:

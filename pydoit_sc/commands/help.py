@@ -36,6 +36,6 @@ class HelpCommand(OptionsAnywhere, DoitHelp):  # type: ignore[misc]
         try:
             return int(not DoitCmdBase.execute(self, params, args))
         except InvalidDodoFile:
-            if (near := nearest(word, COMMANDS)) is None:
+            if ":" in word or (near := nearest(word.lower(), COMMANDS)) is None:
                 raise
             raise InvalidCommand(f"help: no command is named `{word}`; did you mean `{near}`?") from None

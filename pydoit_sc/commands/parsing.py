@@ -12,6 +12,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.tasks.errors import user_errors
 
 
 def option(name: str, help: str, *, long: str = "", **more: Any) -> dict[str, Any]:  # noqa: A002 - doit's word
@@ -78,11 +79,11 @@ class OptionsAnywhere:
         options, words = self.cmdparser.parse(in_args)
         command.pdb = options.get("pdb", False)
         options.update(command.opt_vals)
-        if words and self.first_is_batch and "batchfile" in options:
-            from pydoit_sc.project import is_batch  # noqa: PLC0415 - help and the worker read no batch
+        if self.first_is_batch and "batchfile" in options:
+            from pydoit_sc.project import choose_batch  # noqa: PLC0415 - help and the worker read no batch
 
-            if is_batch(words[0], options["batchfile"]):
-                options["batchfile"] = words.pop(0)
+            with user_errors():
+                options["batchfile"] = choose_batch(options["batchfile"], words, COMMANDS)
         return command.execute(options, words)
 
     @property

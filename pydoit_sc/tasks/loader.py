@@ -41,13 +41,14 @@ OPT_FILE = {
     "type": str,
     "default": "",
     "env_var": "PYDOIT_SC_FILE",
-    "help": "batchfile, run list or list of commands, - for standard input; it may also be the first word [default: batchfile.toml in this folder]",
+    "help": "BATCH: a batchfile, a run list or a list of commands, or - for standard input [default: batchfile.toml in this folder]",
 }
 
 OPT_REMOTE = {
     "section": "batchfile",
     "name": "remote_output_path",
     "long": "to",
+    "metavar": "URL",
     "type": str,
     "default": "",
     "help": "where the outputs are, a folder or a URL, in place of what the file says",

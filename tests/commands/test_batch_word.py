@@ -57,7 +57,7 @@ def test_both_names_of_the_option(jobs: Box, words: list[str]) -> None:
 
 def test_only_one_name_is_shown(jobs: Box) -> None:
     said = jobs.ok("help", "status")
-    assert "--to=ARG" in said
+    assert "--to URL" in said
     assert "remote-output-path" not in said
     assert "did you mean `--to`?" in jobs("status", "--too", "x").refused()
 
