@@ -68,6 +68,11 @@ COMMANDS = {
         "execute a run on the terminal, publish nothing",
         ("debug month:2012-01", "debug --shell month:2012-01"),
     ),
+    "history": CommandEntry(
+        "pydoit_sc.commands.history:HistoryCommand",
+        "show the attempts at a run: when, where, how they ended",
+        ("history month:2012-01", "history 'month:2012-*' --format json"),
+    ),
     "verify": CommandEntry(
         "pydoit_sc.commands.verify:VerifyCommand",
         "report the finished runs that are not whole",
@@ -212,6 +217,7 @@ SHOWING = frozenset(
         "summarize-batch",
         "failures",
         "logs",
+        "history",
         "submissions",
         "get",
         "options",

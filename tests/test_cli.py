@@ -65,6 +65,7 @@ COMMANDS = {
     "summarize-batch --format csv": 0,
     "failures": 0,
     "logs a:2": 0,
+    "history a:2": 0,
     "debug a:2": 1,
     "verify": 0,
     "clean b": 0,
@@ -116,7 +117,7 @@ matrix = { x = [1], path = { glob = "data/*" } }
 def _check_streams(box: Box, command: str, streams: str, **env: str) -> None:
     box.batchfile(TORN)
     box.write(os.fsdecode(b"data/caf\xe9"), "x")
-    if command.startswith(("failures", "logs", "verify", "clean", "forget", "summarize")):
+    if command.startswith(("failures", "logs", "history", "verify", "clean", "forget", "summarize")):
         box()
     env["TMPDIR"] = str(box.folder)  # of `debug`
     done = box.shell(f"pydoit-sc {command} {STREAMS[streams]}; exit ${{PIPESTATUS[0]}}", **env)

@@ -11,10 +11,12 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Run
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import flag
-from pydoit_sc.errors import reason
+from pydoit_sc.commands.parsing import flag, option, parse_count
+from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import open_regular
+from pydoit_sc.outcomes.history import attempts_at
 from pydoit_sc.project import Project
+from pydoit_sc.store import Outputs
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
@@ -26,21 +28,23 @@ class LogsCommand(Command):
 
     name = "logs"
     doc_usage = "[BATCH] RUN"
-    doc_description = "The run's stdout goes to standard output, its stderr to standard error, byte for byte."
+    doc_description = (
+        "The run's stdout goes to standard output, its stderr to standard error, byte for byte. `history RUN` counts its "
+        "attempts; without `--attempt`, it is the last that was published."
+    )
     cmd_options = (
         *BATCH_OPTIONS,
         flag("stdout", "its stdout only"),
         flag("stderr", "its stderr only"),
         flag("follow", "of a run that is executing: show what it writes, until it ends"),
+        option("attempt", "of this attempt, as `history` counts them", metavar="N"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Copy the files; the exit code is 0, or 3 where the run has written nothing yet."""
+        number = parse_count(options["attempt"], "--attempt")
         project = open_project(options)
-        chosen = project.select([self.one(words, "the name of a run")])
-        if len(chosen) != 1:
-            raise InvalidCommand(f"logs: `{words[0]}` is {len(chosen):,} runs; expected one")
-        run = chosen[0][1]
+        _, run = self.one_run(project, words)
         both = options["stdout"] == options["stderr"]
         files = [
             (name, stream)
@@ -50,17 +54,27 @@ class LogsCommand(Command):
             )
             if both or wanted
         ]
-        if options["follow"] and _follow(project, run, files):
+        if number is None and options["follow"] and _follow(project, run, files):
             return 0
-        shown = [_copy(project, run, name, stream) for name, stream in files]
+        key = run.key if number is None else _attempt(project.store, run, words[0], number)
+        shown = [_copy(project.store, key, name, stream) for name, stream in files]
         if not any(shown):
-            raise InvalidCommand(f"logs: `{words[0]}` has no output in {project.output(run)}")
+            raise InvalidCommand(f"logs: `{words[0]}` has no output in {project.store.url}/{key}")
         return 0
 
 
-def _copy(project: Project, run: Run, name: str, stream: BinaryIO) -> bool:
+def _attempt(store: Outputs, run: Run, name: str, number: int) -> str:
+    """Return the key of an attempt's output; raises UserError where there are fewer."""
+    known = attempts_at(store, run.key)
+    if number > len(known):
+        has = f"has {len(known):,}" if known else "has none"
+        raise UserError(f"{name}: expected the number of an attempt that has ended, found {number}; it {has}")
+    return known[number - 1].key
+
+
+def _copy(store: Outputs, key: str, name: str, stream: BinaryIO) -> bool:
     try:
-        with project.store.open(run.key, name) as file:
+        with store.open(key, name) as file:
             _pass_on(file, stream)
     except FileNotFoundError:
         return False

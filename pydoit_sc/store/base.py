@@ -68,6 +68,7 @@ class Finished(NamedTuple):
     supersedes: str | None  # the attempt whose outcome it is to replace; None: there was none
     fingerprint: str = ""  # what the run depended on; "": not known
     digested: bool = True  # its `run.json` has the digests of its files; else `stage` adds them
+    retried: bool = False  # it is not to be published, but kept in the history; its run is held further
 
 
 class Outcome(Enum):
@@ -75,6 +76,7 @@ class Outcome(Enum):
 
     PUBLISHED = "published"
     LOST = "lost"  # another worker's attempt had completed the same run first; ours was dropped
+    KEPT = "kept"  # it was retried, and is in the history
 
 
 class Contents(NamedTuple):
@@ -138,6 +140,9 @@ class Outputs(Protocol):
         Raises TakenError where something else is there.
         """
 
+    def former(self, key: str) -> Sequence[str]:
+        """Return the keys of a run's former outcomes and retried attempts, which are in the history, in any order."""
+
     def orphans(self, keys: set[str]) -> Iterator[str]:
         """Yield the keys of outputs in the store whose run is not among these."""
 
@@ -184,7 +189,10 @@ class Publisher(Protocol):
         """
 
     def commit(self, staged: Staged) -> Outcome:
-        """Make a staged attempt its run's outcome; raises TakenError where something else is there."""
+        """Make a staged attempt its run's outcome, or keep it in the history if it was retried.
+
+        Raises TakenError where something else is there.
+        """
 
     def hurry(self) -> None:
         """Wait no longer for a store that cannot be reached: the worker has been told to stop."""

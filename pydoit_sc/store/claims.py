@@ -13,11 +13,11 @@ from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
 
-from pydoit_sc.batch import OURS
 from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.history import home_of
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import Leases, wait_for
 from pydoit_sc.store.places import check_ours
@@ -107,7 +107,7 @@ class Claims:
         if not names:
             return
         self.check_ours(key, names)
-        place = self._place(f"{OURS}/history/{key}/{self.holder(key).attempt or 'unknown'}")
+        place = self._place(f"{home_of(key)}/{self.holder(key).attempt or 'unknown'}")
         for name in names:
             with suppress(FileNotFoundError):  # a worker was killed while it moved them
                 self.insist(partial(self.blobs.copy, f"{key}/{name}", f"{place}/{name}"))

@@ -26,11 +26,12 @@ from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.folders import scratch_folder
+from pydoit_sc.store.history import attempts_in, home_of
 from pydoit_sc.store.index import pack, read_index, status_code_of
 from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import TTL, FencedError, Leases
 from pydoit_sc.store.patience import Patience
-from pydoit_sc.store.places import Places, Survey, above, old_attempts, outer_keys
+from pydoit_sc.store.places import Places, Survey, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 
@@ -197,15 +198,27 @@ class ObjectStore:
     def _stage(self, attempt: Finished) -> Staged | StoreError:
         try:
             with self._answers():
-                outcome = self._patience.call(partial(self._publish, attempt), self._may_pass)
+                if attempt.retried:
+                    outcome = self._keep(attempt)
+                else:
+                    outcome = self._patience.call(partial(self._publish, attempt), self._may_pass)
         except StoreError as error:
             return error
         shutil.rmtree(attempt.folder, ignore_errors=True)
         return Staged(attempt, outcome=outcome)
 
+    def _keep(self, attempt: Finished) -> Outcome:
+        """Upload a retried attempt to the history."""
+        claims, place = self._claims(), f"{home_of(attempt.key)}/{attempt.attempt}"
+        for name in (STDOUT, STDERR, RUN_JSON, STATUS_CODE):
+            path = f"{attempt.folder}/{name}"
+            claims.insist(partial(self._blobs.upload, path, f"{place}/{name}", new=False))
+        return Outcome.KEPT
+
     def commit(self, staged: Staged) -> Outcome:
         """Return what `stage` found: the upload of `status_code`, its last step, was the commit."""
-        self.release(staged.attempt.key)
+        if not staged.attempt.retried:
+            self.release(staged.attempt.key)
         assert staged.outcome is not None
         return staged.outcome
 
@@ -274,9 +287,9 @@ class ObjectStore:
         with self._clearing(key) as (claims, files):
             claims.check_ours(key, files)
             claims.delete(key, files)
-            history = f"{OURS}/history/{key}"
+            history = home_of(key)
             names = claims.list(history)
-            attempts = old_attempts(names)  # others are of runs whose keys lie below this one
+            attempts = attempts_in(names)  # others are of runs whose keys lie below this one
             claims.delete(history, (name for name in names if name.partition("/")[0] in attempts))
         return bool(files)
 
@@ -292,6 +305,12 @@ class ObjectStore:
                 claims = Claims(self._blobs, leases, self.url)
                 with claims.clearing(key, 2 * TTL):
                     yield claims, claims.list(key).keys()
+
+    def former(self, key: str) -> Sequence[str]:
+        home = home_of(key)
+        with self._answers():
+            paths = (blob.path[len(home) + 1 :] for blob in self._blobs.list(home))
+            return [f"{home}/{name}" for name in attempts_in(paths)]
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with self._answers():

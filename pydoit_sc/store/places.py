@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pydoit_sc.store.base import TakenError
-from pydoit_sc.store.copying import discard
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.stamps import read
 
-_FILES = frozenset({STDOUT, STDERR, STATUS_CODE, RUN_JSON})
-_LAYOUT = _FILES | {RESULTS}
+FILES = frozenset({STDOUT, STDERR, STATUS_CODE, RUN_JSON})
+_LAYOUT = FILES | {RESULTS}
 _SHOWN = 3  # names
 
 
@@ -38,7 +36,7 @@ def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | 
 
         manifest = read(Manifest, data)
         strange -= {name.partition("/")[0] for name in (manifest and manifest.files) or ()}
-    if strange or not (there & _FILES or not there):
+    if strange or not (there & FILES or not there):
         raise TakenError(f"{where} {_has(strange)}")
 
 
@@ -67,26 +65,6 @@ def _has(strange: Iterable[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     what = f"has {shown}, which is of no run" if names else "has no run's output"
     return f"{what}, and stays as it is: move it away, or give the run another name"
-
-
-def old_attempts(paths: Iterable[str]) -> set[str]:
-    """Return which folders of a run's history are attempts of it, from the paths there: others are of other runs.
-
-    >>> old_attempts(["abc-1/stdout", "abc-1/results/x", "0/abc-2/stdout"])
-    {'abc-1'}
-    """
-    split = (path.split("/", 2) for path in paths)
-    return {parts[0] for parts in split if len(parts) == 2 and parts[1] in _FILES}
-
-
-def remove_old_attempts(home: str) -> None:
-    """Remove the history of a run, a folder; raises OSError. The history of runs whose keys lie below it stays."""
-    with suppress(FileNotFoundError):
-        paths = [f"{name}/{file}" for name in os.listdir(home) for file in os.listdir(f"{home}/{name}")]
-        for attempt in old_attempts(paths):
-            discard(f"{home}/{attempt}")
-        with suppress(OSError):  # not empty
-            os.rmdir(home)
 
 
 def above(path: str, keys: Set[str]) -> str | None:

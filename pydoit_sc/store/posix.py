@@ -26,12 +26,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.linux import exchange
+from pydoit_sc.store import history
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.copying import copy_tree, sizes
 from pydoit_sc.store.digests import add_digests
@@ -40,11 +40,10 @@ from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead,
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, remove_old_attempts, strange
+from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, strange
 from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_opened, read_record, read_tail
 from pydoit_sc.store.stamps import Live, read_running, write_running
 
-_EXISTS = (errno.ENOTEMPTY, errno.EEXIST)
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _TRIES = 100  # to publish where others publish, replace or remove at the same moment
 _REPLACING = 5.0  # seconds to wait for another worker that is replacing a run
@@ -212,6 +211,9 @@ class PosixStore:
 
     def commit(self, staged: Staged) -> Outcome:
         with answers(self.root):
+            if staged.attempt.retried:
+                history.move_there(self.root, staged.attempt.key, staged.folder)
+                return Outcome.KEPT
             try:
                 return self._commit(staged.attempt, staged.folder)
             finally:
@@ -228,7 +230,7 @@ class PosixStore:
                     raise
                 make_folders(os.path.dirname(target))
             except OSError as error:
-                if error.errno not in _EXISTS:
+                if error.errno not in history.TAKEN:
                     raise
                 if _stays(target, attempt):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -248,7 +250,7 @@ class PosixStore:
         try:
             check_folder(target, target)
             if not exchange(folder, target):
-                place = self._to_history(attempt.key, target)
+                place = history.move_there(self.root, attempt.key, target)
                 if _stays(place, attempt):  # published meanwhile
                     with suppress(OSError):  # replaced once more
                         os.rename(place, target)
@@ -257,30 +259,10 @@ class PosixStore:
                 exchange(folder, target)
                 shutil.rmtree(folder, ignore_errors=True)
                 return Outcome.LOST
-            self._to_history(attempt.key, folder)
+            history.move_there(self.root, attempt.key, folder)
         except FileNotFoundError:
             return None
         return Outcome.PUBLISHED
-
-    def _to_history(self, key: str, folder: str) -> str:
-        """Move an output to the history and return its new place; raises FileNotFoundError where there is none."""
-        check_folder(self._path(key), folder)
-        record = read_record(folder)
-        home = os.path.join(self.root, OURS, "history", key)
-        make_folders(home)
-        name = (record and record.attempt) or "unknown"
-        for n in count():
-            place = os.path.join(home, f"{name}.{n}" if n else name)
-            if os.path.lexists(place):
-                continue
-            try:
-                os.rename(folder, place)
-                break
-            except OSError as error:
-                # The name may be one that another worker has taken just now.
-                if error.errno not in _EXISTS:
-                    raise
-        return place
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         file = f"{self.root}/{OURS}/attempts/{worker}/{_RUNNING}"
@@ -315,7 +297,7 @@ class PosixStore:
     def forget(self, key: str) -> bool:
         with answers(self.root):
             try:
-                self._to_history(key, self._path(key))
+                history.move_there(self.root, key, self._path(key))
             except FileNotFoundError:
                 return False
         return True
@@ -324,11 +306,15 @@ class PosixStore:
         """Delete a run's output, which is moved away first, so that no reader sees half of it."""
         with answers(self.root):
             there = self.forget(key)
-            remove_old_attempts(os.path.join(self.root, OURS, "history", key))
+            history.remove(self.root, key)
             if "/" in key:
                 with suppress(OSError):  # parents that are now empty; the root has our own folder
                     os.removedirs(os.path.dirname(self._path(key)))
         return there
+
+    def former(self, key: str) -> Sequence[str]:
+        with answers(self.root):
+            return history.former(self.root, key)
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with answers(self.root):

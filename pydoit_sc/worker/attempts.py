@@ -21,7 +21,7 @@ from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.git import commit_of
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record
-from pydoit_sc.store.copying import kept_files
+from pydoit_sc.store.copying import discard, kept_files
 from pydoit_sc.store.digests import digests
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.worker import salvage
@@ -44,6 +44,8 @@ _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
 _LITTLE, _FEW = 1 << 15, 16
 _WORKER, _ATTEMPT = os.fsencode(WORKER_VARIABLE), os.fsencode(ATTEMPT_VARIABLE)
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
+#: Of so many attempts of a run that a worker retries, so many last bytes of stdout and stderr are kept in the history.
+KEPT, KEPT_END = 10, 64 << 10
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Attempt:
     timed_out: bool = False
     over_memory: bool = False  # it has been killed, since it used more than it may
     for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
+    retried: bool = False  # another one has followed: it is not published, but kept in the history
     refused: bool = False  # the run was not started, and a retry would not help
     spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
 
@@ -105,6 +108,14 @@ class Attempt:
         settings = self.work.run.settings
         wanted = code != 0 and (settings.retry_on is None or code in settings.retry_on)
         return wanted and not self.refused and len(self.retry_codes) < settings.retries
+
+    def make_room(self) -> None:
+        """Remove what it has left, since it is retried, but for the ends of its stdout and stderr; raises OSError."""
+        if len(self.retry_codes) >= KEPT:
+            discard(self.folder)
+            return
+        tried, self.folder, self.retried = self.folder, f"{self.folder}.tried", True
+        salvage.keep_ends(tried, self.folder, KEPT_END)
 
     def _reason(self, exit_: Exit) -> str:
         """Return why it failed, where that was not its own exit code."""
@@ -165,8 +176,11 @@ class Attempt:
         memory = exit_.peak_memory or 0
         record = Record(code, self.id, work.fingerprint, submission, reason, started, ended, host, memory)
         tail = self._tail() if code else b""
-        result = Result(work, record, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
-        finished = Finished(work.run.key, self.id, self.folder, supersedes, work.fingerprint, digested)
+        published = None if self.retried else record
+        result = Result(work, published, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
+        finished = Finished(
+            work.run.key, self.id, self.folder, supersedes, work.fingerprint, digested, self.retried
+        )
         return finished, result
 
     def _tail(self) -> bytes:

@@ -31,7 +31,6 @@ from pydoit_sc.plan import Work, is_current
 from pydoit_sc.shells import command_line
 from pydoit_sc.show.progress import NAMED, Running
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
-from pydoit_sc.store.copying import discard
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
 from pydoit_sc.worker.cgroup import MemoryKills
@@ -292,10 +291,10 @@ class Executor:
         return not self._held.holds(attempt, exit_, code)
 
     def _is_over(self, attempt: Attempt, exit_: Exit) -> bool:
-        """Give an attempt's ranks to its retry, or else back; return whether it is to be published."""
+        """Give an attempt's ranks to its retry, or else back; return whether it is to be published, or kept."""
         code = attempt.code(exit_)
         if self._retried(attempt, code):
-            return False
+            return attempt.retried
         self._ranks.give_back(attempt.ranks)
         if code:
             self._count_failure()  # before its rank goes to another run
@@ -328,7 +327,7 @@ class Executor:
         try:
             if self._supply.is_published(attempt.work):  # then that is another worker's outcome
                 return False
-            discard(attempt.folder)
+            attempt.make_room()
             if not self._too_late():
                 self._start(attempt.work, attempt.ranks, (*attempt.retry_codes, code))
         except (OSError, StoreError) as error:
@@ -379,11 +378,14 @@ class Executor:
         try:
             if isinstance(staged, StoreError):
                 raise staged
-            if self.store.commit(staged) is Outcome.PUBLISHED:
-                yield result
+            if (outcome := self.store.commit(staged)) is not Outcome.LOST:
+                if outcome is Outcome.PUBLISHED:
+                    yield result
                 return
             there = self.store.scan([work.run.key]).get(work.run.key)
         except StoreError as error:
+            if attempt.retried:  # what is kept of it is for people alone
+                return
             if not attempt.spoilt and not os.path.isdir(attempt.folder) and not self._stopping:
                 self._finish(attempt, exit_)  # another run has removed it: no fault of the store
                 return

@@ -1,7 +1,7 @@
-"""Keep what can be kept of an attempt whose run has spoilt its own output: removed it, closed it, put pipes there.
+"""Keep what can be kept of an attempt that is retried, or whose run has spoilt its own output: removed it, put pipes there.
 
 What is where it should be, and what it should be, is moved to a new folder: stdout, stderr, and the results if they can
-be listed. The rest is removed.
+be listed. The rest is removed. Of one that is retried only the ends of stdout and stderr are kept.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.store import StoreError
 from pydoit_sc.store.copying import discard, kept_files
 from pydoit_sc.store.layout import RESULTS, STDERR, STDOUT
+from pydoit_sc.store.reading import read_tail
 
 _SHOWN = 100  # characters of a path in a message: the run may have made it as long as it likes
 
@@ -39,6 +41,16 @@ def keep(spoilt: str, kept: str) -> None:
             _open_up(entry.path)
         _move(f"{spoilt}/{RESULTS}", f"{kept}/{RESULTS}", stat.S_ISDIR)
     discard(spoilt)
+
+
+def keep_ends(tried: str, kept: str, at_most: int) -> None:
+    """Make a new folder of the last bytes of an attempt's stdout and stderr, and remove the rest; raises OSError."""
+    discard(kept)  # the run may know this name
+    os.makedirs(kept, FOLDER_MODE)
+    for name in (STDOUT, STDERR):
+        with open(f"{kept}/{name}", "xb") as file, suppress(StoreError):  # the run may have closed it
+            file.write(read_tail(f"{tried}/{name}", at_most))
+    discard(tried)
 
 
 def _open_up(path: str) -> None:

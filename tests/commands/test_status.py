@@ -61,8 +61,8 @@ def executing(box: Box, **hosts: str) -> Iterator[None]:
 
 def status(box: Box, *words: str, file: str = "batchfile.toml", form: str = "table") -> None:
     """Show it, in this process."""
-    options = {"batchfile": str(box.folder / file), "format": form, "remote_output_path": ""}
-    assert StatusCommand().call(options, list(words)) == 0
+    given = ["-f", str(box.folder / file), "--format", form]
+    assert StatusCommand(config={}).parse_execute([*given, *words]) == 0
 
 
 def figures(

@@ -61,9 +61,9 @@ def test_json_and_csv_say_the_same(mixed: Box) -> None:
 
 def rows(box: Box, capsys: pytest.CaptureFixture[str], *words: str, form: str = "json", **how: str) -> str:
     """Show rows, in this process, and return them."""
-    options = {"format": form, "status": "", "columns": "", "sort": "", "remote_output_path": "", **how}
+    given = [f"--{name}={value}" for name, value in {"format": form, **how}.items()]
     batchfile = str(box.folder / "batchfile.toml")
-    assert SummarizeBatchCommand().call({"batchfile": batchfile, **options}, list(words)) == 0
+    assert SummarizeBatchCommand(config={}).parse_execute([batchfile, *given, *words]) == 0
     return capsys.readouterr().out
 
 

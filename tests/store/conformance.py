@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from pydoit_sc.store import Finished, Outcome, Record, Staged, Store, StoreError, TakenError
+from pydoit_sc.store import Finished, HeldError, Outcome, Record, Staged, Store, StoreError, TakenError
 from pydoit_sc.store.accepted import read_accepted, write_accepted
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
@@ -387,6 +388,34 @@ def history_of_inner_runs(place: Place) -> None:
     assert {path.partition("/")[0] for path in place.history("stage")} == {"0"}
 
 
+def retried(place: Place) -> None:
+    """An attempt that was retried is in the history, whatever becomes of the run, and the run is held further."""
+    first = place.attempt("run", 75, stdout=b"no\n")._replace(retried=True)
+    shutil.rmtree(f"{first.folder}/results")
+    last = place.attempt("run", 0)
+    with place.store.workspace("abc", None):
+        assert place.store.hold("abc", ["run"]) == {"run": 0}
+        (staged,) = place.store.stage([first])
+        assert isinstance(staged, Staged) and place.store.commit(staged) is Outcome.KEPT
+        assert place.record("run") is None
+        with place.reopen().workspace("other", None):
+            assert isinstance(place.reopen().hold("other", ["run"])["run"], HeldError)
+        (staged,) = place.store.stage([last])
+        assert isinstance(staged, Staged) and place.store.commit(staged) is Outcome.PUBLISHED
+    (kept,) = place.store.former("run")
+    assert place.history("run") == {
+        f"abc-1/{name}" for name in ("stdout", "stderr", "run.json", "status_code")
+    }
+    assert place.store.scan([kept, "run"]) == {
+        kept: Record(75, "abc-1", "f", "s"),
+        "run": Record(0, "abc-2", "f", "s"),
+    }
+    assert place.read(kept) == b"no\n"
+    assert place.store.former("other") == []
+    assert place.store.remove("run")
+    assert place.store.former("run") == []
+
+
 def orphaned(place: Place) -> None:
     """Outputs of runs that are no more are found at any depth; our own files and results are none."""
     for key in ("kept", "gone", "a/b/gone", "a/kept", "gone.too"):
@@ -456,5 +485,5 @@ def accepted(place: Place) -> None:
 
 CHECKS = (
     nothing_there, status_codes, run_json, outputs, tails, hostile_names, completed_wins, another_command, superseding, failures,
-    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, orphaned, workspaces, notes, accepted,
+    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, retried, orphaned, workspaces, notes, accepted,
 )  # fmt: skip

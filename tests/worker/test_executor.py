@@ -160,6 +160,31 @@ def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
     assert (executor._attempts.count, executor.failures.count) == (4, 1)
 
 
+def test_of_what_is_retried_the_ends_are_kept(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts_module, "KEPT", 2)
+    monkeypatch.setattr(attempts_module, "KEPT_END", 6)
+    executor = loop.executor()
+    loop.run(executor, "1 3", retries=3)
+    history = loop.folder / ".pydoit_sc" / "history" / "0"
+    kept = sorted(history.iterdir())
+    assert [attempt.name.rpartition("-")[2] for attempt in kept] == [
+        "1",
+        "2",
+    ]  # of four, and the last is published
+    assert [(attempt / "stderr").read_text() for attempt in kept] == ["of 1 3"] * 2
+    assert {path.name for path in kept[0].iterdir()} == {"stdout", "stderr", "run.json", "status_code"}
+    assert executor.failures.count == 1
+
+
+def test_a_history_that_cannot_be_written_ends_no_worker(loop: Loop) -> None:
+    (loop.folder / ".pydoit_sc").mkdir()
+    (loop.folder / ".pydoit_sc" / "history").write_text("no folder")
+    executor = loop.executor()
+    results = loop.run(executor, "1 3", "1 0", retries=1)
+    assert loop.codes(results) == {"r:0": 3, "r:1": 0}
+    assert (executor.error, executor._attempts.count) == ("", 3)
+
+
 @pytest.mark.parametrize(("code", "attempts"), [(75, 3), (3, 1)])
 def test_only_some_codes_are_worth_a_retry(loop: Loop, code: int, attempts: int) -> None:
     executor = loop.executor()

@@ -318,6 +318,19 @@ def test_retries(place: Workplace) -> None:
         assert place.lines(name) == ["x"] * (len(earlier) + 1)
         assert place.read(name) == b"attempt %d\n" % (len(earlier) + 1)  # of the last one alone
         assert len(os.listdir(place.out / name / "results")) == 1
+        home = place.out / ".pydoit_sc" / "history" / name
+        kept = (
+            sorted(home.iterdir(), key=lambda attempt: int(attempt.name.rpartition("-")[2]))
+            if earlier
+            else []
+        )
+        assert [json.loads((attempt / "run.json").read_bytes())["retry_codes"] for attempt in kept] == [
+            earlier[:n] for n in range(len(earlier))
+        ]
+        assert [(attempt / "stdout").read_text() for attempt in kept] == [
+            f"attempt {n + 1}\n" for n in range(len(earlier))
+        ]
+        assert [int((attempt / "status_code").read_text()) for attempt in kept] == earlier
         assert provenance["status_code"] == place.code(name)
 
 

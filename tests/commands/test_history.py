@@ -1,0 +1,83 @@
+"""`history`, and `logs --attempt`: all attempts at a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.commands.history import HistoryCommand
+from pydoit_sc.store import Live, open_store
+from pydoit_sc.store.documents import Provenance
+from tests.conftest import HEAD, Box
+
+
+@pytest.fixture
+def box_with_history(box: Box) -> Box:
+    """A run with a retried attempt, a forgotten failure, and an outcome; beside it one without any."""
+    box.batchfile(HEAD + '[runs.a]\ncmd = "true {x}"\nmatrix = { x = [1, 2] }\n')
+    places = {"w-1": ".pydoit_sc/history/a/1/w-1", "v-1": ".pydoit_sc/history/a/1/v-1", "v-2": "a/1"}
+    for n, (attempt, place) in enumerate(places.items()):
+        code = 75 - 75 * n // 2
+        known = Provenance(
+            fingerprint="", attempt=attempt, status_code=code, cmd="", host=f"node{n}", rank=0,
+            started=1795593114.76 + 100 * n, finished=1795593115.0 + 200 * n, cpu_seconds=0.0, submission="s1",
+            reason="timed out after 5 s" if n == 1 else None,
+        )  # fmt: skip
+        box.write(f"out/{place}/run.json", known.to_json())
+        box.write(f"out/{place}/status_code", str(code))
+        box.write(f"out/{place}/stdout", f"this is {attempt}\n")
+    return box
+
+
+@pytest.fixture
+def history(box_with_history: Box, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    def show(*words: str, form: str = "table") -> tuple[str, str]:
+        given = ["-f", str(box_with_history.folder / "batchfile.toml"), "--format", form]
+        assert HistoryCommand(config={}).parse_execute([*given, *words]) == 0
+        return capsys.readouterr()
+
+    return show
+
+
+def test_attempts_are_counted_from_the_first(history: Callable[..., tuple[str, str]]) -> None:
+    lines = history("a:1")[0].splitlines()
+    assert lines[0].split() == ["attempt", "started", "took", "ended", "memory", "host", "submission"]
+    assert [line.split()[3:] for line in lines[2:]] == [
+        ["0.24", "s", "exit", "75", "node0", "s1"],
+        ["1:40", "timed", "out", "after", "5", "s", "node1", "s1"],
+        ["3:20", "completed", "node2", "s1"],
+    ]
+    assert [line.split()[0] for line in lines[2:]] == ["1", "2", "3"]
+
+
+def test_json_has_the_times_for_programs(
+    history: Callable[..., tuple[str, str]], box_with_history: Box
+) -> None:
+    store = open_store(str(box_with_history.folder / "out"), {}, durable=False)
+    with store.workspace("worker", None):
+        store.announce("worker", {"a/2": Live(host="node9", folder="/f", since=1795593114.76)})
+        found = json.loads(history("a", form="json")[0])
+    assert found[1] == {
+        "run": "a:1", "attempt": 2, "id": "v-1", "started": "2026-11-25T07:53:34Z", "finished": "2026-11-25T07:55:15Z",
+        "seconds": 100.24, "status_code": 38, "reason": "timed out after 5 s", "memory": None, "host": "node1",
+        "submission": "s1",
+    }  # fmt: skip
+    assert found[3] == {"run": "a:2", "attempt": 1, "started": "2026-11-25T07:51:54Z", "host": "node9"}
+
+
+def test_what_has_no_history(history: Callable[..., tuple[str, str]]) -> None:
+    assert history("a:2") == ("", "no attempt has ended: a:2\n")
+    with pytest.raises(InvalidCommand, match="expected the name of a run"):
+        history()
+
+
+def test_logs_of_an_attempt(box_with_history: Box) -> None:
+    assert box_with_history.ok("logs", "a:1") == "this is v-2\n"
+    assert box_with_history.ok("logs", "--attempt", "1", "a:1") == "this is w-1\n"
+    assert (
+        "a:1: expected the number of an attempt"
+        in box_with_history("logs", "a:1", "--attempt", "4").refused()
+    )
