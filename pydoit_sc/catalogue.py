@@ -19,6 +19,7 @@ COMMANDS = {
         "execute here what is not up to date (the default)",
         (
             "run",
+            "run cmds.txt --to s3://bucket/out -n 8",
             "run -n 4 month",
             "run month:2012-01",
             "run -a 'month:2012-*'",

@@ -23,6 +23,7 @@ Commands
 {{commands}}
 
 Examples
+  pydoit-sc run cmds.txt --to out -n 8      a list of commands, eight at once
   pydoit-sc init backfill && cd backfill    a first project
   pydoit-sc                                 execute what is not up to date
   pydoit-sc -n 8 month                      one stage, eight runs at once

@@ -38,6 +38,23 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def test_the_list_of_commands_runs_as_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "fit.py").write_text("import sys\nsys.exit(sys.argv[1:] == ['--seed', '7'])\n")
+    first, *others = re.findall(r"^\$ (.*)$", blocks(ROOT / "README.md", "console")[0], re.MULTILINE)
+    run(tmp_path, "bash", "-c", first.replace("5000", "9"))
+    said = []
+    for line in others:
+        _, *words = shlex.split(line, comments=True)
+        done = subprocess.run([*PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        said.append((done.returncode, done.stdout))
+    assert [code for code, _ in said] == [1, 0, 1]
+    assert "8 completed, 1 failed" in said[0][1]
+    assert "1 × exit 1" in said[1][1]
+    assert said[2][1].startswith("1 of 9 runs to execute: 1 failed before")
+    (folder,) = re.findall(r"^out/(\w+)/stdout", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert (tmp_path / "out" / folder / "status_code").read_text() == "0"
+
+
 def cpu_seconds() -> float:
     """Return what the programs that have ended took of the processors: on a busy machine only a little more."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
