@@ -161,7 +161,7 @@ def _wait(submitted: _Submitted) -> tuple[int, bool]:
         print(f"ERROR: {error}\nthe job goes on without being watched", file=sys.stderr)
         return _tell_where(submitted, 2), False
     finally:
-        watch.close()
+        watch.close(project.command)
     for line in counted(watch.held()):
         print(line)
     if watch.left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pydoit_sc.ends import briefly
@@ -12,6 +12,7 @@ from pydoit_sc.errors import printable
 
 TAIL = 4096  # bytes of the end of a stderr that are read
 _LONGEST = 300  # characters of a line that are looked at
+_MOST = 2000  # kinds
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 
 #: What differs between runs that fail alike.
@@ -116,17 +117,43 @@ def key_of(failure: Failure) -> Key:
     return failure.code, mask(failure.reason[:_LONGEST]), line
 
 
+class Tally:
+    """Failures by kind, as they come.
+
+    What stderr says is compared until there are so many kinds that a person reads none of them; what comes then in other
+    words is told apart by code and reason.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kinds: dict[Key, Kind] = {}
+
+    def add(self, failure: Failure) -> bool:
+        """Add a failure; return whether it is the first of its kind."""
+        self.count += 1
+        key = key_of(failure)
+        if key not in self._kinds and len(self._kinds) >= _MOST:
+            failure = replace(failure, tail=None)
+            key = key_of(failure)
+        is_first = key not in self._kinds
+        if is_first:
+            line = None if failure.tail is None else telling_line(failure.tail)
+            self._kinds[key] = Kind(failure.code, briefly(failure.code, failure.reason), line)
+        self._kinds[key].tasks.append(failure.task)
+        return is_first
+
+    def kinds(self) -> list[Kind]:
+        """Return the kinds, the most frequent first; of equal ones, the one that came first."""
+        return sorted(self._kinds.values(), key=lambda kind: -len(kind.tasks))
+
+
 def kinds_of(failures: Iterable[Failure]) -> list[Kind]:
     """Return failures by kind, the most frequent first; of equal ones, the first in the batch.
 
     >>> kinds_of([Failure("a:1", 7, "", b"no 1\\n"), Failure("a:2", 7, "", b"no 2\\n")])
     [Kind(code=7, ended='exit 7', line='no 1', tasks=['a:1', 'a:2'])]
     """
-    kinds: dict[Key, Kind] = {}
+    tally = Tally()
     for failure in failures:
-        key = key_of(failure)
-        if key not in kinds:
-            line = None if failure.tail is None else telling_line(failure.tail)
-            kinds[key] = Kind(failure.code, briefly(failure.code, failure.reason), line)
-        kinds[key].tasks.append(failure.task)
-    return sorted(kinds.values(), key=lambda kind: -len(kind.tasks))
+        tally.add(failure)
+    return tally.kinds()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 
 from pydoit_sc.errors import printable
-from pydoit_sc.outcomes.kinds import Kind
+from pydoit_sc.outcomes.kinds import Kind, Tally
 
 _NARROWEST = 20  # characters of a line of stderr
 _WIDEST = 60  # characters of how a run ended
 _BELOW = " " * 4
+_COLUMNS = 120  # where there is no terminal
+_SHOWN = 10  # kinds at the end of an execution
 
 
 def lines(kinds: Sequence[tuple[Kind, str]], columns: int) -> Iterator[str]:
@@ -41,6 +45,21 @@ def lines(kinds: Sequence[tuple[Kind, str]], columns: int) -> Iterator[str]:
         else:
             yield f"{what}{text}"
             yield f"{_BELOW}{example}  {command}"
+
+
+def ending(tally: Tally, command: Callable[..., str]) -> Iterator[str]:
+    """Yield the lines that end an execution in which several runs have failed: their kinds, with commands for those.
+
+    `command` returns a command line on the batch. A command names a run of its kind: numbers would change with what is
+    executed meanwhile. One failure has been told in full.
+    """
+    if tally.count > 1:
+        kinds = tally.kinds()
+        shown = [(kind, command("run", f"--like {shlex.quote(kind.tasks[0])}")) for kind in kinds[:_SHOWN]]
+        yield from lines(shown, shutil.get_terminal_size((_COLUMNS, 0)).columns)
+        if left := kinds[_SHOWN:]:
+            count = sum(len(kind.tasks) for kind in left)
+            yield f"and {count:,} more runs of {len(left):,} kinds: {command('failures')}"
 
 
 def _cut(text: str, width: int) -> str:

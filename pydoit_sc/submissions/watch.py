@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
+from pydoit_sc.outcomes.failed import READ, read_failures
 from pydoit_sc.outcomes.failures import Failures
-from pydoit_sc.outcomes.kinds import TAIL
+from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.plan import NEW, Causes, Verdict, Work, is_current, waiting
 from pydoit_sc.show.bars import Bar
-from pydoit_sc.show.progress import NAMED, Progress, Running
-from pydoit_sc.store import Live, Outputs, Record
-from pydoit_sc.store.layout import STDERR
+from pydoit_sc.show.kinds import ending
+from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line
+from pydoit_sc.store import Live, Record, Store
 from pydoit_sc.submissions.notes import JobStates
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
@@ -76,7 +77,7 @@ class Jobs:
 class Watch:
     """Shows how the runs of a submission end."""
 
-    def __init__(self, store: Outputs, runs: Runs, jobs: Jobs, bar: Bar, failures: Failures) -> None:
+    def __init__(self, store: Store, runs: Runs, jobs: Jobs, bar: Bar, failures: Failures) -> None:
         self._store, self._runs, self._jobs, self._bar = store, runs, jobs, bar
         self.failures = failures
         self.left = {work.run.key: work for work in runs.works}
@@ -86,6 +87,7 @@ class Watch:
         self._live: Sequence[tuple[str, Live]] = ()  # by name, as the last look has seen them
         self._told: set[str] = set()
         self._failed: dict[str, Record] = {}
+        self._tally = Tally()
 
     def until_ended(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Look until all runs have ended, or too many have failed, or the jobs have ended; raises StoreError."""
@@ -122,19 +124,29 @@ class Watch:
         """Write a line that stays."""
         self._bar.line(text)
 
-    def close(self) -> None:
-        """Show the last figures."""
+    def close(self, command: Callable[..., str]) -> None:
+        """Show the last figures, and what has failed; `command` returns a command line on the batch."""
         self._live, self.progress.jobs = (), ""
         self._bar.close(self.progress)
+        for line in ending(self._tally, command):
+            self._bar.line(line)
 
     def _look(self, *, last: bool) -> bool:
         """Count what has ended, and return whether anything has; raises StoreError."""
         before = len(self.left)
-        for key, record in self._store.scan(self.left).items():
-            work = self.left[key]
-            if self._runs.ended(work, record, last=last):
-                del self.left[key]
-                self._count(work, record)
+        found = self._store.scan(self.left)
+        ended = {
+            key: record
+            for key, record in found.items()
+            if self._runs.ended(self.left[key], record, last=last)
+        }
+        failed = [(self.left[key].task, key, record) for key, record in ended.items() if record.code != 0]
+        tails = {
+            one.task: one for one in read_failures(self._store, failed, max(0, READ - self._tally.count))
+        }
+        for key, record in ended.items():
+            work = self.left.pop(key)
+            self._count(work, record, tails.get(work.task))
         running = self._store.running()
         self._live = [(self.left[key].task, running[key]) for key in running.keys() & self.left.keys()]
         self._bar.update(self.progress)
@@ -166,14 +178,14 @@ class Watch:
             self._told.add(line)
             self._bar.line(line)
 
-    def _count(self, work: Work, record: Record) -> None:
-        compared = record.code and self.failures.compares
-        tail = self._store.tail(work.run.key, STDERR, TAIL) if compared else b""
+    def _count(self, work: Work, record: Record, failure: Failure | None) -> None:
+        tail = (failure and failure.tail) or b""
         self.failures.see(work.task, record, tail)
-        if record.code == 0:
+        if failure is None:
             self.progress.done += 1
-        else:
-            self.progress.failed += 1
-            self.failures.add()
-            self._failed[work.run.key] = record
-            self._bar.line(f"failed {work.task}: {record.failure}")
+            return
+        self.progress.failed += 1
+        self.failures.add()
+        self._failed[work.run.key] = record
+        if self._tally.add(failure):
+            self._bar.line(failure_line(work.task, record.failure, tail))

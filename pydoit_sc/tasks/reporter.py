@@ -6,17 +6,20 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from doit.exceptions import BaseFail
+from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
+from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.plan import Verdict
 from pydoit_sc.show.bars import Bar, make_bar
-from pydoit_sc.show.progress import Progress, counted, summary
+from pydoit_sc.show.kinds import ending
+from pydoit_sc.show.progress import Progress, counted, failure_line, summary
 from pydoit_sc.tasks.errors import NotStartedError
+from pydoit_sc.worker.results import Result
 
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]
@@ -31,6 +34,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self._quiet: bool = options.get("quiet", False)
         self._bar: Bar = make_bar(outstream, quiet=self._quiet)
         self._held: list[Verdict] = []
+        self._failed = Tally()
+        self._command: Callable[..., str] = str  # of the batch that has failed runs
 
     def planned(self, counts: Mapping[Verdict, int]) -> None:
         """Show what is going to be executed, and why."""
@@ -62,11 +67,16 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             self.progress.done += 1
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
-        """A run has failed: a line with its name and its code, and the end of its stderr."""
+        """A run has failed: the first of its kind is told in full, the others are counted."""
         if not is_run(task):
             super().add_failure(task, fail)
             return
         self.progress.failed += 1
+        if isinstance(fail, RunFailed):
+            self._command = task.project.command
+            if self._failed.add(fail.failure):
+                self._bar.line(fail.message)
+            return
         reason = fail.reason if isinstance(fail, NotStartedError) else ""
         self._not_started[reason] += 1
         if not reason or self._not_started[reason] == 1:
@@ -85,6 +95,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
     def complete_run(self) -> None:
         """Show the last figures, then why the batch stopped early."""
         self._bar.close(self.progress)
+        for line in ending(self._failed, self._command):
+            self._bar.line(line)
         for reason, number in self._not_started.items():
             if reason and number > 1:
                 self._bar.line(f"{number:,} runs were not started: {reason}")
@@ -92,6 +104,26 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             self._bar.line(line)
         for error in self.runtime_errors:
             self._bar.line(error)
+
+
+class RunFailed(TaskFailed):  # type: ignore[misc]
+    """A run has failed."""
+
+    def __init__(self, failure: Failure, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+def fail_of(result: Result) -> BaseFail | None:
+    """Return what doit makes of a result; None where the run is completed."""
+    record, task, tail = result.record, result.work.task, result.stderr_tail
+    if record is None:
+        return TaskError(failure_line(task, result.error, tail))
+    if record.code == 0:
+        return None
+    return RunFailed(
+        Failure(task, record.code, record.reason, tail), failure_line(task, record.failure, tail)
+    )
 
 
 def is_run(task: Task) -> bool:

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from doit.control import ExecNode, TaskDispatcher
-from doit.exceptions import BaseFail, InvalidDodoFile, TaskError, TaskFailed
+from doit.exceptions import BaseFail, InvalidDodoFile
 from doit.runner import ERROR, FAILURE, Runner
 
 from pydoit_sc.batch import Run, Stage, Status, stage_of, task_of
@@ -35,10 +35,10 @@ from pydoit_sc.plan import (
     waiting,
 )
 from pydoit_sc.project import Project
-from pydoit_sc.show.progress import failure_line, moved_words
+from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
-from pydoit_sc.tasks.reporter import BatchReporter
+from pydoit_sc.tasks.reporter import BatchReporter, fail_of
 from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, project_of
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
@@ -317,12 +317,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         record = result.record
         if record is not None:
             self._project.ledger.publish(result.work.run, record)
-        fail: BaseFail | None = None
-        if record is None or record.code != 0:
-            kind = TaskFailed if record else TaskError
-            why = record.failure if record else result.error
-            fail = kind(failure_line(node.task.name, why, result.stderr_tail))
-        self.process_task_result(node, fail)
+        self.process_task_result(node, fail_of(result))
         if isinstance(self.reporter, BatchReporter):
             self.reporter.left_behind(node.task, result.left_behind)
         if opened is None:

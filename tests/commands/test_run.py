@@ -170,6 +170,21 @@ def test_always(stages: Box) -> None:
     assert stages.executed() == ALL
 
 
+def test_failures_are_told_by_kind_and_at_the_end(failing: Box) -> None:
+    """The first of each kind in full, then a count with the command for those of the kind."""
+    failing.edit("[1, 2, 3]", "{ range = [1, 40] }")
+    failing.edit("test {x} != 2 || exit $(cat code)", "test {x} -lt 3 || {{ echo no {x} >&2; exit 5; }}")
+    done = failing("-n", "1")
+    assert done.code == 1
+    assert done.out.count("failed a:") == 1
+    *_, last = done.out.splitlines()
+    assert last == "37 × exit 5  no 3  e.g. a:3  pydoit-sc run --like a:3"
+    assert (
+        failing("run", "-q", "--like", "a:9", "--limit", "3").out.splitlines()[-1]
+        == "3 × exit 5  no 3  e.g. a:3  pydoit-sc run --like a:3"
+    )
+
+
 def test_quiet_shows_failures_only(failing: Box) -> None:
     assert failing("-q").out == "failed a:2: status code 7\n    oops\n"
     failing.write("code", "0")

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from pydoit_sc.outcomes import kinds
 from pydoit_sc.outcomes.kinds import TAIL, Failure, kinds_of, mask, telling_line
 
 
@@ -103,3 +104,12 @@ def test_no_line_takes_long(piece: str) -> None:
     for _ in range(20):
         mask(telling_line(tail))
     assert time.thread_time() - began < 0.5
+
+
+def test_so_many_kinds_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "_MOST", 3)
+    tally = kinds.Tally()
+    words = ["alpha", "beta", "gamma", "delta", "alpha", "eta"]
+    assert [tally.add(Failure(word, 1, "", word.encode())) for word in words] == [True] * 4 + [False] * 2
+    found = {kind.line: len(kind.tasks) for kind in tally.kinds()}
+    assert found == {"alpha": 2, None: 2, "beta": 1, "gamma": 1}

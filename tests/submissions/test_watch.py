@@ -15,7 +15,7 @@ from pydoit_sc.engines.local import Local
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import Work
 from pydoit_sc.show.progress import Progress
-from pydoit_sc.store import Outputs, Record
+from pydoit_sc.store import Record, Store
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 
 HANDED = Handed("s", Batch("b", Path("/b.toml"), "file:///out", ()), "/s", ["j"])
@@ -70,6 +70,8 @@ class Answers(Local):
 class Outcomes:
     """A store that has one more outcome at each look."""
 
+    stagers = 1
+
     def __init__(self, *records: Mapping[str, Record]) -> None:
         self.records = list(records)
 
@@ -104,7 +106,7 @@ def watched(
     engine: Answers, *records: Mapping[str, Record], works: Sequence[Work] = (WORK,)
 ) -> tuple[Watch, Lines]:
     bar = Lines()
-    store = cast(Outputs, Outcomes(*records))
+    store = cast(Store, Outcomes(*records))
     return Watch(store, Runs(works, False), Jobs(engine, HANDED), bar, Failures(None)), bar
 
 
@@ -114,7 +116,36 @@ def test_until_all_runs_have_ended() -> None:
     )
     watch.until_ended(sleep=lambda _: None)
     assert (watch.left, watch.progress.failed) == ({}, 1)
-    assert bar.lines == ["failed a:1: status code 3"]
+    assert bar.lines == ["failed a:1: status code 3\n    sh: 1: x: not found"]
+    watch.close(lambda *words: " ".join(words))
+    assert len(bar.lines) == 1  # one failure has been told
+
+
+def test_failures_are_told_by_kind() -> None:
+    works = [replace(WORK, task=f"a:{n}", run=replace(WORK.run, key=f"a/{n}"), known=None) for n in range(9)]
+    failed = {f"a/{n}": Record(3 if n < 6 else 137, f"w-{n}", "2-0-0-0") for n in range(9)}
+    watch, bar = watched(Answers(*[State.RUNNING] * 9), {"a/0": failed["a/0"]}, failed, works=works)
+    watch.until_ended(sleep=lambda _: None)
+    watch.close(lambda *words: " ".join(words))
+    assert bar.lines == [
+        "failed a:0: status code 3\n    sh: 1: x: not found",
+        "failed a:6: status code 137 (128 + SIGKILL)\n    sh: 1: x: not found",
+        "6 × exit 3                    sh: 1: x: not found  e.g. a:0  run --like a:0",
+        "3 × exit 137 (128 + SIGKILL)  sh: 1: x: not found  e.g. a:6  run --like a:6",
+    ]
+
+
+def test_stderr_of_many_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pydoit_sc.submissions.watch.READ", 5)
+    works = [replace(WORK, task=f"a:{n}", run=replace(WORK.run, key=f"a/{n}"), known=None) for n in range(9)]
+    failed = {f"a/{n}": Record(3, f"w-{n}", "2-0-0-0") for n in range(9)}
+    watch, bar = watched(Answers(*[State.RUNNING] * 9), {"a/0": failed["a/0"]}, failed, works=works)
+    watch.until_ended(sleep=lambda _: None)
+    watch.close(lambda *words: " ".join(words))
+    assert [line.split("  e.g.")[0].rstrip() for line in bar.lines[-2:]] == [
+        "5 × exit 3  sh: 1: x: not found",
+        "4 × exit 3  (stderr not read)",
+    ]
 
 
 def test_it_ends_where_the_first_runs_fail_alike() -> None:
