@@ -74,6 +74,11 @@ COMMANDS = {
         "show the attempts at a run: when, where, how they ended",
         ("history month:2012-01", "history 'month:2012-*' --format json"),
     ),
+    "reproduce": CommandEntry(
+        "pydoit_sc.commands.reproduce:ReproduceCommand",
+        "execute a published attempt again, in a fresh folder, and compare",
+        ("reproduce month:2012-01", "reproduce --attempt 1 month:2012-01"),
+    ),
     "verify": CommandEntry(
         "pydoit_sc.commands.verify:VerifyCommand",
         "report the finished runs that are not whole",

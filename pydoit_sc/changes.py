@@ -49,14 +49,16 @@ def in_full(ledger: Ledger, store: Outputs, planned: Sequence[Planned]) -> list[
     return found
 
 
-def details(ledger: Ledger, store: Outputs, run: Run) -> Iterator[str]:
-    """Yield what has changed for one stale run, a line each: its command as a difference by words, files, variables, runs."""
-    known = read_provenance(store, run)
-    record = ledger.records.get(run.key)
-    if known is None or record is None:
+def details(ledger: Ledger, store: Outputs, run: Run, known: Provenance | None = None) -> Iterator[str]:
+    """Yield what has changed for one run, a line each: its command as a difference by words, files, variables, runs.
+
+    That is since its outcome, or since the attempt whose `run.json` is given.
+    """
+    known = known or provenance_at(store, run.key)
+    if known is None:
         return
     try:
-        parts = changed_parts(record.fingerprint, ledger.fingerprint(run))
+        parts = changed_parts(known.fingerprint, ledger.fingerprint(run))
         files = ledger.files(run)
     except MissingFileDepError:
         return
@@ -87,12 +89,12 @@ def _way(ledger: Ledger, item: Planned) -> Way:
     )
 
 
-def read_provenance(store: Outputs, run: Run) -> Provenance | None:
-    """Return a run's `run.json`, or None where there is no sound one, or the store does not give it."""
+def provenance_at(store: Outputs, key: str) -> Provenance | None:
+    """Return the `run.json` of an output, or None where there is no sound one, or the store does not give it."""
     from pydoit_sc.store.documents import Provenance  # noqa: PLC0415 - seldom needed, and slow to import
 
     try:
-        with store.open(run.key, RUN_JSON) as file:
+        with store.open(key, RUN_JSON) as file:
             return read(Provenance, file.read(LARGEST))
     except (FileNotFoundError, StoreError):
         return None
@@ -100,7 +102,7 @@ def read_provenance(store: Outputs, run: Run) -> Provenance | None:
 
 def _reasons(ledger: Ledger, store: Outputs, run: Run) -> Mapping[str, str]:
     """Return the reason for each part of a fingerprint that `run.json` tells more of."""
-    known = read_provenance(store, run)
+    known = provenance_at(store, run.key)
     if known is None:
         return {}
     found = {
@@ -142,7 +144,7 @@ def _published_since(store: Outputs, run: Run, known: Provenance) -> list[str]:
     earlier = [run_ for one in run.after for run_ in (one.members if isinstance(one, RunSet) else (one,))]
     if len(earlier) > _EARLIER:
         return []
-    documents = ((run_, read_provenance(store, run_)) for run_ in earlier)
+    documents = ((run_, provenance_at(store, run_.key)) for run_ in earlier)
     return [
         task_of(run_.key) for run_, document in documents if document and document.finished > known.started
     ]

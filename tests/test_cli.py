@@ -67,6 +67,7 @@ COMMANDS = {
     "logs a:2": 0,
     "history a:2": 0,
     "debug a:2": 1,
+    "reproduce a:2": 3,
     "verify": 0,
     "clean b": 0,
     "forget a:2": 0,

@@ -21,6 +21,7 @@ ROOMS = [
     {"__main__", "cli"},
     {"commands"},
     {"tasks"},
+    {"reproduction"},
     {"submissions"},
     {"selection"},
     {"project"},

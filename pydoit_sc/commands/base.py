@@ -26,6 +26,8 @@ OPT_SYNC = option(
 )
 OPT_BASE_URL = option("file_syncs_base_dir_url", "where folders are staged [default: sfs://ORG/USER/NAME/]")
 
+OPT_ATTEMPT = option("attempt", "of this attempt, as `history` counts them", metavar="N")
+
 OPT_ALWAYS = flag("always", "of a batchfile.toml: completed runs too, which are left out otherwise")
 
 

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Run
-from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import flag, option, parse_count
-from pydoit_sc.errors import UserError, reason
+from pydoit_sc.commands.base import OPT_ATTEMPT, Command
+from pydoit_sc.commands.parsing import flag, parse_count
+from pydoit_sc.errors import reason
 from pydoit_sc.files import open_regular
-from pydoit_sc.outcomes.history import attempts_at
+from pydoit_sc.outcomes.history import attempt_at
 from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs
 from pydoit_sc.store.layout import STDERR, STDOUT
@@ -37,7 +37,7 @@ class LogsCommand(Command):
         flag("stdout", "its stdout only"),
         flag("stderr", "its stderr only"),
         flag("follow", "of a run that is executing: show what it writes, until it ends"),
-        option("attempt", "of this attempt, as `history` counts them", metavar="N"),
+        OPT_ATTEMPT,
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
@@ -56,20 +56,11 @@ class LogsCommand(Command):
         ]
         if number is None and options["follow"] and _follow(project, run, files):
             return 0
-        key = run.key if number is None else _attempt(project.store, run, words[0], number)
+        key = attempt_at(project.store, run.key, number)
         shown = [_copy(project.store, key, name, stream) for name, stream in files]
         if not any(shown):
             raise InvalidCommand(f"logs: `{words[0]}` has no output in {project.store.url}/{key}")
         return 0
-
-
-def _attempt(store: Outputs, run: Run, name: str, number: int) -> str:
-    """Return the key of an attempt's output; raises UserError where there are fewer."""
-    known = attempts_at(store, run.key)
-    if number > len(known):
-        has = f"has {len(known):,}" if known else "has none"
-        raise UserError(f"{name}: expected the number of an attempt that has ended, found {number}; it {has}")
-    return known[number - 1].key
 
 
 def _copy(store: Outputs, key: str, name: str, stream: BinaryIO) -> bool:

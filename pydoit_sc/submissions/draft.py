@@ -23,7 +23,7 @@ from pydoit_sc.plan import Ledger
 from pydoit_sc.submissions.choose import Choice, earlier_runs
 from pydoit_sc.submissions.cut import Shape, cut, texts
 from pydoit_sc.submissions.folder import folder_of, write_chunks
-from pydoit_sc.submissions.notes import Note, new_note
+from pydoit_sc.submissions.notes import Note, Shipped, new_note
 from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
 from pydoit_sc.sync.upload import Archive, FileSync
 from pydoit_sc.worker.slots import check_slots
@@ -97,7 +97,7 @@ class Draft:
         """Return the submission with the engine's files; raises EngineError and what else a user can correct."""
         batch = self.ledger.batch
         options = without_secrets(batch.storage_options)
-        setup = ""
+        setup, start = "", ""
         if archives and not isinstance(self.engine, Hosted):
             start = start_folder(self.staging.syncs, str(batch.folder))
             setup = fetch_lines(archives, self.id, start, without_secrets(self.staging.options))
@@ -122,6 +122,8 @@ class Draft:
             runs=len(self.choice.works),
             nprocs=self.shape.nprocs,
             scale=batch.scale,
+            shipped=[Shipped(url=one.url, dest=one.dest) for one in archives] if setup else [],
+            start=start,
         )
         files = self.engine.prepare(submission)
         return Ready(submission, files, note, earlier_runs(self.ledger, self.choice))

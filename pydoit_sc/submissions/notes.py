@@ -46,6 +46,13 @@ Job = Annotated[str, Field(pattern=r"\A[^\x00-\x20\x7f-\x9f-][^\x00-\x1f\x7f-\x9
 Number = Annotated[int, Field(ge=0, lt=1 << 40)]
 
 
+class Shipped(StoredDocument):
+    """A folder of code that a submission's machines get."""
+
+    url: str = Field(description="the URL of its archive")
+    dest: str = Field(description="where it is in what they make of all such folders")
+
+
 class Note(StoredDocument):
     """What the store keeps of a submission. What is not exactly so is no note."""
 
@@ -65,6 +72,12 @@ class Note(StoredDocument):
     jobs: tuple[Job, ...] = Field(
         default=(), strict=False, description="the engine's ids; none: it is being handed over"
     )
+    shipped: tuple[Shipped, ...] = Field(
+        default=(),
+        strict=False,
+        description="the code that its machines get, where they share no file system",
+    )
+    start: str = Field(default="", description="the folder of that code in which its runs start")
     ended: bool = Field(default=False, description="all its jobs were seen to have ended, or it was given up")
     mine: bool = Field(
         default=True, exclude=True, description="whether the store says that this user wrote it"

@@ -1,0 +1,99 @@
+"""`reproduce`: a published attempt once more, in a fresh folder, and how its outputs compare with those that are stored."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from doit.exceptions import InvalidCommand
+
+from pydoit_sc.changes import details, provenance_at, word_diff
+from pydoit_sc.commands.base import OPT_ATTEMPT, Command
+from pydoit_sc.commands.parsing import flag, parse_count
+from pydoit_sc.errors import UserError, printable
+from pydoit_sc.outcomes.history import attempt_at
+from pydoit_sc.plan import Work
+from pydoit_sc.reproduction import EQUAL, Compared, Output, code_of, compare, execute
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
+
+SHOWN = 50  # files
+
+
+class ReproduceCommand(Command):
+    """Execute a published attempt again, and compare."""
+
+    name = "reproduce"
+    doc_usage = "[BATCH] RUN"
+    doc_description = (
+        "The outcome that is published, or an earlier attempt. The code is what was sent with the run's submission, or else the git commit that its `run.json` names, in a fresh "
+        "folder; files of `file_dep` that the commit does not have are linked to this folder's. Where neither can be had, the "
+        "command starts in the batchfile's folder as it is now. Environment, shell and limits are the batchfile's; what differs "
+        "from those of then is told, as far as `run.json` knows. Nothing is published, and the new output is kept.\n"
+        "\n"
+        "Exit code: 0 if all files are equal, 1 if one differs, 3 where nothing was started, 128+n stopped by signal n."
+    )
+    cmd_options = (
+        *BATCH_OPTIONS,
+        OPT_ATTEMPT,
+        flag(
+            "recorded",
+            "the command and the code that the store names, also where the batchfile has another command by now, and where "
+            "the code was sent from elsewhere: they are executed",
+        ),
+    )
+
+    def call(self, options: dict[str, Any], words: list[str]) -> int:
+        """Execute, compare, and return the exit code."""
+        project = open_project(options)
+        stage, run = self.one_run(project, words)
+        task, store = stage.task_name(run), project.store
+        key = attempt_at(store, run.key, parse_count(options["attempt"], "--attempt"))
+        known = provenance_at(store, key)
+        if known is None:
+            raise InvalidCommand(f"reproduce: {task} has no `run.json` that tells how it was executed")
+        if known.cmd != run.cmd and not options["recorded"]:
+            diff = printable(word_diff(known.cmd, run.cmd))
+            raise UserError(
+                f"{task}: its command has changed since: {diff}; --recorded executes the one that the store has"
+            )
+        project.narrow([(stage, run)])
+        into = tempfile.mkdtemp(prefix="pydoit-sc-reproduce-")
+        code = code_of(project, run, known, into, believe=options["recorded"])
+        _say(f"{task}, attempt {known.attempt}", f"code: {code.said}")
+        for line in details(project.ledger, store, run, known):
+            if not line.startswith("cmd: ") and (code.is_here or not line.startswith("file_dep: ")):
+                _say(f"not as it was: {line}")
+        own = replace(run, cmd=known.cmd)
+        again = execute(project, Work(task, own, "", known.fingerprint), code.start, into)
+        if again.record is None:
+            _say(f"stopped by {signal.Signals(again.stopped_by).name}")
+            return 128 + again.stopped_by
+        files = known.files or {}
+        now = provenance_at(again.store, run.key)
+        new = Output(again.store, run.key, (now and now.files) or {})
+        found = list(compare(Output(store, key, files), new))
+        return _show(found, f"{again.store.root}/{run.key}")
+
+
+def _show(found: Sequence[Compared], folder: str) -> int:
+    """Print how files compare, those that differ first, and return the exit code."""
+    other = [one for one in found if one.how != EQUAL]
+    shown = [*other, *(one for one in found if one.how == EQUAL)][:SHOWN]
+    width = max(len(one.how) for one in shown)
+    for one in shown:
+        print(f"{one.how:{width}}  {printable(one.name)}")
+    if len(found) > SHOWN:
+        print(f"and {len(found) - SHOWN:,} more files")
+    says = (
+        f"{len(other):,} of {len(found):,} files differ" if other else f"all {len(found):,} files are equal"
+    )
+    _say(f"{says}; the new output is {folder}")
+    return int(bool(other))
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", file=sys.stderr, flush=True)

@@ -1,0 +1,219 @@
+"""An attempt once more, in a fresh folder: with the code of then, and how what it writes compares with what is stored.
+
+What a store says may have been written by anybody. So code comes from the user's own repository, or from a submission that
+this machine knows; and the caller decides whether more is believed, and whether another command than the batchfile's is
+executed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from pydoit_sc.batch import Run
+from pydoit_sc.errors import UserError
+from pydoit_sc.fingerprint import MissingFileDepError
+from pydoit_sc.git import has_commit, write_commit
+from pydoit_sc.plan import Work
+from pydoit_sc.project import Project
+from pydoit_sc.store import Outputs, Record
+from pydoit_sc.store.layout import RUN_JSON
+from pydoit_sc.store.posix import PosixStore
+from pydoit_sc.submissions.folder import folder_of
+from pydoit_sc.submissions.notes import Note, note_of
+from pydoit_sc.sync.code import staging_of
+from pydoit_sc.sync.extract import archive_name, digest_in_name, digest_of, extract
+from pydoit_sc.sync.fetch import fetch_all
+from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.results import Limits
+from pydoit_sc.worker.slots import check_needs, slots
+
+if TYPE_CHECKING:
+    from pydoit_sc.store.documents import FileEntry, Provenance
+
+EQUAL = "equal"
+_BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the code of an attempt is."""
+
+    start: str  # the folder in which the command starts
+    said: str  # what it is, and what cannot be had of it
+    is_here: bool = False  # it is the batchfile's folder as it is now
+
+
+def code_of(project: Project, run: Run, known: Provenance, into: str, *, believe: bool) -> Origin:
+    """Bring the code of an attempt into a folder: what was sent with its submission, or its commit.
+
+    Where neither can be had it is the batchfile's folder as it is now. `believe`: the store is believed in what was sent.
+    Raises UserError.
+    """
+    note = note_of(project.store, known.submission) if known.submission else None
+    code, here = os.path.join(into, "code"), str(project.batch.folder)
+    if note and note.shipped and (believe or (note.mine and _is_known(project, note))):
+        pairs = [(one.url, _inside(one.dest)) for one in note.shipped]
+        fetch_all(code, pairs, staging_of(project.batch).options)
+        return Origin(os.path.join(code, _inside(note.start)), f"what submission {note.id} has sent")
+    if note and note.shipped:
+        why = f"nothing here shows that submission {note.id} is yours; --recorded takes the code that the store names"
+    elif known.code is None:
+        why = "its `run.json` names no commit"
+    elif not has_commit(here, known.code.commit):
+        why = f"this repository does not have its commit {known.code.commit}"
+    else:
+        start = _check_out(here, known.code.commit, into, code)
+        edited = _link_inputs(project, run, known.file_dep or {}, start)
+        linked = f"; not as they were: {', '.join(edited)}" if edited else ""
+        dirty = (
+            "; tracked files differed from it, and what they were cannot be had" if known.code.dirty else ""
+        )
+        return Origin(start, f"commit {known.code.commit}{dirty}{linked}")
+    return Origin(here, f"this folder as it is now: {why}", is_here=True)
+
+
+def _is_known(project: Project, note: Note) -> bool:
+    """Return whether the engine's files of a submission are here, and name what its note says was sent."""
+    try:
+        files = [entry.path for entry in os.scandir(folder_of(project.batch, note.id)) if entry.is_file()]
+        texts = [Path(path).read_bytes() for path in files]
+    except OSError:
+        return False
+    return all(any(digest_in_name(one.url).encode() in text for text in texts) for one in note.shipped)
+
+
+def _inside(path: str) -> str:
+    """Return a path below a folder, which does not lead out of it; raises UserError."""
+    found = os.path.normpath(path.lstrip("/") or ".")
+    if found.startswith(".."):
+        raise UserError(f"a submission's code: expected a path inside of its folder, found {path!r}")
+    return found
+
+
+def _check_out(here: str, commit: str, into: str, code: str) -> str:
+    """Extract a commit, and return the folder in it that stands for this one."""
+    path = os.path.join(into, "commit.tar.gz")
+    start = write_commit(here, commit, path)
+    archive = os.path.join(into, archive_name(digest_of(path)))
+    os.rename(path, archive)
+    extract(archive, code)
+    os.unlink(archive)
+    return os.path.join(code, start)
+
+
+def _link_inputs(project: Project, run: Run, before: Mapping[str, str], start: str) -> list[str]:
+    """Link files of `file_dep` that a commit does not have, such as data, from the batchfile's folder.
+
+    Returns those, or their folders, that had another content when the digests were taken that are given.
+    """
+    try:
+        files = project.ledger.files(run)
+    except MissingFileDepError:  # now; the commit may have them
+        return []
+    here, edited = str(project.batch.folder), []
+    for name, digest in files.items():
+        names = [name]
+        if name.endswith("/"):  # of many files only the folders are known
+            listed = os.listdir(os.path.join(here, name))
+            names = [os.path.join(name, file) for file in listed if not file.startswith(".")]
+        linked = [_link(here, os.path.normpath(path), start) for path in names]
+        if any(linked) and before.get(name) != digest:
+            edited.append(name)
+    return edited
+
+
+def _link(here: str, path: str, start: str) -> bool:
+    """Link a file below one folder from another, unless it is there or lies outside; return whether it is a link."""
+    target = os.path.join(start, path)
+    if path.startswith(("../", "/")) or os.path.lexists(target):
+        return False
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.symlink(os.path.join(here, path), target)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """An attempt that has been executed again."""
+
+    store: PosixStore
+    record: Record | None  # None: it was stopped
+    stopped_by: int  # the signal, 0 if none was
+
+
+def execute(project: Project, work: Work, start: str, into: str) -> Again:
+    """Execute a command once, in the folder `start`; raises UserError where it cannot be started.
+
+    Its output goes below another folder, `into`.
+    """
+    nprocs, gpus = slots(project.batch.nprocs)
+    run = replace(work.run, settings=work.run.settings._replace(retries=0))
+    check_needs(work.task, run.settings, nprocs)
+    store = PosixStore(os.path.join(into, "out"), durable=False)
+    executor = Executor(store, Limits(nprocs, gpus=gpus))
+    os.chdir(start)
+    works = iter([replace(work, run=run, output=f"{store.url}/{run.key}")])
+    records = [result.record for result in executor.run(works)]
+    if executor.error:
+        raise UserError(executor.error)
+    return Again(store, records[0] if records else None, executor.stopped_by)
+
+
+class Output(NamedTuple):
+    """An output in a store."""
+
+    store: Outputs
+    key: str
+    entries: Mapping[str, FileEntry]  # what its `run.json` lists
+
+
+class Compared(NamedTuple):
+    """A file of two outputs."""
+
+    name: str
+    how: str  # EQUAL, or how it differs
+
+
+def compare(stored: Output, new: Output) -> Iterator[Compared]:
+    """Yield each file of two outputs but `run.json`; raises StoreError."""
+    before, after = (output.store.files(output.key) for output in (stored, new))
+    for name in sorted({*before, *after} - {RUN_JSON}):
+        if name not in after:
+            how = "missing now"
+        elif name not in before:
+            how = f"new: {after[name]:,} bytes"
+        elif before[name] != after[name]:
+            how = f"differs: {before[name]:,} bytes then, {after[name]:,} now"
+        else:
+            how = EQUAL if _is_equal(stored, new, name) else "differs"
+        yield Compared(name, how)
+
+
+def _is_equal(stored: Output, new: Output, name: str) -> bool:
+    """Return whether two files of one size have one content: by their digests, or else by reading both."""
+    md5s = [output.entries[name].md5 if name in output.entries else None for output in (stored, new)]
+    if None not in md5s:
+        return md5s[0] == md5s[1]
+    with stored.store.open(stored.key, name) as one, new.store.open(new.key, name) as other:
+        return _same(one, other)
+
+
+def _same(one: BinaryIO, other: BinaryIO) -> bool:
+    while True:
+        blocks = _read(one), _read(other)
+        if blocks[0] != blocks[1]:
+            return False
+        if not blocks[0]:
+            return True
+
+
+def _read(file: BinaryIO) -> bytes:
+    """Return a block, which is shorter at the end alone."""
+    block = b""
+    while len(block) < _BLOCK and (more := file.read(_BLOCK - len(block))):
+        block += more
+    return block

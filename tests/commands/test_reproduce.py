@@ -1,0 +1,139 @@
+"""`reproduce`: a published attempt once more, with the code of then, and how its outputs compare."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import HEAD, Box, until
+from tests.test_git import do
+
+BATCH = (
+    HEAD.replace("nprocs", 'env = { A = "1" }\nnprocs')
+    + """
+[runs.a]
+cmd = "sh work.sh {x}; cat data/in; echo $A > $SATURN_RUN_LOCAL_RESULTS_DIR/r; exit {x}"
+file_dep = ["work.sh", "data/*"]
+matrix = { x = [0, 7] }
+"""
+)
+
+
+@pytest.fixture
+def done(box: Box) -> Box:
+    """A batch whose code is a commit and whose data is not, executed."""
+    box.env["TMPDIR"] = str(box.folder / "tmp")
+    (box.folder / "tmp").mkdir()
+    box.batchfile(BATCH)
+    box.write("work.sh", "echo work $1\n")
+    box.write("data/in", "data\n")
+    box.write(".gitignore", "data\nout\ntmp\n.pydoit_sc*\n")
+    do(box.folder, "init", "-q")
+    do(box.folder, "add", ".")
+    do(box.folder, "commit", "-qm", "one")
+    assert box().code == 1
+    return box
+
+
+def commit(box: Box) -> str:
+    return do(box.folder, "rev-parse", "HEAD")
+
+
+def test_the_code_is_that_of_the_commit(done: Box) -> None:
+    done.write("work.sh", "echo something else\n")
+    again = done("reproduce", "a:7")
+    assert (again.code, again.out) == (
+        0,
+        "equal  results/r\nequal  status_code\nequal  stderr\nequal  stdout\n",
+    )
+    assert f"code: commit {commit(done)}\nall 4 files are equal; the new output is " in again.err
+    folder = Path(again.err.split("the new output is ")[1].strip())
+    assert (folder / "stdout").read_text() == "work 7\ndata\n"
+    assert (done.folder / "work.sh").read_text() == "echo something else\n"
+    assert done.out("a/7/stdout") == "work 7\ndata\n"
+
+
+def test_what_differs_and_what_cannot_be_had(done: Box) -> None:
+    done.write("data/in", "more data\n")
+    done.edit('A = "1"', 'A = "2"')
+    again = done("reproduce", "a:0")
+    assert again.code == 1
+    assert again.out == (
+        "differs                         results/r\n"
+        "differs: 12 bytes then, 17 now  stdout\n"
+        "equal                           status_code\n"
+        "equal                           stderr\n"
+    )
+    assert f"code: commit {commit(done)}; not as they were: data/in\n" in again.err
+    assert "not as it was: env: A changed\n" in again.err
+    assert "2 of 4 files differ; the new output is " in again.err
+
+
+def test_an_attempt_with_uncommitted_code_is_told(done: Box) -> None:
+    done.write("work.sh", "echo uncommitted\n")
+    done()
+    again = done("reproduce", "a:0")
+    assert again.code == 1
+    assert "tracked files differed from it, and what they were cannot be had" in again.err
+    first = done("reproduce", "--attempt", "1", "a:0")
+    assert (first.code, "cannot be had" in first.err) == (0, False)
+    assert (
+        "a:0: expected the number of an attempt that has ended, found 3"
+        in done("reproduce", "--attempt", "3", "a:0").refused()
+    )
+
+
+def test_a_command_that_only_the_store_names_is_not_executed(done: Box) -> None:
+    said = json.loads(done.out("a/0/run.json"))
+    done.write("out/a/0/run.json", json.dumps({**said, "cmd": "touch planted"}))
+    refused = done("reproduce", "a:0").refused()
+    assert "a:0: its command has changed since: [-touch-]{+sh+}" in refused
+    assert not list(done.folder.rglob("planted"))
+    assert done("reproduce", "--recorded", "a:0").code == 1
+    assert len(list(done.folder.rglob("planted"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [(None, "its `run.json` names no commit"), ({"commit": "0" * 40, "dirty": False}, "does not have its commit 000")],
+)  # fmt: skip
+def test_without_a_commit_the_folder_is_taken_as_it_is(done: Box, code: object, why: str) -> None:
+    said = json.loads(done.out("a/0/run.json"))
+    done.write("out/a/0/run.json", json.dumps({**said, "code": code}))
+    done.write("work.sh", "echo edited\n")
+    again = done("reproduce", "a:0")
+    assert again.code == 1
+    assert "code: this folder as it is now: " in again.err and why in again.err
+    assert "not as it was: file_dep: work.sh edited" in again.err
+    assert "has no `run.json` that tells how" in _without_run_json(done)
+
+
+def _without_run_json(box: Box) -> str:
+    (box.folder / "out/a/7/run.json").unlink()
+    return box("reproduce", "a:7").refused()
+
+
+@pytest.mark.slow
+def test_the_code_is_what_was_sent_with_the_submission(box: Box) -> None:
+    box.env["TMPDIR"] = str(box.folder / "tmp")
+    (box.folder / "tmp").mkdir()
+    box.batchfile(BATCH + '[sync]\ndirs = ["."]\nexclude = ["tmp"]\n')
+    box.write("work.sh", "echo work $1\n")
+    box.write("data/in", "data\n")
+    box.ok("submit", "--engine", "local", "a:0")
+    until((box.folder / "out/a/0/status_code").exists)
+    box.write("work.sh", "echo something else\n")
+    again = box("reproduce", "a:0")
+    assert again.code == 0, again
+    submission = json.loads(box.out("a/0/run.json"))["submission"]
+    assert f"code: what submission {submission} has sent\n" in again.err
+    note = box.folder / f"out/.pydoit_sc/submitted/{submission}.json"
+    said = json.loads(note.read_text())
+    planted = {**said["shipped"][0], "url": re.sub("[0-9a-f]{64}", "0" * 64, said["shipped"][0]["url"])}
+    note.write_text(json.dumps({**said, "shipped": [planted]}))
+    assert "nothing here shows that submission" in box("reproduce", "a:0").err
+    note.write_text(json.dumps({**said, "shipped": [{**said["shipped"][0], "dest": "../../x"}]}))
+    assert "expected a path inside of its folder, found '../../x'" in box("reproduce", "a:0").refused()
