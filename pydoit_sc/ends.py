@@ -13,26 +13,37 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def reason(
-    *, timeout: float | None = None, memory: int | None = None, killed_by: int = 0, for_memory: bool = False
+    *,
+    timeout: float | None = None,
+    memory: int | None = None,
+    killed_by: int = 0,
+    for_memory: bool = False,
+    peak: str = "",
 ) -> str:
     """Return why a run ended otherwise than by an exit code of its own; "" where it did not.
 
     `timeout`: the seconds that it had, and that it was stopped for; `memory`: the bytes that it was allowed, and was killed
-    for; `killed_by`: the signal that its shell died of; `for_memory`: the kernel has killed a process of its group for want of memory.
+    for; `killed_by`: the signal that its shell died of; `for_memory`: the kernel has killed a process of its group for want of memory;
+    `peak`: how much memory it had, as `peak_of` says.
 
     >>> reason(timeout=5400, killed_by=15), reason(killed_by=9), reason(killed_by=9, for_memory=True)
     ('timed out after 90 min', 'killed by SIGKILL', 'killed by SIGKILL, out of memory')
-    >>> reason(memory=4_000_000_000, killed_by=9)
-    'used more than 4 GB of memory'
+    >>> reason(memory=4_000_000_000, killed_by=9), reason(killed_by=9, peak=peak_of(15_900_000_000, 16_000_000_000))
+    ('used more than 4 GB of memory', 'killed by SIGKILL (peak 15.9 GB of 16 GB of memory)')
     """
     if memory is not None:
         return f"used more than {show_size(memory)} of memory"
     if timeout is not None:
         return f"timed out after {_length(timeout)}"
-    want = ", out of memory" if for_memory else ""
+    want = (", out of memory" if for_memory else "") + peak
     if killed_by:
         return f"killed by {_name(killed_by)}{want}"
     return f"a process of it was killed by SIGKILL{want}" if for_memory else ""
+
+
+def peak_of(peak: int, total: float) -> str:
+    """Return how much of the memory a process had that was killed; "" where it had less than half: that was not the cause."""
+    return f" (peak {show_size(peak)} of {show_size(round(total))} of memory)" if peak > total / 2 else ""
 
 
 def told(code: int | None, reason: str = "") -> str:

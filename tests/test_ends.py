@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pydoit_sc.ends import reason, told
+from pydoit_sc.ends import peak_of, reason, told
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,13 @@ def test_signals_and_memory() -> None:
     assert reason() == ""
     assert reason(killed_by=11) == "killed by SIGSEGV"
     assert reason(killed_by=40) == "killed by signal 40"
+    assert reason(killed_by=9, peak=peak_of(3 << 30, 8 << 30)) == "killed by SIGKILL"
+    peak = peak_of(5 << 30, 8 << 30)
+    assert (
+        reason(killed_by=9, for_memory=True, peak=peak)
+        == "killed by SIGKILL, out of memory (peak 5 GiB of 8 GiB of memory)"
+    )
+    assert peak_of(0, float("inf")) == ""
     assert reason(for_memory=True) == "a process of it was killed by SIGKILL, out of memory"
 
 

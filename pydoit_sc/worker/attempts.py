@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ from pydoit_sc.store import Finished, Record
 from pydoit_sc.store.copying import discard, kept_files
 from pydoit_sc.store.digests import digests
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
-from pydoit_sc.worker import salvage
+from pydoit_sc.worker import cgroup, salvage
 from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
 from pydoit_sc.worker.disks import DISK_ERRORS
 from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
@@ -122,7 +123,11 @@ class Attempt:
         timeout = self.work.run.settings.timeout if self.timed_out else None
         memory = self.work.run.settings.memory if self.over_memory else None
         killed_by, for_memory = exit_.killed_by, self.for_memory
-        why = ends.reason(timeout=timeout, memory=memory, killed_by=killed_by, for_memory=for_memory)
+        was_killed = for_memory or killed_by == signal.SIGKILL
+        peak = ends.peak_of(exit_.peak_memory or 0, cgroup.memory().total) if was_killed else ""
+        why = ends.reason(
+            timeout=timeout, memory=memory, killed_by=killed_by, for_memory=for_memory, peak=peak
+        )
         return "; ".join(filter(None, (why, self.spoilt)))
 
     def conclude(

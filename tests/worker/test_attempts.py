@@ -13,6 +13,7 @@ from pydoit_sc.plan import Work
 from pydoit_sc.store import Record
 from pydoit_sc.store.documents import Code, FileEntry, Provenance
 from pydoit_sc.store.stamps import parse_record, read
+from pydoit_sc.worker import cgroup
 from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Attempts, outer_environment
 from pydoit_sc.worker.process import Exit
 from pydoit_sc.worker.results import Limits
@@ -96,3 +97,18 @@ def test_what_is_said_to_the_worker_does_not_reach_its_runs() -> None:
     assert outer_environment(env, alone=True).keys() == env.keys() - {
         "PYDOIT_SC_REQUEUE", "PYDOIT_SC_FILE", "PYDOIT_SC_ATTEMPT",
     }  # fmt: skip
+
+
+def test_a_run_that_is_killed_tells_how_much_memory_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroup, "memory", lambda: cgroup.Memory(16e9, 1e9))
+    for code, peak, reason in (
+        (137, 15_900_000_000, "killed by SIGKILL (peak 15.9 GB of 16 GB of memory)"),
+        (137, 1 << 20, "killed by SIGKILL"),
+        (139, 15_900_000_000, "killed by SIGSEGV"),
+    ):
+        attempt = attempt_in(tmp_path / f"{code}-{peak}")
+        _, result = attempt.conclude(Exit(1, code, 0.1, peak, 51.5, code - 128), "host", "")
+        assert result.record is not None
+        assert result.record.reason == reason
