@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _SHORT = 12  # hexadecimal digits of a name: two of a million commands share them once in 500 lists
@@ -26,25 +25,24 @@ def named_by_command(items: Sequence[Any]) -> list[Any]:
     >>> named_by_command(["true", "false", "true", {"cmd": "true"}])
     [{'cmd': 'true', 'name': 'b5bea41b6c62'}, {'cmd': 'false', 'name': 'fcbcf165908d'}, {'cmd': 'true', 'name': 'b5bea41b6c62-2'}, {'cmd': 'true'}]
     """
-    names = _names(dict.fromkeys(item for item in items if isinstance(item, str)))
+    names = [_digest(item)[:_SHORT] if isinstance(item, str) else "" for item in items]
+    owners: dict[str, str] = {}
+    shared = {
+        name for name, cmd in zip(names, items, strict=True) if name and owners.setdefault(name, cmd) != cmd
+    }
     times: dict[str, int] = {}
     listed: list[Any] = []
-    for item in items:
-        if not isinstance(item, str):
+    for name, item in zip(names, items, strict=True):
+        if not name:
             listed.append(item)
             continue
-        name = names[item]
-        times[name] = count = times.get(name, 0) + 1
-        listed.append({"cmd": item, "name": name if count == 1 else f"{name}-{count}"})
+        own = _digest(item) if name in shared else name
+        if len(owners) < len(items):  # some are there twice
+            times[own] = count = times.get(own, 0) + 1
+            own += f"-{count}" if count > 1 else ""
+        listed.append({"cmd": item, "name": own})
     return listed
 
 
-def _names(commands: Iterable[str]) -> dict[str, str]:
-    """Return a name for each command: the beginning of its digest, or all of it where another one begins so."""
-    digests = {cmd: hashlib.sha256(cmd.encode("utf-8", "surrogatepass")).hexdigest() for cmd in commands}
-    alike = Counter(digest[:_SHORT] for digest in digests.values())
-    if len(alike) == len(digests):
-        return {cmd: digest[:_SHORT] for cmd, digest in digests.items()}
-    return {
-        cmd: digest[:_SHORT] if alike[digest[:_SHORT]] == 1 else digest for cmd, digest in digests.items()
-    }
+def _digest(cmd: str) -> str:
+    return hashlib.sha256(cmd.encode("utf-8", "surrogatepass")).hexdigest()
