@@ -131,6 +131,10 @@ def _use_batchfile(path: Path) -> None:
     _use_batch(load(path), path.with_name("written.json"))
 
 
+def _use_commands(path: Path) -> None:
+    _use_batch(load(path, remote_output_path="/tmp/out"), path.with_name("written.json"))
+
+
 def _use_batch(batch: Batch, chunk: Path) -> None:
     """Do what `plan`, `list`, `run` and `split` do with a batch."""
     ledger = Ledger(batch, {})
@@ -225,6 +229,7 @@ def _some_batch(path: Path) -> Batch:
 _USES: dict[str, Callable[[Path], object]] = {
     "batchfile": _use_batchfile,
     "list": _use_batchfile,
+    "commands": _use_commands,
     "chunk": _use_chunk,
     "recipe": _use_recipe,
 }

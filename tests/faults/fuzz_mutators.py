@@ -209,7 +209,7 @@ TOML = (
     ),
     "{ a" + ".b" * 3000 + " = 1 }",
 )
-SPECIFIC = {".json": JSON, ".jsonl": JSON, ".yaml": YAML, ".toml": TOML, ".csv": ()}
+SPECIFIC = {".json": JSON, ".jsonl": JSON, ".yaml": YAML, ".toml": TOML, ".csv": (), ".txt": (), "": ()}
 
 KEYS = (
     "cmd",

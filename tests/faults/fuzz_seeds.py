@@ -107,6 +107,16 @@ runs:
 
 CSV_LIST = 'cmd,name,timeout,retries\necho 1,a,10m,1\n"echo ""x"", y",b/c,,2\n"two\nlines",d,1h,\n'
 
+COMMANDS = """\
+# commands
+
+echo 1
+FOO=1 python3 "x y.py" --é
+[ -e x ] && { echo 1; }
+echo 1
+awk '{print $1}' <x >y
+"""
+
 SC_CHUNK = {
     "runs": [
         {
@@ -189,6 +199,12 @@ SEEDS: dict[str, list[tuple[str, str]]] = {
         (".jsonl", "".join(json.dumps(run) + "\n" for run in RUNS)),
         (".yaml", YAML_LIST),
         (".csv", CSV_LIST),
+    ],
+    "commands": [
+        (".txt", COMMANDS),
+        ("", COMMANDS.replace("\n", "\r\n")),
+        (".json", json.dumps(COMMANDS.split("\n")[2:5])),
+        (".yaml", "runs:\n- echo 1\n- FOO=1 python3 'x y.py'\n- cmd: echo 2\n"),
     ],
     "chunk": [(".json", json.dumps(CHUNK, indent=1)), (".json", json.dumps(SC_CHUNK))],
     "recipe": [(".yaml", RECIPE), (".json", json.dumps(RECIPE_JSON))],
