@@ -1,4 +1,4 @@
-"""The commands of the program: names, purposes, examples. Data alone, so that help is quick."""
+"""The commands of the program: names, purposes, examples, and the batchfiles they look for. Data alone, so that help is quick."""
 
 from __future__ import annotations
 
@@ -187,14 +187,17 @@ COMMANDS = {
         ("schema > batchfile.schema.json",),
     ),
     "tabcompletion": CommandEntry(
-        "pydoit_sc.commands.stock:TabCompletionCommand",
-        "write a completion script for a shell",
-        ("tabcompletion --hardcode-tasks > completion.sh",),
+        "pydoit_sc.commands.tabcompletion:TabCompletionCommand",
+        "print what makes a shell complete commands, options and names of runs",
+        ("tabcompletion bash >> ~/.bashrc",),
     ),
     "help": CommandEntry(
         "pydoit_sc.commands.help:HelpCommand", "show this, or the usage of a command", ("help run",)
     ),
 }
+
+#: The batchfiles that are looked for when none is named, in this order.
+BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
 
 #: The commands without doit's tasks: to them `A=1 python work.py` is a word, not a variable of doit.
 LITERAL = frozenset(

@@ -57,6 +57,11 @@ def _run(words: list[str]) -> int:
     if words == ["--version"]:
         print(f"pydoit-sc {__version__}")
         return 0
+    if words[:2] == ["tabcompletion", "--complete"] and len(words) == 4:
+        from pydoit_sc.commands.completion import complete  # noqa: PLC0415
+
+        print("\n".join(complete(*words[2:])))
+        return 0
     with later("cloudpickle", "importlib.metadata", "multiprocessing", "pdb"):
         import doit  # noqa: F401, PLC0415 - help needs no doit
     from pydoit_sc.tasks.program import run_program  # noqa: PLC0415

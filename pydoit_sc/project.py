@@ -16,6 +16,7 @@ from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures
 from pydoit_sc.batchfile.read import has_format, stage_names
+from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError
 from pydoit_sc.parts import with_earlier
 from pydoit_sc.plan import Ledger, open_ledger
@@ -25,9 +26,6 @@ from pydoit_sc.store.layout import STATUS_CODE
 
 #: doit's database beside a batchfile.
 STATE = ".pydoit_sc.json"
-
-#: The files that are looked for when none is named, in this order.
-BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
 
 
 def find_batchfile(name: str | None) -> str:

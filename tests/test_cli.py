@@ -81,7 +81,7 @@ COMMANDS = {
     "submit": 3,
     "init new": 0,
     "schema": 0,
-    "tabcompletion": 0,
+    "tabcompletion bash": 0,
     "help run": 0,
     "batch nope.json": 3,
 }

@@ -145,7 +145,7 @@ def parse_count(value: str | None, option: str) -> int | None:
 
 def format_option(formats: Sequence[str]) -> dict[str, Any]:
     """Return the option `--format` of these formats, the first by default."""
-    return option("format", f"one of {', '.join(formats)} [default: %(default)s]", default=formats[0])
+    return option("format", "[default: %(default)s]", metavar="|".join(formats), default=formats[0])
 
 
 def parse_choice(value: str, choices: Sequence[str], option: str) -> str:

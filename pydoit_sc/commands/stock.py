@@ -1,4 +1,4 @@
-"""doit's own commands, over runs: `list`, `info`, `clean`, `forget`, `ignore`, `tabcompletion`."""
+"""doit's own commands, over runs: `list`, `info`, `clean`, `forget`, `ignore`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
-from doit.cmd_completion import TabCompletion as DoitTabCompletion
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
@@ -123,9 +122,3 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
     doc_usage = NAMES
     cmd_options = (*SELECTING, *DoitIgnore.cmd_options)
     doc_description = "Nothing executes or submits them until `forget`. A stage that comes after them does not wait for them."
-
-
-class TabCompletionCommand(OptionsAnywhere, DoitTabCompletion):  # type: ignore[misc]
-    """doit's `tabcompletion`."""
-
-    name = "tabcompletion"
