@@ -13,7 +13,10 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select, select_to_execute
 from pydoit_sc.store import Record
+from pydoit_sc.store.index import pack
+from pydoit_sc.store.objects import ObjectStore
 from tests.conftest import HEAD, Box
+from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 BATCH = (
     HEAD
@@ -191,3 +194,44 @@ def test_a_decision_is_pure() -> None:
     )
     for selection, status, record, taken in cases:
         assert selection.takes(status, record, 100.0) is taken
+
+
+@pytest.mark.parametrize(
+    ("options", "lists", "tails"),
+    [
+        ({"limit": "5"}, 0, 0),
+        ({"where": ["x<7"]}, 0, 0),
+        ({"codes": "1"}, 1, 0),
+        ({"since": "1h", "slowest": "3"}, 1, 0),
+        ({"statuses": "error", "codes": "1"}, 2, 0),  # and what workers say they execute
+        ({"group": "1"}, 1, 10),
+        ({"like": "day:3", "where": ["x<150"]}, 1, 1 + 8),
+    ],
+)  # fmt: skip
+def test_no_completed_run_costs_a_request(
+    box: Box, options: dict[str, object], lists: int, tails: int
+) -> None:
+    """On an object store: one listing and the index, whatever is asked, and stderr of failed runs alone."""
+    box.batchfile(HEAD + '[runs.day]\ncmd = "true {x}"\nmatrix = { x = { range = [0, 200] } }\n')
+    client, stamps = MemoryBlobs(Bucket()), []
+    for x in range(200):
+        code = int(x % 20 == 3)
+        stamp = {
+            "attempt": f"a-{x}",
+            "fingerprint": "",
+            "status_code": code,
+            "started": time.time() - 9,
+            "finished": time.time(),
+        }
+        stamps.append(json.dumps(stamp).encode())
+        for name, data in {"status_code": b"%d" % code, "stderr": b"no", "run.json": stamps[-1]}.items():
+            client.put(f"day/{x}/{name}", data)
+    client.put(".pydoit_sc/index/1", pack(stamps))
+    requests: list[tuple[str, str]] = []
+    client.before = lambda verb, path: requests.append((verb, path))
+    project = Project.load(str(box.folder / "batchfile.toml"))
+    project._store = ObjectStore("memory://out", client)
+    assert select(project, parse_selection(options))
+    assert sum(verb == "list" for verb, _ in requests) == lists
+    assert sum(path.endswith("/stderr") for _, path in requests) == tails
+    assert sum(verb == "get" and "/run.json" in path for verb, path in requests) == 0

@@ -132,9 +132,8 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         The words on the command line, which may be patterns and URLs, are replaced by the names of tasks.
         """
         project, command = self.project, cmd.get_name()
-        everything = any(self._options.get(option) for option in ("forget_all", "cleanall", "dryrun"))
         selection = parse_selection(self._options, pos_args)
-        _check_words(command, selection, everything=everything)
+        _check_words(command, selection, self._options)
         if isinstance(cmd, Forget):
             _forget_outputs(cmd.dep_manager, project)
         if getattr(cmd, "streams_stages", False) and not any(map(project.has_task, pos_args)):
@@ -158,11 +157,12 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         return parts
 
 
-def _check_words(command: str, selection: Selection, *, everything: bool) -> None:
+def _check_words(command: str, selection: Selection, options: Mapping[str, Any]) -> None:
     for word in selection.words:
         if word.startswith("-"):
             raise InvalidCommand(f"`{word}`: options come before names")
-    if command in _NEED_NAMES and not selection and not everything:
+    everything = bool(options.get("forget_all") or options.get("cleanall"))
+    if command in _NEED_NAMES and not (selection or everything or options.get("dryrun")):
         raise InvalidCommand(f"{command}: name the runs or stages{_NEED_NAMES[command]}")
     if everything and selection.said:
         raise InvalidCommand(f"{command}: expected the whole batch, or {selection.said}, found both")

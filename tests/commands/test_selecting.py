@@ -100,6 +100,9 @@ def test_what_changes_runs_changes_those(cli: Cli, picked: Box) -> None:
         "forgetting day:a_0\nforgetting day:a_1\n",
         "group 1: 2 × exit 1  KeyError: 0\n",
     )
+    before = picked.tree()
+    assert cli("clean", "--dry-run", "--code", "137")[1].startswith("day:b_0 - removing")
+    assert picked.tree() == before
     assert "day:b_0 - removing" in cli("clean", "--code", "137")[1]
     left = {path.split("/")[1] for path in picked.tree()}
     assert left == {"a_2", "a_3", "a_4"}
