@@ -134,8 +134,8 @@ COMMANDS = {
     ),
     "cancel": CommandEntry(
         "pydoit_sc.commands.cancel:CancelCommand",
-        "end a submission",
-        ("cancel", "cancel 20260131-235959-1a2b3c"),
+        "end a submission, or take runs out of it",
+        ("cancel", "cancel 20260131-235959-1a2b3c", "cancel 'month:2012-*'"),
     ),
     "scale": CommandEntry(
         "pydoit_sc.commands.steer:ScaleCommand",

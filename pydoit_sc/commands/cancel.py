@@ -1,37 +1,48 @@
-"""`cancel`: end a submission."""
+"""`cancel`: end a submission, or take runs out of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import Status
 from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.selecting import SELECTING
 from pydoit_sc.engines.registry import engine_for
+from pydoit_sc.project import Project
+from pydoit_sc.selection import Selection, parse_selection, select
 from pydoit_sc.submissions.notes import Note, read_notes, under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
+from pydoit_sc.worker.control import EVERY, EVERY_REQUEST, cancel_runs
 
 
 class CancelCommand(Command):
     """End a submission."""
 
     name = "cancel"
-    doc_usage = "[BATCH] [SUBMISSION]"
+    doc_usage = "[BATCH] [SUBMISSION] [STAGE | RUN | PATTERN ...]"
     doc_description = (
         "Without its id, the one that is under way. Runs that are executing become incomplete, after their grace; what "
-        "has ended stays."
+        "has ended stays.\n"
+        "\n"
+        "With names of runs, or options that say which: these are started no more, and the submission goes on. What "
+        f"executes goes on to its end. Workers look for that every {EVERY:g} s, at object stores every {EVERY_REQUEST:g} s, and "
+        "when they start. A later submission executes these runs."
     )
-    cmd_options = (*BATCH_OPTIONS,)
+    cmd_options = (*BATCH_OPTIONS, *SELECTING)
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """End its jobs."""
         project = open_project(options)
-        store = project.store
-        if words:
-            note = named_note("cancel", read_notes(store), self.one(words, "the id of a submission"))
-        else:
-            found = [note for note in under_way(store, project.batch) if note.jobs and note.mine]
+        notes = read_notes(project.store)
+        note = None
+        if words and (words[0] in {note.id for note in notes} or not any(project.matching(words[0]))):
+            note = named_note("cancel", notes, words.pop(0))
+        if note is None:
+            found = [note for note in under_way(project.store, project.batch) if note.jobs and note.mine]
             if not found:
                 print("no submission of yours is under way")
                 return 0
@@ -39,12 +50,26 @@ class CancelCommand(Command):
                 ids = ", ".join(note.id for note in found)
                 raise InvalidCommand(f"cancel: {len(found)} submissions are under way: say which one: {ids}")
             (note,) = found
+        if selection := parse_selection(options, words):
+            return _cancel_runs(project, note, selection)
         engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
         print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
         return 0
 
 
-def named_note(command: str, notes: list[Note], id_: str) -> Note:
+def _cancel_runs(project: Project, note: Note, selection: Selection) -> int:
+    chosen = select(project, selection)
+    project.narrow(chosen)
+    verdicts = ((run.key, project.ledger.verdict(stage, run).status) for stage, run in chosen)
+    keys = [key for key, status in verdicts if status is not Status.COMPLETED]
+    cancel_runs(project.store, note.id, keys)
+    print(
+        f"cancelled {len(keys):,} run{'s' * (len(keys) != 1)} of {note.id} ({note.engine}): what executes goes on to its end"
+    )
+    return 0
+
+
+def named_note(command: str, notes: Sequence[Note], id_: str) -> Note:
     """Return the submission of this user that a word of a command means."""
     for note in notes:
         if note.id == id_ and note.jobs:

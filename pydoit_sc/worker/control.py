@@ -1,8 +1,9 @@
-"""What a user orders workers to do meanwhile: how many runs at once, and to start no further ones.
+"""What a user orders workers to do meanwhile: how many runs at once, and to start no further ones, or not some of them.
 
 An order is a small note in the store: one for the workers of `run`, one for those of each submission. A worker reads it
 from time to time, on a thread, and never for a run. The note of an earlier `run` stays, so a worker of `run` heeds what
-was ordered since it looked first; one of a submission heeds all that was ordered for its submission.
+was ordered since it looked first; one of a submission heeds all that was ordered for its submission. The keys of
+cancelled runs are in a note of their own, which is read when the order says that it is new.
 
 Anybody who can write to the store may have written a note. So its numbers are bounded, and where the store knows users,
 a worker heeds its own user alone.
@@ -10,10 +11,11 @@ a worker heeds its own user alone.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from typing import NamedTuple
@@ -25,7 +27,7 @@ from pydoit_sc.store.stamps import StoredDocument, read
 
 EVERY, EVERY_REQUEST = 1.0, 15.0  # seconds between two looks at a file system, and at an object store
 MOST_RUNS = 1024  # at once, that may be ordered
-_LARGEST = 4096  # bytes of a note
+_LARGEST, _LARGEST_CANCELLED = 4096, 64 << 20  # bytes of the notes
 
 
 class Steering(NamedTuple):
@@ -34,6 +36,7 @@ class Steering(NamedTuple):
     nprocs: int | None = None  # runs at once; None: as at its start
     paused: bool = False  # no further run starts
     foreign: bool = False  # another user has ordered something, which does not count
+    cancelled: frozenset[str] = frozenset()  # keys of runs that are not started
 
     def news(self, before: Steering, count: int) -> Iterator[str]:
         """Yield what is new since another order, now that `count` runs execute at once."""
@@ -41,6 +44,8 @@ class Steering(NamedTuple):
             yield f"{count:,} run{'s' * (count != 1)} at once from now on, as `scale` says"
         if self.paused != before.paused:
             yield "paused: no further run starts; `pydoit-sc resume` ends that" if self.paused else "resumed"
+        if new := self.cancelled - before.cancelled:
+            yield f"{len(new):,} run{'s' * (len(new) != 1)} of this submission {'are' if len(new) != 1 else 'is'} cancelled"
         if self.foreign and not before.foreign:
             yield "another user's order to scale or to pause is not heeded"
 
@@ -52,6 +57,7 @@ class SteeringNote(StoredDocument):
     scaled: float = Field(default=0.0, description="when that was ordered, in seconds since the epoch")
     paused: bool = Field(default=False, description="no further run starts")
     pausing: float = Field(default=0.0, description="when that was ordered, or its end")
+    cancelling: float = Field(default=0.0, description="when runs were cancelled")
 
     def since(self, first: SteeringNote) -> Steering:
         """Return what was ordered after another note."""
@@ -79,10 +85,39 @@ def _read(store: NoteStore, submission: str) -> tuple[SteeringNote, bool]:
     return read(SteeringNote, data) or _NOTHING, False
 
 
+def _read_cancelled(store: NoteStore, submission: str) -> frozenset[str]:
+    """Return the keys of the runs of a submission that this user has cancelled."""
+    try:
+        data, owner = store.read_note_and_owner(_cancelled_name(submission), _LARGEST_CANCELLED)
+        found = json.loads(data)
+    except (FileNotFoundError, ValueError, RecursionError):
+        return frozenset()
+    sound = owner in (None, os.geteuid()) and isinstance(found, list)
+    return frozenset(key for key in found if isinstance(key, str)) if sound else frozenset()
+
+
+def _cancelled_name(submission: str) -> str:
+    return f"submissions/{submission}/cancelled.json"
+
+
+def cancel_runs(store: NoteStore, submission: str, keys: Iterable[str]) -> None:
+    """Have the workers of a submission start these runs no more, beside those that are cancelled. Raises StoreError."""
+    known = frozenset[str]()
+    with suppress(StoreError):
+        known = _read_cancelled(store, submission)
+    store.write_note(_cancelled_name(submission), json.dumps(sorted(known.union(keys))).encode())
+    give_order(store, submission, cancelled=True)
+
+
 def give_order(
-    store: NoteStore, submission: str, *, nprocs: int | None = None, paused: bool | None = None
+    store: NoteStore,
+    submission: str,
+    *,
+    nprocs: int | None = None,
+    paused: bool | None = None,
+    cancelled: bool = False,
 ) -> None:
-    """Steering the workers of a submission, or with "" those of `run`; what is None stays. Raises StoreError."""
+    """Steering the workers of a submission, or with "" those of `run`; what is not given stays. Raises StoreError."""
     known, now = _NOTHING, time.time()
     with suppress(StoreError):  # what somebody has planted is replaced
         known, _ = _read(store, submission)
@@ -91,6 +126,8 @@ def give_order(
         changes |= {"nprocs": nprocs, "scaled": now}
     if paused is not None:
         changes |= {"paused": paused, "pausing": now}
+    if cancelled:
+        changes["cancelling"] = now
     store.write_note(_note_name(submission), known.model_copy(update=changes).to_json())
 
 
@@ -101,6 +138,10 @@ class Control:
         self.order = Steering()  # the one to heed
         self._store, self._submission, self._wake = store, submission, wake
         self._first = _NOTHING if submission else None  # what is not heeded, once it is known
+        self._cancelling, self._cancelled = (
+            0.0,
+            frozenset[str](),
+        )  # the last order that runs be cancelled, and which
         self._end, self._mutex = threading.Event(), threading.Lock()
 
     def __enter__(self) -> None:
@@ -121,11 +162,14 @@ class Control:
     def _look(self) -> None:
         try:
             found, is_foreign = _read(self._store, self._submission)
+            if self._submission and found.cancelling != self._cancelling:
+                self._cancelled = _read_cancelled(self._store, self._submission)
+                self._cancelling = found.cancelling
         except Exception:  # a store that cannot be read now is looked at again; a thread must not die of it
             return
         if self._first is None:
             self._first = found
-        order = found.since(self._first)._replace(foreign=is_foreign)
+        order = found.since(self._first)._replace(foreign=is_foreign, cancelled=self._cancelled)
         with self._mutex:
             if order != self.order and not self._end.is_set():
                 self.order = order

@@ -255,7 +255,7 @@ class Executor:
         self._ranks.resize(count if gpus is None else min(count, len(gpus)))
         for line in order.news(self._order, self._ranks.count):
             self.tell(line)
-        self._order = order
+        self._order, self._supply.cancelled = order, order.cancelled
 
     def _until_next(self) -> float | None:
         """Return the seconds until the loop has something to do by itself, None if never."""

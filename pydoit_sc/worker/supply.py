@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
@@ -49,6 +49,7 @@ class Supply:
         size: int,
     ) -> None:
         self._works, self._store, self._worker, self._tell, self._wake = works, store, worker, tell, wake
+        self.cancelled: Set[str] = frozenset()  # keys of runs that are not given out
         self._size, self._asked_at = size, time.monotonic()
         self._asked: _Asked | None = None
         self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
@@ -72,17 +73,21 @@ class Supply:
 
     def next(self) -> Work | None:
         """Return the next run, None while all that are left must wait; raises StopIteration where none is left."""
-        while not self._ready:
-            if self._asked is None:
-                works = self._gather()
-                if not works:
+        while True:
+            while not self._ready:
+                if self._asked is None:
+                    works = self._gather()
+                    if not works:
+                        return None
+                    self._ask(_Asked(works))
+                if not self._hear():
                     return None
-                self._ask(_Asked(works))
-            if not self._hear():
-                return None
-        work, answer, pause = self._ready.popleft()
-        self._next = answer, pause
-        return work
+            work, answer, pause = self._ready.popleft()
+            if work.run.key not in self.cancelled:
+                self._next = answer, pause
+                return work
+            if not isinstance(answer, StoreError):
+                self._store.release(work.run.key)
 
     def keep(self, work: Work, until: float | None) -> None:
         """Give out the run that is next again, before all others; `until`: when to look, None: when a rank comes free."""

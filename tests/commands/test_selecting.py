@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pydoit_sc.cli import main
-from tests.conftest import DOIT_CFG, Box
+from tests.conftest import DOIT_CFG, HEAD, Box, until
 from tests.test_selection import outcome, picked
 
 __all__ = ["picked"]
@@ -128,3 +128,26 @@ def test_tasks_of_a_dodo_are_not_selected_so(box: Box) -> None:
     box.write("dodo.py", "def task_a():\n    return {'actions': ['true']}\n")
     box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
     assert "not the tasks of a dodo.py" in box("run", "--limit", "1", program="doit").refused()
+
+
+def test_cancel_takes_runs_out_of_a_submission(box: Box) -> None:
+    """Half a submission: the worker goes on with the rest, and a later submission has the runs again."""
+    cmd = "echo {x} >> log; until [ -e go ]; do sleep 0.05; done"
+    box.batchfile(
+        HEAD.replace("nprocs = 2", "nprocs = 1")
+        + f'[runs.a]\ncmd = "{cmd}"\nmatrix = {{ x = {{ range = [1, 7] }} }}\n'
+    )
+    box.ok("submit", "--engine", "local")
+    until((box.folder / "log").exists)
+    assert "there is no submission `nope`" in box("cancel", "nope").refused()
+    assert box("cancel", "--code", "9").out.startswith("no run matches --code 9: 6 runs")
+    said = box.ok("cancel", "a:[1-3]", "a:5")
+    assert said.startswith("cancelled 4 runs of ")
+    assert said.endswith(" (local): what executes goes on to its end\n")
+    logs = box.folder / "out/.pydoit_sc/submissions"
+    until(lambda: any("are cancelled" in path.read_text() for path in logs.glob("*/logs/*")))
+    box.write("go", "")
+    until(lambda: "ended" in box.ok("submissions"))
+    assert box.executed() == ["1", "4", "6"]
+    assert box("submit", "--engine", "local", "--wait").code == 0
+    assert box.executed() == ["2", "3", "5"]

@@ -17,7 +17,7 @@ from pydoit_sc.store import Store
 from pydoit_sc.store.objects import ObjectStore
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import control
-from pydoit_sc.worker.control import MOST_RUNS, Control, Steering, give_order
+from pydoit_sc.worker.control import MOST_RUNS, Control, Steering, cancel_runs, give_order
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits
 from tests.store.memory_blobs import Bucket, MemoryBlobs
@@ -77,6 +77,35 @@ def test_a_note_that_is_not_sound_orders_nothing(store: PosixStore, text: str) -
     assert look(found) == Steering(MOST_RUNS)
 
 
+def test_cancelled_runs_add_up_and_hold_for_their_submission(store: PosixStore) -> None:
+    found = orders(store)
+    cancel_runs(store, "s1", ["a/1", "a/2"])
+    assert look(found).cancelled == {"a/1", "a/2"}
+    cancel_runs(store, "s1", ["a/2", "b"])
+    assert look(found).cancelled == look(orders(store)).cancelled == {"a/1", "a/2", "b"}
+    give_order(store, "s1", nprocs=2)
+    assert look(found) == Steering(2, cancelled=frozenset({"a/1", "a/2", "b"}))
+    assert look(orders(store, "s2")).cancelled == look(orders(store, "")).cancelled == frozenset()
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "[[]]", "[1, null]", "\0", "[" * 100_000, ""])
+def test_a_list_that_is_not_sound_cancels_nothing(store: PosixStore, text: str) -> None:
+    cancel_runs(store, "s1", ["a/1"])
+    Path(store.root, ".pydoit_sc/submissions/s1/cancelled.json").write_text(text)
+    assert look(orders(store)).cancelled == frozenset()
+
+
+def test_another_user_cancels_nothing(store: PosixStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel_runs(store, "s1", ["a/1"])
+    read = PosixStore.read_note_and_owner
+    monkeypatch.setattr(
+        PosixStore,
+        "read_note_and_owner",
+        lambda self, name, most: (read(self, name, most)[0], os.geteuid() + ("cancelled" in name)),
+    )
+    assert look(orders(store)).cancelled == frozenset()
+
+
 def test_no_pipe_in_the_place_of_a_note_holds_a_worker_up(store: PosixStore) -> None:
     os.makedirs(f"{store.root}/.pydoit_sc/submissions/s1")
     os.mkfifo(f"{store.root}/.pydoit_sc/submissions/s1/control.json")
@@ -101,6 +130,8 @@ def test_what_a_user_is_told() -> None:
         "paused: no further run starts; `pydoit-sc resume` ends that",
     ]
     assert list(Steering().news(Steering(paused=True), 2)) == ["resumed"]
+    said = Steering(cancelled=frozenset({"a", "b", "c"})).news(Steering(cancelled=frozenset({"a"})), 2)
+    assert list(said) == ["2 runs of this submission are cancelled"]
 
 
 def test_by_an_object_store() -> None:
@@ -182,6 +213,18 @@ def test_a_paused_worker_ends_what_executes_and_starts_nothing(steered: Steered)
 
     assert steered.run({"0": GATED.format(0), "1": "true"}, user) == {"0": 0, "1": 0}
     assert json.loads((steered.folder / "out/1/run.json").read_text())["started"] > resumed_at - 0.001
+
+
+def test_a_cancelled_run_is_not_started_and_is_free_for_others(steered: Steered) -> None:
+    def user() -> None:
+        await_((steered.folder / "began.0").exists)
+        cancel_runs(steered.store, "s1", ["0", "2", "3"])
+        await_(steered.heard("cancelled"))
+        (steered.folder / "go").touch()
+
+    codes = steered.run({"0": GATED.format(0), "1": "true", "2": "true", "3": "true"}, user)
+    assert codes == {"0": 0, "1": 0}  # what executes goes on
+    assert not list(steered.folder.glob("out/.pydoit_sc/holds/*"))
 
 
 def test_a_worker_that_is_paused_when_nothing_is_left_ends(steered: Steered) -> None:
