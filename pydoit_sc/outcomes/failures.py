@@ -51,6 +51,11 @@ class Failures:
         self.compares = False
         self._kinds.clear()
 
+    def see_other(self, record: Record) -> None:
+        """Take up an outcome of another worker, whose failures are its own business."""
+        if not record.code:
+            self.has_completed()
+
     def see(self, task: str, record: Record, tail: bytes) -> bool:
         """Compare an outcome with those before, and return `too_many`; `tail` is the end of its stderr."""
         if not record.code:

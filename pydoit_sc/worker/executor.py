@@ -196,6 +196,7 @@ class Executor:
         try:
             now, deaths = self._supply.take(work)
             if now:
+                self.failures.see_other(now)
                 return Result(work, now, executed=False)
             self._start(work, self._ranks.take(work.run.settings.slots), (), deaths)
         except HeldError as error:
@@ -277,12 +278,11 @@ class Executor:
         due = [] if signalled else self._held.due(now)
         if exits or due or (self._live and now >= self._look_at):
             self._look_at_disks()
-        over = [ended for ended in exits if self._is_for_publication(ended, signalled=signalled)]
+        over = [ended for ended in exits if self._is_for_publication(*ended, signalled=signalled)]
         return [ended for ended in (*over, *due) if self._is_over(*ended)]
 
-    def _is_for_publication(self, ended: Ended, *, signalled: bool) -> bool:
+    def _is_for_publication(self, attempt: Attempt, exit_: Exit, *, signalled: bool) -> bool:
         """Return whether an attempt that has just ended counts; if not, it is dropped, or held back."""
-        attempt, exit_ = ended
         code = attempt.code(exit_)
         self._longest = max(self._longest, exit_.clock - attempt.clock)
         if self._dropping or (signalled and code):

@@ -49,6 +49,11 @@ def test_a_completed_run_shows_that_the_others_may_be_completed() -> None:
     fail(failures, ALIKE - 1)
     failures.see("a:x", Record(0), b"")
     assert not fail(failures, 10 * ALIKE)
+    other = Failures(None)
+    other.see_other(NOT_FOUND)
+    assert other.compares
+    other.see_other(Record(0))
+    assert not fail(other, 10 * ALIKE)
     before = Failures(None)
     before.has_completed()
     assert not fail(before, 10 * ALIKE)
