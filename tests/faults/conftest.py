@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker("faults")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send what was tried from a process of pytest-xdist to the one that shows it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["faults"] = [astuple(row) for row in session.config.stash[_TALLY].rows.values()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Count what a process of pytest-xdist has tried."""
+    for row in getattr(node, "workeroutput", {}).get("faults", ()):
+        node.config.stash[_TALLY].add(*row)
 
 
 @pytest.fixture
