@@ -178,12 +178,13 @@ def _runs_from(
     path = os.path.join(source.folder, name)
     file = os.path.join(os.path.dirname(source.file), name)
     try:
-        if os.path.isdir(path):
-            notes.add(("batch", "runs_from"), f"expected a file, `{file}` is a folder")
-            return ()
         document = read(path, file)
     except BatchfileError as error:
-        notes.report.take(error)
+        problem = error.problems[0]
+        if problem.line is None:  # it is about the whole file: who asks for it should know
+            notes.add(("batch", "runs_from"), f"{show(file, 300)}: {problem.message}")
+        else:
+            notes.report.take(error)
         return ()
     if document.format == "toml":
         notes.add(

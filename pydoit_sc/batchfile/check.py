@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, time
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pydoit_sc.batchfile.errors import InvalidError, Where, show
+from pydoit_sc.batchfile.errors import SHOWN, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.models import build
@@ -25,7 +26,9 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        for fault in _faults(error, model):
+        shown = max(SHOWN - notes.report.count, 0)
+        notes.report.add_more(max(error.error_count() - shown, 0))
+        for fault in _faults(error, model, shown):
             place = (*where, *fault.where)
             if fault.known:
                 notes.unknown(place, "unknown key", fault.word, fault.known)
@@ -65,8 +68,9 @@ class _Fault(NamedTuple):
     unquoted: object = None  # a value that is no text, where a text is expected
 
 
-def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Fault]:
-    for found in error.errors(include_url=False):
+def _faults(error: ValidationError, model: type[BaseModel], most: int | None = None) -> Iterator[_Fault]:
+    """Yield the faults of a table, at most so many: a file may be wrong in every line."""
+    for found in islice(error.errors(include_url=False), most):
         loc, kind, value = found["loc"], found["type"], found["input"]
         table = _table_at(model, loc)
         where = tuple(part for part in loc if part != _KEY and part not in _variants(model))

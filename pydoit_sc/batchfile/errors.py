@@ -14,7 +14,7 @@ Where = tuple[str | int, ...]  # keys and positions from the top of a document
 #: How many problems are shown; the rest is counted.
 SHOWN = 20
 
-_LONGEST = 2000  # characters of a message: what was found may be a whole file
+_LONGEST = 2000  # characters of a message, or of the name of a file
 
 
 class Problem(NamedTuple):
@@ -26,9 +26,14 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        place = (self.file, self.line, self.column)
-        message = self.message if len(self.message) <= _LONGEST else f"{self.message[:_LONGEST]}…"
+        place = (_shortened(self.file), self.line, self.column)
+        message = _shortened(self.message)
         return printable(f"{':'.join(str(part) for part in place if part is not None)}: {message}")
+
+
+def _shortened(text: str) -> str:
+    """Return a text, or its beginning where it is very long: what was found may be a whole file, also as a name."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 class BatchfileError(UserError):

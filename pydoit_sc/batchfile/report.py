@@ -46,6 +46,10 @@ class Report:
         if len(self._found) < SHOWN:
             self._found.append(found)
 
+    def add_more(self, count: int) -> None:
+        """Count problems that nobody will read."""
+        self._count += count
+
     def take(self, error: BatchfileError) -> None:
         """Note the problems of another file."""
         self._count += len(error.problems) + error.more

@@ -28,6 +28,8 @@ from pydoit_sc.saturn.models import Recipe
 _TAG = "tag:yaml.org,2002:"
 _DEEPEST = 100
 _MOST_BITS = 10_000  # of a number: Python writes no more than 4,300 digits
+_MOST = 1_000_000  # characters of a recipe: far more than any has, and read and written in a second
+
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NULL = re.compile(r"|~|null|Null|NULL")
@@ -119,6 +121,10 @@ for _dumper in (_Dumper, _PlainDumper):
 
 def loads(text: str, file: str = "the recipe") -> Recipe:
     """Return the recipe of a YAML or JSON text; `file` is named in the RecipeError."""
+    if len(text) > _MOST:
+        raise RecipeError(
+            f"{file}: expected a recipe, which has at most {_MOST:,} characters, found {len(text):,}"
+        )
     recipe = _parsed(text, file)
     if (wrong := _not_json(recipe)) is not None:
         raise RecipeError(f"{file}: {wrong}")

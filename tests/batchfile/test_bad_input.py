@@ -267,8 +267,10 @@ def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.M
         (HEAD + '[[runs]]\ncmd = "a"\nafter = ["x"]\n', ["batchfile.toml:5:1: runs[0].after: makes no sense in a plain list of runs; write stages, [runs.NAME]"]),
         (HEAD + '[[runs]]\ncmd = "a"\n[[runs]]\ncmd = "b"\n[runs.env]\nA = 1\n', ['batchfile.toml:8:1: runs[1].env.A: expected a string, found 1; write "1"']),
         (HEAD + '[[runs]]\ncmd = "a"\nremote_output_path = "x"\n', ["batchfile.toml:5:1: runs[0].remote_output_path: unknown key"]),
-        (HEAD + 'runs_from = "no.csv"\n', ["no.csv: no such file"]),
-        (HEAD + 'runs_from = "batchfile.toml"\n', ["batchfile.toml:3:1: batch.runs_from: expected a run list in JSON, JSON Lines, YAML, CSV or TSV, found TOML"]),
+        (HEAD + 'runs_from = "no.csv"\n', ["batchfile.toml:3:1: batch.runs_from: \"no.csv\": no such file"]),
+        (HEAD + 'runs_from = "."\n', ["batchfile.toml:3:1: batch.runs_from: \".\": is a folder, expected a file"]),
+        (HEAD + f'runs_from = "{"x" * 3000}"\n', [f"batchfile.toml:3:1: batch.runs_from: \"{'x' * 100}"]),
+        (HEAD + 'runs_from = "batchfile.toml"\n', ["batchfile.toml:3:1: batch.runs_from: expected a run list in JSON, JSON Lines, YAML, CSV or TSV, or commands, found TOML"]),
     ],
 )  # fmt: skip
 def test_what_a_batchfile_may_not_say(problems: Problems, text: str, expected: list[str]) -> None:
@@ -499,6 +501,9 @@ def test_a_hundred_thousand_problems_stay_readable(problems: Problems) -> None:
     lines = problems(bad, "a.json")
     assert len(lines) == 21
     assert lines[-1] == "and 99,980 more"
+    lines = problems(f"{HEAD}{''.join(f'x{n} = 1{chr(10)}' for n in range(1000))}")
+    assert len(lines) == 21
+    assert lines[-1] == "and 981 more"  # there are no runs, either
 
 
 def test_all_problems_at_once(problems: Problems, tmp_path: Path) -> None:

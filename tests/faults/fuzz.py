@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 
 from pydoit_sc.batch import Batch, Run, Settings
-from pydoit_sc.batchfile import BatchfileError, axes, load, matrix, template
+from pydoit_sc.batchfile import BatchfileError, load, matrix, template, values
 from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name
 from pydoit_sc.chunks.chunk import Chunk
@@ -281,10 +281,11 @@ def limit() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for module, name, value in (
-        (axes, "MOST", COMBINATIONS),
+        (values, "MOST", COMBINATIONS),
         (matrix, "MOST", COMBINATIONS),
         (template, "MOST_TEXT", CHARACTERS),
     ):
+        assert hasattr(module, name)
         setattr(module, name, value)
 
 

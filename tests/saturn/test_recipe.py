@@ -166,6 +166,9 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"spec: \xe9\xff")
     with pytest.raises(RecipeError, match="not UTF-8"):
         recipes.read(tmp_path / "latin")
+    (tmp_path / "long").write_text("#" * 1_000_001)
+    with pytest.raises(RecipeError, match="has at most 1,000,000 characters, found 1,000,001"):
+        recipes.read(tmp_path / "long")
     with pytest.raises(RecipeError, match="No such file"):
         recipes.write(job(), tmp_path / "none" / "recipe.yaml")
 
