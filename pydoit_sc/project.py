@@ -99,7 +99,8 @@ class Project:
 
     def command(self, name: str, *words: str) -> str:
         """Return the command line of a command on this batch, with these words, which are quoted already."""
-        return " ".join(("pydoit-sc", name, *map(shlex.quote, self._options), *filter(None, words)))
+        piped = ("…", "|") if STDIN in self._options else ()
+        return " ".join((*piped, "pydoit-sc", name, *map(shlex.quote, self._options), *filter(None, words)))
 
     def allow_failures(self, most: str | None) -> None:
         """Let a number or a share of the runs fail, in place of what the batchfile says, unless None; raises UserError."""

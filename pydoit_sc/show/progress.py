@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from pydoit_sc.batch import Status
+from pydoit_sc.batch import PLAIN, Status
 from pydoit_sc.plan import Verdict, count
+from pydoit_sc.show.tables import one_line
 
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
 NAMED = 8  # runs that execute now
@@ -140,16 +141,21 @@ def moved_words(moved: Sequence[str]) -> str:
     )
 
 
-def failure_line(task: str, why: str, stderr_tail: bytes = b"") -> str:
-    """Return the line for a run that failed, with the end of its stderr.
+def failure_line(task: str, why: str, stderr_tail: bytes = b"", cmd: str = "") -> str:
+    """Return the line for a run that failed, with the end of its stderr; of a list, whose names say little, with its command.
 
-    >>> print(failure_line("month:2012-01", "status code 2", b"no such file: 2012-01.csv"))
+    >>> print(failure_line("month:2012-01", "status code 2", b"no such file: 2012-01.csv", "python fit.py 2012-01"))
     failed month:2012-01: status code 2
         no such file: 2012-01.csv
+    >>> print(failure_line("runs:8a3f5c0b1d2e", "status code 2", b"no such file: 2012-01.csv", "python fit.py 2012-01"))
+    failed runs:8a3f5c0b1d2e: status code 2
+        $ python fit.py 2012-01
+        no such file: 2012-01.csv
     """
+    command = [f"$ {one_line(cmd)}"] if cmd and task.startswith(f"{PLAIN}:") else []
     lines = stderr_tail.decode(errors="backslashreplace").strip().split("\n")
     shown = [_last_state(line) for line in lines if line]
-    return "\n    ".join((f"failed {task}: {why}", *shown))
+    return "\n    ".join((f"failed {task}: {why}", *command, *shown))
 
 
 def _last_state(line: str) -> str:

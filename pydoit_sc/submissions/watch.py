@@ -188,4 +188,4 @@ class Watch:
         self.failures.add()
         self._failed[work.run.key] = record
         if self._tally.add(failure):
-            self._bar.line(failure_line(work.task, record.failure, tail))
+            self._bar.line(failure_line(work.task, record.failure, tail, work.run.cmd))

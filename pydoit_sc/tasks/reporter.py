@@ -116,13 +116,13 @@ class RunFailed(TaskFailed):  # type: ignore[misc]
 
 def fail_of(result: Result) -> BaseFail | None:
     """Return what doit makes of a result; None where the run is completed."""
-    record, task, tail = result.record, result.work.task, result.stderr_tail
+    record, task, tail, cmd = result.record, result.work.task, result.stderr_tail, result.work.run.cmd
     if record is None:
-        return TaskError(failure_line(task, result.error, tail))
+        return TaskError(failure_line(task, result.error, tail, cmd))
     if record.code == 0:
         return None
     return RunFailed(
-        Failure(task, record.code, record.reason, tail), failure_line(task, record.failure, tail)
+        Failure(task, record.code, record.reason, tail), failure_line(task, record.failure, tail, cmd)
     )
 
 

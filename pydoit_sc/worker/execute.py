@@ -97,7 +97,8 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
                 progress.done += 1
             else:
                 progress.failed += 1
-                bar.line(failure_line(result.work.task, result.record.failure, result.stderr_tail))
+                work, why = result.work, result.record.failure
+                bar.line(failure_line(work.task, why, result.stderr_tail, work.run.cmd))
             progress.tell_left_behind(bar.line, result.work.task, result.left_behind)
     except StoreError as error:
         executor.error = str(error)

@@ -15,7 +15,7 @@ def test_a_run_list_is_executed_as_the_options_say(box: Box) -> None:
     assert "4 of 4 runs to execute\n" in box.ok("batch", "runs.json", "-n", "3")
     assert {box.out(f"{n}/stdout") for n in range(3)} == {"0\n", "1\n", "2\n"}
     done = box("batch", "--strict", "--quiet", "runs.json")
-    assert (done.code, done.out) == (1, "failed runs:3: status code 3\n")
+    assert (done.code, done.out) == (1, "failed runs:3: status code 3\n    $ exit 3\n")
 
 
 @pytest.mark.parametrize(

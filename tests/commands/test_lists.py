@@ -21,6 +21,7 @@ def test_a_list_is_executed_here_and_known_by_its_commands(listed: Box) -> None:
     done = listed("run", *batch, "-n", "2")
     assert (done.code, done.err) == (1, "")
     assert "2 completed, 1 failed" in done.out
+    assert ": status code 1\n    $ echo b >> log; test -e fixed\n" in done.out
     assert listed.executed() == ["a", "a", "b"]  # in this folder, not in that of the list
     assert sorted(path.name for path in listed.folder.iterdir()) == ["lists", "log", "out"]
     listed.write("fixed", "")
@@ -45,6 +46,12 @@ def test_standard_input(listed: Box) -> None:
     assert again.out.startswith("1 of 7 runs to execute")
     assert listed.executed() == ["0"]
     assert sorted(path.name for path in listed.folder.iterdir()) == ["lists", "log", "out"]
+
+
+def test_the_end_of_a_run_names_the_batch(listed: Box) -> None:
+    again = "--to out --like runs:"
+    assert f"  … | pydoit-sc run -f - {again}" in listed.shell("echo false | pydoit-sc run - --to out").out
+    assert f"  pydoit-sc run -f lists/cmds.txt {again}" in listed("lists/cmds.txt", "--to", "out").out
 
 
 @pytest.mark.parametrize(
