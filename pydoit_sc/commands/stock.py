@@ -39,6 +39,12 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
         *({**one, "long": ""} if one["name"] == "status" else one for one in DoitList.cmd_options),
     )
 
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Run the command; runs that options have selected stay in their order, the slowest first."""
+        if params["slowest"]:
+            params["sort"] = "definition"
+        return super().execute(params, args)
+
     def parse_execute(self, in_args: list[str]) -> Any:
         """Run the command; called by doit. A `--status` without one is doit's `-s`."""
         words = zip(in_args, [*in_args[1:], ""], strict=False)

@@ -164,8 +164,8 @@ def _check_words(command: str, selection: Selection, options: Mapping[str, Any])
     everything = bool(options.get("forget_all") or options.get("cleanall"))
     if command in _NEED_NAMES and not (selection or everything or options.get("dryrun")):
         raise InvalidCommand(f"{command}: name the runs or stages{_NEED_NAMES[command]}")
-    if everything and selection.said:
-        raise InvalidCommand(f"{command}: expected the whole batch, or {selection.said}, found both")
+    if everything and selection:
+        raise InvalidCommand(f"{command}: expected the whole batch, or {selection.text}, found both")
 
 
 def _choose(project: Project, command: str, selection: Selection) -> _Chosen:

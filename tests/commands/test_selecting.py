@@ -46,6 +46,8 @@ def test_what_shows_runs_shows_those(cli: Cli) -> None:
         "a",
         "3",
     ]
+    slowest = cli("list", "-q", "--slowest", "3")[1].split()
+    assert slowest == ["day:a_2", "day:a_0", "day:a_1"]
     assert cli("list", "-s", "--slowest", "1")[1].split() == ["R", "day:a_2", "true", "a", "2"]
     assert [line[0] for line in cli("list", "--status")[1].splitlines()] == ["R", "R"]  # as in doit
     rows = json.loads(cli("summarize-batch", "--code", "137", "--format", "json")[1])

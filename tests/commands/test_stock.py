@@ -167,7 +167,12 @@ def test_clean_of_everything_is_asked_for(stages: Box) -> None:
     for program, option in {"pydoit-sc": "--all", "doit": "--clean-all"}.items():
         said = stages("clean", program=program).refused()
         assert f"clean: name the runs or stages, or {option} for all outputs and their history" in said
-    assert "found both" in stages("clean", "--all", "--status", "error").refused()
+    for words in (
+        ["clean", "--all", "--status", "error"],
+        ["clean", "--all", "a:1"],
+        ["forget", "-a", "a:1"],
+    ):
+        assert "found both" in stages(*words).refused()
     assert "a:1 - removing" in stages.ok("clean", "--dry-run")
     assert stages.tree() == before
     assert _on_a_terminal(stages, "clean", answer="\n").endswith(
