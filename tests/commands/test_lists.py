@@ -49,9 +49,11 @@ def test_standard_input(listed: Box) -> None:
 
 
 def test_the_end_of_a_run_names_the_batch(listed: Box) -> None:
-    again = "--to out --like runs:"
-    assert f"  … | pydoit-sc run -f - {again}" in listed.shell("echo false | pydoit-sc run - --to out").out
-    assert f"  pydoit-sc run -f lists/cmds.txt {again}" in listed("lists/cmds.txt", "--to", "out").out
+    done = listed.shell("printf 'false\nexit 3\n' | pydoit-sc run - --to out")
+    assert "  … | pydoit-sc run -f - --to out --like runs:" in done.out
+    listed.write("lists/cmds.txt", "false\nexit 3\n")
+    again = listed("failures", "lists/cmds.txt", "--to", "out").out
+    assert "  pydoit-sc run -f lists/cmds.txt --to out --group 1" in again
 
 
 @pytest.mark.parametrize(
