@@ -37,8 +37,8 @@ class Failures:
         """Return why no further run is started; `bound` is what has set the number that is allowed."""
         if self._alike:
             return (
-                f"stopped: no run is completed, and {ALIKE} have failed alike: {self._alike}; "
-                '--max-failures 100%, or `max_failures = "100 %"` in the batchfile, goes on'
+                f"stopped: {ALIKE} runs have failed alike, and none is completed: {self._alike}; "
+                "--max-failures 100% goes on"
             )
         return f"stopped after {self.count:,} failure{'s' * (self.count > 1)} ({bound})"
 

@@ -117,7 +117,7 @@ def give_order(
     paused: bool | None = None,
     cancelled: bool = False,
 ) -> None:
-    """Steering the workers of a submission, or with "" those of `run`; what is not given stays. Raises StoreError."""
+    """Steer the workers of a submission, or with "" those of `run`; what is not given stays. Raises StoreError."""
     known, now = _NOTHING, time.time()
     with suppress(StoreError):  # what somebody has planted is replaced
         known, _ = _read(store, submission)

@@ -31,8 +31,8 @@ def test_so_many_are_alike_and_none_is_completed() -> None:
     assert not fail(failures, ALIKE - 1)
     assert fail(failures, 1)
     assert failures.why() == (
-        "stopped: no run is completed, and 20 have failed alike: command not found (127), `sh: 1: x: not found`; "
-        '--max-failures 100%, or `max_failures = "100 %"` in the batchfile, goes on'
+        "stopped: 20 runs have failed alike, and none is completed: command not found (127), `sh: 1: x: not found`; "
+        "--max-failures 100% goes on"
     )
 
 

@@ -154,7 +154,10 @@ def test_it_ends_where_the_first_runs_fail_alike() -> None:
     watch, _ = watched(Answers(*[State.RUNNING] * 9), {}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)
     assert len(watch.left) == 5
-    assert "20 have failed alike: command not found (127), `sh: 1: x: not found`;" in watch.failures.why()
+    assert (
+        "20 runs have failed alike, and none is completed: command not found (127), `sh: 1: x: not found`;"
+        in watch.failures.why()
+    )
 
 
 def test_jobs_that_end_without_their_runs() -> None:
