@@ -1,102 +1,223 @@
-"""`logs`: show what a run has written, or follow it while it executes."""
+"""`logs`: show what runs have written, or follow them while they execute."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.batch import Run
 from pydoit_sc.commands.base import OPT_ATTEMPT, Command
 from pydoit_sc.commands.parsing import flag, parse_count
-from pydoit_sc.errors import reason
-from pydoit_sc.files import open_regular
+from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.errors import UserError, printable
 from pydoit_sc.outcomes.history import attempt_at
-from pydoit_sc.project import Project
-from pydoit_sc.store import Outputs
+from pydoit_sc.outcomes.output import LiveOutput
+from pydoit_sc.store import Live, Outputs, Store
+from pydoit_sc.store.asking import ASKED_FOR, LOOK_EVERY, SHOW_EVERY, Asking
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
-PAUSE = 0.2  # seconds between two looks at a file that is being written
+PAUSE = 0.2  # seconds between two looks at files that are being written
+_ASK_EVERY = 1.0
+MOST_FOLLOWED = 64  # runs
+_LONGEST_LINE = 1 << 16  # bytes of a line with a name before it
+_BLOCK = 1 << 20  # bytes that are read at once
 
 
 class LogsCommand(Command):
-    """Show a run's stdout and stderr."""
+    """Show what runs have written."""
 
     name = "logs"
-    doc_usage = "[BATCH] RUN"
+    doc_usage = NAMES
     doc_description = (
-        "The run's stdout goes to standard output, its stderr to standard error, byte for byte. `history RUN` counts its "
-        "attempts; without `--attempt`, it is the last that was published."
+        "A run's stdout goes to standard output, its stderr to standard error, byte for byte; of several runs, each line "
+        "begins with the run's name. Of a run that executes now, on any machine: what it has written so far. Where its "
+        "files are out of reach, its worker is asked for them. It looks for that every 5 s, and shows the last 64 kB of "
+        "each file.\n"
+        "\n"
+        "`history RUN` counts the attempts of `--attempt`; without it, it is the one that executes, or else the last "
+        "that was published.\n"
+        "\n"
+        "Exit code: 0, 3 where there is nothing to show."
     )
     cmd_options = (
         *BATCH_OPTIONS,
-        flag("stdout", "its stdout only"),
-        flag("stderr", "its stderr only"),
-        flag("follow", "of a run that is executing: show what it writes, until it ends"),
+        *SELECTING,
+        flag("stdout", "stdout only"),
+        flag("stderr", "stderr only"),
+        flag("follow", "of runs that execute: show what they write, until they have ended"),
         OPT_ATTEMPT,
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
-        """Copy the files; the exit code is 0, or 3 where the run has written nothing yet."""
+        """Copy the files; the exit code is 0, or 3 where there is nothing to show."""
         number = parse_count(options["attempt"], "--attempt")
         project = open_project(options)
-        _, run = self.one_run(project, words)
+        chosen = selected(project, options, words)
+        if chosen is None:
+            raise InvalidCommand(f"logs: expected the name of a run; see `{self.bin_name} help logs`")
         both = options["stdout"] == options["stderr"]
-        files = [
-            (name, stream)
-            for name, stream, wanted in (
-                (STDOUT, sys.stdout.buffer, options["stdout"]),
-                (STDERR, sys.stderr.buffer, options["stderr"]),
-            )
-            if both or wanted
-        ]
-        if number is None and options["follow"] and _follow(project, run, files):
-            return 0
-        key = attempt_at(project.store, run.key, number)
-        shown = [_copy(project.store, key, name, stream) for name, stream in files]
-        if not any(shown):
-            raise InvalidCommand(f"logs: `{words[0]}` has no output in {project.store.url}/{key}")
+        names = [name for name in (STDOUT, STDERR) if both or options[name]]
+        printers = {
+            run.key: Printer(stage.task_name(run), names, prefixed=len(chosen) > 1) for stage, run in chosen
+        }
+        if number is not None:
+            keys = [(attempt_at(project.store, key, number), printer) for key, printer in printers.items()]
+            found = [_copy(project.store, key, printer) for key, printer in keys]
+        else:
+            live = _live(project.store, printers)
+            ended = [key for key in printers if key not in live]
+            found = [_copy(project.store, key, printers[key]) for key in ended]
+            found.append((_follow if options["follow"] else _show)(project.store, live, printers))
+        if chosen and not any(found):
+            raise InvalidCommand(f"logs: {_listed(printers.values())} no output in {project.store.url}")
         return 0
 
 
-def _copy(store: Outputs, key: str, name: str, stream: BinaryIO) -> bool:
-    try:
-        with store.open(key, name) as file:
-            _pass_on(file, stream)
-    except FileNotFoundError:
-        return False
-    return True
+class Printer:
+    """Prints what a run has written: as it is, or with the run's name before each line."""
+
+    def __init__(self, run: str, names: Sequence[str], *, prefixed: bool) -> None:
+        self.run, self.names = run, names
+        self._prefix = f"{printable(run)}: ".encode(errors="backslashreplace") if prefixed else b""
+        self._begun = dict.fromkeys(names, b"")  # lines whose ends are to come
+
+    def write(self, name: str, data: bytes) -> None:
+        """Print what has been written to a file."""
+        stream = _stream(name)
+        if self._prefix:
+            *lines, rest = (self._begun[name] + data).split(b"\n")
+            if len(rest) > _LONGEST_LINE:  # progress that is written over itself has no other end
+                lines, rest = [*lines, rest], b""
+            self._begun[name] = rest
+            data = b"".join([b"%s%s\n" % (self._prefix, line) for line in lines])
+        stream.write(data)
+        stream.flush()
+
+    def end(self) -> None:
+        """Print what is left of lines."""
+        for name, rest in self._begun.items():
+            if rest:
+                self.write(name, b"\n")
 
 
-def _pass_on(file: BinaryIO, stream: BinaryIO) -> None:
-    while block := file.read(1 << 20):
-        stream.write(block)
-    stream.flush()
+def _stream(name: str) -> BinaryIO:
+    return sys.stdout.buffer if name == STDOUT else sys.stderr.buffer
 
 
-def _follow(project: Project, run: Run, files: list[tuple[str, BinaryIO]]) -> bool:
-    """Show the files of the attempt that is executing, until it ends; False if none is."""
-    live = project.store.running().get(run.key)
-    if live is None:
-        return False
-    with ExitStack() as opened:
+def _listed(printers: Iterable[Printer]) -> str:
+    names = [f"`{printer.run}`" for printer in printers]
+    return f"{names[0]} has" if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more have"
+
+
+def _copy(store: Outputs, key: str, printer: Printer) -> bool:
+    """Print an output, and return whether there is one."""
+    found = False
+    for name in printer.names:
         try:
-            sources = [
-                (opened.enter_context(open_regular(f"{live.folder}/{name}")), stream)
-                for name, stream in files
-            ]
-        except OSError as error:
-            raise InvalidCommand(f"logs: it is executing on {live.host}: {reason(error)}") from error
-        going = True
-        while going:
-            now = project.store.running().get(run.key)
-            going = now is not None and now.folder == live.folder
-            for source, stream in sources:
-                _pass_on(source, stream)
-            if going:
-                time.sleep(PAUSE)
-    return True
+            with store.open(key, name) as file:
+                while block := file.read(_BLOCK):
+                    printer.write(name, block)
+        except FileNotFoundError:
+            continue
+        found = True
+    printer.end()
+    return found
+
+
+def _live(store: Store, keys: Iterable[str]) -> dict[str, LiveOutput]:
+    """Return those of these runs that execute now; a worker may not have said yet that one has ended."""
+    running = store.running()
+    wanted = [key for key in keys if key in running]
+    records = store.scan(wanted) if wanted else {}
+    outputs = {key: LiveOutput(store, running[key]) for key in wanted}
+    return {
+        key: output
+        for key, output in outputs.items()
+        if key not in records or records[key].attempt != output.attempt
+    }
+
+
+def _show(store: Store, live: Mapping[str, LiveOutput], printers: Mapping[str, Printer]) -> bool:
+    """Print what these runs have written so far; return whether something of them could be had."""
+    until = time.monotonic() + ASKED_FOR
+    with Asking(store) as asking:
+        while silent := _ask(asking, live.values()):
+            if time.monotonic() > until:
+                _tell(silent)
+                break
+            time.sleep(_ASK_EVERY)
+    for key, output in live.items():
+        _print_new(output, printers[key])
+        printers[key].end()
+        output.close()
+    return any(output.is_known for output in live.values())
+
+
+def _follow(store: Store, live: dict[str, LiveOutput], printers: Mapping[str, Printer]) -> bool:
+    """Print what these runs write until all have ended; return whether there are any."""
+    if len(live) > MOST_FOLLOWED:
+        raise UserError(f"--follow: expected {MOST_FOLLOWED} runs that execute at most, found {len(live):,}")
+    pause = PAUSE if store.window == 1 else SHOW_EVERY
+    until, found = time.monotonic() + ASKED_FOR, bool(live)
+    with Asking(store) as asking:
+        while live:
+            running = store.running()
+            silent = _ask(asking, live.values())
+            if silent and time.monotonic() > until:
+                _tell(silent)
+                until = math.inf
+            for key, output in live.items():
+                _print_new(output, printers[key])
+            _end(store, live, printers, running)
+            if live:
+                time.sleep(pause)
+    return found
+
+
+def _ask(asking: Asking, outputs: Iterable[LiveOutput]) -> list[LiveOutput]:
+    """Ask for the outputs that are out of reach; return those of which nothing was shown yet."""
+    elsewhere = {output.attempt: output for output in outputs if not output.is_here}
+    for attempt, shown in asking.look(elsewhere).items():
+        elsewhere[attempt].show(shown)
+    return [output for output in elsewhere.values() if not output.is_known]
+
+
+def _tell(silent: Iterable[LiveOutput]) -> None:
+    hosts = ", ".join(sorted({printable(output.live.host) for output in silent}))
+    print(f"no answer yet from {hosts}: a worker looks every {LOOK_EVERY:g} s", file=sys.stderr)
+
+
+def _print_new(output: LiveOutput, printer: Printer) -> None:
+    for name in printer.names:
+        for data in output.new(name):
+            printer.write(name, data)
+        if lost := output.lost.pop(name, 0):
+            print(f"{printer.run}: {lost:,} earlier bytes of {name} are not shown", file=sys.stderr)
+
+
+def _end(
+    store: Store,
+    live: dict[str, LiveOutput],
+    printers: Mapping[str, Printer],
+    running: Mapping[str, Live],
+) -> None:
+    """Print the rest of the attempts that have ended, and go on with those that have followed them."""
+    records = store.scan(live)
+    for key, output in list(live.items()):
+        published = key in records and records[key].attempt == output.attempt
+        now = None if published else running.get(key)
+        if now is not None and now.folder == output.live.folder:
+            continue
+        for name in printers[key].names:
+            for data in output.rest(name, key if published else None):
+                printers[key].write(name, data)
+        printers[key].end()
+        output.close()
+        del live[key]
+        if now is not None:
+            live[key] = LiveOutput(store, now)

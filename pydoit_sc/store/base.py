@@ -218,6 +218,9 @@ class NoteStore(Protocol):
         What has more bytes than `at_most` is no note.
         """
 
+    def remove_note(self, name: str) -> None:
+        """Remove a note; one that is not there is ignored."""
+
     def notes(self, folder: str) -> Sequence[str]:
         """Return the names of the notes below a folder, `submissions`, sorted."""
 

@@ -38,6 +38,7 @@ from pydoit_sc.store.workers import are_apart, name_worker
 
 TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4
+TELL_EVERY = 5.0  # seconds from a renewal until the next one, where the worker executes other runs since
 MARGIN = TTL / 4  # so long before its end the worker renews first: a request may be under way for this time
 LOOK_EVERY = 1.0  # seconds between two looks at what another worker holds
 _KEPT = 86400.0  # seconds for which a lease is kept that has ended
@@ -64,6 +65,7 @@ class Leases:
         self._renewed = 0.0
         self._over = ""  # the message once another worker has ended it, until there is another one
         self._live: Mapping[str, Live] = {}
+        self._told: Mapping[str, Live] = self._live  # what the last renewal has said
         #: Digests of the keys of runs. It is changed in single steps, without the mutex: a request may hold that for long.
         self._holds: set[str] = set()
         self._away_since: float | None = None
@@ -99,7 +101,8 @@ class Leases:
 
     def _keep_renewing(self, end: threading.Event) -> None:
         while not end.wait(LOOK_EVERY):
-            if self._over or _now() - self._renewed > RENEW_EVERY:
+            every = RENEW_EVERY if self._told is self._live else TELL_EVERY
+            if self._over or _now() - self._renewed > every:
                 try:
                     self.current() if self._over else self.renew()
                 except FencedError:
@@ -168,7 +171,7 @@ class Leases:
         return 0.0 if self._away_since is None else _now() - self._away_since
 
     def announce(self, live: Mapping[str, Live]) -> None:
-        """Have the next renewal say what the worker is executing."""
+        """Have the next renewal say what the worker is executing; it comes within TELL_EVERY seconds."""
         self._live = live
 
     def running(self) -> Mapping[str, Live]:
@@ -317,6 +320,7 @@ class Leases:
         return read(model, data) or model(), blob._replace(path=path)
 
     def _text(self, name: str) -> bytes:
+        self._told = self._live
         return Lease(
             worker=name,
             host=os.uname().nodename,
@@ -324,7 +328,7 @@ class Leases:
             pid=os.getpid(),
             started=started_at(os.getpid()),
             time=time.time(),
-            running=dict(self._live),
+            running=dict(self._told),
             holds=sorted(self._holds),
         ).to_json()
 

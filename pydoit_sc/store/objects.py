@@ -333,6 +333,10 @@ class ObjectStore:
         with self._answers(FileNotFoundError):
             return self._blobs.get(f"{OURS}/{name}", at_most), None
 
+    def remove_note(self, name: str) -> None:
+        with self._answers():
+            self._claims().insist(partial(self._blobs.delete, [f"{OURS}/{name}"]))
+
     def notes(self, folder: str) -> Sequence[str]:
         with self._answers():
             return sorted(blob.path[len(OURS) + 1 :] for blob in self._blobs.list(f"{OURS}/{folder}"))

@@ -41,7 +41,7 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, strange
-from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_file, read_opened, read_record, read_tail
+from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_end, read_file, read_opened, read_record
 from pydoit_sc.store.stamps import Live, read_running, write_running
 
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
@@ -292,7 +292,7 @@ class PosixStore:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
 
     def tail(self, key: str, file: str, at_most: int) -> bytes:
-        return read_tail(os.path.join(self._path(key), file), at_most)
+        return read_end(os.path.join(self._path(key), file), at_most)[0]
 
     def forget(self, key: str) -> bool:
         with answers(self.root):
@@ -340,6 +340,11 @@ class PosixStore:
         path = f"{self.root}/{OURS}/{name}"
         with answers(path, but=(FileNotFoundError,)):
             return read_owned(path, at_most)
+
+    def remove_note(self, name: str) -> None:
+        path = f"{self.root}/{OURS}/{name}"
+        with answers(path), suppress(FileNotFoundError):
+            os.unlink(path)
 
     def notes(self, folder: str) -> Sequence[str]:
         root = f"{self.root}/{OURS}/{folder}"

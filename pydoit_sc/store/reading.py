@@ -54,17 +54,17 @@ def read_file(path: str, dir_fd: int | None) -> bytes | None:
         os.close(fd)
 
 
-def read_tail(path: str, at_most: int) -> bytes:
-    """Return the last bytes of a file; nothing where there is none, or a pipe or a device. Raises StoreError."""
+def read_end(path: str, at_most: int) -> tuple[bytes, int]:
+    """Return the last bytes of a file, and its size; nothing where there is none, or a pipe or a device. Raises StoreError."""
     with answers(path), suppress(*ABSENT):
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             found = os.fstat(fd)
             if stat.S_ISREG(found.st_mode):
-                return os.pread(fd, at_most, max(0, found.st_size - at_most))
+                return os.pread(fd, at_most, max(0, found.st_size - at_most)), found.st_size
         finally:
             os.close(fd)
-    return b""
+    return b"", 0
 
 
 def _read_rest(fd: int) -> bytes:

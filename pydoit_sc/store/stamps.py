@@ -62,13 +62,14 @@ class Live(StoredDocument):
     host: str = Field(description="the machine")
     folder: str = Field(description="the attempt's folder on that machine")
     since: float = Field(description="seconds since the epoch")
+    rank: int | None = Field(default=None, description="the rank that the run holds")
 
 
 def read(model: type[M], data: bytes) -> M | None:
     """Return a document, or None where it is not sound.
 
     >>> read(Live, b'{"host": "a", "folder": "/f", "since": 1.5}'), read(Live, b'{"host"')
-    (Live(host='a', folder='/f', since=1.5), None)
+    (Live(host='a', folder='/f', since=1.5, rank=None), None)
     """
     build(model)
     try:

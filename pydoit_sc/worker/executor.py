@@ -118,7 +118,7 @@ class Executor:
             self._stager = Stager(self.store, wake)
             self._supply = Supply(works, self.store, self.worker, self.tell, wake, self.limits.nprocs)
             self._control = Control(self.store, self.submission, wake)
-            with self._processes.session(), self._control:
+            with self._processes.session(), self._control, self._announcer:
                 try:
                     self._disks.watch(folder)
                     self._look_at_disks()

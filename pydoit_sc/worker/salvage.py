@@ -15,7 +15,7 @@ from pydoit_sc.files import FOLDER_MODE
 from pydoit_sc.store import StoreError
 from pydoit_sc.store.copying import discard, kept_files
 from pydoit_sc.store.layout import RESULTS, STDERR, STDOUT
-from pydoit_sc.store.reading import read_tail
+from pydoit_sc.store.reading import read_end
 
 _SHOWN = 100  # characters of a path in a message: the run may have made it as long as it likes
 
@@ -49,7 +49,7 @@ def keep_ends(tried: str, kept: str, at_most: int) -> None:
     os.makedirs(kept, FOLDER_MODE)
     for name in (STDOUT, STDERR):
         with open(f"{kept}/{name}", "xb") as file, suppress(StoreError):  # the run may have closed it
-            file.write(read_tail(f"{tried}/{name}", at_most))
+            file.write(read_end(f"{tried}/{name}", at_most)[0])
     discard(tried)
 
 
