@@ -144,7 +144,8 @@ class Lab:
         """Let hours pass for what a worker was making when it was killed."""
         attempts = self.root / OURS / "attempts"
         for folder in attempts.glob(".*") if attempts.exists() else ():
-            os.utime(folder, (0, 0))
+            for path in (*folder.iterdir(), folder):  # its mark, too, which may be torn
+                os.utime(path, (0, 0))
 
     def litter(self) -> list[str]:
         """Return what is left of attempts."""
