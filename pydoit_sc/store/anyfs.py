@@ -39,7 +39,7 @@ class AnyBlobs:
             quiet = {"use_listings_cache": False, **quiet}
         self._fs, root = fsspec.core.url_to_fs(url, **quiet)
         self._root: str = root.rstrip("/")
-        self._flat = scheme in _FLAT
+        self._flat, self._s3 = scheme in _FLAT, scheme in ("s3", "s3a")
         # Classes that are not asynchronous are seldom safe for several threads (sftp hung with 8).
         self.at_once = 8 if self._fs.async_impl or scheme == "memory" else 1
 
@@ -143,8 +143,9 @@ class AnyBlobs:
         for path in paths:  # one by one: `rm` of a list reads names as patterns
             try:
                 _patiently(lambda path=path: self._fs.rm_file(self._path(path)))  # type: ignore[misc]
-            except _ABSENT:
-                continue
+            except _ABSENT as error:
+                if self._s3:  # which says so of no object, but of the bucket, or by mistake
+                    raise OSError(f"cannot delete {path}: {error}") from error
 
     def _write(self, path: str, write: Callable[[str], object]) -> None:
         full = self._path(path)

@@ -55,10 +55,19 @@ def spoil(lab: S3Lab, trial: Trial) -> bool:
         raise Violation(f"the worker ended with 3 and has executed: {ended.said}")
     if ended.seconds > (ALL_FAIL if trial.lasting else ONE_FAULT):
         raise Violation(f"the worker took {ended.seconds:.0f} s: {ended.said}")
+    denied = _denied(trial)
     # A status code without a run.json is what `sc batch` leaves, and is taken for that where a store denies having it.
-    denied = trial.fault is Fault.MISSING and trial.point.label.endswith("/run.json")
-    check_and_finish(lab, must_be_finished=ended.code == 0 and not denied)
+    finished = ended.code == 0 and not any(path.endswith("/run.json") for path in denied)
+    # Where a store denies having the status code, the run is executed once more; what is published then stays.
+    late = [path.removesuffix("/status_code") for path in denied if path.endswith("/status_code")]
+    check_and_finish(lab, must_be_finished=finished, late=late)
     return hit
+
+
+def _denied(trial: Trial) -> list[str]:
+    """Return the object that a store denies having when a worker reads it, if it does."""
+    method, path = trial.point.label.split(" ", 1)
+    return [path] if trial.fault is Fault.MISSING and method in ("GET", "HEAD") else []
 
 
 def outlast(lab: S3Lab, trial: Trial) -> bool:

@@ -114,9 +114,17 @@ def test_every_request_is_spoiled(tally: Tally, moto: Benches, fault: Fault) -> 
     hold(tally, str(fault), Experiment(moto(Scene(), 3), spoil, every_request(fault), 3))
 
 
-@pytest.mark.parametrize("label, n", [("DELETE stale/status_code", 1), ("GET stale/status_code", 2)])
-def test_a_404_where_there_is_something(moto: Benches, label: str, n: int) -> None:
-    assert spoil(moto(Scene(), 3).labs[0], Trial(Point(label, n), Fault.MISSING))
+@pytest.mark.parametrize(
+    "client, label, n",
+    [
+        ("obstore", "DELETE stale/status_code", 1),
+        ("obstore", "GET stale/status_code", 2),
+        ("obstore", "GET current/status_code", 1),
+        ("s3fs", "DELETE stale/status_code", 1),
+    ],
+)
+def test_a_404_where_there_is_something(moto: Benches, client: str, label: str, n: int) -> None:
+    assert spoil(moto(Scene(client), 2).labs[0], Trial(Point(label, n), Fault.MISSING))
 
 
 @pytest.mark.parametrize("fault", Fault if NIGHTLY else SOME, ids=str)
