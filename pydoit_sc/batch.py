@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, Union
@@ -144,6 +144,7 @@ class Batch:
     min_free_memory: int | None = None  # bytes that must be available for a run to be started
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
+    instead: Mapping[str, Any] = field(default_factory=dict)  # settings of all runs, in place of their own
     workdir: Path | None = None  # where its commands run, where that is not the folder of its file
     words: tuple[str, ...] = ()  # the options that name this batch on a command line, in any folder
 
@@ -161,6 +162,10 @@ class Batch:
         """Return the table of this name, or an empty one of its kind where the file has none."""
         found = self.tables.get(name)
         return found if isinstance(found, kind) else kind()
+
+    def as_executed(self, run: Run) -> Run:
+        """Return a run with the settings that it is executed with: what a command line says, it says of all."""
+        return replace(run, settings=run.settings._replace(**self.instead)) if self.instead else run
 
     def runs(self) -> Iterator[tuple[Stage, Run]]:
         """Yield every run with its stage, in the order of the file."""

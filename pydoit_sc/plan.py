@@ -203,7 +203,7 @@ class Ledger:
             raise TakenError(f"{stage.task_name(run)}: {self.taken[run.key]}")
         return Work(
             stage.task_name(run),
-            run,
+            self.batch.as_executed(run),
             f"{self.batch.remote_output_path}/{run.key}",
             fingerprint or self.fingerprint(run),
             self.records.get(run.key),

@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Any
 
 from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.document import STDIN
-from pydoit_sc.batchfile.fields import max_failures
+from pydoit_sc.batchfile.fields import max_failures, natural, read_timeout
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError
@@ -26,6 +27,9 @@ from pydoit_sc.store.layout import STATUS_CODE
 
 #: doit's database beside a batchfile.
 STATE = ".pydoit_sc.json"
+
+#: What a command line says in place of a batchfile: the key, and how its value is read.
+_INSTEAD = {"max_failures": max_failures, "timeout": read_timeout, "retries": natural}
 
 
 def find_batchfile(name: str | None) -> str:
@@ -102,15 +106,18 @@ class Project:
         piped = ("…", "|") if STDIN in self._options else ()
         return " ".join((*piped, "pydoit-sc", name, *map(shlex.quote, self._options), *filter(None, words)))
 
-    def allow_failures(self, most: str | None) -> None:
-        """Let a number or a share of the runs fail, in place of what the batchfile says, unless None; raises UserError."""
-        if most is None:
-            return
-        try:
-            allowed = max_failures(int(most) if most.isdecimal() else most)
-        except ValueError as error:
-            raise UserError(f"--max-failures: {error}, found `{most}`") from error
-        self.batch = replace(self.batch, max_failures=allowed)
+    def execute_as(self, options: Mapping[str, Any]) -> None:
+        """Let the options of a command line take the place of what the batchfile says; raises UserError."""
+        given: dict[str, Any] = {}
+        for name, read in _INSTEAD.items():
+            if (text := options.get(name)) is None:
+                continue
+            try:
+                given[name] = read(int(text) if text.isdecimal() else text)
+            except ValueError as error:
+                raise UserError(f"--{name.replace('_', '-')}: {error}, found `{text}`") from error
+        most = given.pop("max_failures", self.batch.max_failures)
+        self.batch = replace(self.batch, max_failures=most, instead=given)
 
     @property
     def store(self) -> Store:

@@ -233,10 +233,18 @@ def _size(value: object) -> int:
 
 
 def read_timeout(value: object) -> float:
+    """Return a duration in seconds that is longer than 0; raises PydanticCustomError."""
     seconds = _duration(value)
     if not seconds:
         raise expected("a duration longer than 0 (leave it out for no limit)")
     return seconds
+
+
+def natural(value: object) -> int:
+    """Return a number from 0; raises PydanticCustomError."""
+    if isinstance(value, int) and (value == 0 or _is_count(value)):
+        return value
+    raise expected("an integer of at least 0")
 
 
 def _expand(text: str) -> str:

@@ -33,6 +33,10 @@ OPT_ALWAYS = flag("always", "of a batchfile.toml: completed runs too, which are 
 
 OPT_QUIET = flag("quiet", "show failures only", short="q")
 
+OPT_TIMEOUT = option(
+    "timeout", "in place of the batchfile's: how long an attempt may take, such as 90s or 2h", metavar="TIME"
+)
+OPT_RETRIES = option("retries", "in place of the batchfile's: further attempts after a failure", metavar="N")
 OPT_MAX_FAILURES = option(
     "max_failures",
     "in place of the batchfile's: failures after which no further run starts, a number or a share, 100%% for no bound "

@@ -13,7 +13,7 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET
+from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET, OPT_RETRIES, OPT_TIMEOUT
 from pydoit_sc.commands.parsing import option, parse_nprocs
 from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
@@ -63,6 +63,8 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
     cmd_options = (
         *SELECTING,
         OPT_NPROCS,
+        OPT_TIMEOUT,
+        OPT_RETRIES,
         OPT_MAX_FAILURES,
         OPT_CONTINUE,
         {**opt_always, "help": "also what is up to date"},

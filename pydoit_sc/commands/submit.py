@@ -12,7 +12,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Stage, Status
 from pydoit_sc.batchfile import BatchfileError
-from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MAX_FAILURES, OPT_MOVED, Command
+from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MAX_FAILURES, OPT_MOVED, OPT_RETRIES, OPT_TIMEOUT, Command
 from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.engines.base import Engine
@@ -57,6 +57,8 @@ class SubmitCommand(Command):
         ),
         flag("wait", "show how the runs go on, until all have ended"),
         OPT_ALWAYS,
+        OPT_TIMEOUT,
+        OPT_RETRIES,
         OPT_MAX_FAILURES,
         OPT_MOVED,
         flag("force", "also while another submission is under way, which may be executing the same runs"),
@@ -67,7 +69,7 @@ class SubmitCommand(Command):
         selection, always, failures, worst = parse_selection(options, words), options["always"], True, 0
         while True:
             project = open_project(options)
-            project.allow_failures(options["max_failures"])
+            project.execute_as(options)
             engine = _engine(project, options["engine"])
             parts = select_to_execute(project, selection, always=always)
             if not options["moved"] and (strange := moved(project.ledger, parts)):

@@ -113,7 +113,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # until runs execute there is nothing to clear up
         self._options = opt_values
         self.project = open_project(opt_values)
-        self.project.allow_failures(opt_values.get("max_failures"))
+        self.project.execute_as(opt_values)
         os.chdir(self.project.batch.folder)
 
     def load_doit_config(self) -> dict[str, Any]:
