@@ -95,7 +95,7 @@ COMMANDS = {
     "accept": CommandEntry(
         "pydoit_sc.commands.accept:AcceptCommand",
         "take stale outcomes as current: what has changed makes no difference",
-        ("accept month:2012-01", "accept --yes --status stale"),
+        ("accept month:2012-01", "accept --yes month", "accept --status stale"),
     ),
     "ignore": CommandEntry(
         "pydoit_sc.commands.stock:IgnoreCommand",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
 from pydoit_sc.changes import in_full
-from pydoit_sc.commands.asking import agreed
+from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.commands.selecting import NAMES, SELECTING
@@ -59,7 +60,10 @@ class AcceptCommand(Command):
         _show(in_full(ledger, project.store, stale))
         what = "these" if len(stale) > 1 else "this"
         question = f"accept {what} {len(stale):,} outcome{'s' * (len(stale) > 1)} as current?"
-        if not (options["yes"] or agreed(question, "nothing was accepted; --yes accepts without asking")):
+        if not options["yes"] and not is_answered():
+            print("ERROR: nothing was accepted; --yes accepts without asking", file=sys.stderr)
+            return _NOTHING_DONE
+        if not options["yes"] and not agreed(question):
             return _NOTHING_DONE
         write_accepted(
             project.store,

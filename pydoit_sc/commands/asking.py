@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 
-def agreed(question: str, otherwise: str) -> bool:
-    """Return what a user says on a terminal; elsewhere nobody answers, and what to do `otherwise` is said as an error."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        print(f"ERROR: {otherwise}", file=sys.stderr)
-        return False
+def is_answered() -> bool:
+    """Return whether a question is read and answered: on a terminal."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def agreed(question: str) -> bool:
+    """Ask on a terminal, and return whether the user agrees."""
     print(f"{question} [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

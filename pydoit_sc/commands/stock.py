@@ -12,7 +12,7 @@ from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
 from doit.exceptions import InvalidDodoFile
 
-from pydoit_sc.commands.asking import agreed
+from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
 from pydoit_sc.selection import are_statuses, parse_selection
@@ -20,9 +20,6 @@ from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.errors import user_errors
 
 _NOTHING_DONE = 3  # the exit code
-_NAMES_NEEDED = (
-    "clean: name the runs or stages, or --all for all outputs and their history; --dry-run shows them"
-)
 
 
 class ListCommand(Selecting, DoitList):  # type: ignore[misc]
@@ -72,7 +69,11 @@ class CleanCommand(Selecting, DoitClean):  # type: ignore[misc]
 
     name = "clean"
     doc_usage = NAMES
-    cmd_options = (*SELECTING, flag("all", "the whole batch"), *DoitClean.cmd_options)
+    cmd_options = (
+        *SELECTING,
+        flag("all", "the whole batch, without asking; also -a"),
+        *DoitClean.cmd_options,
+    )
     doc_description = (
         "The history of the runs goes, too. Without names it is the whole batch: a terminal asks, elsewhere --all says so.\n"
         "\n"
@@ -80,16 +81,14 @@ class CleanCommand(Selecting, DoitClean):  # type: ignore[misc]
     )
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """Run the command; ask before it removes everything."""
-        everything = params["all"] or params["cleanall"] or params["dryrun"]
-        with user_errors():
-            said = bool(parse_selection(params, args))
-        if not (everything or said):
-            question = "remove all outputs of the batch, and their history?"
-            params["all"] = agreed(question, _NAMES_NEEDED)
-            if not params["all"]:
-                return _NOTHING_DONE
+        """Run the command; ask before it removes everything, where somebody can answer."""
         params["cleanall"] = params["cleanall"] or params["all"]
+        with user_errors():
+            said = params["cleanall"] or params["dryrun"] or bool(parse_selection(params, args))
+        if not said and is_answered():
+            if not agreed("remove all outputs of the batch, and their history?"):
+                return _NOTHING_DONE
+            params["cleanall"] = True
         return super().execute(params, args)
 
     def _execute(

@@ -123,9 +123,9 @@ class SummarizeBatchCommand(Command):
         selection = parse_selection(options, words)
         rows = list(summarize(project, orphans=Status.ORPHANED in selection.statuses))
         counts = Counter(row.verdict.status for row in rows)
-        print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)
         if selection:
             rows = _selected(project, selection, rows)
+        print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)
         rows.sort(key=lambda row: _ORDER.index(row.verdict.status))
         for name in reversed(order):
             rows = in_order(rows, COLUMNS[name], reverse=options["sort"].startswith("-"))

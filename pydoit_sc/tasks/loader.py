@@ -30,7 +30,7 @@ _WITH_SUBMISSION = ("run", "list", "info")
 _NEED_NAMES = {
     "forget": ", or --all",
     "ignore": "",
-    "clean": ", or --clean-all for all outputs and their history; --dry-run shows them",
+    "clean": ", or -a for all outputs and their history; --dry-run shows them",
 }
 
 OPT_FILE = {

@@ -47,7 +47,10 @@ def status(box: Box) -> dict[str, str]:
 
 def accept(box: Box, *words: str, yes: bool = True) -> int:
     command = AcceptCommand()
-    options = {"batchfile": str(box.folder / "batchfile.toml"), "remote_output_path": "", "yes": yes}
+    options: dict[str, object] = {
+        str(option["name"]): option["default"] for option in AcceptCommand.cmd_options
+    }
+    options |= {"batchfile": str(box.folder / "batchfile.toml"), "yes": yes}
     return command.call(options, list(words))
 
 

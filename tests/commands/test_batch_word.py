@@ -92,7 +92,9 @@ def test_which_words_are_a_batch(jobs: Box, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_missing(jobs: Box) -> None:
     for words in (["run"], ["plan"], ["summarize-batch"], []):
         assert "nope.json: no such file" in jobs(*words, "nope.json").refused()
-    assert "expected one BATCH at most, and `x` is no file" in jobs("summarize-batch", "x").refused()
+    assert (
+        "no run or stage is named `x`" in jobs("summarize-batch", "jobs.json", "--to", "out", "x").refused()
+    )
 
 
 def test_hints_of_a_submission_name_the_outputs_too(jobs: Box) -> None:

@@ -65,7 +65,7 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
         (["status", "--format", "xml"], "expected table or json, found `xml`"),
         (["status", "a:9"], "no run or stage is named `a:9`"),
         (["summarize-batch", "nope.yaml"], "nope.yaml: no such file"),
-        (["summarize-batch", "a", "b"], "expected one BATCH at most"),
+        (["summarize-batch", "a", "c"], "no run or stage is named `c`"),
         (["summarize-batch", "--format", "xml"], "expected table or json or csv, found `xml`"),
         (["summarize-batch", "--status", "eror"], "did you mean `error`?"),
         (["summarize-batch", "--remote-output-path", "nope://x"], "nope"),
