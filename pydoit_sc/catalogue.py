@@ -67,7 +67,7 @@ COMMANDS = {
     "debug": CommandEntry(
         "pydoit_sc.commands.debug:DebugCommand",
         "execute a run on the terminal, publish nothing",
-        ("debug month:2012-01", "debug --shell month:2012-01"),
+        ("debug month:2012-01", "debug --shell month:2012-01", "debug --status error --limit 1"),
     ),
     "history": CommandEntry(
         "pydoit_sc.commands.history:HistoryCommand",

@@ -8,8 +8,10 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import Run, Stage
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, option
+from pydoit_sc.commands.selecting import SELECTING, selected
 from pydoit_sc.errors import printable
 from pydoit_sc.plan import Work
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -34,6 +36,7 @@ class DebugCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
+        *SELECTING,
         option("rank", "the rank that it has [default: %(default)s]", default="0"),
         flag("shell", "not its command, but a shell with its environment in its folder: $SHELL"),
     )
@@ -41,7 +44,7 @@ class DebugCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Become the command."""
         project = open_project(options)
-        stage, run = self.one_run(project, words)
+        stage, run = _one(selected(project, options, words), words)
         batch, task = project.batch, stage.task_name(run)
         nprocs, gpus = slots(batch.nprocs)
         limits = Limits(nprocs, gpus=gpus, scratch=batch.scratch)
@@ -59,6 +62,14 @@ class DebugCommand(Command):
             become(start, own.env)
         except OSError as error:
             raise InvalidCommand(f"debug: {task} cannot be started: {start[0]}: {error.strerror}") from error
+
+
+def _one(chosen: list[tuple[Stage, Run]] | None, words: list[str]) -> tuple[Stage, Run]:
+    """Return the one run that is selected."""
+    if chosen and len(chosen) == 1:
+        return chosen[0]
+    found = f"{len(chosen):,}, of which --limit 1 takes the first" if chosen else " ".join(words) or "nothing"
+    raise InvalidCommand(f"debug: expected the name of a run, found {found}")
 
 
 def _rank(value: str) -> int:

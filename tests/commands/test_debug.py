@@ -46,6 +46,9 @@ def test_as_a_worker_starts_it_but_nothing_is_published(box: Box) -> None:
     assert results(done.err).parent.parent == box.folder / "scratch"
     assert (results(done.err) / "r").read_text() == "x\n"
     assert not (box.folder / "out").exists()
+    assert box().code == 1
+    failed = box("debug", "--status", "error")
+    assert (failed.code, failed.err.partition(",")[0]) == (7, "a:7")
 
 
 def test_a_shell_in_its_place(box: Box) -> None:
@@ -61,7 +64,7 @@ def test_a_shell_in_its_place(box: Box) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("a", "debug: `a` is 2 runs; expected one"),
+        ("a", "debug: expected the name of a run, found 2, of which --limit 1 takes the first"),
         ("", "expected the name of a run, found nothing"),
         ("--rank 2 a:0", "--rank: expected 0 to 1, as `nprocs` is 2, found 2"),
         ("--rank x a:0", "--rank: expected a number from 0, found `x`"),
