@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
-from pydoit_sc.selection import Selection, parse_selection, select_to_execute
+from pydoit_sc.selection import parse_selection, select_to_execute
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.progress import counted, moved_words
 from pydoit_sc.store import StoreError
@@ -67,11 +67,15 @@ class SubmitCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Submit what is not up to date and return the exit code."""
         selection, always, failures, worst = parse_selection(options, words), options["always"], True, 0
+        parts: Sequence[Stage] = ()
         while True:
             project = open_project(options)
             project.execute_as(options)
             engine = _engine(project, options["engine"])
-            parts = select_to_execute(project, selection, always=always)
+            again = parts and selection
+            parts = (
+                _once_more(project, parts) if again else select_to_execute(project, selection, always=always)
+            )
             if not options["moved"] and (strange := moved(project.ledger, parts)):
                 raise UserError(f"{moved_words(strange)}, or submit them with --moved")
             wanted = Wanted(completed=always, failures=failures)
@@ -85,7 +89,6 @@ class SubmitCommand(Command):
             if not (goes_on and submitted.waiting):
                 return worst
             always = failures = False  # what has waited is stale now, and what has failed is not tried again
-            selection = Selection(tuple(_names(parts))) if selection else selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,10 @@ def _submit(
     return _Submitted(project, engine, note, runs, bool(choice.waiting), some_completed)
 
 
-def _names(parts: Sequence[Stage]) -> Iterator[str]:
-    """Yield the names of the runs of a submission: what they were selected by may hold no longer when some have ended."""
-    return (stage.task_name(run) for stage in parts for run in stage.runs)
+def _once_more(project: Project, parts: Sequence[Stage]) -> Sequence[Stage]:
+    """Return the runs of the submission before: what they were selected by may hold no longer when some have ended."""
+    keys = {run.key for stage in parts for run in stage.runs}
+    return project.narrow([(stage, run) for stage, run in project.batch.runs() if run.key in keys])
 
 
 def _engine(project: Project, name: str) -> Engine:

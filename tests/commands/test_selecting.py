@@ -8,6 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from pydoit_sc.cli import main
+from pydoit_sc.commands import submit
+from pydoit_sc.project import Project
+from pydoit_sc.selection import parse_selection, select_to_execute
 from tests.conftest import DOIT_CFG, HEAD, Box, until
 from tests.test_selection import outcome, picked
 
@@ -124,6 +127,16 @@ def test_what_executes_executes_those(picked: Box) -> None:
     picked.ok("--where=seed=4", program="doit")
     assert picked.executed() == ["b 4"]
     assert picked.ok("run", "--limit", "9", "--where", "seed=4").startswith("all 2 runs are up to date")
+
+
+def test_a_later_submission_has_the_runs_of_the_first(picked: Box) -> None:
+    """What they were selected by holds no longer."""
+    file = str(picked.folder / "batchfile.toml")
+    parts = select_to_execute(Project.load(file), parse_selection({"statuses": "error"}))
+    for seed in range(3):
+        outcome(picked, f"day/a_{seed}", 0)
+    again = submit._once_more(Project.load(file), parts)
+    assert [run.key for stage in again for run in stage.runs] == ["day/a_0", "day/a_1", "day/a_2", "day/b_0"]
 
 
 def test_tasks_of_a_dodo_are_not_selected_so(box: Box) -> None:
