@@ -37,8 +37,8 @@ def find_batchfile(name: str | None) -> str:
     if found := name or _file_here():
         return found
     raise UserError(
-        f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `pydoit-sc init` begins one, "
-        "`pydoit-sc help` shows the commands"
+        f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `-f -` a list of "
+        "commands from standard input, `pydoit-sc init` begins one"
     )
 
 

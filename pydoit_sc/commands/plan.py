@@ -12,7 +12,7 @@ from pydoit_sc.commands.parsing import flag
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.plan import count, failure_budget, moved, plan
 from pydoit_sc.selection import parse_selection, select_to_execute
-from pydoit_sc.show.progress import moved_words, summary
+from pydoit_sc.show.progress import command_of, moved_words, summary
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 SHOWN = 20
@@ -50,7 +50,9 @@ class PlanCommand(Command):
             print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")
         execute = [item for item in planned if item.verdict.execute]
         for item in itertools.islice(execute, None if options["everything"] else SHOWN):
-            print(f"  {item.stage.task_name(item.run)}  {item.verdict.status}: {item.verdict.words}")
+            task = item.stage.task_name(item.run)
+            said = (f"{task}  {item.verdict.status}: {item.verdict.words}", command_of(task, item.run.cmd))
+            print("", *filter(None, said), sep="  ")
             if selection and item.verdict.status is Status.STALE:
                 for line in details(project.ledger, project.store, item.run):
                     print(f"    {line}")

@@ -152,10 +152,15 @@ def failure_line(task: str, why: str, stderr_tail: bytes = b"", cmd: str = "") -
         $ python fit.py 2012-01
         no such file: 2012-01.csv
     """
-    command = [f"$ {one_line(cmd)}"] if cmd and task.startswith(f"{PLAIN}:") else []
+    command = filter(None, [command_of(task, cmd)])
     lines = stderr_tail.decode(errors="backslashreplace").strip().split("\n")
     shown = [_last_state(line) for line in lines if line]
     return "\n    ".join((f"failed {task}: {why}", *command, *shown))
+
+
+def command_of(task: str, cmd: str) -> str:
+    """Return the command of a run of a list, since its name is a digest or a position; nothing of other runs."""
+    return f"$ {one_line(cmd)}" if cmd and task.startswith(f"{PLAIN}:") else ""
 
 
 def _last_state(line: str) -> str:

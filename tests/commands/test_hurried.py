@@ -33,7 +33,9 @@ def test_a_bad_batchfile(stages: Box, text: str, answer: str) -> None:
 @pytest.mark.parametrize("command", ["plan", "status", "list", "summarize-batch", "clean", "logs"])
 def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
     stages.edit("file_dep", "file_depp")
-    assert "batchfile.toml:8:1:" in stages(command, *(["a:1"] if command == "logs" else [])).refused()
+    assert (
+        "batchfile.toml:8:1:" in stages(command, *(["a:1"] if command in ("logs", "clean") else [])).refused()
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,8 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
         (["-o", "."], "Is a directory"),
         (["info"], "info"),
         (["info", "a:1", "b"], "info"),
-        (["logs"], "logs: expected the name of a run, found nothing; see `pydoit-sc help logs`"),
-        (["logs", "a:1", "b"], "found a:1 b"),
+        (["logs"], "logs: expected the name of a run; see `pydoit-sc help logs`"),
+        (["logs", "a:1", "b"], "`a:1` and 1 more have no output in "),
         (["batch"], "batch: expected a chunk"),
         (["batch", "nope.json"], "nope.json: no such file"),
         (["batch", "batchfile.toml"], "`pydoit-sc run` executes it"),

@@ -99,7 +99,10 @@ def test_names_from_a_column(listed: Box) -> None:
     listed.ok("run", *batch, "runs:second")
     assert listed.executed() == ["b"]
     assert listed.out("second/status_code") == "0"
-    assert listed.ok("plan", *batch).splitlines()[1] == "  runs:first  incomplete: no status_code"
+    assert (
+        listed.ok("plan", *batch).splitlines()[1]
+        == "  runs:first  incomplete: no status_code  $ echo a >> log"
+    )
 
 
 def test_a_list_in_a_batchfile(listed: Box) -> None:
