@@ -26,6 +26,17 @@ def test_lines_are_drawn_again_below_those_that_stay() -> None:
         assert window.shown() == ["first", "second", "of two lines", "last"]
 
 
+def test_the_cursor_stands_at_the_first_line() -> None:
+    """So a terminal that breaks lines anew when it is resized, as most do and pyte does not, moves it with that line."""
+    with Window() as window:
+        footer = Footer(window.stream())
+        footer.line("stays")
+        for lines in (["one", "two", "three"], ["one"], ["one", "two"]):
+            footer.draw(lines)
+            window.shown()
+            assert (window.screen.cursor.y, window.screen.cursor.x) == (1, 0)
+
+
 def test_a_line_that_stays_is_broken_by_the_terminal_alone() -> None:
     name = "month:" + "x" * 100
     with Window(40) as window:
