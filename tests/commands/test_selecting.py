@@ -65,6 +65,11 @@ def test_failures_number_their_groups(cli: Cli) -> None:
         "2 × exit 1  KeyError: 0  e.g. day:a_0  pydoit-sc run day --where model=a --group 1",
         "1 × exit 1  ValueError   e.g. day:a_2  pydoit-sc run day --where model=a --group 2",
     ]
+    assert cli("failures", "--slowest", "2")[1].splitlines() == [
+        "1 × exit 1  KeyError: 0  e.g. day:a_0  pydoit-sc run --group 1",
+        "1 × exit 1  ValueError   e.g. day:a_2  pydoit-sc run --group 2",
+    ]
+    assert len(cli("failures", "--limit", "2")[1].splitlines()) == 1
     (second,) = json.loads(cli("failures", "--group", "2", "--format", "json")[1])
     assert (second["group"], second["runs"]) == (2, ["day:a_2"])
 
