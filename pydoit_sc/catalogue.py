@@ -35,7 +35,7 @@ COMMANDS = {
     "status": CommandEntry(
         "pydoit_sc.commands.status:StatusCommand",
         "show how each stage stands, and where runs execute now",
-        ("status", "status 'month:2012-*'", "status --format json"),
+        ("status", "status --watch", "status 'month:2012-*'", "status --format json"),
     ),
     "list": CommandEntry(
         "pydoit_sc.commands.stock:ListCommand",
@@ -61,8 +61,8 @@ COMMANDS = {
     ),
     "logs": CommandEntry(
         "pydoit_sc.commands.logs:LogsCommand",
-        "show or follow what a run writes",
-        ("logs month:2012-01", "logs --stderr --follow month:2012-01"),
+        "show or follow what runs write, on any machine",
+        ("logs month:2012-01", "logs --stderr --follow 'month:2012-*'", "logs --attempt 1 month:2012-01"),
     ),
     "debug": CommandEntry(
         "pydoit_sc.commands.debug:DebugCommand",

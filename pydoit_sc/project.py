@@ -139,6 +139,10 @@ class Project:
             self._ledger = open_ledger(self.batch, self.store, self.ignored, self._accepted)
         return self._ledger
 
+    def read_again(self) -> None:
+        """Have the ledger tell what the store has from now on."""
+        self._ledger = None
+
     @cached_property
     def ignored(self) -> frozenset[str]:
         """The stages and tasks that `ignore` excludes, by name: what doit's database says of them."""

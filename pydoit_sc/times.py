@@ -1,4 +1,4 @@
-"""Moments as people read them, and as programs do; what is no moment, since anybody may have written it, has words, too."""
+"""Moments and times as people read them, and as programs do; what is no moment, since anybody may have written it, has words, too."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def utc(seconds: float | None) -> str | None:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time: `1:02:03`, `2:03` under an hour, `4.5 s` under a minute.
+    """Return a length of time: `2 d 4 h`, `1:02:03`, `2:03` under an hour, `4.5 s` under a minute.
 
-    >>> span(3723.4), span(123), span(59.6), span(0.0451), span(float("inf"))
-    ('1:02:03', '2:03', '59.6 s', '0.045 s', 'an unknown time')
+    >>> span(190_000), span(3723.4), span(123), span(59.6), span(0.0451), span(float("inf"))
+    ('2 d 4 h', '1:02:03', '2:03', '59.6 s', '0.045 s', 'an unknown time')
     """
     if not 0 <= seconds < LONGEST:
         return _UNKNOWN
@@ -41,7 +41,21 @@ def span(seconds: float) -> str:
         return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds:.3f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def pace(per_second: float) -> str:
+    """Return a pace in the smallest unit in which it is at least 1.
+
+    >>> pace(12.0), pace(0.05), pace(0.001)
+    ('12 a second', '3.0 a minute', '3.6 an hour')
+    """
+    units = {"a second": 1, "a minute": 60, "an hour": 3600}
+    unit = next((unit for unit, seconds in units.items() if per_second * seconds >= 1), "an hour")
+    number = per_second * units[unit]
+    return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
 
 
 def _moment(seconds: float) -> datetime | None:

@@ -13,11 +13,13 @@ from pydoit_sc.batch import Status
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.parts import without_earlier
 from pydoit_sc.show.progress import clock
 from pydoit_sc.show.tables import one_line
 from pydoit_sc.standing import Standing, stand, total
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
+from pydoit_sc.times import pace
 
 FORMATS = ("table", "json")
 #: The words for statuses, in the order of a line.
@@ -43,20 +45,20 @@ class StatusCommand(Command):
         "A line for each stage, then the total, from what the store has; nothing is executed. With names: these runs "
         "alone. Where runs execute now, on any machine, their hosts are shown. The pace is how many execute at once, by "
         "the time that completed ones took; the time left is that of all that are incomplete, stale or running, not of "
-        "those that have failed. `summarize-batch` lists the runs, `plan` says what would execute.\n"
+        "those that have failed. With `--watch` a picture: a bar for each stage, when the last runs have ended, and what "
+        "executes now, on which machine, with which rank and for how long. It is drawn again every second, every 5 s from an "
+        "object store, and more seldom where a look takes long. `summarize-batch` lists the runs, `plan` says what would execute.\n"
         "\n"
         "A stage named `status` is reached by `run status`."
     )
-    cmd_options = (
-        *BATCH_OPTIONS,
-        *SELECTING,
-        format_option(FORMATS),
-    )
+    cmd_options = (*BATCH_OPTIONS, *SELECTING, format_option(FORMATS), OPT_WATCH)
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print how the runs stand; the exit code is 0, whatever their codes."""
         form = parse_choice(options["format"], FORMATS, "--format")
         project = open_project(options)
+        if is_watched(options):
+            return watch(project, selected(project, options, words))
         running = project.store.running()  # before the scan: what ends in between is completed
         stages = project.batch.stages
         if (chosen := selected(project, options, words)) is not None:
@@ -106,7 +108,7 @@ def _words(standing: Standing) -> str:
     shown += _running(standing.hosts)
     text = f"{standing.size:,} run{'s' * (standing.size != 1)}" + (": " if shown else "") + ", ".join(shown)
     if standing.pace and standing.seconds_left is not None:
-        text += f"; about {_pace_words(standing.pace)}, {clock(standing.seconds_left)} left"
+        text += f"; about {pace(standing.pace)}, {clock(standing.seconds_left)} left"
     return text
 
 
@@ -117,15 +119,3 @@ def _running(hosts: Counter[str]) -> Iterator[str]:
     others = sum(count for _, count in hosts.most_common()[_HOSTS:])
     if others:
         yield f"{others:,} running on {len(hosts) - _HOSTS:,} more"
-
-
-def _pace_words(per_second: float) -> str:
-    """Return a pace in the smallest unit in which it is at least 1.
-
-    >>> _pace_words(12.0), _pace_words(0.05), _pace_words(0.001)
-    ('12 a second', '3.0 a minute', '3.6 an hour')
-    """
-    units = {"a second": 1, "a minute": 60, "an hour": 3600}
-    unit = next((unit for unit, seconds in units.items() if per_second * seconds >= 1), "an hour")
-    number = per_second * units[unit]
-    return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"

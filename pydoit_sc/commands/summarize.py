@@ -16,7 +16,8 @@ from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, option, parse_choice
-from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
+from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
+from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
@@ -99,6 +100,8 @@ class SummarizeBatchCommand(Command):
         "commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
         "spreadsheet would take for a formula has a `'` before it.\n"
         "\n"
+        "With `--watch` it is the picture of `status --watch`.\n"
+        "\n"
         f"The columns are {', '.join(COLUMNS)}. `memory` is the peak of one process, where that is more than the "
         "worker's own."
     )
@@ -112,6 +115,7 @@ class SummarizeBatchCommand(Command):
             "by this column, the smallest first; `-seconds` the largest first [default: failures first]",
             default="",
         ),
+        OPT_WATCH,
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
@@ -120,6 +124,8 @@ class SummarizeBatchCommand(Command):
         columns = _columns(options["columns"]) or (HEADERS if form == "table" else tuple(COLUMNS))
         order = _columns(options["sort"].removeprefix("-"), "--sort")
         project = open_project(options)
+        if is_watched(options):
+            return watch(project, selected(project, options, words))
         selection = parse_selection(options, words)
         rows = list(summarize(project, orphans=Status.ORPHANED in selection.statuses))
         counts = Counter(row.verdict.status for row in rows)

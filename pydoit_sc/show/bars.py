@@ -83,7 +83,7 @@ class MovingBar:
 
     def __init__(self, outstream: TextIO) -> None:
         self._footer = Footer(outstream)
-        self._graphic = _encodes(outstream, "━─")
+        self._graphic = encodes(outstream, "━─")
         self._next = 0.0
 
     def update(self, progress: Progress) -> None:
@@ -147,7 +147,8 @@ def name_longest(longest: Sequence[tuple[str, float]], columns: int) -> str:
     return text.replace("\n", "\\n")
 
 
-def _encodes(stream: TextIO, text: str) -> bool:
+def encodes(stream: TextIO, text: str) -> bool:
+    """Return whether the encoding of a stream has these characters."""
     try:
         text.encode(stream.encoding or "ascii")
     except (LookupError, UnicodeError):

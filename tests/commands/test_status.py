@@ -8,25 +8,31 @@ import os
 import pty
 import struct
 import subprocess
+import sys
 import termios
+import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import botocore.session
 import pytest
+from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import Status
+from pydoit_sc.commands import watch as watch_module
 from pydoit_sc.commands.status import StatusCommand
 from pydoit_sc.plan import Ledger
 from pydoit_sc.standing import Standing, stand
-from pydoit_sc.store import Live, Record, open_store
+from pydoit_sc.store import Live, Record, StoreError, open_store
 from pydoit_sc.store.documents import Lease, Provenance
+from pydoit_sc.store.posix import PosixStore
 from tests.conftest import HEAD, STAGES, Box
 from tests.starts import PROGRAMS
 from tests.store.conftest import KEYS, s3
+from tests.terminals import Window
 from tests.test_plan import batch, execute, stage
 
 __all__ = ["s3"]
@@ -291,3 +297,89 @@ def test_on_s3(bucket: tuple[str, Any], box: Box, capsys: pytest.CaptureFixture[
             "runs": 7 if words else 30, "completed": 1, "failed": 1, "incomplete": 4 if words else 27, "running": 1,
             "hosts": {"node3": 1}, "runs_per_second": 0.5, "seconds_left": 10 if words else 56,
         }  # fmt: skip
+
+
+def test_watched_on_a_terminal_until_all_have_ended(stages: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome(stages, "a/1", seconds=30)
+    shown: list[list[str]] = []
+    with Window(61) as window, executing(stages, _2="node3"):
+
+        def pause(seconds: float) -> None:
+            shown.append(window.shown())
+            for key in ("a/2", "a/3", "b"):
+                outcome(stages, key, int(key == "a/3"))
+            stages.write("out/b/status_code", "0")
+
+        monkeypatch.setattr(watch_module, "time", Time(pause))
+        monkeypatch.setattr(sys, "stdout", window.stream())
+        monkeypatch.setenv("TERM", "xterm")
+        for name in ("CI", "NO_COLOR"):
+            monkeypatch.delenv(name, raising=False)
+        status(stages, "--watch")
+        last = window.shown()
+    bar = "█" * 5
+    assert shown[0][:3] == [
+        f"a     {bar}{'░' * 10} 1/3, 1 running, 1:00 left",
+        f"b     {'░' * 15} 0/1",
+        f"total {bar[:3]}{'░' * 12} 1/4, 1 running",
+    ]
+    assert shown[0][-2:-1] == ["running  host   rank  for"]
+    assert shown[0][-1].split()[:2] == ["a:2", "node3"]
+    assert last[:3] == [
+        f"a     {bar * 2}xxxxx 2/3, 1 failed",
+        f"b     {bar * 3} 1/1",
+        f"total {bar * 2}█xxxx 3/4, 1 failed",
+    ]
+
+
+def test_watched_without_a_terminal(
+    stages: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pause(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            for key in ("a/1", "a/2", "a/3", "b"):
+                outcome(stages, key)
+
+    looks: list[float] = []
+    monkeypatch.setattr(watch_module, "time", Time(pause))
+    status(stages, "--watch")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[21:] for line in lines] == ["0/4", "4/4"]  # behind the time
+    assert len(looks) == 4 and min(looks) >= 1
+    with pytest.raises(InvalidCommand, match="--watch: shows a picture, not --format json"):
+        status(stages, "--watch", form="json")
+
+
+def test_a_store_that_is_gone_for_a_while_ends_no_watch(
+    stages: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, looks = PosixStore.running, list[int]()
+
+    def running(store: PosixStore) -> Mapping[str, Live]:
+        looks.append(1)
+        if len(looks) == 2:
+            raise StoreError("the server is away")
+        return real(store)
+
+    def pause(seconds: float) -> None:
+        for key in ("a/1", "a/2", "a/3", "b") if len(looks) == 2 else ():
+            outcome(stages, key)
+
+    monkeypatch.setattr(PosixStore, "running", running)
+    monkeypatch.setattr(watch_module, "time", Time(pause))
+    status(stages, "--watch")
+    assert [line[21:] for line in capsys.readouterr().out.splitlines()] == [
+        "0/4",
+        "the server is away",
+        "4/4",
+    ]
+
+
+class Time:
+    """The module `time`, with something else to do in each pause."""
+
+    time, monotonic = staticmethod(time.time), staticmethod(time.monotonic)
+
+    def __init__(self, pause: Callable[[float], object]) -> None:
+        self.sleep = pause

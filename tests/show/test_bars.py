@@ -124,5 +124,5 @@ def test_where_a_bar_moves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_letters_that_the_encoding_does_not_have() -> None:
     theirs, ours = os.pipe()
     with open(theirs, "rb"), open(ours, "w", encoding="ascii") as stream:
-        assert not bars._encodes(stream, "━")
+        assert not bars.encodes(stream, "━")
     assert next(iter(bar_lines(progress(), 79, graphic=False))).count("#") == 7
