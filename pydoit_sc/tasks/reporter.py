@@ -89,6 +89,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 
     def execute_task(self, task: Task) -> None:
         """A task that is no run is being executed."""
+        self.outstream.write("")  # which removes the bar: under `doit`, the task's own output knows of none
         if not self._quiet:
             super().execute_task(task)
 
