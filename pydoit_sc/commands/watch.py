@@ -26,7 +26,7 @@ EVERY, EVERY_REQUESTS = (
     1.0,
     5.0,
 )  # seconds between two looks at least, at a file system and at an object store
-PAUSE = 10  # times as long as a look takes is waited before the next
+PAUSE = 5  # times as long as a look takes is waited before the next
 _TOTAL = "total"
 _OPEN = (Status.INCOMPLETE, Status.STALE, Status.RUNNING)
 
@@ -66,7 +66,7 @@ def _views(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> Iter
     """Yield how the runs stand, at a rate that leaves the store alone most of the time, until each has ended."""
     every = EVERY if project.store.window == 1 else EVERY_REQUESTS
     view: View | None = None
-    while view is None or any(view.standings[_TOTAL].statuses[status] for status in _OPEN):
+    while True:
         began = time.monotonic()
         try:
             view = _look(project, chosen)
@@ -75,6 +75,8 @@ def _views(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> Iter
                 raise
             view = replace(view, error=str(error))
         yield view
+        if not any(view.standings[_TOTAL].statuses[status] for status in _OPEN):
+            return
         time.sleep(max(every, PAUSE * (time.monotonic() - began)))
 
 
