@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any
 from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.document import STDIN
-from pydoit_sc.batchfile.fields import max_failures, natural, read_timeout
+from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError
@@ -28,8 +28,9 @@ from pydoit_sc.store.layout import STATUS_CODE
 #: doit's database beside a batchfile.
 STATE = ".pydoit_sc.json"
 
-#: What a command line says in place of a batchfile: the key, and how its value is read.
-_INSTEAD = {"max_failures": max_failures, "timeout": read_timeout, "retries": natural}
+#: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
+_OF_BATCH = {"max_failures": max_failures, "nprocs": read_nprocs}
+_OF_RUNS = {"timeout": read_timeout, "retries": natural}
 
 
 def find_batchfile(name: str | None) -> str:
@@ -108,16 +109,7 @@ class Project:
 
     def execute_as(self, options: Mapping[str, Any]) -> None:
         """Let the options of a command line take the place of what the batchfile says; raises UserError."""
-        given: dict[str, Any] = {}
-        for name, read in _INSTEAD.items():
-            if (text := options.get(name)) is None:
-                continue
-            try:
-                given[name] = read(int(text) if text.isdecimal() else text)
-            except ValueError as error:
-                raise UserError(f"--{name.replace('_', '-')}: {error}, found `{text}`") from error
-        most = given.pop("max_failures", self.batch.max_failures)
-        self.batch = replace(self.batch, max_failures=most, instead=given)
+        self.batch = replace(self.batch, instead=_read(options, _OF_RUNS), **_read(options, _OF_BATCH))
 
     @property
     def store(self) -> Store:
@@ -226,6 +218,19 @@ class Project:
         """Return the name of the first run whose name in its stage, or whose command, is this word."""
         runs = ((stage, run) for stage, run in self.batch.runs() if word in (run.name, run.cmd))
         return next((stage.task_name(run) for stage, run in runs), None)
+
+
+def _read(options: Mapping[str, Any], readers: Mapping[str, Callable[[object], object]]) -> dict[str, Any]:
+    """Return the values of those options that are given; raises UserError."""
+    given = {}
+    for name, read in readers.items():
+        if (text := options.get(name)) is None:
+            continue
+        try:
+            given[name] = read(int(text) if text.isdecimal() else text)
+        except ValueError as error:
+            raise UserError(f"--{name.replace('_', '-')}: {error}, found `{text}`") from error
+    return given
 
 
 def _some(names: list[str]) -> str:

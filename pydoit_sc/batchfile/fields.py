@@ -202,7 +202,8 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST
 
 
-def _nprocs(value: object) -> object:
+def read_nprocs(value: object) -> object:
+    """Return how many runs are executed at once; raises PydanticCustomError."""
     if value in ("cores", "gpus") or _is_count(value):
         return value
     raise expected('an integer of at least 1, "cores" or "gpus"')
@@ -344,7 +345,7 @@ AxisValues = Annotated[dict[str, Union[bool, int, float, str]], table_of("a tabl
 _COUNT = {"type": "integer", "minimum": 1}
 Nprocs = Annotated[
     int | Literal["cores", "gpus"],
-    Parsed(_nprocs, {"anyOf": [_COUNT, {"enum": ["cores", "gpus"]}]}),
+    Parsed(read_nprocs, {"anyOf": [_COUNT, {"enum": ["cores", "gpus"]}]}),
 ]
 MaxFailures = Annotated[
     int | Share,

@@ -57,6 +57,11 @@ class SubmitCommand(Command):
         ),
         flag("wait", "show how the runs go on, until all have ended"),
         OPT_ALWAYS,
+        option(
+            "nprocs",
+            "in place of the batchfile's: runs at once on a machine, a number, cores or gpus",
+            short="n",
+        ),
         OPT_TIMEOUT,
         OPT_RETRIES,
         OPT_MAX_FAILURES,

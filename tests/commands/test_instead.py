@@ -24,6 +24,14 @@ def test_retries_and_timeouts_of_a_list(box: Box) -> None:
     assert box.executed() == ["a", "a"]
 
 
+def test_how_many_runs_at_once_a_submission_executes(box: Box) -> None:
+    line = "echo $SATURN_RUN_LOCAL_RANK >> log; while [ $(wc -l < log) -lt 3 ]; do sleep 0.05; done"
+    box.write("cmds.txt", "".join(f"{line} # {n}\n" for n in range(3)))
+    words = ("--to", "out", "--engine", "local", "-n", "3", "--timeout", "1m", "--wait")
+    assert box("submit", "cmds.txt", *words).code == 0
+    assert box.executed() == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("command", ["run", "submit --engine local --wait"])
 def test_they_take_the_place_of_what_every_table_says(box: Box, command: str) -> None:
     box.batchfile(STAGE)
@@ -43,6 +51,7 @@ def test_they_take_the_place_of_what_every_table_says(box: Box, command: str) ->
         (["--retries", "x"], "--retries: expected an integer of at least 0, found `x`"),
         (["--timeout", "0"], "--timeout: expected a duration longer than 0"),
         (["submit", "--timeout", "soon"], "--timeout: expected a duration such as"),
+        (["submit", "-n", "0"], '--nprocs: expected an integer of at least 1, "cores" or "gpus", found `0`'),
     ],
 )
 def test_what_they_take(box: Box, words: list[str], answer: str) -> None:
