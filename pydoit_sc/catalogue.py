@@ -125,7 +125,11 @@ COMMANDS = {
     "submit": CommandEntry(
         "pydoit_sc.commands.submit:SubmitCommand",
         "split, send the code, hand over to an engine, all in one",
-        ("submit --wait", "submit --engine local --wait", "submit --engine slurm"),
+        (
+            "submit --wait",
+            "submit --engine local --wait",
+            "submit cmds.txt --to s3://bucket/out --engine slurm -n 8",
+        ),
     ),
     "submissions": CommandEntry(
         "pydoit_sc.commands.submissions:SubmissionsCommand",

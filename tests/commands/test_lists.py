@@ -74,8 +74,6 @@ def test_what_is_wrong_with_standard_input(listed: Box, line: str, answer: str) 
 
 def test_every_command_reads_standard_input(listed: Box) -> None:
     for command, answer in {
-        "plan": "2 of 2 runs to execute",
-        "status": "runs   2 runs: 2 incomplete",
         "list --all": "runs:",
         "submit --engine local --wait": "2 completed",
         "summarize-batch --status completed": "completed    0",
