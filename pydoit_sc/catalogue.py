@@ -200,6 +200,16 @@ COMMANDS = {
     ),
 }
 
+#: What help has above a command: of that one and of those that follow.
+HEADINGS = {
+    "run": "Execute",
+    "status": "See and try",
+    "clean": "Change what is stored",
+    "batch": "On many machines",
+    "clone": "On Saturn Cloud",
+    "init": "Projects and this program",
+}
+
 #: The batchfiles that are looked for when none is named, in this order.
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
 

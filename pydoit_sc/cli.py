@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydoit_sc import __version__, utf8
-from pydoit_sc.catalogue import COMMANDS, SHOWING
+from pydoit_sc.catalogue import COMMANDS, HEADINGS, SHOWING
 from pydoit_sc.later import later
 from pydoit_sc.show.screen import end_with_the_reader, lost_output, open_screens
 
@@ -18,8 +18,6 @@ NOT_SHOWN = 2  # the exit code where the output of a command that only shows som
 USAGE = f"""\
 pydoit-sc {__version__}
 Run thousands of shell commands, keep every output, skip what is done.
-
-Commands
 {{commands}}
 
 Examples
@@ -83,6 +81,8 @@ def _purposes() -> Iterator[str]:
     for name, entry in COMMANDS.items():
         indent = " " * (width + 4)
         text = textwrap.fill(entry.purpose, 80, initial_indent=indent, subsequent_indent=indent)
+        if name in HEADINGS:
+            yield f"\n{HEADINGS[name]}"
         yield f"  {name:{width}}{text[width + 2 :]}"
 
 

@@ -74,7 +74,7 @@ def test_commands_that_show_something(long: Box, columns: int) -> None:
         ("plan",): f"1 of 5 runs to execute: 1 failed before   long:{NAME}1",
         ("status",): "5 runs: 4 completed, 1 failed",
         ("failures",): "1 × exit 3",
-        ("help",): "Commands",
+        ("help",): "On many machines",
         ("help", "run"): "--process",
     }.items():
         with Terminal(long, *words, columns=columns) as terminal:
