@@ -235,3 +235,6 @@ def test_no_completed_run_costs_a_request(
     assert sum(verb == "list" for verb, _ in requests) == lists
     assert sum(path.endswith("/stderr") for _, path in requests) == tails
     assert sum(verb == "get" and "/run.json" in path for verb, path in requests) == 0
+    if lists:  # what is executed then has been read, too
+        assert select_to_execute(project, parse_selection({**options, "limit": "3"}))
+        assert sum(request == ("list", "") for request in requests) == 1
