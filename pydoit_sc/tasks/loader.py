@@ -146,6 +146,8 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
             return _with_submission(project, chosen)
         if command in ("info", "help") or (command == "list" and not self._options.get("subtasks")):
             return [*stage_tasks(project), *run_tasks(project, chosen.runs)]
+        if selection.said and not any(self._options.get(option) for option in ("cleandep", "forget_sub")):
+            return _alone(project, chosen.runs)
         return all_tasks(project)
 
     def _parts(self, selection: Selection, words: list[str]) -> Sequence[Stage]:
@@ -178,6 +180,14 @@ def _choose(project: Project, command: str, selection: Selection) -> _Chosen:
     submission = [word for word in words if command in _WITH_SUBMISSION and project.has_task(word)]
     rest = [word for word in words if word not in known and word not in submission]
     return _Chosen(groups, project.select(rest, COMMANDS if command == "run" else ()), submission)
+
+
+def _alone(project: Project, runs: list[tuple[Stage, Run]]) -> list[Task]:
+    """Return tasks of these runs that know nothing of those that they come after: nothing is executed."""
+    tasks = [*stage_tasks(project), *run_tasks(project, runs)]
+    for task in tasks:
+        task.task_dep = []
+    return tasks
 
 
 def _with_submission(project: Project, chosen: _Chosen) -> list[Task]:
