@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile import plainlist
+from pydoit_sc.batchfile import BatchfileError, load, plainlist
 from tests.batchfile.conftest import Problems, Write
 
 A = hashlib.sha256(b"echo a").hexdigest()[:12]
@@ -120,6 +122,44 @@ def test_in_a_batchfile(make: Write, tmp_path: Path) -> None:
     assert runs(batch) == [(A, "echo a"), (B, "echo b")]
     assert batch.stages[0].runs[0].settings.timeout == 5
     assert batch.folder == tmp_path
+
+
+def from_standard_input(data: bytes, **options: str) -> Batch:
+    """Load what standard input has."""
+    own = os.dup(0)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+        try:
+            return load("-", **options)
+        finally:
+            os.dup2(own, 0)
+            os.close(own)
+
+
+def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    batch = from_standard_input(b"echo a\necho b", remote_output_path="out")
+    assert runs(batch) == [(A, "echo a"), (B, "echo b")]
+    assert (batch.folder, str(batch.path), batch.name) == (tmp_path, "standard input", tmp_path.name)
+    assert batch.words == ("-f", "-", "--to", f"file://{tmp_path}/out")
+    assert runs(from_standard_input(b'["echo a"]', remote_output_path="out")) == [(A, "echo a")]
+    assert not from_standard_input(b'{"cmd": "x"}\n{"cmd": "y"}', remote_output_path="out").stages[0].named
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "answer"),
+    [
+        (b"", {"remote_output_path": "out"}, "standard input: empty file"),
+        (b"true\n", {}, "standard input: it does not say where the outputs go: add `--to FOLDER`"),
+        (b"true\nx\xff\n", {"remote_output_path": "out"}, "standard input:2:2: not UTF-8 at byte 6 (0xff)"),
+    ],
+)
+def test_what_is_wrong_with_standard_input(data: bytes, options: dict[str, str], answer: str) -> None:
+    with pytest.raises(BatchfileError) as caught:
+        from_standard_input(data, **options)
+    assert str(caught.value).startswith(answer)
 
 
 TABLE = "id,cmd,retries\none,echo a,\ntwo,echo b,2\n"

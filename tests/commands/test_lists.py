@@ -59,12 +59,9 @@ def test_the_end_of_a_run_names_the_batch(listed: Box) -> None:
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("true | pydoit-sc run - --to out", "standard input: empty file"),
-        ("echo true | pydoit-sc run -", "standard input: it does not say where the outputs go: add `--to FOLDER`"),
         ("printf 'true\\nx\\377\\n' | pydoit-sc - --to out", "standard input:2:2: not UTF-8 at byte 6 (0xff)"),
         ("pydoit-sc run - --to out <&-", "standard input: "),
         ("echo true | pydoit-sc plan - --to out x:1", "standard input: no run or stage is named `x:1`"),
-        ("pydoit-sc run lists/cmds.txt", "lists/cmds.txt: it does not say where the outputs go: add `--to FOLDER`"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_standard_input(listed: Box, line: str, answer: str) -> None:
