@@ -81,6 +81,8 @@ def _batchfile(words: Sequence[str]) -> str | None:
     if not named and os.path.splitext(first)[1] and os.path.isfile(first):
         named = [first]
     asked = named[-1] if named else os.environ.get("PYDOIT_SC_FILE", "")
+    if asked == "-":  # standard input, and here that is the shell's own
+        return None
     return os.path.expanduser(asked) or next((file for file in BATCHFILES if os.path.lexists(file)), None)
 
 

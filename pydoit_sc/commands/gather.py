@@ -28,7 +28,9 @@ def gather(file: str | None) -> Known:
         "columns": "|".join(COLUMNS) + ",",
     }
     try:
-        batch = Project.load(file).batch if file else None
+        batch = (
+            Project.load(file, remote_output_path=".").batch if file else None
+        )  # a list has no place of its own
     except UserError:
         batch = None
     names = {stage.name for stage in batch.stages} if batch else set[str]()

@@ -159,6 +159,9 @@ def test_the_batch_that_is_named(batch: Box, tmp_path: Path) -> None:
     assert words(f"p plan -f {other} oth") == ["other "]
     assert words(f"p plan {other} oth") == ["other "]
     assert words("p plan -f nope.toml mon") == []
+    batch.write("cmds.txt", "true\n")
+    assert words("p plan cmds.txt --to out runs:b") == ["runs:b5bea41b6c62 "]
+    assert words("p plan -f - runs:b") == []
     os.chdir(tmp_path / "other")
     assert words("p plan ") == ["other "]
     os.chdir(batch.folder)
