@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Collection, Iterable, Sequence
 
 from pydoit_sc.errors import printable
 
+_APART = 4  # characters between columns
+_LEAST = 24  # characters: a column is not made narrower
 LONGEST = 500  # characters of a cell: one command may have 128 KB
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = ()) -> str:
     """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes. Long cells are cut.
 
-    The columns of the headers in `right`, which are numbers to compare, are aligned right.
+    The columns of the headers in `right`, which are numbers to compare, are aligned right. On a terminal, what is long
+    is cut so that rows fit, in the middle: commands begin alike, and so do paths.
 
     >>> print(table(("name", "code"), [("a", 0), ("bcdef", None)]))
     name     code
@@ -25,17 +30,42 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
     tabulate.MIN_PADDING = 0  # its way of letting a column be as narrow as its header
     form = tabulate.TableFormat(
         lineabove=None,
-        linebelowheader=tabulate.Line("", "-", "-" * 4, ""),
+        linebelowheader=tabulate.Line("", "-", "-" * _APART, ""),
         linebetweenrows=None,
         linebelow=None,
-        headerrow=tabulate.DataRow("", " " * 4, ""),
-        datarow=tabulate.DataRow("", " " * 4, ""),
+        headerrow=tabulate.DataRow("", " " * _APART, ""),
+        datarow=tabulate.DataRow("", " " * _APART, ""),
         padding=0,
         with_header_hide=None,
     )
     cells = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - _APART * (len(headers) - 1)
+        widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+        cells = [list(map(cut_middle, row, _fitted(widths, room))) for row in cells]
     sides = ["right" if header in right else "left" for header in headers]
     return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, colalign=sides)
+
+
+def _fitted(widths: Sequence[int], room: int) -> Sequence[int]:
+    """Return the widths of columns that have so much room together: the widest are made equal, names and ids left whole.
+
+    >>> _fitted([9, 70, 50], 89), _fitted([9, 70, 50], 300), _fitted([9, 70, 50], 20)
+    ([9, 40, 40], [9, 70, 50], [9, 24, 24])
+    """
+    most = next(
+        (most for most in range(max(widths), _LEAST, -1) if sum(min(w, most) for w in widths) <= room), _LEAST
+    )
+    return [min(width, most) for width in widths]
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Return a text without its middle, if it is longer than so much.
+
+    >>> cut_middle("file:///home/me/out/month/2012-01", 20)
+    'file:///ho…h/2012-01'
+    """
+    return text if len(text) <= width else f"{text[: width // 2]}…{text[len(text) - (width - 1) // 2 :]}"
 
 
 def one_line(cell: object) -> str:
