@@ -56,6 +56,10 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
     doc_description = (
         "Without a name: the whole batch. A failed run is executed again; a completed one only if it is stale.\n"
         "\n"
+        "BATCH is a batchfile or a list, by default batchfile.toml in this folder; - is standard input. A list of commands "
+        "has one on each line and is executed in this folder; its runs are known by their commands, and --to says where "
+        "their outputs go.\n"
+        "\n"
         "Exit code: 0 done, 1 a run failed, 2 something could not be executed, 3 nothing was started, "
         "128+n stopped by signal n."
     )
