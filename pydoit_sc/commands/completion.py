@@ -22,6 +22,7 @@ from pydoit_sc.catalogue import BATCHFILES, COMMANDS
 from pydoit_sc.commands.offers import Flag, Known, Typed, offers, split
 
 _HOLDS = 3600.0  # seconds
+_LONG_AGO = 30 * 86400.0  # seconds
 _SPECIAL = re.compile(r"[^\w@%+=:,./-]")  # to bash
 
 
@@ -67,7 +68,15 @@ def _known(words: Sequence[str]) -> Known:
         make_folders(os.path.dirname(path))
         data = "\n".join([head, *known.names])
         write_whole(path, data.encode("utf-8", "surrogateescape"), only_mine)
+        _remove_old(os.path.dirname(path))
     return known
+
+
+def _remove_old(folder: str) -> None:
+    """Remove what was kept of batches that are long gone; raises OSError."""
+    for entry in os.scandir(folder):
+        if entry.stat().st_mtime < time.time() - _LONG_AGO:
+            os.unlink(entry.path)
 
 
 def _batchfile(words: Sequence[str]) -> str | None:

@@ -138,6 +138,10 @@ def test_names_are_kept_until_the_batchfile_changes(batch: Box, monkeypatch: pyt
     assert words("p plan odd:a") == []
     assert words("p pla") == ["plan "]
     (kept,) = (batch.folder / "cache/pydoit-sc").iterdir()
+    os.utime(kept, (0, 0))
+    assert words("p plan -f none.toml x") == []
+    assert not kept.exists()
+    (kept,) = (batch.folder / "cache/pydoit-sc").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
