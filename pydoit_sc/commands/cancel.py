@@ -28,8 +28,8 @@ class CancelCommand(Command):
         "Without its id, the one that is under way. Runs that are executing become incomplete, after their grace; what "
         "has ended stays.\n"
         "\n"
-        "With names of runs, or options that say which: these are started no more, and the submission goes on. What "
-        f"executes goes on to its end. Workers look for that every {EVERY:g} s, at object stores every {EVERY_REQUEST:g} s, and "
+        "With names of runs, or options that say which: these alone, and the submission goes on with the others. "
+        f"Workers look for that every {EVERY:g} s, at object stores every {EVERY_REQUEST:g} s, and "
         "when they start. A later submission executes these runs."
     )
     cmd_options = (*BATCH_OPTIONS, *SELECTING)
@@ -64,7 +64,7 @@ def _cancel_runs(project: Project, note: Note, selection: Selection) -> int:
     keys = [key for key, status in verdicts if status is not Status.COMPLETED]
     cancel_runs(project.store, note.id, keys)
     print(
-        f"cancelled {len(keys):,} run{'s' * (len(keys) != 1)} of {note.id} ({note.engine}): what executes goes on to its end"
+        f"cancelled {len(keys):,} run{'s' * (len(keys) != 1)} of {note.id} ({note.engine}): what is executing ends within its grace"
     )
     return 0
 

@@ -42,9 +42,10 @@ class Failures:
             )
         return f"stopped after {self.count:,} failure{'s' * (self.count > 1)} ({bound})"
 
-    def add(self) -> None:
-        """Count a failure."""
+    def add(self) -> bool:
+        """Count a failure, and return `too_many`."""
         self.count += 1
+        return self.too_many
 
     def has_completed(self) -> None:
         """A run is completed, so the others need not fail as some have."""

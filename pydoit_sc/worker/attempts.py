@@ -63,6 +63,7 @@ class Attempt:
     code_said: str = ""  # what `run.json` says of the code
     timed_out: bool = False
     over_memory: bool = False  # it has been killed, since it used more than it may
+    dropped: bool = False  # it is told to end, and is not published
     for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
     retried: bool = False  # another one has followed: it is not published, but kept in the history
     refused: bool = False  # the run was not started, and a retry would not help

@@ -21,7 +21,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -68,7 +68,7 @@ class Executor:
     out_of_time: bool = False  # it left runs to another worker, since the machine's time was nearly over
 
     _stopping: bool = False  # nothing more is started
-    _dropping: bool = False  # nor is what is executing published
+    _dropping: bool = False  # nor is anything that is executing published
     _host: str = field(default_factory=lambda: os.uname().nodename)
     _ranks: Ranks = field(init=False)
     _live: dict[int, Attempt] = field(default_factory=dict)  # by pid
@@ -141,7 +141,7 @@ class Executor:
             self._look_at_disks()  # where one is full, that is the reason to give: the error names no disk
         self.stop(f"{what}: {reason(error)}")
         if disk and not self._dropping:
-            self._drop(signal.SIGTERM)
+            self._drop(signal.SIGTERM, self._live)
 
     def _loop(self) -> Iterator[Result]:
         ended: list[Ended] = []
@@ -153,8 +153,8 @@ class Executor:
             published = self._stager.take(COMMITS + len(ended))
             for staged, result in published:
                 yield from self._commit(staged, result)
-            ended = self._attend()
-            if published or ended:
+            free, ended = len(self._ranks), self._attend()
+            if published or ended or len(self._ranks) > free:
                 continue
             waits = self._live or self._held or self._stager.pending
             if not waits and (self._stopping or not self._supply.is_waiting):
@@ -251,11 +251,13 @@ class Executor:
         return ended
 
     def _obey(self, order: Steering) -> None:
-        """Change how many runs execute at once, and whether further ones start, as a user has ordered."""
+        """Change how many runs execute at once, and whether further ones start, or end some, as a user has ordered."""
         count, gpus = order.nprocs or self.limits.nprocs, self.limits.gpus
         self._ranks.resize(count if gpus is None else min(count, len(gpus)))
         for line in order.news(self._order, self._ranks.count):
             self.tell(line)
+        new = order.cancelled - self._order.cancelled
+        self._drop(signal.SIGTERM, {pid: one for pid, one in self._live.items() if one.work.run.key in new})
         self._order, self._supply.cancelled = order, order.cancelled
 
     def _until_next(self) -> float | None:
@@ -285,7 +287,8 @@ class Executor:
         """Return whether an attempt that has just ended counts; if not, it is dropped, or held back."""
         code = attempt.code(exit_)
         self._longest = max(self._longest, exit_.clock - attempt.clock)
-        if self._dropping or (signalled and code):
+        if self._dropping or attempt.dropped or (signalled and code):
+            self.store.release(attempt.work.run.key)
             self._ranks.give_back(attempt.ranks)
             return False
         return not self._held.holds(attempt, exit_, code)
@@ -296,14 +299,9 @@ class Executor:
         if self._retried(attempt, code):
             return attempt.retried
         self._ranks.give_back(attempt.ranks)
-        if code:
-            self._count_failure()  # before its rank goes to another run
-        return True
-
-    def _count_failure(self) -> None:
-        self.failures.add()
-        if self.failures.too_many:
+        if code and self.failures.add():  # before its rank goes to another run
             self.stop()
+        return True
 
     def _look_at_disks(self) -> None:
         """Give up if a disk is full: what is executing may have been cut, and its end says nothing."""
@@ -311,13 +309,14 @@ class Executor:
         full = self._disks.full()
         if full and not self._dropping:
             self.stop(f"{full}; what was executing is incomplete: free some space and start again")
-            self._drop(signal.SIGTERM)
+            self._drop(signal.SIGTERM, self._live)
 
-    def _drop(self, number: int) -> None:
-        """End what is executing, with SIGKILL after its grace at the latest, and publish none of it."""
-        self._dropping = True
-        self._processes.signal(number)
-        for pid, attempt in self._live.items():
+    def _drop(self, number: int, live: Mapping[int, Attempt]) -> None:
+        """End what is executing, or a part of it, with SIGKILL after its grace at the latest, and publish none of it."""
+        self._dropping = self._dropping or live is self._live
+        self._processes.signal(number, live)
+        for pid, attempt in live.items():
+            attempt.dropped = True
             self._signal_at(time.monotonic() + attempt.work.run.settings.grace, pid, signal.SIGKILL)
 
     def _retried(self, attempt: Attempt, code: int) -> bool:
@@ -341,7 +340,7 @@ class Executor:
         self.stopped_by = self.stopped_by or number
         self.stop()
         self._held.clear()
-        self._drop(signal.SIGKILL if again else signal.SIGTERM)
+        self._drop(signal.SIGKILL if again else signal.SIGTERM, self._live)
 
     def _expire(self) -> None:
         """Signal the runs whose time, or whose grace, is over."""
@@ -365,8 +364,8 @@ class Executor:
         except OSError as error:
             self._give_up(f"cannot write a run's output in {attempt.folder}", error)
             return
-        if succeeded and attempt.spoilt:
-            self._count_failure()
+        if succeeded and attempt.spoilt and self.failures.add():
+            self.stop()
         if result.record and self.failures.see(result.work.task, result.record, result.stderr_tail):
             self.stop()
         self._stager.put(finished, (attempt, exit_, result))

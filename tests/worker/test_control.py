@@ -218,16 +218,20 @@ def test_a_paused_worker_ends_what_executes_and_starts_nothing(steered: Steered)
     assert json.loads((steered.folder / "out/1/run.json").read_text())["started"] > resumed_at - 0.001
 
 
-def test_a_cancelled_run_is_not_started_and_is_free_for_others(steered: Steered) -> None:
+def test_cancelled_runs_are_ended_or_not_started_and_are_free_for_others(steered: Steered) -> None:
+    held = steered.folder / "out/.pydoit_sc/holds"
+
     def user() -> None:
         await_((steered.folder / "began.0").exists)
         cancel_runs(steered.store, "s1", ["0", "2", "3"])
-        await_(steered.heard("cancelled"))
+        await_((steered.folder / "began.1").exists)  # the rank of the one that was ended is free
+        assert len(list(held.iterdir())) == 1
         (steered.folder / "go").touch()
 
-    codes = steered.run({"0": GATED.format(0), "1": "true", "2": "true", "3": "true"}, user)
-    assert codes == {"0": 0, "1": 0}  # what executes goes on
-    assert not list(steered.folder.glob("out/.pydoit_sc/holds/*"))
+    cmds = {"0": GATED.format(0), "1": GATED.format(1), "2": "true", "3": "true", "4": "true"}
+    assert steered.run(cmds, user) == {"1": 0, "4": 0}
+    assert not (steered.folder / "out/0").exists()
+    assert not list(held.iterdir())
 
 
 def test_a_worker_that_is_paused_when_nothing_is_left_ends(steered: Steered) -> None:
