@@ -493,14 +493,14 @@ def test_more_slots_than_nprocs(problems: Problems, tmp_path: Path) -> None:
     ]
 
 
-def test_a_hundred_thousand_problems_stay_readable(problems: Problems) -> None:
-    same = json.dumps({"remote_output_path": "/o", "runs": [{"cmd": "a", "name": "x"}] * 100_000})
+def test_thousands_of_problems_stay_readable(problems: Problems) -> None:
+    same = json.dumps({"remote_output_path": "/o", "runs": [{"cmd": "a", "name": "x"}] * 20_000})
     (line,) = problems(same, "a.json")
-    assert "(and 99,998 runs more)" in line
-    bad = json.dumps({"remote_output_path": "/o", "runs": [{"cmd": 1}] * 100_000})
+    assert "(and 19,998 runs more)" in line
+    bad = json.dumps({"remote_output_path": "/o", "runs": [{"cmd": 1}] * 20_000})
     lines = problems(bad, "a.json")
     assert len(lines) == 21
-    assert lines[-1] == "and 99,980 more"
+    assert lines[-1] == "and 19,980 more"
     lines = problems(f"{HEAD}{''.join(f'x{n} = 1{chr(10)}' for n in range(1000))}")
     assert len(lines) == 21
     assert lines[-1] == "and 981 more"  # there are no runs, either

@@ -50,6 +50,7 @@ def test_options_of_run_in_the_configuration(stages: Box) -> None:
     assert stages.ok(program="doit") == ".  a:1\n.  a:2\n.  a:3\n.  b\n"
 
 
+@pytest.mark.slow
 def test_the_loader_with_doits_own_run(stages: Box) -> None:
     stages.write("doit.cfg", DOIT_CFG.partition("[COMMAND]")[0])
     stages.ok("a:1", program="doit")
@@ -154,6 +155,7 @@ def test_a_failure_in_the_middle(dodo: Box) -> None:
     assert dodo.executed() == ["a:1", "a:2", "b", "behind:p", "behind:q"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dodo", ["stock"], indirect=True)
 def test_doits_processes(dodo: Box) -> None:
     dodo.ok("-n", "2", program="doit")
