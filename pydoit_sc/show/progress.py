@@ -10,10 +10,11 @@ from itertools import islice
 
 from pydoit_sc.batch import PLAIN, Status
 from pydoit_sc.plan import Verdict, count
-from pydoit_sc.show.tables import one_line
+from pydoit_sc.show.tables import cut_middle, one_line
 
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
 NAMED = 8  # runs that execute now
+_LABEL = 40  # characters of a command
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
 
 
@@ -161,6 +162,15 @@ def failure_line(task: str, why: str, stderr_tail: bytes = b"", cmd: str = "") -
 def command_of(task: str, cmd: str) -> str:
     """Return the command of a run of a list, since its name is a digest or a position; nothing of other runs."""
     return f"$ {one_line(cmd)}" if cmd and task.startswith(f"{PLAIN}:") else ""
+
+
+def label(task: str, cmd: str) -> str:
+    """Return what a run is called where there is little room: its name, or the command of a run of a list.
+
+    >>> label("month:2012-01", "python fit.py"), label("runs:8a3f5c0b1d2e", "python fit.py --month 2012-01 --model forest")
+    ('month:2012-01', '$ python fit.py --mo…2-01 --model forest')
+    """
+    return cut_middle(command_of(task, cmd), _LABEL) or task
 
 
 def _last_state(line: str) -> str:

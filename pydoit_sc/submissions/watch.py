@@ -14,7 +14,7 @@ from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.plan import NEW, Causes, Verdict, Work, is_current, waiting
 from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.kinds import ending
-from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line
+from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line, label
 from pydoit_sc.store import Live, Record, Store
 from pydoit_sc.submissions.notes import JobStates
 
@@ -84,7 +84,7 @@ class Watch:
         self.progress = Progress()
         self.progress.to_execute = len(runs.works)
         self.progress.running = self._running
-        self._live: Sequence[tuple[str, Live]] = ()  # by name, as the last look has seen them
+        self._live: Sequence[tuple[Work, Live]] = ()  # as the last look has seen them
         self._told: set[str] = set()
         self._failed: dict[str, Record] = {}
         self._tally = Tally()
@@ -148,14 +148,17 @@ class Watch:
             work = self.left.pop(key)
             self._count(work, record, tails.get(work.task))
         running = self._store.running()
-        self._live = [(self.left[key].task, running[key]) for key in running.keys() & self.left.keys()]
+        self._live = [(self.left[key], running[key]) for key in running.keys() & self.left.keys()]
         self._bar.update(self.progress)
         return len(self.left) < before
 
     def _running(self) -> Running:
         now = time.time()
         first = nsmallest(NAMED, self._live, key=lambda item: item[1].since)
-        return Running(len(self._live), [(task, max(0.0, now - live.since)) for task, live in first])
+        return Running(
+            len(self._live),
+            [(label(one.task, one.run.cmd), max(0.0, now - live.since)) for one, live in first],
+        )
 
     def _pause(self, seconds: float, sleep: Callable[[float], None]) -> None:
         """Wait, and show the bar meanwhile."""

@@ -29,7 +29,7 @@ from pydoit_sc.errors import reason
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.shells import command_line
-from pydoit_sc.show.progress import NAMED, Running
+from pydoit_sc.show.progress import NAMED, Running, label
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
@@ -94,7 +94,7 @@ class Executor:
     def running(self) -> Running:
         """What is executing now; the runs that have started first are named."""
         now, first = time.monotonic(), islice(self._live.values(), NAMED)
-        return Running(len(self._live), [(attempt.work.task, now - attempt.clock) for attempt in first])
+        return Running(len(self._live), [(label(a.work.task, a.work.run.cmd), now - a.clock) for a in first])
 
     def run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         """Yield a result for every run, as they end; None from `works` means that none is ready before one has.
