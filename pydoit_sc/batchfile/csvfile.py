@@ -34,10 +34,10 @@ def csv_rows(text: str, file: str, delimiter: str | None = None) -> list[tuple[i
     """Return the rows that are neither blank nor comments, with the lines they start on.
 
     A line that begins with `#` is a comment; a first cell that does so is put into quotes. Without a delimiter it is a
-    tab in a file `*.tsv`, and a comma in all others.
+    tab in a file `*.tsv`, a comma in a file `*.csv`, and elsewhere what the header has.
     """
     lines = _Lines(text)
-    delimiter = delimiter or ("\t" if file.lower().endswith(".tsv") else ",")
+    delimiter = delimiter or _delimiter(text, file)
     rows = []
     try:
         for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True):
@@ -48,6 +48,19 @@ def csv_rows(text: str, file: str, delimiter: str | None = None) -> list[tuple[i
     except csv.Error as error:
         raise failure(file, f"not CSV: {error}", lines.start or lines.number) from None
     return rows
+
+
+def first_line(text: str) -> str:
+    """Return the first line that is neither blank nor a comment."""
+    lines = (line for line in io.StringIO(text) if line.strip() and not line.lstrip().startswith("#"))
+    return next(lines, "")
+
+
+def _delimiter(text: str, file: str) -> str:
+    if file.lower().endswith((".tsv", ".csv")):
+        return "\t" if file.lower().endswith(".tsv") else ","
+    header = first_line(text)
+    return "\t" if "\t" in header and "," not in header else ","
 
 
 class _Lines:

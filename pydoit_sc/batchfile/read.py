@@ -6,7 +6,7 @@ import os
 import re
 
 from pydoit_sc.batch import PLAIN
-from pydoit_sc.batchfile.csvfile import parse_csv
+from pydoit_sc.batchfile.csvfile import first_line, parse_csv
 from pydoit_sc.batchfile.document import STDIN, Document, failure, read_text
 from pydoit_sc.batchfile.jsonfile import parse_json, parse_jsonl
 from pydoit_sc.batchfile.plainlist import command_lines
@@ -91,11 +91,11 @@ _YAML = re.compile(r"""(---|%YAML|- |-$|[\w"'-]+:(\s|$))""")
 
 def _sniff(text: str) -> str:
     """Return the format of a file whose name does not tell it."""
-    line = next((line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")), "")
+    line = first_line(text)
     if _TOML.match(line):
         return "toml"
     if _JSON.match(line):
         return "jsonl" if re.match(r"\s*\{.*\}\s*\n\s*\{", text) else "json"
-    if "cmd" in [cell.strip().strip('"') for cell in line.split(",")]:
+    if "cmd" in [cell.strip().strip('"') for cell in re.split("[,\t]", line)]:
         return "csv"
     return "yaml" if _YAML.match(line) else "lines"

@@ -171,6 +171,7 @@ TABLE = "id,cmd,retries\none,echo a,\ntwo,echo b,2\n"
         (TABLE, "jobs.csv"),
         (TABLE, "jobs"),
         (TABLE.replace(",", "\t"), "jobs.tsv"),
+        (TABLE.replace(",", "\t"), "jobs"),
         ("id\tcommand\none\techo a\ntwo\techo b\n", "jobs.tsv"),
         ("id,name,cmd\none,,echo a\ntwo,x,echo b\n", "jobs.csv"),
     ],

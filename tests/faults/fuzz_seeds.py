@@ -110,10 +110,10 @@ CSV_LIST = 'cmd,name,timeout,retries\necho 1,a,10m,1\n"echo ""x"", y",b/c,,2\n"t
 COMMANDS = """\
 # commands
 
-echo 1
+python3 work.py --input data/1.csv --output out/1.json
 FOO=1 python3 "x y.py" --é
 [ -e x ] && { echo 1; }
-echo 1
+python3 work.py --input data/1.csv --output out/1.json
 awk '{print $1}' <x >y
 """
 
