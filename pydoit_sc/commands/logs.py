@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from doit.exceptions import InvalidCommand
 
@@ -16,7 +16,8 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.errors import UserError, printable
 from pydoit_sc.outcomes.history import attempt_at
 from pydoit_sc.outcomes.output import LiveOutput
-from pydoit_sc.store import Live, Outputs, Store
+from pydoit_sc.show.written import Printer, print_output
+from pydoit_sc.store import Live, Store
 from pydoit_sc.store.asking import ASKED_FOR, LOOK_EVERY, SHOW_EVERY, Asking
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -24,8 +25,6 @@ from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 PAUSE = 0.2  # seconds between two looks at files that are being written
 _ASK_EVERY = 1.0
 MOST_FOLLOWED = 64  # runs
-_LONGEST_LINE = 1 << 16  # bytes of a line with a name before it
-_BLOCK = 1 << 20  # bytes that are read at once
 
 
 class LogsCommand(Command):
@@ -67,66 +66,20 @@ class LogsCommand(Command):
         }
         if number is not None:
             keys = [(attempt_at(project.store, key, number), printer) for key, printer in printers.items()]
-            found = [_copy(project.store, key, printer) for key, printer in keys]
+            found = [print_output(project.store, key, printer) for key, printer in keys]
         else:
             live = _live(project.store, printers)
             ended = [key for key in printers if key not in live]
-            found = [_copy(project.store, key, printers[key]) for key in ended]
+            found = [print_output(project.store, key, printers[key]) for key in ended]
             found.append((_follow if options["follow"] else _show)(project.store, live, printers))
         if chosen and not any(found):
             raise InvalidCommand(f"logs: {_listed(printers.values())} no output in {project.store.url}")
         return 0
 
 
-class Printer:
-    """Prints what a run has written: as it is, or with the run's name before each line."""
-
-    def __init__(self, run: str, names: Sequence[str], *, prefixed: bool) -> None:
-        self.run, self.names = run, names
-        self._prefix = f"{printable(run)}: ".encode(errors="backslashreplace") if prefixed else b""
-        self._begun = dict.fromkeys(names, b"")  # lines whose ends are to come
-
-    def write(self, name: str, data: bytes) -> None:
-        """Print what has been written to a file."""
-        stream = _stream(name)
-        if self._prefix:
-            *lines, rest = (self._begun[name] + data).split(b"\n")
-            if len(rest) > _LONGEST_LINE:  # progress that is written over itself has no other end
-                lines, rest = [*lines, rest], b""
-            self._begun[name] = rest
-            data = b"".join([b"%s%s\n" % (self._prefix, line) for line in lines])
-        stream.write(data)
-        stream.flush()
-
-    def end(self) -> None:
-        """Print what is left of lines."""
-        for name, rest in self._begun.items():
-            if rest:
-                self.write(name, b"\n")
-
-
-def _stream(name: str) -> BinaryIO:
-    return sys.stdout.buffer if name == STDOUT else sys.stderr.buffer
-
-
 def _listed(printers: Iterable[Printer]) -> str:
     names = [f"`{printer.run}`" for printer in printers]
     return f"{names[0]} has" if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more have"
-
-
-def _copy(store: Outputs, key: str, printer: Printer) -> bool:
-    """Print an output, and return whether there is one."""
-    found = False
-    for name in printer.names:
-        try:
-            with store.open(key, name) as file:
-                while block := file.read(_BLOCK):
-                    printer.write(name, block)
-        except FileNotFoundError:
-            continue
-        found = True
-    printer.end()
-    return found
 
 
 def _live(store: Store, keys: Iterable[str]) -> dict[str, LiveOutput]:

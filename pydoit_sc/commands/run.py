@@ -90,6 +90,8 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             else CmdParse(self.get_options())
         )
 
+    _is_named = False  # what is to be executed
+
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; a relative --output-file counts from here, not from the batchfile's folder."""
         with user_errors():
@@ -98,6 +100,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
         if isinstance(params["outfile"], str):
             params["outfile"] = os.path.abspath(params["outfile"])
+        self._is_named = bool(args)
         return super().execute(params, args)
 
     def get_reporters(self) -> dict[str, Any]:
@@ -132,7 +135,8 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         with _output(outfile) as outstream, user_errors():
             shown = screen(outstream)
             new_runner: Any = BatchRunner
-            how: dict[str, Any] = {"nprocs": nprocs, "moved": moved}
+            passes = self._is_named and not quiet
+            how: dict[str, Any] = {"nprocs": nprocs, "moved": moved, "passes": passes}
             if _are_chunks(self.control):
                 new_runner, how = ChunkRunner, {"num_process": nprocs or 1}
             runner = new_runner(

@@ -6,7 +6,7 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
@@ -15,10 +15,12 @@ from doit.task import Task
 
 from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.plan import Verdict
-from pydoit_sc.show.bars import Bar, make_bar
+from pydoit_sc.show.bars import Bar, PlainBar, make_bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import Progress, counted, failure_line, summary
 from pydoit_sc.tasks.errors import NotStartedError
+from pydoit_sc.tasks.passing import Passing
+from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.results import Result
 
 
@@ -36,6 +38,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self._held: list[Verdict] = []
         self._failed = Tally()
         self._command: Callable[..., str] = str  # of the batch that has failed runs
+        self._passing: Passing | None = None
 
     def planned(self, counts: Mapping[Verdict, int]) -> None:
         """Show what is going to be executed, and why."""
@@ -49,9 +52,18 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         if not self._quiet:
             self._bar.line(text)
 
-    def show(self) -> None:
-        """Show how far the batch is; called again and again."""
-        self._bar.update(self.progress)
+    def pass_through(self, passing: Passing) -> None:
+        """Show what a run writes, in place of how far the batch is."""
+        self._passing = passing
+        if not self._quiet:
+            self._bar = PlainBar(self.outstream)
+
+    def show(self, live: Iterable[Attempt]) -> None:
+        """Show how far the batch is, or what its run has written; called again and again."""
+        if self._passing:
+            self._passing.look(live)
+        else:
+            self._bar.update(self.progress)
 
     def held_back(self, verdict: Verdict) -> None:
         """A run is not executed, since it waits for one that has failed."""
@@ -64,6 +76,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
     def add_success(self, task: Task) -> None:
         """A task has succeeded."""
         if is_run(task):
+            if self._passing:
+                self._passing.end(published=True)
             self.progress.done += 1
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
@@ -72,10 +86,12 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             super().add_failure(task, fail)
             return
         self.progress.failed += 1
+        if self._passing:
+            self._passing.end(published=isinstance(fail, RunFailed))
         if isinstance(fail, RunFailed):
             self._command = task.project.command
             if self._failed.add(fail.failure):
-                self._bar.line(fail.message)
+                self._bar.line(fail.brief if self._passing else fail.message)
             return
         reason = fail.reason if isinstance(fail, NotStartedError) else ""
         self._not_started[reason] += 1
@@ -95,6 +111,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 
     def complete_run(self) -> None:
         """Show the last figures, then why the batch stopped early."""
+        if self._passing:
+            self._passing.end(published=False)
         self._bar.close(self.progress)
         for line in ending(self._failed, self._command):
             self._bar.line(line)
@@ -110,9 +128,9 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 class RunFailed(TaskFailed):  # type: ignore[misc]
     """A run has failed."""
 
-    def __init__(self, failure: Failure, message: str) -> None:
+    def __init__(self, failure: Failure, message: str, brief: str) -> None:
         super().__init__(message)
-        self.failure = failure
+        self.failure, self.brief = failure, brief  # without stderr
 
 
 def fail_of(result: Result) -> BaseFail | None:
@@ -123,7 +141,9 @@ def fail_of(result: Result) -> BaseFail | None:
     if record.code == 0:
         return None
     return RunFailed(
-        Failure(task, record.code, record.reason, tail), failure_line(task, record.failure, tail, cmd)
+        Failure(task, record.code, record.reason, tail),
+        failure_line(task, record.failure, tail, cmd),
+        failure_line(task, record.failure, b"", cmd),
     )
 
 

@@ -38,8 +38,9 @@ from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
+from pydoit_sc.tasks.passing import Passing
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
-from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, project_of
+from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, project_of, runs_of
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
@@ -65,11 +66,14 @@ class BatchRunner(Runner):  # type: ignore[misc]
     With `moved` also unnamed runs in whose places other runs' outputs are.
     """
 
-    def __init__(self, *args: object, nprocs: int | None = None, moved: bool = False) -> None:
+    def __init__(
+        self, *args: object, nprocs: int | None = None, moved: bool = False, passes: bool = False
+    ) -> None:
         super().__init__(*args)
         self.final_result: int
         self._nprocs = nprocs
         self._moved = moved  # runs in the places of others are executed
+        self._passes = passes  # what a run writes is shown, where it is the only one
         self._executor: Executor
         self._executing: dict[str, tuple[Node, _Open | None]] = {}  # by the name of the run's task
         self._project: Project
@@ -145,6 +149,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
                 self._open[stage.name] = _Open(stage, pattern, runs, len(runs) + 1)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(verdicts)
+            named = [run for name in dispatcher.selected_tasks for run in runs_of(dispatcher.tasks[name])]
+            if self._passes and self._to_execute == len(named) == 1:
+                self.reporter.pass_through(Passing(self._project.store, named[0].key))
 
     def _verdicts(
         self, chosen: Sequence[Stage], todo: dict[str, list[Run]], needs: dict[object, Planned]

@@ -179,6 +179,13 @@ def part_tasks(project: Project, parts: Iterable[Stage]) -> list[StageTask]:
     return [StageTask(project, part) for part in in_order(list(parts))]
 
 
+def runs_of(task: Task) -> Sequence[Run]:
+    """Return the runs of a task: its own, those of its stage, or none."""
+    if isinstance(task, RunTask):
+        return [task.run]
+    return task.stage.runs if isinstance(task, StageTask) else []
+
+
 def project_of(tasks: Iterable[Task]) -> Project | None:
     """Return the one project that has runs among these tasks; raises InvalidDodoFile where there are several."""
     projects = {task.project for task in tasks if isinstance(task, (RunTask, StageTask))}

@@ -60,7 +60,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     if len(todo) < len(chunk.works):
         executor.failures.has_completed()
     executor.tell = lambda text: None if quiet else bar.line(text)
-    executor.show = lambda: bar.update(progress)
+    executor.show = lambda _: bar.update(progress)
     progress.running = lambda: executor.running
     gained = _watch(executor, iter(todo), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:

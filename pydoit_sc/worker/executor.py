@@ -21,7 +21,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -61,7 +61,7 @@ class Executor:
     worker: str = field(default_factory=name_worker)
     processes: Callable[[str], Processes] = Processes
     tell: Callable[[str], None] = lambda text: None  # noqa: ARG005 - what a user should know meanwhile
-    show: Callable[[], None] = lambda: None  # in each round: five a second at least while runs are executing
+    show: Callable[[Collection[Attempt]], None] = lambda live: None  # noqa: ARG005 - in each round: five a second at least
     failures: Failures = field(init=False)
     stopped_by: int = 0  # the stop signal that ended it, 0 if none did
     error: str = ""  # why the worker gave up, if it did
@@ -247,7 +247,7 @@ class Executor:
         self._expire()
         self._memory.enforce(self._live, self._processes, time.monotonic())
         self._announcer.tell(self._live, time.monotonic())
-        self.show()
+        self.show(self._live.values())
         return ended
 
     def _obey(self, order: Steering) -> None:

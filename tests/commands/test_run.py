@@ -294,3 +294,28 @@ def test_a_shell_that_is_not_there_starts_nothing(box: Box) -> None:
     )
     assert box.executed() == []
     box.ok("b")  # which does not need it
+
+
+def test_what_the_one_named_run_writes_passes_through(box: Box) -> None:
+    cmd = (
+        "echo begin; echo no >&2; while [ ! -e go ]; do sleep 0.02; done; printf 'end\\377'; exit $(cat code)"
+    )
+    box.batchfile(HEAD + f'[runs.a]\ncmd = {json.dumps(cmd)}\n[runs.b]\ncmd = "echo quick"\n')
+    box.write("code", "0")
+    with box.start("run", "a") as running:
+        assert running.stdout is not None
+        assert [running.stdout.readline() for _ in range(2)] == [
+            "1 of 1 runs to execute: 1 no status_code\n", "begin\n",
+        ]  # fmt: skip
+        box.write("go", "")
+        out, err = running.communicate(timeout=60)
+    assert (out.startswith("end\udcff1 completed, in "), err) == (True, "no\n")
+    box.write("code", "7")
+    failed = box("run", "-a", "a")
+    assert (failed.code, failed.err) == (1, "no\n")
+    assert "begin\nend\udcfffailed a: status code 7\n1 failed, in " in failed.out
+    assert "begin" not in box("run", "-q", "-a", "a").out
+    assert "quick" in box.ok("run", "b")  # also of one that has ended before anybody looks
+    assert "quick" not in box.ok("run", "b")
+    assert "begin" not in box("run", "a", "b").out
+    assert "begin" not in box("run").out

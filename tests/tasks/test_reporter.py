@@ -20,7 +20,7 @@ def test_the_bar_makes_room_for_a_task_of_a_dodo(monkeypatch: pytest.MonkeyPatch
     with Window() as window:
         reporter = BatchReporter(window.stream(), {})
         reporter.planned({Verdict(Status.INCOMPLETE, "no status_code"): 2})
-        reporter.show()
+        reporter.show(())
         assert window.shown()[1:] == ["─" * 40 + "  0 %  0:00", "0/2 done, 0 failed, 0 skipped, 0 running"]
         reporter.execute_task(Task("_private", ["true"]))
         os.write(window.file, b"what it says\n")
