@@ -233,5 +233,8 @@ def _remote(
     try:
         return absolute_url(path, folder)
     except ValueError as error:
-        notes.add((*where, "remote_output_path"), str(error))
+        if override is None:
+            notes.add((*where, "remote_output_path"), str(error))
+        else:
+            notes.add((), f"--to: {error}")
     return None

@@ -138,6 +138,11 @@ def from_standard_input(data: bytes, **options: str) -> Batch:
             os.close(own)
 
 
+def test_a_place_that_is_none(problems: Problems) -> None:
+    (line,) = problems("true\n", "a.txt", remote_output_path="s3:/b/out")
+    assert line == "a.txt: --to: `s3:/b/out` is no URL; is `s3://b/out` meant?"
+
+
 def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     batch = from_standard_input(b"echo a\necho b", remote_output_path="out")
