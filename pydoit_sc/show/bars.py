@@ -13,10 +13,8 @@ from pydoit_sc.show.footer import Footer, cells, fit
 from pydoit_sc.show.progress import Progress, clock
 
 EVERY = 10.0  # seconds between two lines of figures at first, where there is no terminal
-_PART, _LONGEST = (
-    20,
-    300.0,
-)  # later a twentieth of the time so far; so many seconds at most, as some CI ends silent jobs
+_PART = 20  # later a twentieth of the time so far
+_LONGEST = 300.0  # seconds at most, as some CI ends silent jobs
 _FRAMES = 0.1  # seconds between two drawings at least
 _WIDEST = 40  # cells of the bar
 _LONG = 1.0  # seconds: shorter runs are not named, they would be gone before they are read
@@ -123,8 +121,10 @@ def _picture(progress: Progress, width: int, *, graphic: bool) -> str:
     total = max(1, progress.to_execute)
     ended = min(width, width * progress.finished // total)
     failed = min(ended, -(-width * progress.failed // total))
-    full, bad, empty = ("━", "━", "─") if graphic else ("#", "x", "-")
-    return f"{_GREEN}{full * (ended - failed)}{_RED}{bad * failed}{_USUAL}{_DIM}{empty * (width - ended)}{_USUAL}"
+    coloured = not os.environ.get("NO_COLOR")  # https://no-color.org
+    full, bad, empty = ("━", "━" if coloured else "x", "─") if graphic else ("#", "x", "-")
+    parts = (_GREEN, full * (ended - failed)), (_RED, bad * failed), (_DIM, empty * (width - ended))
+    return "".join([f"{colour}{part}{_USUAL}" if coloured else part for colour, part in parts])
 
 
 def name_longest(longest: Sequence[tuple[str, float]], columns: int) -> str:
@@ -158,11 +158,7 @@ def encodes(stream: TextIO, text: str) -> bool:
 
 def is_moving(stream: TextIO) -> bool:
     """Return whether lines may be drawn again there: on a terminal that is able to, and where nobody wants plain text."""
-    plain = (
-        os.environ.get("NO_COLOR")
-        or os.environ.get("CI")
-        or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
-    )
+    plain = os.environ.get("CI") or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown")
     return stream.isatty() and not plain
 
 
