@@ -131,9 +131,11 @@ class Project:
             self._ledger = open_ledger(self.batch, self.store, self.ignored, self._accepted)
         return self._ledger
 
-    def read_again(self) -> None:
-        """Have the ledger tell what the store has from now on."""
-        self._ledger = None
+    def glance(self, chosen: Sequence[tuple[Stage, Run]] | None) -> None:
+        """Read again what the store has of these runs and all that they come after, of all runs if None."""
+        stages = self.batch.stages if chosen is None else with_earlier(self.batch, chosen)
+        records = self.store.glance(run.key for stage in stages for run in stage.runs)
+        self._ledger = Ledger(self.batch, records, {}, self.ignored, self._accepted)
 
     @cached_property
     def ignored(self) -> frozenset[str]:

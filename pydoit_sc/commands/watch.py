@@ -83,12 +83,8 @@ def _views(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> Iter
 def _look(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> View:
     """Return how the runs stand now; raises StoreError."""
     running = project.store.running()  # before the scan: what ends in between is completed
-    if chosen is None:
-        project.read_again()
-        stages: Sequence[Stage] = project.batch.stages
-    else:
-        project.narrow(chosen)
-        stages = without_earlier(project.batch, chosen)
+    project.glance(chosen)
+    stages = project.batch.stages if chosen is None else without_earlier(project.batch, chosen)
     ledger = project.ledger
     live = [
         (stage.task_name(run), running[run.key])

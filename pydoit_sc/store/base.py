@@ -107,6 +107,9 @@ class Outputs(Protocol):
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Return the record of each of these runs that has a `status_code`, in one bulk read."""
 
+    def glance(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Scan for somebody who looks again and again: without a request for each run, records may lack what `run.json` says."""
+
     def survey(self, keys: Iterable[str]) -> Survey:
         """Scan, and look at the places of runs that have no outcome, too."""
 

@@ -36,6 +36,7 @@ from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
+FEWEST = 10  # up to so many are read one by one where somebody looks again and again
 FEW = 100  # up to so many runs are read one by one; for more, one listing of the whole store is faster
 
 
@@ -83,6 +84,12 @@ class ObjectStore:
     def _read_listed(
         self, keys: set[str], see: Callable[[str], None] | None = None
     ) -> dict[str, tuple[bytes, bytes | None]]:
+        return self._small_contents(*self._list(keys, see))
+
+    def _list(
+        self, keys: set[str], see: Callable[[str], None] | None = None
+    ) -> tuple[dict[str, Blob], dict[str, Blob], list[Blob]]:
+        """Return the `status_code` and the `run.json` of these runs, and the objects of the index."""
         small = {STATUS_CODE: {}, RUN_JSON: {}}  # type: dict[str, dict[str, Blob]]
         index: list[Blob] = []
         for blob in self._blobs.list(""):
@@ -93,7 +100,25 @@ class ObjectStore:
                 index.append(blob)
             if see is not None:
                 see(blob.path)
-        return self._small_contents(small[STATUS_CODE], small[RUN_JSON], index)
+        return small[STATUS_CODE], small[RUN_JSON], index
+
+    def glance(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Read one listing and the index; what these do not have of a run is when it was published, by the store's clock."""
+        wanted = set(keys)
+        if len(wanted) <= FEWEST:
+            return self.scan(wanted)
+        with self._answers():
+            codes, run_jsons, index = self._list(wanted)
+            known = read_index(self._blobs, index, {blob.md5 for blob in run_jsons.values()}) if codes else {}
+            told = get_all(
+                self._blobs, (blob.path for blob in codes.values() if not status_code_of(blob.md5))
+            )
+        records = {}
+        for key, blob in codes.items():
+            run_json = known.get(run_jsons[key].md5) if key in run_jsons else None
+            record = parse_record(status_code_of(blob.md5) or told.get(blob.path, b""), run_json)
+            records[key] = record if run_json else record._replace(ended=blob.modified or 0.0)
+        return records
 
     def _small_contents(
         self, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], index: Sequence[Blob]

@@ -66,6 +66,9 @@ class PosixStore:
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         return {key: record for key, record in self._there(keys) if record}
 
+    def glance(self, keys: Iterable[str]) -> dict[str, Record]:
+        return self.scan(keys)
+
     def survey(self, keys: Iterable[str]) -> Survey:
         wanted = list(keys)
         there = dict(self._there(wanted))

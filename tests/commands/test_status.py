@@ -332,8 +332,9 @@ def test_watched_on_a_terminal_until_all_have_ended(stages: Box, monkeypatch: py
     ]
 
 
+@pytest.mark.parametrize("words", [(), ("a", "b")])
 def test_watched_without_a_terminal(
-    stages: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stages: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
     def pause(seconds: float) -> None:
         looks.append(seconds)
@@ -343,7 +344,7 @@ def test_watched_without_a_terminal(
 
     looks: list[float] = []
     monkeypatch.setattr(watch_module, "time", Time(pause))
-    status(stages, "--watch")
+    status(stages, "--watch", *words)
     lines = capsys.readouterr().out.splitlines()
     assert [line[21:] for line in lines] == ["0/4", "4/4"]  # behind the time
     assert len(looks) == 3 and min(looks) >= 1  # nobody waits behind the end

@@ -388,6 +388,21 @@ def history_of_inner_runs(place: Place) -> None:
     assert {path.partition("/")[0] for path in place.history("stage")} == {"0"}
 
 
+def glances(place: Place) -> None:
+    """A glance tells how runs have ended, and knows when, also of those that the index does not have."""
+    keys = [f"run {n}" for n in range(15)]
+    for key in keys[:12]:
+        place.put(f"{key}/status_code", b"0")
+    place.put("run 12/status_code", b"nonsense")
+    assert place.publish(*(place.attempt(key, 3) for key in keys[13:]))[1] is Outcome.PUBLISHED
+    for asked in (keys, keys[10:14], [*keys, "missing"]):
+        found, known = place.reopen().glance(asked), place.reopen().scan(asked)
+        assert {key: record.code for key, record in found.items()} == {
+            key: record.code for key, record in known.items()
+        }
+        assert found["run 13"].attempt in ("", "abc-1")  # without ETags the index tells nothing
+
+
 def retried(place: Place) -> None:
     """An attempt that was retried is in the history, whatever becomes of the run, and the run is held further."""
     first = place.attempt("run", 75, stdout=b"no\n")._replace(retried=True)
@@ -485,5 +500,5 @@ def accepted(place: Place) -> None:
 
 CHECKS = (
     nothing_there, status_codes, run_json, outputs, tails, hostile_names, completed_wins, another_command, superseding, failures,
-    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, retried, orphaned, workspaces, notes, accepted,
+    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, glances, retried, orphaned, workspaces, notes, accepted,
 )  # fmt: skip
