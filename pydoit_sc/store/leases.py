@@ -101,7 +101,7 @@ class Leases:
 
     def _keep_renewing(self, end: threading.Event) -> None:
         while not end.wait(LOOK_EVERY):
-            every = RENEW_EVERY if self._told is self._live else TELL_EVERY
+            every = RENEW_EVERY if self._told is self._live else min(TELL_EVERY, RENEW_EVERY)
             if self._over or _now() - self._renewed > every:
                 try:
                     self.current() if self._over else self.renew()

@@ -14,6 +14,7 @@ from pydoit_sc.proc import machine, started_at
 from pydoit_sc.store import HeldError, Live, leases
 from pydoit_sc.store.documents import Lease
 from pydoit_sc.store.leases import TTL, FencedError, Leases
+from tests.conftest import until
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 
@@ -164,6 +165,21 @@ def test_what_workers_execute_is_told_with_their_leases(
         assert two.running() == {"a/run": live}
         bucket.clock += 4 * TTL
         assert two.running() == {}
+
+
+@pytest.mark.parametrize(("tell", "renew"), [(1.0, 1000.0), (1000.0, 1.0)])
+def test_it_is_renewed_soon_where_there_is_news_and_never_later_for_it(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tell: float, renew: float
+) -> None:
+    for name, seconds in (("LOOK_EVERY", 0.01), ("TELL_EVERY", tell), ("RENEW_EVERY", renew)):
+        monkeypatch.setattr(leases, name, seconds)
+    monkeypatch.setattr(time, "time", lambda: bucket.clock)
+    one = Leases(MemoryBlobs(bucket), "s")
+    with one.keep("w1"):
+        for n in range(3):
+            one.announce({f"a/{n}": Live(host="host", folder="/folder", since=1.5)})
+            bucket.clock += 2
+            until(lambda n=n: f"a/{n}" in one.running())  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("elsewhere")
