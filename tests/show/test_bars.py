@@ -27,11 +27,6 @@ def progress(done: int = 305, failed: int = 7, running: int = 4, seconds: float 
     return one
 
 
-@pytest.fixture(autouse=True)
-def _with_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-
-
 def test_all_is_there_at_80_columns() -> None:
     picture, figures, names = bar_lines(progress(), 79, graphic=True)
     assert picture.endswith("  20 %  1:02, 3:54 left")
@@ -115,7 +110,6 @@ def test_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_a_bar_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
     with Window() as window:
         stream = window.stream()
         for term in ("dumb", "", "unknown"):
