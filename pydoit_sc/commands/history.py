@@ -11,6 +11,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, parse_choice
+from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
 from pydoit_sc.show.tables import table
@@ -30,7 +31,7 @@ class HistoryCommand(Command):
     """Show the attempts at a run."""
 
     name = "history"
-    doc_usage = "[BATCH] RUN | PATTERN ..."
+    doc_usage = NAMES
     doc_description = (
         "The first attempt is 1; `logs --attempt 1 RUN` shows what it has written. An outcome is kept when it is "
         "replaced or forgotten, until `clean` removes it. Of attempts that a worker has retried, the ends of stdout and "
@@ -38,15 +39,15 @@ class HistoryCommand(Command):
         "\n"
         "Exit code: 0."
     )
-    cmd_options = (*BATCH_OPTIONS, format_option(FORMATS))
+    cmd_options = (*BATCH_OPTIONS, *SELECTING, format_option(FORMATS))
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the attempts; the exit code is 0, however they have ended."""
         form = parse_choice(options["format"], FORMATS, "--format")
-        if not words:
-            raise InvalidCommand(f"history: expected the name of a run; see `{self.bin_name} help history`")
         project = open_project(options)
-        chosen = project.select(words)
+        chosen = selected(project, options, words)
+        if chosen is None:
+            raise InvalidCommand(f"history: expected the name of a run; see `{self.bin_name} help history`")
         running = project.store.running()
         make = _as_json if form == "json" else _cells
         rows: list[Row] = []
@@ -59,8 +60,9 @@ class HistoryCommand(Command):
         elif rows:
             headers = _HEADERS if len(chosen) > 1 else _HEADERS[1:]
             print(table(headers, ([row[name] for name in headers] for row in rows), right=_RIGHT))
-        else:
-            print(f"no attempt has ended: {', '.join(words)}", file=sys.stderr)
+        elif chosen:
+            names = ", ".join(stage.task_name(run) for stage, run in chosen)
+            print(f"no attempt has ended: {names}", file=sys.stderr)
         return 0
 
 

@@ -72,6 +72,8 @@ def test_what_has_no_history(history: Callable[..., tuple[str, str]]) -> None:
     assert history("a:2") == ("", "no attempt has ended: a:2\n")
     with pytest.raises(InvalidCommand, match="expected the name of a run"):
         history()
+    assert history("--status", "error")[1].startswith("no run matches")
+    assert history("--status", "completed")[0].count("completed") == 1
 
 
 def test_logs_of_an_attempt(box_with_history: Box) -> None:
