@@ -29,6 +29,7 @@ PROGRAMS = Path(sys.executable).parent
 NUMBER = struct.Struct("i")
 LARGEST = 100_000  # bytes of a request; what is longer is a true start
 
+_WARNINGS = "PYTHONWARNINGS"
 _SCRIPT = Path(__file__).with_name("starts_server.py")
 
 
@@ -56,10 +57,10 @@ def start(
     With the descriptor of a `terminal` both go there.
     """
     listed = [os.fspath(word) for word in words]
-    if _of_interpreter(env) == _server().interpreter:
+    if _of_interpreter(env) == _of_interpreter(os.environ):
         request = json.dumps({"words": listed, "cwd": os.fspath(cwd), "env": dict(env)}).encode()
         if len(request) <= LARGEST:
-            return _Forked(listed, request, merged, terminal)
+            return _Forked(_server(env.get(_WARNINGS, "")), listed, request, merged, terminal)
     return Program(
         listed,
         cwd=cwd,
@@ -75,13 +76,15 @@ def start(
 class _Forked(Program):
     """A program that the server has forked: it is the parent, and tells how the program has ended."""
 
-    def __init__(self, words: list[str], request: bytes, merged: bool, terminal: int | None) -> None:
-        self.args, self.returncode, self.stdin = words, None, None
+    def __init__(
+        self, server: _Server, words: list[str], request: bytes, merged: bool, terminal: int | None
+    ) -> None:
+        self.args, self.returncode, self.stdin, self._server = words, None, None, server
         self._told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, stdout = os.pipe() if terminal is None else (-1, os.dup(terminal))
         err, stderr = os.pipe() if terminal is None and not merged else (-1, os.dup(stdout))
         try:
-            socket.send_fds(_server().requests, [request], [telling.fileno(), stdout, stderr])
+            socket.send_fds(server.requests, [request], [telling.fileno(), stdout, stderr])
         finally:
             for theirs in (telling.detach(), stdout, stderr):
                 os.close(theirs)
@@ -138,7 +141,7 @@ class _Forked(Program):
 
     def _number(self) -> int:
         data = self._told.recv(NUMBER.size)
-        assert data, _server().process.communicate()[0]
+        assert data, self._server.process.communicate()[0]
         return int(NUMBER.unpack(data)[0])
 
 
@@ -151,8 +154,12 @@ def _text(data: bytearray) -> str:
 
 
 def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that act on the interpreter's start."""
-    return {name: value for name, value in env.items() if name.startswith(("PYTHON", "LC_", "LANG", "LD_"))}
+    """Return the variables that act on the interpreter's start, but for its warnings: each has a server."""
+    return {
+        name: value
+        for name, value in env.items()
+        if name.startswith(("PYTHON", "LC_", "LANG", "LD_")) and name != _WARNINGS
+    }
 
 
 @dataclass(frozen=True)
@@ -161,13 +168,12 @@ class _Server:
 
     requests: socket.socket
     process: subprocess.Popen[str]
-    interpreter: dict[str, str]
 
 
 @functools.cache
-def _server() -> _Server:
+def _server(warnings: str) -> _Server:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    env = {**os.environ, _WARNINGS: warnings}
     with theirs:
         process = subprocess.Popen(
             [sys.executable, _SCRIPT, str(theirs.fileno())],
@@ -178,4 +184,4 @@ def _server() -> _Server:
             text=True,
             pass_fds=[theirs.fileno()],
         )
-    return _Server(ours, process, _of_interpreter(env))
+    return _Server(ours, process)
