@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.show.tables import table
+from pydoit_sc.store import NoteStore
 from pydoit_sc.submissions.notes import JobStates, Note, ask, mark_ended, outcomes, read_notes
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
+from pydoit_sc.worker.control import is_paused
 
 HEADERS = ("submission", "engine", "by", "when", "runs", "completed", "failed", "jobs")
 _SHOWN = 10
@@ -47,7 +50,7 @@ class SubmissionsCommand(Command):
         rows = [_row(note, states.get(note.id), done[note.id]) for note in shown]
         print(table(HEADERS, rows, right=("runs", "completed", "failed")))
         for note in shown:
-            for line in _hindrances(states.get(note.id)):
+            for line in _hindrances(store, note, states.get(note.id)):
                 print(f"{note.id}: {line}")
         if len(notes) > len(shown):
             print(f"{len(notes) - len(shown):,} earlier ones: --all")
@@ -78,8 +81,13 @@ def _jobs(note: Note, states: JobStates | None) -> str:
     return states.count() or "ended"
 
 
-def _hindrances(states: JobStates | None) -> list[str]:
-    if states is None:
-        return []
-    held = [f"job {job} is held: {why}" for job, why in states.held().items()]
-    return [*held, *([states.unknown] if states.unknown else [])]
+def _hindrances(store: NoteStore, note: Note, states: JobStates | None) -> Iterator[str]:
+    """Yield why a submission's runs do not go on."""
+    if states is None or not states.under_way:
+        return
+    if is_paused(store, note.id):
+        yield "paused: no further run starts; `pydoit-sc resume` ends that"
+    for job, why in states.held().items():
+        yield f"job {job} is held: {why}"
+    if states.unknown:
+        yield states.unknown

@@ -22,10 +22,8 @@ from pydoit_sc.standing import stand, total
 from pydoit_sc.store import StoreError
 from pydoit_sc.times import local
 
-EVERY, EVERY_REQUESTS = (
-    1.0,
-    5.0,
-)  # seconds between two looks at least, at a file system and at an object store
+#: Seconds between two looks at least, at a file system and at an object store.
+EVERY, EVERY_REQUESTS = 1.0, 5.0
 PAUSE = 5  # times as long as a look takes is waited before the next
 _TOTAL = "total"
 _OPEN = (Status.INCOMPLETE, Status.STALE, Status.RUNNING)

@@ -19,9 +19,8 @@ from pydoit_sc.store import Live, Record, Store
 from pydoit_sc.submissions.notes import JobStates
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
-_SHOW = (
-    0.5  # seconds between two times that the bar is shown: the time goes on, and the terminal may be resized
-)
+#: Seconds between two times that the bar is shown: the time goes on, and the terminal may be resized.
+_SHOW = 0.5
 _ASK_FIRST, _ASK_LONGEST = 0.5, 30.0  # seconds between two questions to the engine
 
 

@@ -74,6 +74,11 @@ def _note_name(submission: str) -> str:
     return f"submissions/{submission}/control.json" if submission else "control.json"
 
 
+def is_paused(store: NoteStore, submission: str) -> bool:
+    """Return whether the workers of a submission are to start no further run. Raises StoreError."""
+    return _read(store, submission)[0].paused
+
+
 def _read(store: NoteStore, submission: str) -> tuple[SteeringNote, bool]:
     """Return what this user has ordered last, and whether the note is another user's."""
     try:
@@ -138,10 +143,8 @@ class Control:
         self.order = Steering()  # the one to heed
         self._store, self._submission, self._wake = store, submission, wake
         self._first = _NOTHING if submission else None  # what is not heeded, once it is known
-        self._cancelling, self._cancelled = (
-            0.0,
-            frozenset[str](),
-        )  # the last order that runs be cancelled, and which
+        self._cancelling = 0.0  # the last order that runs be cancelled
+        self._cancelled = frozenset[str]()
         self._end, self._mutex = threading.Event(), threading.Lock()
 
     def __enter__(self) -> None:

@@ -34,12 +34,14 @@ def test_the_workers_of_a_submission_are_paused_and_resumed(box: Box) -> None:
     until((box.folder / "log").exists)
     (note,) = (box.folder / "out/.pydoit_sc/submitted").iterdir()
     assert f"paused: `pydoit-sc run`, {note.stem} (local)" in box.ok("pause")
+    assert f"{note.stem}: paused: no further run starts" in box.ok("submissions")
     box.write("go", "")
     until((box.folder / "out/a/1/status_code").exists)
     logs = box.folder / f"out/.pydoit_sc/submissions/{note.stem}/logs"
     until(lambda: any("paused: no further run starts" in path.read_text() for path in logs.iterdir()))
     assert box.executed() == ["1"]
     assert box.ok("resume", note.stem).startswith(f"resumed: {note.stem} (local)\n")
+    assert "paused" not in box.ok("submissions")
     until((box.folder / "out/a/2/status_code").exists)
     assert f"there is no submission `{note.stem}0`; did you mean" in box("pause", f"{note.stem}0").refused()
 
