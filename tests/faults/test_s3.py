@@ -97,6 +97,13 @@ def frozen_while_it_looks(points: Sequence[Point]) -> list[Trial]:
     return [Trial(point) for point in points if point.label.endswith("/run.json") and point.n == 2]
 
 
+def frozen_while_it_clears(points: Sequence[Point]) -> list[Trial]:
+    """Return the trials that freeze a worker which has begun to move an outcome to the history, and is to delete it."""
+    return [
+        Trial(point) for point in points if point.label.startswith("COPY ") and "status_code" in point.label
+    ]
+
+
 def one_of_each(trials: Trials) -> Trials:
     """Return those trials whose request is the first of its kind: of its method, at a file of its name."""
 
@@ -180,7 +187,8 @@ def test_a_status_code_that_is_uploaded_first_is_found(moto: Benches) -> None:
 
 
 def test_a_lease_that_is_ignored_is_found(moto: Benches) -> None:
-    assert find(moto(Scene(raced=True, bug="lease_ignored"), 1), freeze, frozen_while_it_looks)
+    found = find(moto(Scene(raced=True, bug="lease_ignored"), 1), freeze, frozen_while_it_clears)
+    assert "was completed, and was changed after that" in found
 
 
 def test_a_thawed_worker_that_starts_runs_is_found(moto: Benches) -> None:
