@@ -7,9 +7,11 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 
 from pydoit_sc.errors import printable
+from pydoit_sc.show.footer import cells as cells_of
 
 _APART = 4  # characters between columns
 _LEAST = 24  # characters: a column is not made narrower
+MANY = 1000  # rows
 LONGEST = 500  # characters of a cell: one command may have 128 KB
 
 
@@ -25,6 +27,16 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
     a        0
     bcdef
     """
+    cells = [[one_line(cell).strip() for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - _APART * (len(headers) - 1)
+        widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+        cells = [list(map(cut_middle, row, _fitted(widths, room))) for row in cells]
+    draw = _long if len(cells) > MANY else _tabulated
+    return draw(headers, cells, [header in right for header in headers])
+
+
+def _tabulated(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     import tabulate  # noqa: PLC0415 - only for a table
 
     tabulate.MIN_PADDING = 0  # its way of letting a column be as narrow as its header
@@ -38,13 +50,24 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
         padding=0,
         with_header_hide=None,
     )
-    cells = [[one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        room = shutil.get_terminal_size().columns - _APART * (len(headers) - 1)
-        widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
-        cells = [list(map(cut_middle, row, _fitted(widths, room))) for row in cells]
-    sides = ["right" if header in right else "left" for header in headers]
-    return tabulate.tabulate(cells, headers, tablefmt=form, disable_numparse=True, colalign=sides)
+    sides = ["right" if one else "left" for one in right]
+    return tabulate.tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=sides)
+
+
+def _long(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Return the same table; tabulate takes ten times as long, which nobody waits for on a screen's few rows."""
+    widths = [max(map(cells_of, column)) for column in zip(headers, *rows, strict=True)]
+    lines = [_line(row, widths, right) for row in (headers, *rows)]
+    lines.insert(1, "-" * (sum(widths) + _APART * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = []
+    for cell, width, is_right in zip(row, widths, right, strict=True):
+        pad = " " * (width - cells_of(cell))
+        padded.append(pad + cell if is_right else cell + pad)
+    return (" " * _APART).join(padded).rstrip()
 
 
 def _fitted(widths: Sequence[int], room: int) -> Sequence[int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pydoit_sc.show import tables
 from pydoit_sc.show.tables import LONGEST, table
 
 
@@ -22,3 +25,11 @@ def test_a_long_cell_is_cut() -> None:
         f"{long[:-1]}…",
         "\\n" * (LONGEST // 2 - 1) + "\\…",
     ]
+
+
+@pytest.mark.parametrize("right", [(), ("code",), ("name", "command")])
+def test_a_long_table_looks_like_a_short_one(right: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("a", 0, "echo  1"), ("bcdef", None, ""), ("", 127, "x" * 40), (" b ", -1, "true\n")]
+    short = table(("name", "code", "command"), rows, right)
+    monkeypatch.setattr(tables, "MANY", 3)
+    assert table(("name", "code", "command"), rows, right) == short
