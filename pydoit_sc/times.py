@@ -39,10 +39,19 @@ def span(seconds: float) -> str:
         return _UNKNOWN
     if seconds < 60:
         return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds:.3f} s"
+    return clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Return a length of time that goes on, to the second.
+
+    >>> clock(2.5), clock(62.5), clock(3723), clock(190_000)
+    ('0:02', '1:02', '1:02:03', '2 d 4 h')
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 24:
-        return f"{hours // 24} d {hours % 24} h"
+        return f"{hours // 24:,} d {hours % 24} h"
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 

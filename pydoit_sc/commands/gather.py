@@ -27,22 +27,23 @@ def gather(file: str | None) -> Known:
         "status": "|".join(status.value for status in Status) + ",",
         "columns": "|".join(COLUMNS) + ",",
     }
-    try:
-        batch = (
-            Project.load(file, remote_output_path=".").batch if file else None
-        )  # a list has no place of its own
-    except UserError:
-        batch = None
-    names = {stage.name for stage in batch.stages} if batch else set[str]()
-    names.update(stage.task_name(run) for stage, run in batch.runs()) if batch else None
     return Known(
         {name: command.doc_usage for name, command in made.items()},
         {
             name: [_flag(option, values) for option in command.shown_options()]
             for name, command in made.items()
         },
-        sorted(names),
+        sorted(_names(file)) if file else [],
     )
+
+
+def _names(file: str) -> set[str]:
+    """Return the names of a batch's stages and runs; none where it cannot be read."""
+    try:
+        batch = Project.load(file, remote_output_path=".").batch  # a list has no place of its own
+    except UserError:
+        return set()
+    return {stage.name for stage in batch.stages} | {stage.task_name(run) for stage, run in batch.runs()}
 
 
 def _flag(option: CmdOption, values: dict[str, str]) -> Flag:

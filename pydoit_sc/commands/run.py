@@ -64,6 +64,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         "128+n stopped by signal n."
     )
     streams_stages = True  # for the loader: the runs of a stage need no tasks yet
+    _is_named = False  # what is to be executed
     cmd_options = (
         *SELECTING,
         OPT_NPROCS,
@@ -89,8 +90,6 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             if isinstance(self.loader, BatchfileLoader)
             else CmdParse(self.get_options())
         )
-
-    _is_named = False  # what is to be executed
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; a relative --output-file counts from here, not from the batchfile's folder."""

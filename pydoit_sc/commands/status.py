@@ -15,11 +15,10 @@ from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.parts import without_earlier
-from pydoit_sc.show.progress import clock
 from pydoit_sc.show.tables import one_line
 from pydoit_sc.standing import Standing, stand, total
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
-from pydoit_sc.times import pace
+from pydoit_sc.times import clock, pace
 
 FORMATS = ("table", "json")
 #: The words for statuses, in the order of a line.

@@ -10,7 +10,8 @@ from typing import Protocol, TextIO
 
 from pydoit_sc.errors import printable
 from pydoit_sc.show.footer import Footer, cells, fit
-from pydoit_sc.show.progress import Progress, clock
+from pydoit_sc.show.progress import Progress
+from pydoit_sc.times import clock
 
 EVERY = 10.0  # seconds between two lines of figures at first, where there is no terminal
 _PART = 20  # later a twentieth of the time so far

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from pydoit_sc.batch import Status
 from pydoit_sc.show.footer import cells, fit
-from pydoit_sc.show.progress import clock
 from pydoit_sc.show.tables import one_line
 from pydoit_sc.standing import Standing
 from pydoit_sc.store import Live
-from pydoit_sc.times import LONGEST, pace, span
+from pydoit_sc.times import LONGEST, clock, pace, span
 
 _NAME, _BAR = 24, 30  # cells at most
 _RUN = 40

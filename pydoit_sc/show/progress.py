@@ -11,6 +11,7 @@ from itertools import islice
 from pydoit_sc.batch import PLAIN, Status
 from pydoit_sc.plan import Verdict, count
 from pydoit_sc.show.tables import cut_middle, one_line
+from pydoit_sc.times import clock
 
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
 NAMED = 8  # runs that execute now
@@ -176,16 +177,3 @@ def label(task: str, cmd: str) -> str:
 def _last_state(line: str) -> str:
     """Return what a terminal shows in the end of a line that is written over itself, as progress is; without colours."""
     return _COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2].expandtabs()
-
-
-def clock(seconds: float) -> str:
-    """Return a length of time for people.
-
-    >>> clock(62.5), clock(3723), clock(190_000)
-    ('1:02', '1:02:03', '2 d 4 h')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 24:
-        return f"{hours // 24:,} d {hours % 24} h"
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
