@@ -46,10 +46,16 @@ def test_the_workers_of_a_submission_are_paused_and_resumed(box: Box) -> None:
     assert f"there is no submission `{note.stem}0`; did you mean" in box("pause", f"{note.stem}0").refused()
 
 
-@pytest.mark.parametrize("words", [[], ["0"], ["x"], ["1025"], ["-1"]])
-def test_what_scale_does_not_take(box: Box, words: list[str]) -> None:
+@pytest.mark.parametrize("word", ["", "0", "x", "1025"])
+def test_what_scale_does_not_take(box: Box, word: str) -> None:
     box.batchfile(MEETING)
-    assert "1 to 1,024, found" in box("scale", *words).refused() or words == ["-1"]
+    found = f"1 to 1,024, found `{word or 'nothing'}`"
+    assert found in box("scale", *filter(None, [word])).refused()
+
+
+def test_scale_takes_no_option_for_a_number(box: Box) -> None:
+    box.batchfile(MEETING)
+    assert "option -1 not recognized" in box("scale", "-1").refused()
 
 
 def test_ctrl_z_stops_the_worker_and_not_its_runs(box: Box) -> None:
