@@ -240,8 +240,9 @@ class Executor:
 
     def _attend(self) -> list[Ended]:
         """Heed what has happened; return the attempts that are over and are to be published."""
-        signals = self._processes.signals()
-        ended = self._reap(signalled=bool(signals))  # first: what ended before the signal came is finished
+        exits = [(self._live.pop(exit_.pid), exit_) for exit_ in self._processes.reap()]
+        signals = self._processes.signals()  # after that: a signal that has ended a run is known with its end
+        ended = self._judge(exits, signalled=bool(signals))
         for number in signals:
             self._interrupt(number)
         self._expire()
@@ -273,9 +274,8 @@ class Executor:
         known = [when for when in times if when is not None]
         return min(known) - time.monotonic() if known else None
 
-    def _reap(self, *, signalled: bool) -> list[Ended]:
+    def _judge(self, exits: list[Ended], *, signalled: bool) -> list[Ended]:
         """Return the attempts that are over; `signalled`: a stop signal has come, and may be why some failed."""
-        exits = [(self._live.pop(exit_.pid), exit_) for exit_ in self._processes.reap()]
         now = time.monotonic()
         due = [] if signalled else self._held.due(now)
         if exits or due or (self._live and now >= self._look_at):

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.heldback import HOLD
+from pydoit_sc.worker.process import Exit, Processes
 from pydoit_sc.worker.results import Limits
 from tests.worker.workplace import PATIENCE, QUICK, Workplace, alive, await_, finish, marked, state
 
@@ -194,6 +195,22 @@ def test_what_fails_as_the_stop_signal_comes_is_dropped_and_what_succeeds_is_not
     assert place.lines("log") == ["x"]
 
 
+class StoppedAsItReaps(Processes):
+    """Hears the stop signal at the last moment before it reaps a run that has failed of it."""
+
+    def reap(self) -> Iterator[Exit]:
+        if self._live:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            self._child_ended = True
+        yield from super().reap()
+
+
+def test_a_stop_signal_that_comes_as_a_run_is_reaped_is_known_with_its_end(tmp_path: Path) -> None:
+    executor = execute(tmp_path, ["exit 3"], Limits(1), Settings(), StoppedAsItReaps)
+    assert (executor.stopped_by, published(tmp_path)) == (signal.SIGTERM, [])
+
+
 def test_a_run_that_dies_of_a_signal_without_its_worker_fails_a_moment_later(place: Workplace) -> None:
     runs = {
         "once": COUNTED + "kill -TERM $$; sleep 300",
@@ -214,9 +231,15 @@ def test_a_run_that_dies_of_a_signal_without_its_worker_fails_a_moment_later(pla
     assert place.lines("log") == ["x"]
 
 
-def execute(root: Path, commands: list[str], limits: Limits, settings: Settings) -> Executor:
+def execute(
+    root: Path,
+    commands: list[str],
+    limits: Limits,
+    settings: Settings,
+    processes: type[Processes] = Processes,
+) -> Executor:
     """Execute commands in this process, and return what did it."""
-    executor: Executor = Executor(open_store(str(root), {}, durable=False), limits)
+    executor = Executor(open_store(str(root), {}, durable=False), limits, processes=processes)
     jobs = (Work(str(n), Run(str(n), cmd, str(n), settings), "", "") for n, cmd in enumerate(commands))
     for _ in executor.run(jobs):
         pass
