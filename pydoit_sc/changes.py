@@ -7,7 +7,7 @@ for a few runs, and only to tell: the fingerprint alone decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import Run, RunSet, Status, task_of
@@ -30,13 +30,12 @@ _AROUND = 4  # words that are shown beside a change
 Way = tuple[tuple[str, str, str], ...]
 
 
-def in_full(ledger: Ledger, store: Outputs, planned: Sequence[Planned]) -> list[Planned]:
-    """Return a plan whose stale runs have their reasons in full, as far as `run.json` tells them.
+def in_full(ledger: Ledger, store: Outputs, planned: Iterable[Planned]) -> Iterator[Planned]:
+    """Yield a plan whose stale runs have their reasons in full, as far as `run.json` tells them.
 
     Runs whose fingerprints have changed in the same way have had the same change, so one document tells for all of them.
     """
     told: dict[Way, Mapping[str, str]] = {}
-    found = []
     for item in planned:
         way = _way(ledger, item)
         files_or_env = tuple(change for change in way if change[0] in ("env", "file_dep"))
@@ -45,8 +44,7 @@ def in_full(ledger: Ledger, store: Outputs, planned: Sequence[Planned]) -> list[
         if reasons := told.get(files_or_env):
             words = ", ".join(reasons.get(part, CHANGED[part]) for part, _, _ in way)
             item = item._replace(verdict=item.verdict._replace(reason=words))  # noqa: PLW2901 - the same one, in full
-        found.append(item)
-    return found
+        yield item
 
 
 def details(ledger: Ledger, store: Outputs, run: Run, known: Provenance | None = None) -> Iterator[str]:

@@ -19,7 +19,7 @@ from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError
-from pydoit_sc.parts import with_earlier
+from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.plan import Ledger, open_ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
@@ -34,8 +34,12 @@ _OF_RUNS = {"timeout": read_timeout, "retries": natural}
 
 
 def find_batchfile(name: str | None) -> str:
-    """Return the batchfile to read: the one that is named, or the one in this folder; raises UserError without one."""
-    if found := name or _file_here():
+    """Return the batchfile to read: the one that is named, or the one in a folder, or in this one; raises UserError without one."""
+    if name and os.path.isdir(name):
+        if found := _file_in(name):
+            return found
+        raise UserError(f"{name}: there is no {BATCHFILES[0]} in this folder")
+    if found := name or _file_in():
         return found
     raise UserError(
         f"there is no {BATCHFILES[0]} in this folder; -f FILE takes one from elsewhere, `-f -` a list of "
@@ -43,8 +47,9 @@ def find_batchfile(name: str | None) -> str:
     )
 
 
-def _file_here() -> str | None:
-    return next((file for file in BATCHFILES if os.path.lexists(file)), None)
+def _file_in(folder: str = "") -> str | None:
+    files = (os.path.join(folder, file) for file in BATCHFILES)
+    return next((file for file in files if os.path.lexists(file)), None)
 
 
 def choose_batch(file: str, words: list[str], commands: Collection[str]) -> str:
@@ -56,7 +61,7 @@ def choose_batch(file: str, words: list[str], commands: Collection[str]) -> str:
         return file
     if is_batch(words[0], file):
         return words.pop(0)
-    if file or _file_here():
+    if file or _file_in():
         return file
     near = nearest(words[0], commands)
     hint = f"did you mean `{near}`?" if near else "-f FILE takes a batchfile from elsewhere"
@@ -124,6 +129,12 @@ class Project:
             )
         return self._store
 
+    def again(self) -> Project:
+        """Return the same batch, of whose store nothing is known yet."""
+        new = Project(self.batch, self._options)
+        new._store = self._store
+        return new
+
     @property
     def ledger(self) -> Ledger:
         """What the store has of the batch; read once."""
@@ -162,6 +173,13 @@ class Project:
             found = self.store.survey(run.key for part in parts for run in part.runs)
             self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored, self._accepted)
         return parts
+
+    def stages_of(self, chosen: Sequence[tuple[Stage, Run]] | None) -> Sequence[Stage]:
+        """Return chosen runs, all if None, as stages that have only these, of which the store is read."""
+        if chosen is None:
+            return self.batch.stages
+        self.narrow(chosen)
+        return without_earlier(self.batch, chosen)
 
     def output(self, run: Run) -> str:
         """Return the URL of a run's output."""

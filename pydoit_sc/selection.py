@@ -143,6 +143,11 @@ _SAID = {
 }  # fmt: skip
 
 
+def among_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of what failures are grouped among, so that a kind has the same number on every command."""
+    return {**options, **dict.fromkeys(("group", "slowest", "limit"), "")}
+
+
 def _condition(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None:

@@ -60,6 +60,14 @@ def stand(ledger: Ledger, stage: Stage, running: Mapping[str, Live]) -> Standing
     return Standing(statuses, ignored, hosts, _pace(at_once, times))
 
 
+def stand_all(
+    ledger: Ledger, stages: Iterable[Stage], running: Mapping[str, Live]
+) -> tuple[Mapping[str, Standing], Standing]:
+    """Return how each of these stages stands, by name, and how they stand together."""
+    standings = {stage.name: stand(ledger, stage, running) for stage in stages}
+    return standings, total(standings.values())
+
+
 def _pace(at_once: int, times: Sequence[float]) -> float | None:
     return at_once / fmean(times) if at_once and times else None
 

@@ -56,7 +56,7 @@ def publish(folder: Path, only: str, at: float = 100.0) -> None:
 
 def reasons(folder: Path) -> dict[str, str]:
     project = load(folder)
-    planned = in_full(project.ledger, project.store, list(plan(project.ledger, project.batch.stages)))
+    planned = list(in_full(project.ledger, project.store, plan(project.ledger, project.batch.stages)))
     return {item.run.key: item.verdict.words for item in planned if item.verdict.execute}
 
 

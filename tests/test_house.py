@@ -23,6 +23,7 @@ ROOMS = [
     {"tasks"},
     {"reproduction"},
     {"submissions"},
+    {"failing"},
     {"selection"},
     {"project"},
     {"engines"},

@@ -57,7 +57,7 @@ class AcceptCommand(Command):
         if not stale:
             print("no outcome to accept")
             return 0
-        _show(in_full(ledger, project.store, stale))
+        _show(list(in_full(ledger, project.store, stale)))
         what = "these" if len(stale) > 1 else "this"
         question = f"accept {what} {len(stale):,} outcome{'s' * (len(stale) > 1)} as current?"
         if not options["yes"] and not is_answered():

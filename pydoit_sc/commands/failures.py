@@ -6,17 +6,16 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, parse_choice
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
-from pydoit_sc.outcomes.failed import READ, read_failures
-from pydoit_sc.outcomes.kinds import TAIL, Kind, kinds_of
-from pydoit_sc.selection import Selection, parse_selection
+from pydoit_sc.failing import failing
+from pydoit_sc.outcomes.failed import READ
+from pydoit_sc.outcomes.kinds import TAIL, Kind
+from pydoit_sc.selection import among_options, parse_selection
 from pydoit_sc.show.kinds import lines
-from pydoit_sc.store import Record
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 SHOWN = 20  # kinds: they fit a screen
@@ -50,43 +49,21 @@ class FailuresCommand(Command):
         form = parse_choice(options["format"], FORMATS, "--format")
         project = open_project(options)
         selection = parse_selection(options, words)
-        # What the groups are counted among: their numbers are those that `run --group` knows.
-        among = parse_selection({**options, **dict.fromkeys(("group", "slowest", "limit"), "")}, words)
+        among = parse_selection(among_options(options), words)
         chosen = chosen_of(project, among) if among else list(project.batch.runs())
-        found = (
-            project.ledger.records if among.of_outcomes else project.store.scan(run.key for _, run in chosen)
-        )
-        failed = [
-            (stage.task_name(run), run.key, found[run.key])
-            for stage, run in chosen
-            if run.key in found and found[run.key].code
-        ]
-        kinds = list(enumerate(kinds_of(read_failures(project.store, failed)), 1))
-        print(f"{len(failed):,} of {len(chosen):,} runs have failed", file=sys.stderr)
-        if len(failed) > READ:
+        found = failing(project, selection, chosen, scanned=among.of_outcomes)
+        print(f"{found.failed:,} of {len(chosen):,} runs have failed", file=sys.stderr)
+        if found.failed > READ:
             print(
                 f"stderr was read of the first {READ:,}; the others are counted by their status codes",
                 file=sys.stderr,
             )
-        names = _narrowed(selection, failed)
-        kinds = [
-            (number, replace(kind, tasks=tasks))
-            for number, kind in kinds
-            if selection.group in (None, number) and (tasks := [task for task in kind.tasks if task in names])
-        ]
         if form == "json":
-            print(json.dumps([_as_json(number, kind) for number, kind in kinds], indent=1))
+            print(json.dumps([_as_json(number, kind) for number, kind in found.kinds], indent=1))
         else:
             again = project.command("run", among.text)
-            _print(kinds, again, shutil.get_terminal_size((120, 24)).columns)
+            _print(found.kinds, again, shutil.get_terminal_size((120, 24)).columns)
         return 0
-
-
-def _narrowed(selection: Selection, failed: Sequence[tuple[str, str, Record]]) -> set[str]:
-    """Return the names of the failed runs that are shown: the slowest of them, or the first."""
-    if selection.slowest:
-        failed = sorted(failed, key=lambda one: -(one[2].seconds or 0))[: selection.slowest]
-    return {name for name, _, _ in failed[: selection.limit]}
 
 
 def _as_json(number: int, kind: Kind) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class PlanCommand(Command):
         batch = project.batch
         selection = parse_selection(options, words)
         parts = select_to_execute(project, selection, always=options["always"])
-        planned = list(plan(project.ledger, parts, always=options["always"]))
-        planned = in_full(project.ledger, project.store, planned)
+        verdicts = plan(project.ledger, parts, always=options["always"])
+        planned = list(in_full(project.ledger, project.store, verdicts))
         print(summary(count(item.verdict for item in planned)))
         if strange := moved(project.ledger, parts):
             print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")

@@ -18,7 +18,7 @@ from pydoit_sc.project import Project
 from pydoit_sc.show.bars import encodes, is_moving
 from pydoit_sc.show.footer import Footer
 from pydoit_sc.show.live import View, figures, picture
-from pydoit_sc.standing import stand, total
+from pydoit_sc.standing import stand_all
 from pydoit_sc.store import StoreError
 from pydoit_sc.times import local
 
@@ -91,11 +91,11 @@ def _look(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> View:
         if run.key in running
         and judge_live(ledger.verdict(stage, run), running[run.key]).status is Status.RUNNING
     ]
-    standings = {stage.name: stand(ledger, stage, running) for stage in stages}
+    standings, whole = stand_all(ledger, stages, running)
     ended = [
         record.ended
         for stage in stages
         for run in stage.runs
         if (record := ledger.records.get(run.key)) and record.ended
     ]
-    return View({**standings, _TOTAL: total(standings.values())}, live, ended, time.time())
+    return View({**standings, _TOTAL: whole}, live, ended, time.time())

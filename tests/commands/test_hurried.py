@@ -42,7 +42,7 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
     ("words", "answer"),
     [
         (["-f", "bathfile.toml"], "bathfile.toml: no such file"),
-        (["-f", "."], "is a folder, expected a file"),
+        (["-f", "/proc"], "/proc: there is no batchfile.toml in this folder"),
         (["-f"], "option -f requires argument"),
         (["plan", "-f", "in"], "in:"),
         (["-n", "0"], "-n: expected how many runs at once, 1 or more, found `0`"),

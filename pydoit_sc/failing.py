@@ -1,0 +1,48 @@
+"""The failures among chosen runs, by kind, with the numbers that `--group` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydoit_sc.outcomes.failed import read_failures
+from pydoit_sc.outcomes.kinds import Kind, kinds_of
+from pydoit_sc.project import Project
+from pydoit_sc.selection import Chosen, Selection
+from pydoit_sc.store import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """What has failed."""
+
+    kinds: Sequence[tuple[int, Kind]]  # that are asked for, with their numbers
+    failed: int  # how many runs have failed, of any kind
+
+
+def failing(project: Project, selection: Selection, chosen: Chosen, *, scanned: bool) -> Failing:
+    """Return the failures among chosen runs, of the kind and as many as a selection wants; raises StoreError.
+
+    The runs are those that the selection's words leave but for `--group`, `--slowest` and `--limit`, see
+    `selection.among_options`. `scanned`: what the store has of them is known.
+    """
+    found = project.ledger.records if scanned else project.store.scan(run.key for _, run in chosen)
+    failed = [
+        (stage.task_name(run), run.key, found[run.key])
+        for stage, run in chosen
+        if run.key in found and found[run.key].code
+    ]
+    names = _narrowed(selection, failed)
+    kinds = [
+        (number, replace(kind, tasks=tasks))
+        for number, kind in enumerate(kinds_of(read_failures(project.store, failed)), 1)
+        if selection.group in (None, number) and (tasks := [task for task in kind.tasks if task in names])
+    ]
+    return Failing(kinds, len(failed))
+
+
+def _narrowed(selection: Selection, failed: Sequence[tuple[str, str, Record]]) -> set[str]:
+    """Return the names of the failed runs that are shown: the slowest of them, or the first."""
+    if selection.slowest:
+        failed = sorted(failed, key=lambda one: -(one[2].seconds or 0))[: selection.slowest]
+    return {name for name, _, _ in failed[: selection.limit]}
