@@ -8,15 +8,37 @@ from contextlib import suppress
 
 from pydoit_sc.store.base import answers
 from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record
-from pydoit_sc.store.stamps import parse_record
+from pydoit_sc.store.stamps import parse_record, parse_written
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _BLOCK = 1 << 16  # bytes that are read at once
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
-    """Read a run's two small files through its open folder: the folder of this name may be replaced meanwhile."""
+    """Read a run's two small files: as a rule by their names, else through its open folder.
+
+    The folder of this name may be replaced between the two. The later one that is read, `run.json`, then is of the new
+    outcome, which is whole; it says the same code, or both files are read again.
+    """
+    try:
+        code = _read_block(f"{folder}/{STATUS_CODE}", dir_fd)
+        record = parse_written(code, _read_block(f"{folder}/{RUN_JSON}", dir_fd))
+    except OSError:
+        record = None
+    return record or _read_record(folder, dir_fd)
+
+
+def _read_block(path: str, dir_fd: int | None) -> bytes:
+    fd = os.open(path, _FILE, dir_fd=dir_fd)
+    try:
+        return os.read(fd, _BLOCK)
+    finally:
+        os.close(fd)
+
+
+def _read_record(folder: str, dir_fd: int | None) -> Record | None:
     try:
         run = os.open(folder, FOLDER, dir_fd=dir_fd)
     except ABSENT:
@@ -39,7 +61,7 @@ def read_opened(run: int) -> tuple[bytes, bytes | None] | None:
 def read_file(path: str, dir_fd: int | None) -> bytes | None:
     """Read a document, None where there is none; of what is no file of ours, a pipe or a device, nothing is read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
+        fd = os.open(path, _FILE, dir_fd=dir_fd)
     except ABSENT:
         return None
     try:
@@ -57,7 +79,7 @@ def read_file(path: str, dir_fd: int | None) -> bytes | None:
 def read_end(path: str, at_most: int) -> tuple[bytes, int]:
     """Return the last bytes of a file, and its size; nothing where there is none, or a pipe or a device. Raises StoreError."""
     with answers(path), suppress(*ABSENT):
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = os.open(path, _FILE)
         try:
             found = os.fstat(fd)
             if stat.S_ISREG(found.st_mode):

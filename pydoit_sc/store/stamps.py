@@ -7,6 +7,7 @@ empty one, and never ends a worker. Keys that a model does not know are ignored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
@@ -89,8 +90,39 @@ def _checked(model: type[M], found: object) -> M | None:
         return None
 
 
+#: How our worker begins a `run.json` that has nothing to escape: read so, it takes half the time of the model.
+_WRITTEN = re.compile(
+    rb'\{"fingerprint": "([0-9a-f-]*)", "attempt": "([\w-]{0,64})", (?:"submission": "([ !#-\[\]-~]*)", )?'
+    rb'"status_code": (\d{1,3}), (?:"reason": "([ !#-\[\]-~]*)", )?"started": (\d+\.\d+), "finished": (\d+\.\d+), '
+    rb'"host": "([ !#-\[\]-~]*)", (?:"peak_memory": (\d{1,18}), )?"files": \{'
+)
+
+
+def parse_written(status_code: bytes, run_json: bytes) -> Record | None:
+    """Return what `parse_record` does where our worker has written both; None where that does not show quickly."""
+    match = _WRITTEN.match(run_json)
+    if match is None or not run_json.endswith(b"}"):
+        return None
+    fingerprint, attempt, submission, code, reason, started, ended, host, memory = match.groups()
+    if code != status_code or (len(code) > 2 and code > b"255"):
+        return None
+    return Record(
+        int(code),
+        attempt.decode(),
+        fingerprint.decode(),
+        submission.decode() if submission else "",
+        reason.decode() if reason else "",
+        float(started),
+        float(ended),
+        host.decode(),
+        int(memory) if memory else 0,
+    )
+
+
 def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
     """Combine the two small files of a run; a `run.json` that is missing, torn or of another outcome is ignored."""
+    if run_json is not None and (written := parse_written(status_code, run_json)) is not None:
+        return written
     code = parse_status_code(status_code)
     stamp = read(Stamp, run_json) if run_json is not None else None
     # Another code: the run was replaced between the reading of one file and of the other.

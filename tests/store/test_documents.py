@@ -18,7 +18,15 @@ from pydoit_sc.store.documents import (
     Manifest,
     Provenance,
 )
-from pydoit_sc.store.stamps import Stamp, claim_of, parse_record, read, read_running, write_running
+from pydoit_sc.store.stamps import (
+    Stamp,
+    claim_of,
+    parse_record,
+    parse_written,
+    read,
+    read_running,
+    write_running,
+)
 
 # Surrogates too: bytes that are not UTF-8 in a command or a file's name.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -140,6 +148,40 @@ def test_a_scan_ignores_the_rest_of_a_run_json() -> None:
     assert parse_record(b"0", data) == Record(0, "a", "f", "")
     assert read(Manifest, data) is None
     assert parse_record(b"1", data[:-1] + b', "status_code": 0}') == Record(1)  # of another outcome
+
+
+PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), max_size=9)
+ORDER = (
+    *("fingerprint", "attempt", "submission", "status_code", "reason", "started", "finished", "host"),
+    *("peak_memory", "files", "cmd"),
+)
+WRITTEN: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "fingerprint": st.just("a7cf24f38933f91e-0-0-0"),
+        "attempt": WORD,
+        "submission": st.none() | PLAIN,
+        "status_code": st.integers(0, 999),
+        "reason": st.none() | PLAIN,
+        "started": st.floats(1, 1e11),
+        "finished": st.floats(1, 1e11),
+        "host": PLAIN,
+        "peak_memory": st.none() | st.integers(0, 1 << 59),
+        "files": st.just({}),
+        "cmd": TEXT,
+    }
+)
+
+
+@given(WRITTEN)
+def test_what_a_worker_writes_is_read_quickly_as_the_model_reads_it(written: dict[str, Any]) -> None:
+    code = written["status_code"]
+    given = {key: written[key] for key in ORDER if written[key] is not None}
+    data = json.dumps(given).encode()
+    quick = parse_written(b"%d" % code, data)
+    assert (quick is not None) == (code < 256)
+    assert quick == (parse_record(b" %d" % code, data) if quick else None)  # no worker writes that blank
+    assert parse_written(b"%d" % (code + 1), data) is None  # of another outcome
+    assert parse_written(b"%d" % code, data[:-1]) is None  # torn
 
 
 def test_every_field_is_described() -> None:

@@ -21,6 +21,7 @@ from pydoit_sc.linux import exchange
 from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError, folders
 from pydoit_sc.store import posix as module
 from pydoit_sc.store.posix import PosixStore
+from pydoit_sc.store.stamps import parse_written
 
 ROUNDS = 50
 
@@ -28,6 +29,7 @@ ROUNDS = 50
 WORKER = """
 import os, sys
 from pydoit_sc.store import Live
+from pydoit_sc.store.stamps import parse_written
 from pydoit_sc.store.posix import PosixStore
 store = PosixStore(sys.argv[1])
 with store.workspace(sys.argv[2], sys.argv[3] if sys.argv[3:] else None) as folder:
@@ -41,6 +43,7 @@ with store.workspace(sys.argv[2], sys.argv[3] if sys.argv[3:] else None) as fold
 PUBLISHER = """
 import json, os, sys
 from pydoit_sc.store import Finished, Staged
+from pydoit_sc.store.stamps import parse_written
 from pydoit_sc.store.posix import PosixStore
 store, worker = PosixStore(sys.argv[1], durable=False), sys.argv[2]
 with store.workspace(worker, None) as workspace:
@@ -295,11 +298,19 @@ def test_what_a_dead_worker_wrote_to_a_scratch_disk_is_cleared(store: PosixStore
         assert sorted(os.listdir(scratch)) == ["pydoit-sc-worker-notes", os.path.basename(third)]
 
 
-def test_a_record_is_of_one_attempt_while_another_worker_replaces_the_run(store: PosixStore) -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_record_is_of_one_attempt_while_another_worker_replaces_the_run(
+    store: PosixStore, quick: bool
+) -> None:
     root, enough = Path(store.root), Event()
     for name, attempt, code in (("run", "failed", 4), ("other", "completed", 0)):
+        said: dict[str, object] = {"fingerprint": "", "attempt": attempt}
+        if quick:
+            said |= {"status_code": code, "started": 1.0, "finished": 2.0, "host": "vm", "files": {}}
+        text = json.dumps(said)
+        assert quick == (parse_written(b"%d" % code, text.encode()) is not None)
         (root / name).mkdir(parents=True)
-        (root / name / "run.json").write_text(json.dumps({"attempt": attempt, "fingerprint": ""}))
+        (root / name / "run.json").write_text(text)
         (root / name / "status_code").write_text(str(code))
 
     def swap() -> None:

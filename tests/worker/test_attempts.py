@@ -12,7 +12,7 @@ from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Record
 from pydoit_sc.store.documents import Code, FileEntry, Provenance
-from pydoit_sc.store.stamps import parse_record, read
+from pydoit_sc.store.stamps import parse_record, parse_written, read
 from pydoit_sc.worker import cgroup
 from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Attempts, outer_environment
 from pydoit_sc.worker.process import Exit
@@ -54,7 +54,7 @@ def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd
         "stderr": FileEntry(size=5007, md5=md5(b"x" * 5000 + b"the end").hexdigest()),
     }
     assert (written.seconds, written.retries, written.retry_codes) == (1.5, 2, [3, 75])
-    assert result.record == parse_record(b"0", data)
+    assert result.record == parse_record(b"0", data) == parse_written(b"0", data)
     assert result.record[:4] == (0, "w-1", "1-0-0-0", submission)
     assert result.record.seconds == 1.5
     assert (tmp_path / "w-1" / "status_code").read_text() == "0"
