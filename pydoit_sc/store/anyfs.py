@@ -31,6 +31,8 @@ class AnyBlobs:
     create. So two workers that do so at the same moment may both succeed.
     """
 
+    lists_after = False
+
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         scheme = url.partition("://")[0]
         # No cached listings: other workers write to the store at any moment. Not every class has the option.
@@ -47,7 +49,7 @@ class AnyBlobs:
         # Libraries have errors of their own for a network that is gone.
         return _may_pass(error) if isinstance(error, OSError) else type(error).__module__ != "builtins"
 
-    def list(self, folder: str) -> Iterator[Blob]:
+    def list(self, folder: str, after: str = "") -> Iterator[Blob]:  # noqa: ARG002 - it is not asked for
         self._fs.invalidate_cache()
         try:
             found = _patiently(lambda: self._fs.find(self._path(folder), detail=True))

@@ -21,10 +21,12 @@ class AwsClient:
         self._config = config
         self._root = f"{config.prefix}/" if config.prefix else ""
 
-    def list(self, folder: str) -> Iterator[Blob]:
-        """Yield the objects below a folder; those whose names are no paths are left out, and told."""
+    def list(self, folder: str, after: str) -> Iterator[Blob]:
+        """Yield the objects below a folder, after a path if one is given; names that are no paths are left out, and told."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._config.bucket, Prefix=f"{self._root}{folder}/" if folder else self._root
+            Bucket=self._config.bucket,
+            Prefix=f"{self._root}{folder}/" if folder else self._root,
+            StartAfter=f"{self._root}{after}" if after else "",
         )
         for page in pages:
             for item in page.get("Contents", ()):

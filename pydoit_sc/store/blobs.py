@@ -42,12 +42,16 @@ class Blobs(Protocol):
     """
 
     at_once: int  # how many threads may use it
+    lists_after: bool  # whether `list` can begin in the middle without having asked for what is before
 
     def may_pass(self, error: Exception) -> bool:
         """Return whether an error may pass by itself: an outage, and not a refusal, an object that is there, or a local file."""
 
-    def list(self, folder: str) -> Iterator[Blob]:
-        """Yield all objects below a folder, "" for the root; nothing where there is none."""
+    def list(self, folder: str, after: str = "") -> Iterator[Blob]:
+        """Yield all objects below a folder, "" for the root; nothing where there is none.
+
+        `after`: only those that the store lists after this path, which need not be there.
+        """
 
     def is_marker(self, path: str) -> bool:
         """Return whether what a listing shows without content is no object, but what another tool marks a folder with."""
@@ -97,18 +101,12 @@ def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
         except TooLargeError:
             return path, b""
 
-    with _threads(blobs) as threads:
+    with threads_for(blobs) as threads:
         return {path: data for path, data in threads.map(read, paths) if data is not None}
 
 
-def list_all(blobs: Blobs, folders: Iterable[str]) -> Iterator[str]:
-    """Yield the paths of all objects below several folders, which are listed at once."""
-    with _threads(blobs) as threads:
-        for found in threads.map(lambda folder: [blob.path for blob in blobs.list(folder)], folders):
-            yield from found
-
-
-def _threads(blobs: Blobs) -> ThreadPoolExecutor:
+def threads_for(blobs: Blobs) -> ThreadPoolExecutor:
+    """Return as many threads as may use a store."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - it loads `logging`, for stores of objects alone
 
     return ThreadPoolExecutor(blobs.at_once)

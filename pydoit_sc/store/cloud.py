@@ -42,6 +42,7 @@ class CloudBlobs:
         self._unable = exceptions.NotSupportedError
         self._no_path, self._generic = exceptions.InvalidPathError, exceptions.GenericError
         self._config, self._aws = config, AwsClient(config)
+        self.lists_after = config.kind == "s3"  # Azure sends all from the start
         kind = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}[config.kind]
         more = {"credential_provider": config.credentials} if config.credentials else {}
 
@@ -69,13 +70,12 @@ class CloudBlobs:
         status = _STATUS.search(str(error))
         return status is None or status[1] in _MAY_PASS or "<Code>RequestTimeout</Code>" in str(error)
 
-    def list(self, folder: str) -> Iterator[Blob]:
-        after = ""  # what has been yielded
+    def list(self, folder: str, after: str = "") -> Iterator[Blob]:
         try:
-            for part in self._store.list(folder or None, chunk_size=1000):
+            for part in self._store.list(folder or None, offset=after or None, chunk_size=1000):
                 for item in part:
                     if item["path"] != folder:  # what another tool marks the folder with
-                        after = item["path"]
+                        after = item["path"]  # has been yielded
                         yield _blob(item)
         except self._generic as error:
             self._explain(error)
@@ -84,7 +84,7 @@ class CloudBlobs:
             if self._config.kind != "s3":
                 said = str(error).partition("\n")[0]
                 raise OSError(f"{said}: the client cannot list such a name; rename or remove it") from error
-            yield from (blob for blob in self._aws.list(folder) if blob.path > after)
+            yield from self._aws.list(folder, after)
 
     def _explain(self, error: Exception) -> None:
         """Raise OSError with the reason if an error stays until the user has changed something."""

@@ -16,13 +16,12 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import chain
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
-from pydoit_sc.store.blobs import Blob, Blobs, get_all, list_all
+from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.folders import scratch_folder
@@ -30,6 +29,7 @@ from pydoit_sc.store.history import attempts_in, home_of
 from pydoit_sc.store.index import pack, read_index, status_code_of
 from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import TTL, FencedError, Leases
+from pydoit_sc.store.listing import list_each, list_whole
 from pydoit_sc.store.patience import Patience
 from pydoit_sc.store.places import Places, Survey, above, outer_keys
 from pydoit_sc.store.publication import Publication
@@ -76,7 +76,8 @@ class ObjectStore:
             else:
                 found = read_small(self._blobs, wanted)
                 outer = (f"{key}/{STATUS_CODE}" for key in outer_keys(wanted))
-                for path in (*get_all(self._blobs, outer), *list_all(self._blobs, wanted - found.keys())):
+                inner = (blob.path for blob in list_each(self._blobs, wanted - found.keys()))
+                for path in (*get_all(self._blobs, outer), *inner):
                     places.see(path)
         records = {key: parse_record(*small) for key, small in found.items()}
         return Survey(records, places.taken(records))
@@ -92,7 +93,7 @@ class ObjectStore:
         """Return the `status_code` and the `run.json` of these runs, and the objects of the index."""
         small = {STATUS_CODE: {}, RUN_JSON: {}}  # type: dict[str, dict[str, Blob]]
         index: list[Blob] = []
-        for blob in self._blobs.list(""):
+        for blob in list_whole(self._blobs, keys):
             key, _, name = blob.path.rpartition("/")
             if name in small and key in keys:
                 small[name][key] = blob
@@ -159,8 +160,8 @@ class ObjectStore:
         with self._answers():
             wanted, index = set(keys), []
             files: dict[str, dict[str, Blob]] = defaultdict(dict)
-            folders = [""] if len(wanted) > FEW else [*wanted]
-            for blob in chain.from_iterable(self._blobs.list(folder) for folder in folders):
+            many = len(wanted) > FEW
+            for blob in list_whole(self._blobs, wanted) if many else list_each(self._blobs, wanted):
                 folder, _, _ = blob.path.rpartition("/")
                 if folder == f"{OURS}/index":
                     index.append(blob)
@@ -339,7 +340,7 @@ class ObjectStore:
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with self._answers():
-            paths = (blob.path.rpartition("/") for blob in self._blobs.list(""))
+            paths = (blob.path.rpartition("/") for blob in list_whole(self._blobs, keys))
             outputs = {
                 key for key, _, file in paths if file == STATUS_CODE and not key.startswith(f"{OURS}/")
             }

@@ -28,6 +28,7 @@ class MemoryBlobs:
     """A client of a bucket."""
 
     at_once = 1
+    lists_after = False
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -37,7 +38,7 @@ class MemoryBlobs:
     def may_pass(self, error: Exception) -> bool:
         return isinstance(error, ConnectionError)
 
-    def list(self, folder: str) -> Iterator[Blob]:
+    def list(self, folder: str, after: str = "") -> Iterator[Blob]:
         self.before("list", folder)
         with self.bucket.mutex:
             found = [self._blob(path) for path in sorted(self.bucket.objects)]
