@@ -50,8 +50,8 @@ def _rank(option: CmdOption) -> int:
     return sections.index(option.section) if option.section in sections else len(sections)
 
 
-def _option(option: CmdOption, columns: int) -> Iterator[str]:
-    """Yield the lines on an option."""
+def names_of(option: CmdOption) -> str:
+    """Return how an option is written, with the word for its value."""
     value = "" if option.type is bool else f" {metavar(option)}"
     names = ", ".join(
         [
@@ -60,14 +60,24 @@ def _option(option: CmdOption, columns: int) -> Iterator[str]:
             *([f"--{option.inverse}"] if option.inverse else []),
         ]
     )
+    return f"{names}{value}"
+
+
+def meaning_of(option: CmdOption) -> str:
+    """Return what an option does, and which values it takes."""
     text = option.help % {"default": option.default}
     if option.choices:
         text += f" (one of {', '.join(option.choices)})"
     if option.env_var:
         text += f" (also ${option.env_var})"
-    name = f"  {names}{value}"
+    return " ".join(text.split())
+
+
+def _option(option: CmdOption, columns: int) -> Iterator[str]:
+    """Yield the lines on an option."""
+    name = f"  {names_of(option)}"
     indent = " " * (_COLUMN + 2) if columns == _WIDEST else " " * 6
-    lines = _wrap(" ".join(text.split()), columns, indent)
+    lines = _wrap(meaning_of(option), columns, indent)
     if len(name) < len(indent) - 1:
         lines[0] = name + lines[0][len(name) :]
     else:
