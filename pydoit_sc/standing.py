@@ -16,9 +16,9 @@ from pydoit_sc.store import Live
 class Standing:
     """How some runs stand."""
 
-    statuses: Counter[Status] = field(default_factory=Counter)  # of all but the ignored ones
-    ignored: int = 0
-    hosts: Counter[str] = field(default_factory=Counter)  # of the running ones
+    statuses: Counter[Status] = field(default_factory=Counter)  # how many runs, without the ignored
+    ignored: int = 0  # runs that are left as they are, as `ignore` says
+    hosts: Counter[str] = field(default_factory=Counter)  # how many execute now, by machine
     pace: float | None = None  # runs that are completed in a second; None: not known
 
     @property

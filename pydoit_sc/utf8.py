@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from pydoit_sc.errors import UserError
+
 #: An option `-X`: the encoding of the standard streams before this program was started again.
 _STREAMS = "pydoit_sc_streams"
 
@@ -20,6 +22,14 @@ def insist() -> None:
     encoding = next((stream.encoding for stream in (sys.stdout, sys.stderr) if stream), "utf-8")
     options = ["-X", "utf8", "-X", f"{_STREAMS}={encoding}"]
     os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])
+
+
+def check_encoding() -> None:
+    """Raise UserError where this program has not insisted, and the locale has another encoding."""
+    if (found := sys.getfilesystemencoding()) != "utf-8":
+        raise UserError(
+            f"this locale's encoding is {found}, in which names would be other bytes; set PYTHONUTF8=1, or use `pydoit-sc`"
+        )
 
 
 def encoding_of(stream_encoding: str) -> str:

@@ -20,6 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     {"__main__", "cli"},
     {"commands"},
+    {"api"},
     {"tasks"},
     {"reproduction"},
     {"submissions"},

@@ -16,13 +16,13 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.errors import UserError
 from pydoit_sc.parts import in_order
 from pydoit_sc.project import STATE, Project
 from pydoit_sc.selection import Selection, parse_selection, select, select_to_execute
 from pydoit_sc.show.screen import escape_in_place
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
+from pydoit_sc.utf8 import check_encoding
 
 #: The commands that know the tasks of a submission.
 _WITH_SUBMISSION = ("run", "list", "info")
@@ -102,11 +102,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
     @user_errors()
     def setup(self, opt_values: dict[str, Any]) -> None:
         """Read the batchfile and go to its folder, where its commands run."""
-        if sys.getfilesystemencoding() != "utf-8":  # under `doit`: the program of ours sees to it itself
-            raise UserError(
-                f"this locale's encoding is {sys.getfilesystemencoding()}, in which names would be other bytes; set "
-                "PYTHONUTF8=1, or use `pydoit-sc`"
-            )
+        check_encoding()  # under `doit`: the program of ours sees to it itself
         escape_in_place(sys.stdout)
         escape_in_place(sys.stderr)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -1,0 +1,222 @@
+"""A batch from Python: what can be asked of it and done with it, by the same functions as those of the commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydoit_sc.api.html import page
+from pydoit_sc.api.run import LoadedRun, look
+from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan
+from pydoit_sc.batchfile.document import STDIN
+from pydoit_sc.errors import UserError
+from pydoit_sc.failing import failing
+from pydoit_sc.project import Project
+from pydoit_sc.selection import (
+    Chosen,
+    NothingMatchesError,
+    Selection,
+    among_options,
+    parse_selection,
+    select,
+    select_to_execute,
+)
+from pydoit_sc.standing import stand_all
+from pydoit_sc.utf8 import check_encoding
+
+
+class ChosenRuns:
+    """Runs of a batch, chosen by words. Each answer is of the moment when it is asked for: the store is read again."""
+
+    def __init__(self, project: Project, options: dict[str, Any], words: tuple[str, ...] = ()) -> None:
+        self._project, self._options, self._words = project, options, words
+        self._selection = parse_selection(options, words)
+
+    def __iter__(self) -> Iterator[LoadedRun]:
+        """Yield the runs, in the order of the batch, or the slowest first; the store is read once for all of them."""
+        project = self._project.again()
+        seen = look(project)
+        chosen = self._chosen(project, self._selection)
+        if chosen is not None:
+            project.narrow(chosen)
+        for stage, run in project.batch.runs() if chosen is None else chosen:
+            yield LoadedRun(seen, stage, run)
+
+    def __len__(self) -> int:
+        chosen = self._chosen(self._project.again(), self._selection)
+        return self._project.batch.size if chosen is None else len(chosen)
+
+    def plan(self, *, always: bool = False) -> Plan:
+        """Return what `run` would execute, and why; with `always` also what is up to date.
+
+        >>> import pydoit_sc as sc
+        >>> sc.load("batchfile.toml").plan()
+        1 of 4 runs to execute: 1 failed before
+        """
+        project = self._project.again()
+        try:
+            parts = select_to_execute(project, self._selection, always=always)
+        except NothingMatchesError:
+            parts = ()
+        return Plan(project, parts, always=always)
+
+    def status(self) -> BatchStatus:
+        """Return how the runs stand, stage by stage and together.
+
+        >>> import pydoit_sc as sc
+        >>> sc.load("batchfile.toml").select("day:2022-03-0[56]").status().total.size
+        2
+        """
+        project = self._project.again()
+        running = project.store.running()  # before the scan: what ends in between is completed
+        stages = project.stages_of(self._chosen(project, self._selection))
+        return BatchStatus(*stand_all(project.ledger, stages, running))
+
+    def failures(self) -> FailureKinds:
+        """Return what has failed, by kind.
+
+        >>> import pydoit_sc as sc
+        >>> for kind in sc.load("batchfile.toml").failures():
+        ...     print(kind.group, len(kind), kind.failure, kind.stderr)
+        1 1 exit 1 cat: data/2022-03-07.csv: No such file or directory
+        """
+        project = self._project.again()
+        among = parse_selection(among_options(self._options), self._words)
+        chosen = self._chosen(project, among)
+        if chosen is None:
+            chosen = list(project.batch.runs())
+        found = failing(project, self._selection, chosen, scanned=among.of_outcomes)
+        kinds = (
+            FailureKind(number, kind.code, kind.ended, kind.line, kind.tasks) for number, kind in found.kinds
+        )
+        return FailureKinds(kinds)
+
+    def _chosen(self, project: Project, selection: Selection) -> Chosen | None:
+        """Return the runs that are meant, None for all of the batch."""
+        if not selection:
+            return None
+        try:
+            return select(project, selection)
+        except NothingMatchesError:
+            return []
+
+    def __repr__(self) -> str:
+        return f"<runs of {self._project.batch.name}: {self._selection.text}>"
+
+
+class LoadedBatch(ChosenRuns):
+    """A batch: all that one batchfile, or one list, describes.
+
+    >>> import pydoit_sc as sc
+    >>> batch = sc.load("batchfile.toml")
+    >>> batch
+    <batch weather: 4 runs in 1 stage>
+    >>> batch["day:2022-03-05"].stdout
+    '12.8\\n'
+    >>> [run.name for run in batch if run.status is not sc.Status.COMPLETED]
+    ['day:2022-03-07']
+    """
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project, {})
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._project.batch.name
+
+    @property
+    def output(self) -> str:
+        """Where the outputs of its runs are, a URL or a path."""
+        return self._project.batch.remote_output_path
+
+    def __getitem__(self, name: str) -> LoadedRun:
+        """Return the run of this name, with its outcome as the store has it now; raises UserError where none has it."""
+        project = self._project.again()
+        seen = look(project)
+        chosen = project.select([name])
+        if len(chosen) != 1:
+            raise UserError(f"`{name}` is {len(chosen):,} runs; expected one")
+        project.narrow(chosen)
+        return LoadedRun(seen, *chosen[0])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(self._project.matching(name))
+
+    def select(  # noqa: PLR0913 - the words of a command line
+        self,
+        *names: str,
+        status: str = "",
+        code: int | str = "",
+        where: str | Iterable[str] = (),
+        since: str = "",
+        like: str = "",
+        group: int | None = None,
+        slowest: int | None = None,
+        limit: int | None = None,
+    ) -> ChosenRuns:
+        """Return the runs that names, patterns and the other words mean; each is that of the option of the same name.
+
+        A word that means nothing raises UserError. Where no run is as asked for, there are none in it.
+
+        >>> import pydoit_sc as sc
+        >>> batch = sc.load("batchfile.toml")
+        >>> [run.name for run in batch.select("day:*", where="day>2022-03-06", status="error")]
+        ['day:2022-03-07']
+        """
+        options = {
+            "statuses": str(status),
+            "codes": str(code),
+            "where": [where] if isinstance(where, str) else list(where),
+            "since": since,
+            "like": like,
+            "group": _number(group),
+            "slowest": _number(slowest),
+            "limit": _number(limit),
+        }
+        return ChosenRuns(self._project, options, names)
+
+    def __repr__(self) -> str:
+        batch = self._project.batch
+        stages = len(batch.stages)
+        return f"<batch {batch.name}: {batch.size:,} run{_s(batch.size)} in {stages:,} stage{_s(stages)}>"
+
+    def _repr_html_(self) -> str:
+        batch = self._project.batch
+        rows = [(stage.name, len(stage.runs), ", ".join(stage.after)) for stage in batch.stages]
+        return page(f"{self!r} → {self.output}", ("stage", "runs", "after"), rows)
+
+
+def load(
+    batchfile: str | os.PathLike[str] | None = None,
+    *,
+    to: str | os.PathLike[str] | None = None,
+    names: str | None = None,
+) -> LoadedBatch:
+    """Read a batch: a batchfile, a run list, a list of commands, or a folder with a batchfile in it.
+
+    Without a name it is that of the variable `PYDOIT_SC_FILE`, or the batchfile of this folder. `to` and `names` are the
+    options `--to` and `--names`. Nothing is asked of the store yet.
+
+    Raises UserError with all that is wrong with the file, in the words of the command line.
+
+    >>> import pydoit_sc as sc
+    >>> sc.load("batchfile.toml").output == sc.load(".", to="out").output
+    True
+    """
+    check_encoding()
+    file = os.fspath(batchfile) if batchfile is not None else os.environ.get("PYDOIT_SC_FILE")
+    if file == STDIN:
+        raise UserError("a batch from Python is a file or a folder, not standard input")
+    return LoadedBatch(
+        Project.load(file, remote_output_path=None if to is None else os.fspath(to), names=names)
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _s(count: int) -> str:
+    return "s" * (count != 1)

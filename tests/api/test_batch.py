@@ -1,0 +1,223 @@
+"""A batch from Python: what it answers is what the commands answer, and it is of the moment."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pydoit_sc as sc
+from tests.commands.test_status import executing
+from tests.conftest import HEAD, Box
+
+
+def test_the_answers_are_those_of_the_commands(weather: Box) -> None:
+    batch = sc.load()
+    assert f"{batch.status()!r}\n" == weather.ok("status")
+    assert repr(batch.plan()) == weather.ok("plan").splitlines()[0]
+    assert weather("failures").out.startswith(repr(batch.failures()).partition("  group")[0])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        sc.load,
+        lambda folder: sc.load(str(folder / "batchfile.toml")),
+        lambda folder: sc.load(folder / "batchfile.toml", to=folder / "out"),
+    ],
+)
+def test_a_batch_is_loaded_from_anywhere(
+    weather: Box, monkeypatch: pytest.MonkeyPatch, given: object
+) -> None:
+    monkeypatch.chdir("/")
+    assert callable(given)
+    assert [run.status.value for run in given(weather.folder)] == [
+        "completed",
+        "completed",
+        "error",
+        "completed",
+    ]
+
+
+def test_the_variable_names_the_batch(weather: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("PYDOIT_SC_FILE", str(weather.folder / "batchfile.toml"))
+    assert len(sc.load()) == 4
+
+
+def test_a_list_of_commands(weather: Box) -> None:
+    weather.write("cmds.txt", "echo a\necho b\n")
+    batch = sc.load("cmds.txt", to="listed")
+    assert [run.cmd for run in batch] == ["echo a", "echo b"]
+    assert repr(batch.plan()) == "2 of 2 runs to execute: 2 no status_code"
+    assert batch.output == f"file://{weather.folder}/listed"
+
+
+def test_answers_are_of_the_moment(weather: Box) -> None:
+    batch = sc.load()
+    before, run = batch.plan(), batch["day:2022-03-08"]
+    weather.write("out/day/2022-03-08/status_code", "7")
+    assert (len(batch.plan()), len(before), batch["day:2022-03-08"].code, run.code) == (2, 1, 7, 0)
+    assert [kind.code for kind in batch.failures()] == [1, 7]
+
+
+def test_a_run(weather: Box) -> None:
+    run = sc.load()["day:2022-03-05"]
+    assert (run.name, run.stage, run.cmd) == ("day:2022-03-05", "day", "cat data/2022-03-05.csv")
+    assert run.axes["day.start"] == "2022-03-05"
+    assert (run.status, run.reason, run.code) == (sc.Status.COMPLETED, "up to date", 0)
+    assert run.started and run.ended and run.started <= run.ended
+    assert run.seconds is None or 0 < run.seconds < 60
+    assert run.output == f"file://{weather.folder}/out/day/2022-03-05"
+    assert set(run.files) == {"stdout", "stderr", "status_code", "run.json"}
+    assert (run.stdout, run.stderr) == ("12.8\n", "")
+
+
+def test_a_run_without_an_outcome(weather: Box) -> None:
+    weather.ok("forget", "day:2022-03-05")
+    run = sc.load()["day:2022-03-05"]
+    assert (run.status, run.code, run.seconds, run.host, run.started, dict(run.files)) == (
+        sc.Status.INCOMPLETE, None, None, None, None, {},
+    )  # fmt: skip
+    with pytest.raises(sc.UserError, match="`day:2022-03-05` has no output in file://"):
+        run.stdout  # noqa: B018
+
+
+def test_a_file_that_a_run_does_not_have(weather: Box) -> None:
+    with pytest.raises(
+        sc.UserError, match=r"no file `results/a`; it has run.json, status_code, stderr, stdout"
+    ):
+        sc.load()["day:2022-03-05"].open("results/a")
+
+
+def test_a_run_that_executes_elsewhere(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.batchfile(HEAD + '[runs.a]\ncmd = "true"\nmatrix = { x = [1, 2] }\n')
+    batch = sc.load(box.folder)
+    with executing(box, _2="node3"):
+        assert [run.status.value for run in batch] == ["incomplete", "running"]
+        assert batch["a:2"].reason.startswith("on node3 since ")
+        assert batch.status().total.hosts == {"node3": 1}
+
+
+def test_words_select_runs(weather: Box) -> None:
+    batch = sc.load()
+    assert [run.name for run in batch.select(status="error,incomplete")] == ["day:2022-03-07"]
+    assert [
+        run.name for run in batch.select("day:*", where=["day>2022-03-05", "day<2022-03-08"], limit=1)
+    ] == ["day:2022-03-06"]
+    assert (
+        len(batch.select(code=1))
+        == len(batch.select(group=1))
+        == len(batch.select(like="day:2022-03-07"))
+        == 1
+    )
+    assert repr(batch.select("day", status="error").plan()) == "1 of 1 runs to execute: 1 failed before"
+    assert len(batch.select(slowest=2)) <= 2
+
+
+def test_nothing_matches(weather: Box) -> None:
+    none = sc.load().select(status="stale")
+    assert (list(none), len(none), list(none.plan()), none.failures(), none.status().total.size) == (
+        [],
+        0,
+        [],
+        (),
+        0,
+    )
+    assert repr(none.plan()) == "no runs"
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ({"status": "eror"}, "--status: unknown status `eror`; did you mean `error`?"),
+        ({"where": "dya=2"}, "--where: no run has an axis `dya`"),
+        ({"limit": 0}, "--limit: expected a number of at least 1, found `0`"),
+    ],
+)
+def test_words_that_mean_nothing(weather: Box, word: dict[str, str], message: str) -> None:
+    with pytest.raises(sc.UserError) as caught:
+        len(sc.load().select(**word))  # type: ignore[arg-type]
+    assert str(caught.value).startswith(message)
+    option, value = next(iter(word.items()))
+    assert str(caught.value) in weather("plan", f"--{option}", str(value)).err
+
+
+def test_errors_are_those_of_the_command_line(weather: Box) -> None:
+    batch = sc.load()
+    assert ("day:2022-03-05" in batch, "day:nope" in batch, 3 in batch) == (True, False, False)
+    with pytest.raises(sc.UserError) as caught:
+        batch["day:2022-03-5"]
+    assert str(caught.value).replace(str(weather.folder) + "/", "") in weather(
+        "plan", "day:2022-03-5"
+    ).err.replace(str(weather.folder) + "/", "")
+    with pytest.raises(sc.UserError, match="`day` is 4 runs; expected one"):
+        batch["day"]
+    weather.edit("cmd =", "cmdd =")
+    with pytest.raises(sc.UserError) as caught:
+        sc.load("batchfile.toml")
+    assert str(caught.value) in weather("plan", "-f", "batchfile.toml").err
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("-", "not standard input"),
+        ("nope.toml", "no such file"),
+        ("data", "data: there is no batchfile.toml"),
+    ],
+)
+def test_what_is_no_batch(weather: Box, file: str, message: str) -> None:
+    with pytest.raises(sc.UserError, match=message):
+        sc.load(file)
+
+
+def test_nothing_is_printed(weather: Box, capfd: pytest.CaptureFixture[str]) -> None:
+    batch = sc.load()
+    for value in (batch, batch.plan(), batch.status(), batch.failures(), batch["day:2022-03-07"]):
+        assert repr(value)
+        assert value._repr_html_().count("<table>") == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_names_and_texts_in_html_are_no_tags(box: Box) -> None:
+    box.batchfile(
+        HEAD + '[runs.a]\ncmd = "echo \'<script>\' >&2; false"\nname = "<b>{x}"\nmatrix = { x = [1] }\n'
+    )
+    assert box().code == 1
+    batch = sc.load(box.folder)
+    for value in (batch.plan(), batch.failures(), batch["a:<b>1"]):
+        shown = value._repr_html_()
+        assert "<script>" not in shown
+        assert "<b>" not in shown
+        assert "&lt;" in shown
+
+
+@pytest.mark.slow  # a million runs
+def test_a_million_runs_are_no_list(tmp_path: Path) -> None:
+    (tmp_path / "batchfile.toml").write_text(
+        HEAD + '[runs.a]\ncmd = "echo {x}"\nmatrix = { x = { range = [0, 1000000] } }\n'
+    )
+    batch = sc.load(tmp_path)
+    assert len(batch) == 1_000_000
+    assert [run.name for run in itertools.islice(batch.plan(), 2)] == ["a:0", "a:1"]
+    assert [run.name for run in itertools.islice(batch, 2)] == ["a:0", "a:1"]
+
+
+def test_the_package_imports_nothing_of_it_before_it_is_used() -> None:
+    lines = "import sys, pydoit_sc; print([m for m in sys.modules if m.startswith('pydoit_sc.')]); pydoit_sc.Status"
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_all_that_it_gives_is_there() -> None:
+    from pydoit_sc import api
+
+    assert sc.__all__ == api.__all__
+    assert all(getattr(sc, name) is getattr(api, name) for name in sc.__all__)
+    assert set(sc.__all__) < set(dir(sc))
+    with pytest.raises(AttributeError, match="module 'pydoit_sc' has no attribute 'laod'"):
+        sc.laod  # noqa: B018
