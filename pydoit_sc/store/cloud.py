@@ -17,7 +17,7 @@ from pydoit_sc.store.cloudconfig import Config
 from pydoit_sc.store.cloudfaults import explain
 from pydoit_sc.store.layout import LARGEST
 
-AT_ONCE = 32
+AT_ONCE = 64  # a publication is seven round trips: at 30 ms, so many are 300 runs a second
 #: Files up to this size are one request, tried once, which can create conditionally; larger ones are sent in parts.
 ONE_REQUEST = 4 << 20
 LONGEST = 120.0  # seconds for a request

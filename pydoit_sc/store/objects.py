@@ -49,7 +49,7 @@ class ObjectStore:
     def __init__(self, url: str, blobs: Blobs, patience: float = 0.0) -> None:
         self.url = url
         self._patience = Patience(patience)
-        self.stagers = min(8, blobs.at_once)
+        self.stagers = blobs.at_once
         self._blobs = blobs
         self._leases = Leases(blobs, url)
         #: Outcomes of runs that are held, published since the first scan.

@@ -167,7 +167,7 @@ class Executor:
         """Start runs while a rank is free; yield those that end at once. Returns whether all that is left must wait."""
         if self._control.order is not self._order:
             self._obey(self._control.order)
-        while self._ranks and not self._stopping:
+        while self._ranks and not (self._stopping or self._stager.is_full):
             try:
                 work = self._supply.next()
             except StopIteration:
@@ -269,7 +269,7 @@ class Executor:
             self._announcer.due(self._live),
             self._look_at if self._live else None,
             self._held.next,
-            self._supply.look_at if self._ranks and not self._stopping else None,
+            self._supply.look_at if self._ranks and not (self._stopping or self._stager.is_full) else None,
         ]
         known = [when for when in times if when is not None]
         return min(known) - time.monotonic() if known else None

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from pydoit_sc.errors import reason
 from pydoit_sc.store import Finished, Publisher, Staged, StoreError
 
+MOST = 512  # attempts that wait for a slow store; their outputs take memory, or space in the scratch folder
 GROUP_WINDOW = 0.05  # seconds that the first attempt of a group waits for others
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Stager(Generic[T]):
 
     def put(self, finished: Finished, item: T) -> None:
         """Have an attempt staged; `item` comes back with the answer. Raises OSError where no thread can be started."""
-        while len(self._threads) < self._store.stagers:
+        if len(self._threads) < min(self._store.stagers, self.pending + 1):
             thread = threading.Thread(target=self._work, daemon=True)
             try:
                 thread.start()
@@ -45,6 +46,11 @@ class Stager(Generic[T]):
             self._threads.append(thread)
         self.pending += 1
         self._in.put((finished, item))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many attempts wait for the store that no further run should start."""
+        return self.pending >= MOST
 
     def take(self, most: int) -> list[tuple[Staged | StoreError, T]]:
         """Return attempts whose staging has ended since the last call."""
