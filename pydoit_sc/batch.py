@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, Union
@@ -52,8 +52,7 @@ class Settings(NamedTuple):
     memory: int | None = None  # bytes that a run may use
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One shell command with a name and a place for its output."""
 
     name: str  # unique in its stage
@@ -61,12 +60,11 @@ class Run:
     key: str  # the path of its output below `remote_output_path`
     settings: Settings
     local_results_dir: str | None = None  # for `sc`, and tells our worker of a scratch disk
-    #: What must be completed first.
-    after: tuple[Run | RunSet, ...] = field(default=(), compare=False, repr=False)
-    position: int = field(default=0, compare=False)  # among the runs of its stage
+    after: tuple[Run | RunSet, ...] = ()  # what must be completed first
+    position: int = 0  # among the runs of its stage
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # one value for all that come after it, known by its identity
+@dataclass(frozen=True, slots=True)  # one value for all that come after it, known by its identity
 class RunSet:
     """Runs of one stage that others come after together: all of it, or those that match a pattern."""
 
@@ -165,7 +163,7 @@ class Batch:
 
     def as_executed(self, run: Run) -> Run:
         """Return a run with the settings that it is executed with: what a command line says, it says of all."""
-        return replace(run, settings=run.settings._replace(**self.instead)) if self.instead else run
+        return run._replace(settings=run.settings._replace(**self.instead)) if self.instead else run
 
     def runs(self) -> Iterator[tuple[Stage, Run]]:
         """Yield every run with its stage, in the order of the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import TopologicalSorter
+from operator import attrgetter
 
 from pydoit_sc.batch import Batch, Run, Stage, stage_of
 
@@ -50,7 +51,7 @@ def _parts(batch: Batch, wanted: Mapping[str, Mapping[str, Run]]) -> list[Stage]
     return [
         stage
         if len(wanted[stage.name]) == len(stage.runs)
-        else replace(stage, runs=[run for run in stage.runs if run.key in wanted[stage.name]])
+        else replace(stage, runs=sorted(wanted[stage.name].values(), key=attrgetter("position")))
         for stage in batch.stages
         if stage.name in wanted
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from pydoit_sc.batch import Axes, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
+from pydoit_sc.batch import PLAIN, Axes, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
@@ -152,7 +152,7 @@ class Ledger:
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
-        folders = (stage_of(run.key) for _, run in batch.runs())  # of a plain list those of its runs
+        folders = (name for stage in batch.stages for name in _folders(stage))
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
         self._settings: dict[int, str] = {}
@@ -262,6 +262,11 @@ class Ledger:
     def leaves(self, run: Run) -> bool:
         """Return whether the user has said that a run that others come after is to be left as it is."""
         return bool(self.ignored) and not self.ignored.isdisjoint((stage_of(run.key), task_of(run.key)))
+
+
+def _folders(stage: Stage) -> Iterable[str]:
+    """Return the folders of a stage's outputs; those of a plain list are its runs'."""
+    return (stage_of(run.key) for run in stage.runs) if stage.name == PLAIN else (stage.name,)
 
 
 def open_ledger(

@@ -12,13 +12,14 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from pydoit_sc.batch import ENGINE_TASKS, Batch, Run, Stage, is_pattern
+from pydoit_sc.batch import ENGINE_TASKS, PLAIN, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError
+from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.plan import Ledger, open_ledger
 from pydoit_sc.store import Store, open_store
@@ -194,9 +195,11 @@ class Project:
 
         Raises UserError for a word that means none; where it may have been a command, one of `commands`.
         """
+        words = list(words)
         chosen: dict[str, tuple[Stage, Run]] = {}
+        named = self._named(words)
         for word in words:
-            found = list(self.matching(word))
+            found = [named[word]] if word in named else list(self.matching(word))
             if not found:
                 raise UserError(self.unknown(word, commands))
             chosen.update((run.key, (stage, run)) for stage, run in found)
@@ -204,18 +207,30 @@ class Project:
 
     def matching(self, word: str) -> Iterator[tuple[Stage, Run]]:
         """Yield the runs that a word selects, in the order of the batch."""
-        root = f"{self.batch.remote_output_path}/"
+        yield from self._named([word]).values()
         for stage in self.batch.stages:
             if word == stage.name:
                 yield from ((stage, run) for run in stage.runs)
-            elif not stage.single and word.startswith(f"{stage.name}:") and not is_pattern(word):
-                name = word[len(stage.name) + 1 :]
-                yield from ((stage, run) for run in stage.runs if run.name == name)
-            elif word.startswith(root):
-                key = word[len(root) :].removesuffix(f"/{STATUS_CODE}")
-                yield from ((stage, run) for run in stage.runs if run.key == key)
             elif is_pattern(word):
                 yield from ((stage, run) for run in stage.runs if fnmatchcase(stage.task_name(run), word))
+
+    def _named(self, words: Iterable[str]) -> Mapping[str, tuple[Stage, Run]]:
+        """Return those of the words that are a run's name, output or target, in one look at the names of a stage."""
+        found = {}
+        for stage in self.batch.stages:
+            names = {word: name for word in words if (name := self._name_in(stage, word))}
+            wanted = set(names.values())
+            at = {name: i for i, name in enumerate(names_of(stage.runs) if wanted else ()) if name in wanted}
+            found.update({word: (stage, stage.runs[at[name]]) for word, name in names.items() if name in at})
+        return found
+
+    def _name_in(self, stage: Stage, word: str) -> str:
+        """Return the name that a run of a stage must have to be meant by a word; "" where none of it can be."""
+        key = word.removeprefix(f"{self.batch.remote_output_path}/")
+        if key != word:
+            key = key.removesuffix(f"/{STATUS_CODE}")
+            return key if stage.single or stage.name == PLAIN else _behind(f"{stage.name}/", key)
+        return "" if stage.single or is_pattern(word) else _behind(f"{stage.name}:", word)
 
     def has_task(self, word: str) -> bool:
         """Return whether a word means a task of a submission, tasks/submission.py, rather than a run."""
@@ -238,6 +253,10 @@ class Project:
         """Return the name of the first run whose name in its stage, or whose command, is this word."""
         runs = ((stage, run) for stage, run in self.batch.runs() if word in (run.name, run.cmd))
         return next((stage.task_name(run) for stage, run in runs), None)
+
+
+def _behind(prefix: str, text: str) -> str:
+    return text[len(prefix) :] if text.startswith(prefix) else ""
 
 
 def _read(options: Mapping[str, Any], readers: Mapping[str, Callable[[object], object]]) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def execute(project: Project, work: Work, start: str, into: str) -> Again:
     Its output goes below another folder, `into`.
     """
     nprocs, gpus = slots(project.batch.nprocs)
-    run = replace(work.run, settings=work.run.settings._replace(retries=0))
+    run = work.run._replace(settings=work.run.settings._replace(retries=0))
     check_needs(work.task, run.settings, nprocs)
     store = PosixStore(os.path.join(into, "out"), durable=False)
     executor = Executor(store, Limits(nprocs, gpus=gpus))

@@ -41,7 +41,7 @@ ROOMS = [
     {"store"},
     {"batchfile"},
     {"parts"},
-    {"batch", "fingerprint", "globbing"},
+    {"batch", "fingerprint", "globbing", "made"},
     {
         "catalogue",
         "ends",

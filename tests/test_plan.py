@@ -41,7 +41,7 @@ def batch(*given: Stage, folder: Path = Path("/nowhere"), max_failures: int | Sh
     sets: dict[str, RunSet] = {}
     for one in in_order(given):
         after = tuple(sets[name] for name in one.after)
-        runs = [replace(run, after=after) for run in one.runs]
+        runs = [run._replace(after=after) for run in one.runs]
         sets[one.name] = RunSet(one.name, runs, whole=True)
     stages = tuple(replace(one, runs=sets[one.name].members) for one in given)
     return Batch("b", folder / "batchfile.toml", "/out", stages, max_failures=max_failures)
@@ -160,7 +160,7 @@ def test_moved() -> None:
     now = Stage("runs", shifted, named=False)
     assert _moved(Ledger(batch(now), was.records)) == ["0", "1", "2", "3"]
     assert _moved(Ledger(batch(replace(now, named=True)), was.records)) == []
-    edited = [replace(runs[0], cmd="edited"), *runs[1:]]
+    edited = [runs[0]._replace(cmd="edited"), *runs[1:]]
     assert _moved(Ledger(batch(Stage("runs", edited, named=False)), was.records)) == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.rows import below, row_like
 from pydoit_sc.batchfile.values import MOST, Row, Value, label, parts, plain, same
+from pydoit_sc.made import Part, Texts
 
 #: The placeholder of earlier runs' outputs, `{after.STAGE}`, which no axis may hide.
 AFTER = "after"
@@ -34,7 +36,7 @@ class Combinations:
 
     axes: tuple[str, ...]
     values: dict[str, list[Value]]  # of the axes, and of what `include` adds
-    columns: dict[str, list[int]]  # for each combination, which of the values, or NONE
+    columns: Mapping[str, Sequence[int]]  # for each combination, which of the values, or NONE
     count: int
     created: int  # so many of them, the last ones, were made by `include`
     #: What placeholders have been written as, for each value of their axis: several texts may hold the same one.
@@ -72,12 +74,17 @@ class Combinations:
             for name, part in parts(self.values[key][i]).items()
         }
 
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Return default names: the values of the axes joined by `_`, and all values where `include` made one."""
         labels = {key: [label(value) for value in values] for key, values in self.values.items()}
         original = self.count - self.created
-        axes = [[labels[key][i] for i in self.columns[key][:original]] for key in self.axes]
-        names = list(map("_".join, zip(*axes, strict=True)))
+        parts: list[Part] = []
+        for key in self.axes:
+            parts += ["_", (self.columns[key][:original], labels[key])]
+        made = Texts(parts[1:], original)
+        if not self.created:
+            return made
+        names = list(made) if self.axes else []
         for row in range(original, self.count):
             chosen = ((key, column[row]) for key, column in self.columns.items())
             names.append("_".join(labels[key][i] for key, i in chosen if i != NONE))
@@ -166,12 +173,12 @@ class _Matrix:
     def __init__(self, axes: Mapping[str, Sequence[Value]]) -> None:
         self.axes = tuple(axes)
         self.values = {key: list(values) for key, values in axes.items()}
-        self.columns: dict[str, list[int]] = {}
+        self.columns: dict[str, array[int]] = {}
         self.count = math.prod(map(len, axes.values())) if axes else 0
         inner = self.count
         for key, values in axes.items():
             inner //= len(values)
-            block = [i for i in range(len(values)) for _ in range(inner)]
+            block = array("i", [i for i in range(len(values)) for _ in range(inner)])
             self.columns[key] = block * (self.count // len(block))
         self.original = self.count
 
@@ -192,7 +199,7 @@ class _Matrix:
         dropped = {row for entry in entries for row in self._matching(entry)}
         if dropped:
             for key, column in self.columns.items():
-                self.columns[key] = [i for row, i in enumerate(column) if row not in dropped]
+                self.columns[key] = array("i", (i for row, i in enumerate(column) if row not in dropped))
             self.count -= len(dropped)
             self.original = self.count
 
@@ -212,7 +219,7 @@ class _Matrix:
         else:
             added = {key: value for key, value in entry.items() if key not in self.axes}
         for key, value in added.items():
-            column = self.columns.setdefault(key, [NONE] * self.count)
+            column = self.columns.setdefault(key, array("i", [NONE]) * self.count)
             position = self._position(key, value)
             for row in rows:
                 column[row] = position

@@ -156,7 +156,7 @@ class RunReader:
         elif name is None:
             self._named = False
             name = str(i)
-        return Run(name, given["cmd"], name, settings, given.get("local_results_dir"))
+        return Run(name, given["cmd"], name, settings, given.get("local_results_dir"), position=i)
 
     def _note(self, i: int, key: str, message: str) -> None:
         self._notes.add((*self._where, i, key), message)

@@ -25,6 +25,7 @@ from pydoit_sc.batchfile.template import Writer, unquotable
 from pydoit_sc.batchfile.values import Row, Value
 from pydoit_sc.batchfile.varied import vary
 from pydoit_sc.globbing import escape
+from pydoit_sc.made import MatrixRuns
 from pydoit_sc.shells import is_like_sh
 from pydoit_sc.utf8 import escaped
 
@@ -131,10 +132,7 @@ def _stage(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage |
     varied = vary(settings, table.env, writer, where)
     if cmds is None or names is None or varied is None or after is None:
         return None
-    runs = [
-        Run(run, cmd, f"{name}/{run}", own, after=before, position=position)
-        for position, (run, cmd, own, before) in enumerate(zip(names, cmds, varied, after, strict=True))
-    ]
+    runs = MatrixRuns(name, names, cmds, varied, after, range(combinations.count))
     return Stage(name, runs, stages, axes=combinations.axes_of)
 
 
@@ -188,7 +186,7 @@ def _with_outputs(
     return Writer(replace(combinations, values=values, columns=columns), writer.notes)
 
 
-def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> list[str] | None:
+def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> Sequence[str] | None:
     where = (*where, "cmd")
     if not is_like_sh(shell) and (refused := unquotable(cmd, shell)) is not None:
         writer.notes.add(where, refused)
@@ -201,22 +199,24 @@ def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> l
     return cmds
 
 
-def _names(name: str | None, writer: Writer, where: Where) -> list[str] | None:
+def _names(name: str | None, writer: Writer, where: Where) -> Sequence[str] | None:
     combinations, notes = writer.combinations, writer.notes
+    names: Sequence[str] | None
     if name is None:
         names, hint = combinations.names(), "; give the stage a `name`"
     else:
-        rendered = writer.texts(name, (*where, "name"))
+        where, hint = (*where, "name"), ""
+        rendered = writer.texts(name, where)
         if rendered is None:
             return None
-        names, hint = [escaped(one) for one in rendered], ""
-    where = (*where, "name") if name is not None else where
-    for row, written in enumerate(names):
+        names = rendered if rendered.isascii() else list(map(escaped, rendered))
+    all_names = list(names)
+    for row, written in enumerate(all_names):
         if (reason := check_name(written)) is not None:
             combination = combinations.describe(row)
             notes.add(where, f"{reason}: {show(written)} in the combination {combination}{hint}")
             return None
-    return names if _are_distinct(names, combinations, notes, where, hint) else None
+    return names if _are_distinct(all_names, combinations, notes, where, hint) else None
 
 
 def _are_distinct(

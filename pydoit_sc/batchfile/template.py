@@ -6,7 +6,6 @@ import re
 import shlex
 import string
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import repeat
 from typing import NamedTuple, TypeVar
 
 from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest
@@ -15,6 +14,7 @@ from pydoit_sc.batchfile.matrix import NONE, Combinations
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.shell import Reading
 from pydoit_sc.batchfile.values import attribute, attributes, text
+from pydoit_sc.made import Part, Texts
 from pydoit_sc.shells import LIKE_SH
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def _field(name: str, spec: str, conversion: str | None) -> Field:
     return Field(axis, attr, spec, raw=conversion == "s")
 
 
-def render(pieces: list[Piece], combinations: Combinations, escape: Escape = str) -> list[str]:
+def render(pieces: list[Piece], combinations: Combinations, escape: Escape = str) -> Texts:
     """Return the text of every combination, with each value that is not raw escaped; raise ValueError."""
     columns = _Columns(combinations)
     for piece in pieces:
@@ -79,10 +79,10 @@ def render(pieces: list[Piece], combinations: Combinations, escape: Escape = str
         else:
             texts = _written(piece, combinations)
             columns.values(piece, texts if piece.raw or escape is str else list(map(escape, texts)))
-    return columns.joined()
+    return columns.texts()
 
 
-def render_command(pieces: list[Piece], combinations: Combinations) -> list[str]:
+def render_command(pieces: list[Piece], combinations: Combinations) -> Texts:
     """Return the command of every combination, values quoted for the shell; raise ValueError."""
     shell = Reading()
     columns = _Columns(combinations)
@@ -98,31 +98,28 @@ def render_command(pieces: list[Piece], combinations: Combinations) -> list[str]
             texts = _quoted(piece, texts, shell, "".join(map(str, pieces[i + 1 : i + 2])))
             shell.pass_value()
         columns.values(piece, texts)
-    return columns.joined()
+    return columns.texts()
 
 
 class _Columns:
-    """The pieces of a template, for every combination, while there is room for them."""
+    """The pieces of a template, for every combination, while there is room for what they give together."""
 
     def __init__(self, combinations: Combinations) -> None:
         self._combinations = combinations
-        self._columns: list[Iterable[str]] = []
+        self._parts: list[Part] = []
         self._room = MOST_TEXT
 
     def literal(self, piece: str) -> None:
-        count = self._combinations.count
-        self._columns.append(repeat(piece, count))
-        self._room = _left(self._room, len(piece) * count)
+        self._parts.append(piece)
+        self._room = _left(self._room, len(piece) * self._combinations.count)
 
     def values(self, field: Field, texts: list[str]) -> None:
         column = self._combinations.columns[field.axis]
-        self._room = _left(self._room, sum(map(len, map(texts.__getitem__, column))))
-        self._columns.append(map(texts.__getitem__, column))
+        self._room = _left(self._room, sum(map(list(map(len, texts)).__getitem__, column)))
+        self._parts.append((column, texts))
 
-    def joined(self) -> list[str]:
-        if not self._columns:  # an empty template
-            return [""] * self._combinations.count
-        return list(map("".join, zip(*self._columns, strict=True)))
+    def texts(self) -> Texts:
+        return Texts(self._parts, self._combinations.count)
 
 
 class Writer(NamedTuple):
@@ -134,11 +131,11 @@ class Writer(NamedTuple):
     combinations: Combinations
     notes: Notes
 
-    def texts(self, template: str, where: Where, escape: Escape = str) -> list[str] | None:
+    def texts(self, template: str, where: Where, escape: Escape = str) -> Texts | None:
         """Write a text; `escape` is applied to each value, not to what stands around it, and not to `{value!s}`."""
         return self._noted(where, lambda: render(parse(template), self.combinations, escape))
 
-    def commands(self, template: str, where: Where) -> list[str] | None:
+    def commands(self, template: str, where: Where) -> Texts | None:
         """Write a command, values quoted for the shell."""
         return self._noted(where, lambda: render_command(parse(template), self.combinations))
 
@@ -156,7 +153,7 @@ class Writer(NamedTuple):
                 return None
         return None if written is None else list(map(values.__getitem__, written))
 
-    def _noted(self, where: Where, write: Callable[[], list[str]]) -> list[str] | None:
+    def _noted(self, where: Where, write: Callable[[], Texts]) -> Texts | None:
         try:
             return write()
         except ValueError as error:

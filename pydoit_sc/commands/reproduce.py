@@ -6,7 +6,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -67,7 +66,7 @@ class ReproduceCommand(Command):
         for line in details(project.ledger, store, run, known):
             if not line.startswith("cmd: ") and (code.is_here or not line.startswith("file_dep: ")):
                 _say(f"not as it was: {line}")
-        own = replace(run, cmd=known.cmd)
+        own = run._replace(cmd=known.cmd)
         again = execute(project, Work(task, own, "", known.fingerprint), code.start, into)
         if again.record is None:
             _say(f"stopped by {signal.Signals(again.stopped_by).name}")

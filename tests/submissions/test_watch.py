@@ -122,7 +122,7 @@ def test_until_all_runs_have_ended() -> None:
 
 
 def test_failures_are_told_by_kind() -> None:
-    works = [replace(WORK, task=f"a:{n}", run=replace(WORK.run, key=f"a/{n}"), known=None) for n in range(9)]
+    works = [replace(WORK, task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(9)]
     failed = {f"a/{n}": Record(3 if n < 6 else 137, f"w-{n}", "2-0-0-0") for n in range(9)}
     watch, bar = watched(Answers(*[State.RUNNING] * 9), {"a/0": failed["a/0"]}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)
@@ -137,7 +137,7 @@ def test_failures_are_told_by_kind() -> None:
 
 def test_stderr_of_many_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pydoit_sc.submissions.watch.READ", 5)
-    works = [replace(WORK, task=f"a:{n}", run=replace(WORK.run, key=f"a/{n}"), known=None) for n in range(9)]
+    works = [replace(WORK, task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(9)]
     failed = {f"a/{n}": Record(3, f"w-{n}", "2-0-0-0") for n in range(9)}
     watch, bar = watched(Answers(*[State.RUNNING] * 9), {"a/0": failed["a/0"]}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)
@@ -149,7 +149,7 @@ def test_stderr_of_many_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_ends_where_the_first_runs_fail_alike() -> None:
-    works = [replace(WORK, task=f"a:{n}", run=replace(WORK.run, key=f"a/{n}"), known=None) for n in range(30)]
+    works = [replace(WORK, task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(30)]
     failed = {work.run.key: Record(127, work.run.name, "2-0-0-0") for work in works[:25]}
     watch, _ = watched(Answers(*[State.RUNNING] * 9), {}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)

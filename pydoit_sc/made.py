@@ -1,0 +1,108 @@
+"""Texts and runs as sequences that make each one when it is asked for: a matrix may have a million."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import TypeVar, overload
+
+from pydoit_sc.batch import Run, RunSet, Settings
+
+T = TypeVar("T")
+
+#: The positions of a column's values, and the values; or a text that all have.
+Part = str | tuple[Sequence[int], Sequence[str]]
+
+
+class Made(Sequence[T]):
+    """A sequence that keeps none of its elements. A slice of it is one, too."""
+
+    def __iter__(self) -> Iterator[T]:
+        raise NotImplementedError
+
+    def _one(self, i: int) -> T:
+        raise NotImplementedError
+
+    def _some(self, rows: slice) -> Sequence[T]:
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, i: int) -> T: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[T]: ...
+    def __getitem__(self, i: int | slice) -> T | Sequence[T]:
+        return self._some(i) if isinstance(i, slice) else self._one(range(len(self))[i])
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(Made[str]):
+    """What a template is for each combination of a matrix."""
+
+    parts: Sequence[Part]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[str]:
+        columns = [
+            repeat(part, self.size) if isinstance(part, str) else map(part[1].__getitem__, part[0])
+            for part in self.parts
+        ]
+        return map("".join, zip(*columns, strict=True)) if columns else repeat("", self.size)
+
+    def isascii(self) -> bool:
+        """Return whether all of them are ASCII."""
+        return all(
+            map(str.isascii, chain.from_iterable([p] if isinstance(p, str) else p[1] for p in self.parts))
+        )
+
+    def _one(self, i: int) -> str:
+        return "".join([part if isinstance(part, str) else part[1][part[0][i]] for part in self.parts])
+
+    def _some(self, rows: slice) -> Texts:
+        parts = [part if isinstance(part, str) else (part[0][rows], part[1]) for part in self.parts]
+        return Texts(parts, len(range(self.size)[rows]))
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRuns(Made[Run]):
+    """The runs of a stage with a matrix, by the columns of what they are made of."""
+
+    stage: str
+    names: Sequence[str]
+    cmds: Sequence[str]
+    settings: Sequence[Settings]
+    after: Sequence[tuple[Run | RunSet, ...]]
+    positions: range
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __iter__(self) -> Iterator[Run]:
+        prefix = f"{self.stage}/"
+        columns = zip(self.names, self.cmds, self.settings, self.after, self.positions, strict=True)
+        for name, cmd, settings, after, position in columns:
+            yield Run(name, cmd, prefix + name, settings, None, after, position)
+
+    def _one(self, i: int) -> Run:
+        name, after = self.names[i], self.after[i]
+        return Run(
+            name, self.cmds[i], f"{self.stage}/{name}", self.settings[i], None, after, self.positions[i]
+        )
+
+    def _some(self, rows: slice) -> MatrixRuns:
+        return MatrixRuns(
+            self.stage,
+            self.names[rows],
+            self.cmds[rows],
+            self.settings[rows],
+            self.after[rows],
+            self.positions[rows],
+        )
+
+
+def names_of(runs: Sequence[Run]) -> Iterable[str]:
+    """Return the names of runs, without making the runs where that can be."""
+    return runs.names if isinstance(runs, MatrixRuns) else (run.name for run in runs)
