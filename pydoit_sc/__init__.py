@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pydoit_sc.api import (
         BatchStatus,
         ChosenRuns,
+        Counts,
+        ExecutionError,
         FailureKind,
         FailureKinds,
         LoadedBatch,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchStatus",
     "ChosenRuns",
+    "Counts",
+    "ExecutionError",
     "FailureKind",
     "FailureKinds",
     "LoadedBatch",

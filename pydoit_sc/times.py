@@ -15,7 +15,7 @@ def local(seconds: float) -> str:
     >>> local(1e300)
     'an unknown time'
     """
-    moment = _moment(seconds)
+    moment = moment_of(seconds)
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else _UNKNOWN
 
 
@@ -25,7 +25,7 @@ def utc(seconds: float | None) -> str | None:
     >>> utc(1795593114.76), utc(float("nan"))
     ('2026-11-25T07:51:54Z', None)
     """
-    moment = None if seconds is None else _moment(seconds)
+    moment = None if seconds is None else moment_of(seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
@@ -67,7 +67,8 @@ def pace(per_second: float) -> str:
     return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
 
 
-def _moment(seconds: float) -> datetime | None:
+def moment_of(seconds: float) -> datetime | None:
+    """Return a moment, in UTC; None where it is none."""
     try:
         return datetime.fromtimestamp(seconds, timezone.utc)
     except (ValueError, OverflowError, OSError):

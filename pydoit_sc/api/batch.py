@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pydoit_sc.api.execution import execute, words_of
 from pydoit_sc.api.html import page
 from pydoit_sc.api.run import LoadedRun, look
 from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan
 from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
+from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.project import Project
 from pydoit_sc.selection import (
     Chosen,
@@ -91,6 +93,41 @@ class ChosenRuns:
             FailureKind(number, kind.code, kind.ended, kind.line, kind.tasks) for number, kind in found.kinds
         )
         return FailureKinds(kinds)
+
+    def run(  # noqa: PLR0913 - the options of `run`
+        self,
+        *,
+        nprocs: int | None = None,
+        timeout: int | str | None = None,
+        retries: int | None = None,
+        max_failures: int | str | None = None,
+        always: bool = False,
+        moved: bool = False,
+        progress: bool = False,
+    ) -> Counts:
+        """Execute here what is not up to date, as `pydoit-sc run` does, and return how many runs have ended how.
+
+        That is a process of its own, in the batch's folder, which reads the batchfile again: any thread may call it, and
+        other children, signals and the folder of this process are left alone. It ends with this process, and an interrupt
+        (Ctrl-C, or that of a notebook) stops its runs. The arguments are the options of `run`; with `progress` what it
+        shows is printed.
+
+        Failed runs are counted. What could not be executed raises ExecutionError, bad input UserError.
+
+        >>> import pydoit_sc as sc
+        >>> counts = sc.load("batchfile.toml").run(nprocs=2)
+        >>> counts.completed, counts.failed, counts.skipped
+        (0, 1, 3)
+        """
+        options = {
+            "process": nprocs,
+            "timeout": timeout,
+            "retries": retries,
+            "max-failures": max_failures,
+        }
+        flags = {"always-execute": always, "moved": moved, "quiet": not progress}
+        words = words_of(self._project.batch, self._selection, options, flags)
+        return execute(words, str(self._project.batch.folder), print if progress else None)
 
     def _chosen(self, project: Project, selection: Selection) -> Chosen | None:
         """Return the runs that are meant, None for all of the batch."""

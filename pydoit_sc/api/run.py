@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import BinaryIO
 
 from pydoit_sc.api.html import page
@@ -14,6 +14,7 @@ from pydoit_sc.plan import Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 from pydoit_sc.store.layout import STDERR, STDOUT
+from pydoit_sc.times import moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,12 @@ class LoadedRun:
     @property
     def started(self) -> datetime | None:
         """When its last attempt was started, by the clock of that machine, in UTC; None where that is not known."""
-        return _time(self._record.started) if self._record else None
+        return _moment(self._record.started) if self._record else None
 
     @property
     def ended(self) -> datetime | None:
         """When that has ended."""
-        return _time(self._record.ended) if self._record else None
+        return _moment(self._record.ended) if self._record else None
 
     @property
     def stdout(self) -> str:
@@ -166,5 +167,5 @@ class LoadedRun:
         return page(repr(self), ("", ""), [(name, value) for name, value in facts if value is not None])
 
 
-def _time(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+def _moment(seconds: float) -> datetime | None:
+    return moment_of(seconds) if seconds else None

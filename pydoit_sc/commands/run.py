@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Any
 
 from doit.cmd_run import Run as DoitRun
@@ -14,10 +17,12 @@ from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
 from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET, OPT_RETRIES, OPT_TIMEOUT
-from pydoit_sc.commands.parsing import option, parse_nprocs
+from pydoit_sc.commands.parsing import flag, option, parse_nprocs
 from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
+from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.selection import parse_selection
+from pydoit_sc.show.progress import Progress
 from pydoit_sc.show.screen import screen
 from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
@@ -42,6 +47,13 @@ OPT_FAILURES = option(
     "1 repeats the stderr of failed tasks at the end, 2 also their stdout",
     type=int,
     default=0,
+)
+
+
+OPT_JSON = flag(
+    "as_json",
+    "the figures of its end as JSON on standard output; progress goes to standard error",
+    long="json",
 )
 
 
@@ -76,6 +88,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         {**opt_single, "help": "what is named alone, not what it comes after"},
         OPT_MOVED,
         OPT_QUIET,
+        OPT_JSON,
         {**opt_outfile, "help": "where progress is shown [default: standard output]", "metavar": "FILE"},
         {**opt_reporter, "help": "how it is shown [default: %(default)s]", "default": "batch"},
         {**opt_verbosity, **_OF_TASKS},
@@ -102,6 +115,14 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         self._is_named = bool(args)
         return super().execute(params, args)
 
+    def answer(self, params: Any, text: str) -> int:
+        """Tell that nothing matches, and return the exit code."""
+        if params["as_json"]:
+            print(text, file=sys.stderr)
+            _print_json(Progress().counts())
+            return 0
+        return super().answer(params, text)
+
     def get_reporters(self) -> dict[str, Any]:
         """Return doit's reporters and ours."""
         reporters: dict[str, Any] = super().get_reporters()
@@ -119,6 +140,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         num_process: str | int | None,
         single: bool,
         quiet: bool,
+        as_json: bool,
         moved: bool,
         force_verbosity: bool,
         failure_verbosity: int,
@@ -131,8 +153,12 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
                 _leave_dependencies(self.control.tasks, name)
         options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
-        with _output(outfile) as outstream, user_errors():
+        to_stderr = as_json and not isinstance(outfile, str)
+        with _output(sys.stderr if to_stderr else outfile) as outstream, user_errors():
             shown = screen(outstream)
+            told = make(shown, options)
+            if as_json:
+                _check_json(told, self.control)
             new_runner: Any = BatchRunner
             passes = self._is_named and not quiet
             how: dict[str, Any] = {"nprocs": nprocs, "moved": moved, "passes": passes}
@@ -140,16 +166,28 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
                 new_runner, how = ChunkRunner, {"num_process": nprocs or 1}
             runner = new_runner(
                 self.dep_manager,
-                make(shown, options),
+                told,
                 continue_,
                 always,
                 Stream(verbosity, force_verbosity),
                 **how,
             )
             try:
-                return int(runner.run_all(self.control.task_dispatcher()))
+                code = int(runner.run_all(self.control.task_dispatcher()))
             finally:
                 shown.flush()
+        if as_json:
+            _print_json(told.progress.counts(told.why()))
+        return code
+
+
+def _check_json(reporter: object, control: TaskControl) -> None:
+    if not isinstance(reporter, BatchReporter) or _are_chunks(control):
+        raise InvalidCommand("--json: the figures are those of runs, with the reporter `batch`")
+
+
+def _print_json(counts: Counts) -> None:
+    print(json.dumps(asdict(counts)))
 
 
 def _are_chunks(control: TaskControl) -> bool:

@@ -45,8 +45,12 @@ class Selecting(OptionsAnywhere):
         try:
             return super().execute(params, args)  # type: ignore[misc]
         except NothingMatchesError as answer:
-            print(answer)
-            return 0
+            return self.answer(params, str(answer))
+
+    def answer(self, params: Any, text: str) -> int:  # noqa: ARG002 - for commands that answer in another way
+        """Tell that nothing matches, and return the exit code."""
+        print(text)
+        return 0
 
 
 def selected(

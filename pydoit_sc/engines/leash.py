@@ -14,6 +14,11 @@ import sys
 from pydoit_sc.linux import end_with_parent
 
 
+def on_leash(*program: str) -> list[str]:
+    """Return the words that start a program so, as a child of this process."""
+    return [sys.executable, "-m", "pydoit_sc.engines.leash", str(os.getpid()), *program]
+
+
 def main() -> None:
     """Execute the program, unless the parent has ended already."""
     parent, *command = sys.argv[1:]

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from pydoit_sc.engines.leash import on_leash
+
 ORDERS = "local.json"
 LOG = "local.log"
 
@@ -71,13 +73,12 @@ class Supervisor:
         )
 
     def _start(self, number: int, script: str) -> None:
-        leash = [sys.executable, "-m", "pydoit_sc.engines.leash", str(os.getpid())]
         # A stop signal now would find this worker in no list.
         old = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         try:
             with open(os.path.join(self._orders.logs, f"{number}.log"), "ab") as log:
                 process = subprocess.Popen(
-                    [*leash, "/bin/sh", "-c", script],
+                    on_leash("/bin/sh", "-c", script),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

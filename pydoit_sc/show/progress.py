@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pydoit_sc.batch import PLAIN, Status
+from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.plan import Verdict, count
 from pydoit_sc.show.tables import cut_middle, one_line
 from pydoit_sc.times import clock
@@ -86,16 +87,10 @@ class Progress:
                 f"{task}: {what} still ran when its shell ended, and were killed; `wait` for them (told once)"
             )
 
-    def outcome(self) -> str:
-        """Return the last figures as one line."""
-        figures = {
-            "completed": self.done,
-            "failed": self.failed,
-            "skipped": self.skipped,
-            "not executed": self.to_execute - self.finished,
-        }
-        shown = ", ".join(f"{count:,} {word}" for word, count in figures.items() if count > 0)
-        return f"{shown}, in {clock(self.elapsed)}"
+    def counts(self, why: Iterable[str] = ()) -> Counts:
+        """Return the last figures; `why`: what is told beside them."""
+        left = max(0, self.to_execute - self.finished)
+        return Counts(self.done, self.failed, self.skipped, left, round(self.elapsed, 3), tuple(why))
 
 
 def summary(counts: Mapping[Verdict, int]) -> str:

@@ -19,6 +19,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.runner import MThreadRunner
 from doit.task import Task
 
+from pydoit_sc.engines.leash import on_leash
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
@@ -65,10 +66,8 @@ class _Worker(BaseAction):  # type: ignore[misc]
 
     def execute(self, out: TextIO | None = None, err: TextIO | None = None) -> BaseFail | None:  # noqa: ARG002
         """Execute the chunk; return the failure, as doit's actions do."""
-        leash = [sys.executable, "-m", "pydoit_sc.engines.leash", str(os.getpid())]
-        worker = [sys.executable, "-m", "pydoit_sc", "batch", "--strict", self._path]
         with subprocess.Popen(
-            [*leash, *worker],
+            on_leash(sys.executable, "-m", "pydoit_sc", "batch", "--strict", self._path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

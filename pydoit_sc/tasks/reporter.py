@@ -6,7 +6,7 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
@@ -108,6 +108,14 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self.outstream.write("")  # which removes the bar: under `doit`, the task's own output knows of none
         if not self._quiet:
             super().execute_task(task)
+
+    def why(self) -> Iterator[str]:
+        """Yield what is told of the end beside figures: what was not started, and why it ended early."""
+        for reason, number in self._not_started.items():
+            if reason:
+                yield f"{number:,} run{'s were' if number > 1 else ' was'} not started: {reason}"
+        yield from counted(self._held)
+        yield from self.runtime_errors
 
     def complete_run(self) -> None:
         """Show the last figures, then why the batch stopped early."""

@@ -36,7 +36,7 @@ def _of(name: str, one: object) -> Iterator[str]:
         yield from ("",) if members else ()
         for method in _own(one).values():
             if inspect.isfunction(method) and ">>>" in (method.__doc__ or ""):
-                yield from (f"#### `{name}.{_call(method.__name__, method)}`", "", *_text(method))
+                yield from (f"#### `{name}.{method.__name__}`", "", *_text(method))
 
 
 def _text(one: object) -> Iterator[str]:

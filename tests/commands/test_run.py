@@ -319,3 +319,17 @@ def test_what_the_one_named_run_writes_passes_through(box: Box) -> None:
     assert "quick" not in box.ok("run", "b")
     assert "begin" not in box("run", "a", "b").out
     assert "begin" not in box("run").out
+
+
+def test_figures_for_programs(failing: Box) -> None:
+    done = failing("--json", "a")
+    found = json.loads(done.out)
+    assert done.code == 1
+    assert found.pop("seconds") < 60
+    assert found == {"completed": 2, "failed": 1, "skipped": 0, "not_executed": 0, "why": []}
+    assert done.err.startswith("3 of 3 runs to execute: 3 no status_code\nfailed a:2: status code 7\n")
+    done = failing("--json", "--quiet", "--status", "stale")
+    assert (json.loads(done.out)["skipped"], done.code) == (0, 0)
+    assert done.err == "no run matches --status stale: 3 runs, 2 completed, 1 error\n"
+    assert "with the reporter `batch`" in failing("--json", "-r", "console").refused()
+    assert "are those of runs" in failing("--json", "chunk:0").refused()

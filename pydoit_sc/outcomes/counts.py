@@ -1,0 +1,33 @@
+"""How an execution of a batch has ended, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydoit_sc.times import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of the runs that were to be executed have ended how.
+
+    >>> Counts(completed=3, failed=1, skipped=96, not_executed=0, seconds=62.4)
+    3 completed, 1 failed, 96 skipped, in 1:02
+    """
+
+    completed: int
+    failed: int  # those that could not be started, too
+    skipped: int  # that were up to date, or are ignored
+    not_executed: int  # that wait for a failed one, or were left when it ended early
+    seconds: float  # that it took
+    why: tuple[str, ...] = ()  # what was told at its end: why it ended early, what could not be started
+
+    def __repr__(self) -> str:
+        figures = {
+            "completed": self.completed,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "not executed": self.not_executed,
+        }
+        shown = [f"{count:,} {word}" for word, count in figures.items() if count > 0]
+        return f"{', '.join(shown) or 'no runs'}, in {clock(self.seconds)}"
