@@ -34,6 +34,8 @@ class Record(NamedTuple):
     ended: float = 0.0
     host: str = ""
     memory: int = 0  # bytes at its peak; 0: not known
+    rank: int | None = None
+    cpu: float = 0.0  # seconds of processor time
 
     @property
     def failure(self) -> str:

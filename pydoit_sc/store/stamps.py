@@ -50,6 +50,8 @@ class Stamp(StoredDocument):
     started: float | None = Field(default=None, description="seconds since the epoch")
     finished: float | None = Field(default=None, description="seconds since the epoch")
     host: str | None = Field(default=None, description="the machine")
+    rank: int | None = Field(default=None, description="the rank that the run held")
+    cpu_seconds: float | None = Field(default=None, description="processor time of the run and its children")
     peak_memory: int | None = Field(
         default=None,
         le=1 << 63,
@@ -94,7 +96,8 @@ def _checked(model: type[M], found: object) -> M | None:
 _WRITTEN = re.compile(
     rb'\{"fingerprint": "([0-9a-f-]*)", "attempt": "([\w-]{0,64})", (?:"submission": "([ !#-\[\]-~]*)", )?'
     rb'"status_code": (\d{1,3}), (?:"reason": "([ !#-\[\]-~]*)", )?"started": (\d+\.\d+), "finished": (\d+\.\d+), '
-    rb'"host": "([ !#-\[\]-~]*)", (?:"peak_memory": (\d{1,18}), )?"files": \{'
+    rb'"host": "([ !#-\[\]-~]*)", "rank": (\d{1,6}), "cpu_seconds": (\d+\.\d+), '
+    rb'(?:"peak_memory": (\d{1,18}), )?"files": \{'
 )
 
 
@@ -103,7 +106,7 @@ def parse_written(status_code: bytes, run_json: bytes) -> Record | None:
     match = _WRITTEN.match(run_json)
     if match is None or not run_json.endswith(b"}"):
         return None
-    fingerprint, attempt, submission, code, reason, started, ended, host, memory = match.groups()
+    fingerprint, attempt, submission, code, reason, started, ended, host, rank, cpu, memory = match.groups()
     if code != status_code or (len(code) > 2 and code > b"255"):
         return None
     return Record(
@@ -116,6 +119,8 @@ def parse_written(status_code: bytes, run_json: bytes) -> Record | None:
         float(ended),
         host.decode(),
         int(memory) if memory else 0,
+        int(rank),
+        float(cpu),
     )
 
 
@@ -138,6 +143,8 @@ def parse_record(status_code: bytes, run_json: bytes | None) -> Record:
         stamp.finished or 0.0,
         stamp.host or "",
         stamp.peak_memory or 0,
+        stamp.rank,
+        stamp.cpu_seconds or 0.0,
     )
 
 

@@ -154,6 +154,7 @@ class Attempt:
         reason = self._reason(exit_) if code else ""
         seconds = exit_.clock - self.clock
         started, ended = round(self.started, 3), round(self.started + seconds, 3)
+        cpu = round(exit_.cpu_seconds, 3)
         sizes = self._sizes(copied=copied)
         digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
         md5s = dict(digests(self.folder, sizes)) if digested else {}
@@ -165,9 +166,9 @@ class Attempt:
             + f'"status_code": {code}, '
             + (f'"reason": {_quote(reason)}, ' if reason else "")
             + f'"started": {started}, "finished": {ended}, "host": {_quote(host)}, '
+            f'"rank": {self.ranks[0]}, "cpu_seconds": {cpu}, '
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
-            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, "rank": {self.ranks[0]}, '
-            f'"cpu_seconds": {round(exit_.cpu_seconds, 3)}, '
+            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, '
             f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
             + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
             + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
@@ -180,7 +181,9 @@ class Attempt:
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
         memory = exit_.peak_memory or 0
-        record = Record(code, self.id, work.fingerprint, submission, reason, started, ended, host, memory)
+        record = Record(
+            code, self.id, work.fingerprint, submission, reason, started, ended, host, memory, self.ranks[0], cpu
+        )  # fmt: skip
         tail = self._tail() if code else b""
         published = None if self.retried else record
         result = Result(work, published, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)

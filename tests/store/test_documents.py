@@ -83,6 +83,8 @@ def test_a_run_json_is_read_as_it_was_written(written: Provenance) -> None:
         ended=written.finished,
         host=written.host,
         memory=written.peak_memory or 0,
+        rank=written.rank,
+        cpu=written.cpu_seconds,
     )
     manifest, stamp = read(Manifest, data), read(Stamp, data)
     assert manifest and manifest.files == written.files
@@ -153,7 +155,7 @@ def test_a_scan_ignores_the_rest_of_a_run_json() -> None:
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), max_size=9)
 ORDER = (
     *("fingerprint", "attempt", "submission", "status_code", "reason", "started", "finished", "host"),
-    *("peak_memory", "files", "cmd"),
+    *("rank", "cpu_seconds", "peak_memory", "files", "cmd"),
 )
 WRITTEN: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
@@ -166,6 +168,8 @@ WRITTEN: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "finished": st.floats(1, 1e11),
         "host": PLAIN,
         "peak_memory": st.none() | st.integers(0, 1 << 59),
+        "rank": st.integers(0, 999_999),
+        "cpu_seconds": st.floats(0, 1e12).map(lambda seconds: round(seconds, 3)),
         "files": st.just({}),
         "cmd": TEXT,
     }
