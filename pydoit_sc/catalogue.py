@@ -59,6 +59,11 @@ COMMANDS = {
         "show what has failed, by kind, the most frequent first",
         ("failures", "failures month", "failures --since 2h --format json"),
     ),
+    "report": CommandEntry(
+        "pydoit_sc.commands.report:ReportCommand",
+        "write one HTML file: timeline, durations, memory, failures, a table of all runs",
+        ("report", "report month --to month.html", "report cmds.txt --remote-output-path s3://bucket/out"),
+    ),
     "logs": CommandEntry(
         "pydoit_sc.commands.logs:LogsCommand",
         "show or follow what runs write, on any machine",

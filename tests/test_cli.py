@@ -66,6 +66,7 @@ COMMANDS = {
     "summarize-batch --format csv": 0,
     "failures": 0,
     "failures --group 1 --where x=2": 0,
+    "report": 0,
     "logs a:2": 0,
     "history a:2": 0,
     "debug a:2": 1,

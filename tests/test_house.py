@@ -32,6 +32,7 @@ ROOMS = [
     {"sync"},
     {"worker"},
     {"chunks"},
+    {"report"},
     {"show"},
     {"outcomes"},
     {"standing"},

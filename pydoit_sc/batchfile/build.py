@@ -216,7 +216,10 @@ def _from_run_list(source: Source, notes: Notes, override: str | None, names: st
     if override is not None or top.get("remote_output_path") is not None:
         remote = _remote(table.remote_output_path, (), source, notes, override)
     elif isinstance(data, (dict, list)):
-        how = "add `--to FOLDER`, or a URL as in `--to s3://bucket/out`"
+        how = (
+            "add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by "
+            "`--to`, add `--remote-output-path`"
+        )
         notes.add((), f"it does not say where the outputs go: {how}")
     reader = RunReader(ListedRun, Settings(), notes, where, remote)
     stage = reader.read(items, source.folder, table.nprocs)

@@ -27,7 +27,7 @@ def flag(name: str, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - d
     return option(name, help, **{"type": bool, "default": False, **more})
 
 
-#: Second names of options, as the seed has them.
+#: Second names of options, as the seed has them, where a command has no option of that name.
 _OTHER_NAMES = {"remote-output-path": "to"}
 
 
@@ -42,7 +42,12 @@ class Parser(CmdParse):  # type: ignore[misc]
         """Return the options by name, and the other words; raises CmdParseError."""
         try:
             long = self.get_long()
-            long += [f"{other}=" for other, name in _OTHER_NAMES.items() if f"{name}=" in long]
+            others = {
+                other: name
+                for other, name in _OTHER_NAMES.items()
+                if f"{name}=" in long and f"{other}=" not in long
+            }
+            long += [f"{other}=" for other in others]
             options, words = getopt.gnu_getopt(in_args, self.get_short(), long)
         except getopt.GetoptError as error:
             near = nearest(f"--{error.opt}", [f"--{name.rstrip('=')}" for name in self.get_long()])
@@ -51,7 +56,7 @@ class Parser(CmdParse):  # type: ignore[misc]
             raise CmdParseError(f"{error.msg}; {hint}") from error
         first: list[str] = []
         for given, value in options:
-            option = f"--{_OTHER_NAMES[given[2:]]}" if given[2:] in _OTHER_NAMES else given
+            option = f"--{others[given[2:]]}" if given[2:] in others else given
             takes_value = self.get_option(option)[0].type is not bool
             first.extend([option, value] if takes_value else [option])
         found: tuple[Any, list[str]] = super().parse_only([*first, "--", *words], params)

@@ -92,6 +92,7 @@ class Kind:
     ended: str  # how the first of them ended, in words
     line: str | None  # the telling line of its stderr; None: not read
     tasks: list[str] = field(default_factory=list)  # of all of them, in the order of the batch
+    tail: bytes = field(default=b"", repr=False)  # the end of the stderr of the first of them
 
     @property
     def words(self) -> str:
@@ -138,7 +139,9 @@ class Tally:
         is_first = key not in self._kinds
         if is_first:
             line = None if failure.tail is None else telling_line(failure.tail)
-            self._kinds[key] = Kind(failure.code, briefly(failure.code, failure.reason), line)
+            self._kinds[key] = Kind(
+                failure.code, briefly(failure.code, failure.reason), line, tail=failure.tail or b""
+            )
         self._kinds[key].tasks.append(failure.task)
         return is_first
 

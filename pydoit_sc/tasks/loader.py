@@ -66,6 +66,8 @@ OPT_NAMES = {
 
 #: The options of every command that is about a batch.
 BATCH_OPTIONS = (OPT_FILE, OPT_REMOTE, OPT_NAMES)
+#: The same for a command whose own --to says where it writes.
+BATCH_OPTIONS_BESIDE_TO = (OPT_FILE, {**OPT_REMOTE, "long": "remote-output-path"}, OPT_NAMES)
 
 
 def open_project(options: Mapping[str, Any]) -> Project:

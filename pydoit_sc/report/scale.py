@@ -1,0 +1,160 @@
+"""Scales of charts: where a value lies between 0 and 1, and which values are written below it."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from pydoit_sc.report.html import Html, el
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TIMES = [
+    *(digit * 10.0**power for power in range(-3, 1) for digit in (1, 2, 5)), 10, 15, 30,
+    *(_MINUTE * count for count in (1, 2, 5, 10, 15, 30)), *(_HOUR * count for count in (1, 2, 3, 6, 12)),
+    *(_DAY * digit * 10**power for power in range(5) for digit in (1, 2, 5)),
+]  # fmt: skip
+_TICKS = 5
+_GAPS = 7  # that are cut out, at most
+_APART = 0.02  # of the width, between two parts of a clock
+_LEAST = 0.04  # of the width, for a part
+
+
+class Tick(NamedTuple):
+    """A value that is written below a chart."""
+
+    at: float  # from 0 to 1
+    text: str
+
+
+def time_step(seconds: float, ticks: int = _TICKS) -> float:
+    """Return a round step that divides a length of time into a few parts.
+
+    >>> time_step(3700), time_step(0.02)
+    (900, 0.005)
+    """
+    return next((step for step in _TIMES if seconds / step <= ticks), seconds)
+
+
+def number_step(most: float, ticks: int = _TICKS) -> float:
+    """Return a round step that divides a number into a few parts.
+
+    >>> number_step(1_234_000), number_step(7)
+    (500000.0, 2.0)
+    """
+    power = 10.0 ** math.floor(math.log10(most / ticks)) if most > 0 else 1.0
+    return next(digit * power for digit in (1, 2, 5, 10) if most / (digit * power) <= ticks)
+
+
+def ticks(most: float, step: float, words: Callable[[float], str]) -> list[Tick]:
+    """Return the ticks of a scale from 0 to `most`."""
+    return [Tick(step * i / most, words(step * i) if i else "0") for i in range(int(most / step) + 1)]
+
+
+def axis(marks: Iterable[Tick]) -> Html:
+    """Return the line below a chart, as wide as its place."""
+    return el(
+        "svg",
+        *(
+            el(
+                "g",
+                el("line", x1=percent(at), x2=percent(at), y1=0, y2=4),
+                el("text", text, x=percent(at), y=16, class_="start" if at < 0.04 else "end" if at > 0.96 else None),
+            )
+            for at, text in marks
+        ),
+        class_="axis", width="100%", height=20, aria_hidden="true",
+    )  # fmt: skip
+
+
+def percent(share: float) -> str:
+    """Return a share as SVG has it."""
+    return f"{100 * share:.2f}%"
+
+
+class Clock:
+    """Puts moments on a line from 0 to 1, on which long times without a run are cut out."""
+
+    def __init__(self, spans: Iterable[tuple[float, float]]) -> None:
+        self.parts = _parts(_union(spans))
+        lengths = [max(end - start, 1e-3) for start, end in self.parts]
+        weights = [max(length, _LEAST * sum(lengths)) for length in lengths]
+        room = (1 - _APART * (len(weights) - 1)) / sum(weights)
+        self._widths = [room * weight for weight in weights]
+        self._paces = [width / length for width, length in zip(self._widths, lengths, strict=True)]
+        self._lefts = [sum(self._widths[:i]) + _APART * i for i in range(len(weights))]
+        self._starts = [start for start, _ in self.parts]
+
+    @property
+    def seconds(self) -> float:
+        """How long the parts are together."""
+        return sum(end - start for start, end in self.parts)
+
+    @property
+    def gaps(self) -> list[float]:
+        """Where time was cut out: the middles of the gaps."""
+        return [left - _APART / 2 for left in self._lefts[1:]]
+
+    def at(self, moment: float) -> float:
+        """Return where a moment of one of the parts lies."""
+        i = max(0, bisect_right(self._starts, moment) - 1)
+        return self._lefts[i] + min(self._widths[i], (moment - self._starts[i]) * self._paces[i])
+
+    def moment(self, at: float) -> float:
+        """Return the moment that lies there, the end of a part for its gap."""
+        i = max(0, bisect_right(self._lefts, at) - 1)
+        return self._starts[i] + min(at - self._lefts[i], self._widths[i]) / self._paces[i]
+
+    def ticks(self) -> Iterator[Tick]:
+        """Yield what is written below; a day is named where it begins, and the day of the first tick."""
+        day = ""
+        for (start, end), width in zip(self.parts, self._widths, strict=True):
+            step = time_step(end - start, max(1, round(2 * _TICKS * width)))
+            off = datetime.fromtimestamp(start).astimezone().utcoffset()
+            local = start + (off.total_seconds() if off else 0)
+            first = start + (-local) % step
+            moments = (
+                [first + step * i for i in range(int((end - first) / step) + 1)] if first <= end else [start]
+            )
+            for moment in moments:
+                text, of_day = _moment(moment, step)
+                yield Tick(self.at(moment), text if of_day == day else f"{of_day} {text}".strip())
+                day = of_day
+
+
+def _moment(seconds: float, step: float) -> tuple[str, str]:
+    """Return a moment, and its day, by this machine's clock."""
+    moment = datetime.fromtimestamp(seconds)
+    day = f"{moment:%b} {moment.day}"
+    if step >= _DAY:
+        return day, ""
+    text = f"{moment:%H:%M}" if step >= _MINUTE else f"{moment:%H:%M:%S}"
+    return (text if step >= 1 else f"{text}.{moment.microsecond // 1000:03}"), day
+
+
+def _union(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the times at which there is a run, sorted."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
+def _parts(busy: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return from when to when a batch was executed, apart from the longest gaps, if those are long."""
+    long = max(_MINUTE, sum(end - start for start, end in busy) / 4)
+    gaps = sorted((after[0] - before[1], after[0]) for before, after in pairwise(busy))
+    cuts = {start for length, start in gaps[-_GAPS:] if length > long}
+    parts: list[tuple[float, float]] = []
+    for start, end in busy:
+        if not parts or start in cuts:
+            parts.append((start, end))
+        else:
+            parts[-1] = parts[-1][0], end
+    return parts

@@ -1,0 +1,130 @@
+"""What the sections of a report count."""
+
+from __future__ import annotations
+
+from pydoit_sc.batch import Axes, Stage, Status
+from pydoit_sc.report.heat import axes_of, ending
+from pydoit_sc.report.levels import columns_of, levels_of
+from pydoit_sc.report.overview import overview
+from pydoit_sc.report.reported import Reported
+from pydoit_sc.report.scale import Clock
+from pydoit_sc.report.spread import spread
+from pydoit_sc.report.timeline import drawn, lanes_of
+from pydoit_sc.report.workers import workers_of
+from pydoit_sc.store import Record
+from tests.report.values import BEGUN, read_page, reported
+
+
+def test_workers_are_idle_between_their_runs() -> None:
+    runs = [
+        reported("1", 0, 10),
+        reported("2", 20, 10),  # rank 0 waits for 10 s
+        reported("3", 0, 30, rank=1),
+        reported("4", 5, 10, worker="w2", rank=2, slots=2),
+    ]
+    workers = workers_of(runs)
+    one, two = workers["w1"], workers["w2"]
+    assert (one.size, one.length, one.busy, one.idle, one.runs) == (2, 30, 50, 10, 3)
+    assert (two.size, two.length, two.busy, two.idle) == (2, 10, 20, 0)
+    assert one.idle_share == 10 / 60
+
+
+def test_what_anybody_may_have_written_of_times_and_ranks_is_no_trouble() -> None:
+    odd = [
+        *(reported(str(rank), rank=rank) for rank in (-1, 10**30)),
+        *(reported("", start) for start in (-2 * BEGUN, 1e300, float("nan"), float("inf"))),
+        *(reported("", 0, seconds) for seconds in (-1, 1e200, float("nan"))),
+        *(reported("", cpu=cpu) for cpu in (-1, float("nan"), float("inf"), 1e300)),
+        reported("", memory=-7),
+    ]
+    assert [one.lane.rank for one in odd if one.is_timed] == [0] * 7
+    assert {one.cpu for one in odd if one.is_timed} == {0.0, 10.0}
+    assert {one.memory for one in odd} == {0}
+    assert not Reported(odd[0].stage, odd[0].run, Status.ERROR, Record(7)).is_timed
+
+
+def test_short_runs_are_drawn_together_where_they_touch() -> None:
+    runs = [
+        *(reported(str(i), i * 1.0, 0.9) for i in range(10)),
+        reported("failed", 10, 0.5, code=1),
+        reported("long", 11, 100),
+        reported("short", 111.5, 0.5),
+        reported("apart", 150, 1),
+    ]
+    clock = Clock(one.span for one in runs)
+    found = drawn(runs, clock, 0.05)
+    assert [(one.first.run.name, one.runs) for one in found] == [
+        ("0", 10), ("long", 1), ("short", 1), ("apart", 1), ("failed", 1),
+    ]  # fmt: skip
+    assert found[0].right == clock.at(BEGUN + 9.9)
+    assert len(drawn(runs, clock, 0.001)) == len(runs)
+
+
+def test_lanes_are_in_the_order_of_workers_and_ranks() -> None:
+    runs = [
+        reported("late", 9, worker="a"),
+        reported("b", 0, rank=1),
+        reported("a", 1, rank=0),
+        reported("c", 2),
+    ]
+    lanes = lanes_of(runs, workers_of(runs))
+    assert [(lane, [one.run.name for one in members]) for lane, members in lanes.items()] == [
+        (("w1", 0), ["a", "c"]), (("w1", 1), ["b"]), (("a", 0), ["late"]),
+    ]  # fmt: skip
+
+
+def test_quantiles() -> None:
+    assert spread("x", [0, 0]) is None
+    found = spread("x", [*range(101)])
+    assert found and (found.count, found.low, found.middle, found.high, found.most) == (100, 5, 50, 95, 100)
+    alone = spread("x", [7])
+    assert alone and (alone.low, alone.middle, alone.most) == (7, 7, 7)
+
+
+def test_axes_are_those_that_differ_and_time_goes_across() -> None:
+    values: list[Axes] = [
+        {"day.start": f"2022-01-{i % 30 + 1:02}", "model": "ab"[i % 2], "same": 1} for i in range(60)
+    ]
+    stage = Stage("fit", [], axes=values.__getitem__)
+    runs = [
+        one._replace(stage=stage, run=one.run._replace(position=i))
+        for i, one in enumerate(reported(str(i)) for i in range(60))
+    ]
+    columns = columns_of(runs)
+    assert list(columns) == ["day", "model"]
+    ((across, down),) = axes_of(columns, 60)
+    assert (across.axis, down.axis) == ("day", "model")
+    assert (len(across.labels), across.labels[0], down.labels) == (30, "2022-01-01", ["a", "b"])
+    ((across, down),) = axes_of({"day": columns["day"]}, 60)
+    assert down.labels == [""]
+    assert list(axes_of({"model": columns["model"]}, 60)) == []
+    assert list(axes_of({}, 60)) == []
+
+
+def test_ids_are_no_axis_of_a_chart() -> None:
+    assert levels_of("id", [f"id{i}" for i in range(100)], 24) is None
+    found = levels_of("n", [str(i) for i in range(100)], 24)
+    assert found and (len(found.labels), found.labels[:2]) == (20, ["0 … 4", "5 … 9"])
+
+
+def test_what_is_wrong_counts_most_in_a_cell() -> None:
+    done, failed = reported(), reported(code=1)
+    stale, incomplete = (done._replace(status=status) for status in (Status.STALE, Status.INCOMPLETE))
+    assert ending([done]) == "completed"
+    assert ending([done, stale]) == "stale"
+    assert ending([done, stale, incomplete]) == "unknown"
+    assert ending([done] * 10 + [failed]) == "f1"
+    assert ending([done, failed, incomplete]) == "f2"
+    assert ending([failed]) == "f4"
+
+
+def test_the_overview_counts() -> None:
+    runs = [reported("1", 0, 3600), reported("2", 3600, 3600, code=1), reported("3", 0, 3600, rank=1)]
+    page = read_page(overview(runs, Clock(one.span for one in runs), workers_of(runs)).encode())
+    text = "|".join(page.texts)
+    assert "|2|completed|67 %|1|failed|33 %|" in text
+    assert "|Runs with an outcome|3 of 3|" in text
+    assert "|Time|2:00:00|" in text
+    assert "|Ranks|3:00:00 busy, 1:00:00 idle (25 %)|" in text
+    assert "|Time if no rank had been idle|1:30:00|" in text
+    assert "|Executed by|1 machine, 1 worker|Machine-hours|2|CPU-hours|3|" in text
