@@ -8,11 +8,10 @@ been published. The last part is a digest of attempts, not a comparison of times
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from pydoit_sc.batch import PLAIN, Axes, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
+from pydoit_sc.batch import PLAIN, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
@@ -29,6 +28,7 @@ from pydoit_sc.store import Live, Record, Store, TakenError
 from pydoit_sc.times import local
 
 _DETAILS = 3  # of one reason, which are counted apart
+_COMPLETED = Status.COMPLETED  # which the enum looks up slowly, and every run asks for several times
 
 
 class Verdict(NamedTuple):
@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
     @property
     def execute(self) -> bool:
         """Whether the run is to be executed."""
-        return self.status is not Status.COMPLETED and not self.ignored
+        return self.status is not _COMPLETED and not self.ignored
 
 
 def is_current(record: Record, fingerprint: str) -> bool:
@@ -123,8 +123,7 @@ def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
     return Verdict(Status.RUNNING, f"on {live.host} since {local(live.since)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One run to execute, with what is known of it: the value that goes from a plan or a chunk to the worker."""
 
     task: str  # the name of its doit task, `month:2012-01` or `plot`
@@ -132,8 +131,8 @@ class Work:
     output: str  # the URL of its output
     fingerprint: str
     known: Record | None = None  # what the store said when the run was chosen
-    files: Mapping[str, str] = field(default_factory=dict)  # digests of `file_dep`, for `run.json`
-    axes: Axes = field(default_factory=dict)  # for `run.json`
+    files: Mapping[str, str] = {}  # digests of `file_dep`, for `run.json`
+    axes: Mapping[str, str | int | float | bool] = {}  # for `run.json`
 
 
 class Ledger:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -156,7 +156,7 @@ def execute(project: Project, work: Work, start: str, into: str) -> Again:
     store = PosixStore(os.path.join(into, "out"), durable=False)
     executor = Executor(store, Limits(nprocs, gpus=gpus))
     os.chdir(start)
-    works = iter([replace(work, run=run, output=f"{store.url}/{run.key}")])
+    works = iter([work._replace(run=run, output=f"{store.url}/{run.key}")])
     records = [result.record for result in executor.run(works)]
     if executor.error:
         raise UserError(executor.error)

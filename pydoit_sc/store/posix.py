@@ -60,6 +60,7 @@ class PosixStore:
         self.root = root.rstrip("/") or "/"
         self.url = f"file://{self.root}"
         self.durable = durable
+        self._answers = answers(self.root)
         self._disk = Disk(self.root)
         self._holds = Holds(f"{self.root}/{OURS}/holds", f"{self.root}/{OURS}/attempts")
 
@@ -204,7 +205,7 @@ class PosixStore:
 
     def _hold(self, worker: str, key: str) -> int | HeldError:
         try:
-            with answers(self._path(key)):
+            with self._answers:
                 return self._holds.take(worker, key)
         except HeldError as error:
             return error
@@ -213,7 +214,7 @@ class PosixStore:
         self._holds.release(key)
 
     def commit(self, staged: Staged) -> Outcome:
-        with answers(self.root):
+        with self._answers:
             if staged.attempt.retried:
                 history.move_there(self.root, staged.attempt.key, staged.folder)
                 return Outcome.KEPT

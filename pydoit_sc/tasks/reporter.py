@@ -69,16 +69,15 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         """A run is not executed, since it waits for one that has failed."""
         self._held.append(verdict)
 
-    def left_behind(self, task: Task, count: int) -> None:
+    def left_behind(self, task: str, count: int) -> None:
         """A run's shell has ended before so many of its processes, or none."""
-        self.progress.tell_left_behind(self._bar.line, task.name, count)
+        self.progress.tell_left_behind(self._bar.line, task, count)
 
-    def add_success(self, task: Task) -> None:
-        """A task has succeeded."""
-        if is_run(task):
-            if self._passing:
-                self._passing.end(published=True)
-            self.progress.done += 1
+    def completed(self) -> None:
+        """A run has been completed."""
+        if self._passing:
+            self._passing.end(published=True)
+        self.progress.done += 1
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         """A run has failed: the first of its kind is told in full, the others are counted."""

@@ -53,9 +53,8 @@ class _Open:
     stage: Stage
     pattern: RunTask  # a task that those of the runs are made from
     todo: Sequence[Run]
-    left: (
-        int  # runs without a result, and one for the stage itself until it has started those that do not wait
-    )
+    #: Runs without a result, and one for the stage itself until it has started those that do not wait.
+    left: int
     node: ExecNode | None = None  # of the stage, when doit has come to it
     failed: bool = False
 
@@ -255,11 +254,12 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if fingerprint is not None and not (verdict.execute or self.always_execute):
             self._end(opened, run, completed=True)
             return None
-        node = RunNode(opened.pattern.sibling(run))
-        self.reporter.get_status(node.task)
+        node = RunNode(opened.pattern, run)
+        if not isinstance(self.reporter, BatchReporter):
+            self.reporter.get_status(node.task)
         if fingerprint is not None:
-            return self._work(node, fingerprint, opened)
-        self._handle_task_error(node, NotStartedError(node.task.name, verdict.words))
+            return self._selected(node, opened, self._project.ledger.work(opened.stage, run, fingerprint))
+        self._handle_task_error(node, NotStartedError(opened.stage.task_name(run), verdict.words))
         self._end(opened, run, completed=False)
         return None
 
@@ -296,7 +296,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self.reporter.get_status(task)
             self._handle_task_error(node, NotStartedError(task.name, verdict.words))
         elif self.select_task(node, {}):
-            yield self._work(node, fingerprint, None)
+            yield self._selected(node, None, self._project.ledger.work(task.stage, task.run, fingerprint))
             return
         self._processed.append(node)
 
@@ -311,12 +311,11 @@ class BatchRunner(Runner):  # type: ignore[misc]
             return None, ledger.verdict(stage, run)
         return fingerprint, judge(ledger.expected(run, fingerprint), ledger.records.get(run.key))
 
-    def _work(self, node: Node, fingerprint: str, opened: _Open | None) -> Work:
-        run: Run = node.task.run
+    def _selected(self, node: Node, opened: _Open | None, work: Work) -> Work:
         if not isinstance(self.reporter, BatchReporter):
             self.reporter.execute_task(node.task)
-        self._executing[node.task.name] = node, opened
-        return self._project.ledger.work(node.task.stage, run, fingerprint)
+        self._executing[work.task] = node, opened
+        return work
 
     def _conclude(self, result: Result) -> None:
         """Record the result of a run."""
@@ -326,7 +325,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self._project.ledger.publish(result.work.run, record)
         self.process_task_result(node, fail_of(result))
         if isinstance(self.reporter, BatchReporter):
-            self.reporter.left_behind(node.task, result.left_behind)
+            self.reporter.left_behind(result.work.task, result.left_behind)
         if opened is None:
             self._processed.append(node)
         else:
@@ -336,9 +335,12 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
         """Record a result; the store remembers a run's success, not doit's database."""
-        if base_fail is None and isinstance(node.task, RunTask):
+        if base_fail is None and (isinstance(node, RunNode) or isinstance(node.task, RunTask)):
             node.run_status = "successful"
-            self.reporter.add_success(node.task)
+            if isinstance(self.reporter, BatchReporter):
+                self.reporter.completed()
+            else:
+                self.reporter.add_success(node.task)
         else:
             super().process_task_result(node, base_fail)
 

@@ -137,10 +137,16 @@ class RunTask(Task):  # type: ignore[misc]
 
 @dataclass(slots=True)
 class RunNode:
-    """What doit's ExecNode says of a run that is selected."""
+    """What doit's ExecNode says of a run that is selected; its task is made when it is asked for."""
 
-    task: RunTask
+    pattern: RunTask  # a task of the same stage
+    run: Run
     run_status: str | None = None
+
+    @property
+    def task(self) -> RunTask:
+        """The task of the run."""
+        return self.pattern.sibling(self.run)
 
 
 Node: TypeAlias = ExecNode | RunNode

@@ -153,8 +153,8 @@ class Attempt:
         work, code = self.work, self.code(exit_)
         reason = self._reason(exit_) if code else ""
         seconds = exit_.clock - self.clock
-        started, ended = round(self.started, 3), round(self.started + seconds, 3)
-        cpu = round(exit_.cpu_seconds, 3)
+        started, ended = _milliseconds(self.started), _milliseconds(self.started + seconds)
+        cpu = _milliseconds(exit_.cpu_seconds)
         sizes = self._sizes(copied=copied)
         digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
         md5s = dict(digests(self.folder, sizes)) if digested else {}
@@ -165,8 +165,8 @@ class Attempt:
             + (f'"submission": {_quote(submission)}, ' if submission else "")
             + f'"status_code": {code}, '
             + (f'"reason": {_quote(reason)}, ' if reason else "")
-            + f'"started": {started}, "finished": {ended}, "host": {_quote(host)}, '
-            f'"rank": {self.ranks[0]}, "cpu_seconds": {cpu}, '
+            + f'"started": {started:.3f}, "finished": {ended:.3f}, "host": {_quote(host)}, '
+            f'"rank": {self.ranks[0]}, "cpu_seconds": {cpu:.3f}, '
             + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
             + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, '
             f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
@@ -175,7 +175,7 @@ class Attempt:
             + (f'"env": {_object(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
             + (f'"file_dep": {_object(work.files)}, ' if work.files else "")
             + self.code_said
-            + f'"seconds": {round(seconds, 3)}, "retries": {len(self.retry_codes)}}}'
+            + f'"seconds": {seconds:.3f}, "retries": {len(self.retry_codes)}}}'
         )
         _write(f"{self.folder}/{RUN_JSON}", said.encode())
         _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
@@ -200,6 +200,8 @@ class Attempt:
 
     def _sizes(self, *, copied: bool) -> dict[str, int]:
         """Return the size in bytes of each file that is to be kept, by path below the folder."""
+        if not copied and (plain := _plain_sizes(self.folder)):
+            return plain
         found = {}
         for name, entry in kept_files(self.folder):
             if name in _PLACES and (name == RESULTS or entry.is_symlink()):
@@ -211,6 +213,23 @@ class Attempt:
             if name not in found:
                 raise OSError(errno.ENOENT, "the run has removed it", name)
         return found
+
+
+def _plain_sizes(folder: str) -> dict[str, int] | None:
+    """Return the sizes of stdout and stderr where a run has written nothing else; None where it has. Raises OSError."""
+    with os.scandir(folder) as found:
+        entries = {entry.name: entry for entry in found}
+    if entries.keys() != _PLACES:
+        return None
+    out, err, results = entries[STDOUT], entries[STDERR], entries[RESULTS]
+    if not (out.is_file(follow_symlinks=False) and err.is_file(follow_symlinks=False)):
+        return None
+    if not results.is_dir(follow_symlinks=False) or os.listdir(results.path):
+        return None
+    return {
+        STDOUT: out.stat(follow_symlinks=False).st_size,
+        STDERR: err.stat(follow_symlinks=False).st_size,
+    }
 
 
 class Attempts:
@@ -271,6 +290,11 @@ def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:
         for name, value in env.items()
         if not name.startswith("PYDOIT_SC_") and (alone or name not in _CORES_OF_ALL)
     }
+
+
+def _milliseconds(seconds: float) -> float:
+    """Return a time to the millisecond, as `round` does, at a fifth of its price."""
+    return int(seconds * 1000 + 0.5) / 1000
 
 
 def _entry(name: str, size: int, md5: str | None) -> str:

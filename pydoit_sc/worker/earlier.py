@@ -104,4 +104,4 @@ def _total(keys: Iterable[str], records: Mapping[str, Record]) -> int:
 
 def _final(work: Work, states: Sequence[_State]) -> Work:
     total = sum(state.total for state in states)
-    return replace(work, fingerprint=f"{work.fingerprint.rpartition('-')[0]}-{after_part(total)}")
+    return work._replace(fingerprint=f"{work.fingerprint.rpartition('-')[0]}-{after_part(total)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
@@ -72,7 +71,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
 def _left(store: Outputs, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
     """Return those of a chunk's runs that are to be executed, with what the store has of them."""
     records = store.scan(work.run.key for work in works)
-    known = (replace(work, known=records.get(work.run.key)) for work in works)
+    known = (work._replace(known=records.get(work.run.key)) for work in works)
     return [work for work in known if not chunk.completed(work.fingerprint, work.known)]
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.plan import Work
@@ -40,7 +40,7 @@ def prepare(work: Work, limits: Limits, rank: int) -> Foreground:
             os.makedirs(limits.scratch, exist_ok=True)
         folder = tempfile.mkdtemp(prefix="pydoit-sc-debug-", dir=limits.scratch)
         ranks = range(rank, rank + work.run.settings.slots)
-        own = replace(work, output=folder)
+        own = work._replace(output=folder)
         attempt = Attempt(own, "debug", ranks, folder, time.time(), time.monotonic(), ())
         os.mkdir(attempt.results)
     except OSError as error:

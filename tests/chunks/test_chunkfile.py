@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +75,7 @@ def test_runs_that_differ_in_file_dep_alone_share_their_settings() -> None:
 
 def test_digests_of_files_travel_once(tmp_path: Path) -> None:
     files = {"in.csv": "0123456789abcdef"}
-    works = [replace(work(f"a:{n}"), fingerprint=f"{n}-0-f-0", files=files) for n in range(3)]
+    works = [work(f"a:{n}")._replace(fingerprint=f"{n}-0-f-0", files=files) for n in range(3)]
     text = written([*works, work("plot")])
     assert json.loads(text)["pydoit_sc"]["file_dep"] == {"f": files}
     assert [one.files for one in reread(text, tmp_path).works] == [files, files, files, {}]
@@ -94,7 +93,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         memory=4_000_000_000,
     )
     works = [work("a:x/ü", own, "echo 'é'"), work("plot"), work("runs:-$(x)")]
-    works[0] = replace(works[0], axes={"x": 1, "on": True, "lr": 0.5, "file.name": "ü"})
+    works[0] = works[0]._replace(axes={"x": 1, "on": True, "lr": 0.5, "file.name": "ü"})
     text = written(
         works,
         "gpus",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,16 +37,16 @@ def test_when_a_run_has_ended(record: Record, always: bool, last: bool, ended: b
 
 def test_an_outcome_of_sc_cannot_be_told_from_the_one_before() -> None:
     failed = Record(1, "", "")
-    work = replace(WORK, known=failed)
+    work = WORK._replace(known=failed)
     assert not Runs([work], False).ended(work, failed, last=False)
     assert Runs([work], False).ended(work, failed, last=True)
-    good = replace(WORK, known=Record(0, "", ""))
+    good = WORK._replace(known=Record(0, "", ""))
     assert Runs([good], False).ended(good, Record(0, "", ""), last=False)
     assert not Runs([good], True).ended(good, Record(0, "", ""), last=False)
 
 
 def test_a_run_that_waits_for_others_is_not_current_before_they_are_published() -> None:
-    work = replace(WORK, known=Record(0, "old", WORK.fingerprint))
+    work = WORK._replace(known=Record(0, "old", WORK.fingerprint))
     assert Runs([work], False).ended(work, Record(0, "old", WORK.fingerprint), last=False)
     later = Runs([work], False, {work.run.key})
     assert not later.ended(work, Record(0, "old", WORK.fingerprint), last=False)
@@ -122,7 +121,7 @@ def test_until_all_runs_have_ended() -> None:
 
 
 def test_failures_are_told_by_kind() -> None:
-    works = [replace(WORK, task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(9)]
+    works = [WORK._replace(task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(9)]
     failed = {f"a/{n}": Record(3 if n < 6 else 137, f"w-{n}", "2-0-0-0") for n in range(9)}
     watch, bar = watched(Answers(*[State.RUNNING] * 9), {"a/0": failed["a/0"]}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)
@@ -137,7 +136,7 @@ def test_failures_are_told_by_kind() -> None:
 
 def test_stderr_of_many_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pydoit_sc.submissions.watch.READ", 5)
-    works = [replace(WORK, task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(9)]
+    works = [WORK._replace(task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(9)]
     failed = {f"a/{n}": Record(3, f"w-{n}", "2-0-0-0") for n in range(9)}
     watch, bar = watched(Answers(*[State.RUNNING] * 9), {"a/0": failed["a/0"]}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)
@@ -149,7 +148,7 @@ def test_stderr_of_many_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_ends_where_the_first_runs_fail_alike() -> None:
-    works = [replace(WORK, task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(30)]
+    works = [WORK._replace(task=f"a:{n}", run=WORK.run._replace(key=f"a/{n}"), known=None) for n in range(30)]
     failed = {work.run.key: Record(127, work.run.name, "2-0-0-0") for work in works[:25]}
     watch, _ = watched(Answers(*[State.RUNNING] * 9), {}, failed, works=works)
     watch.until_ended(sleep=lambda _: None)
