@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PlannedRun,
         Standing,
         Status,
+        SubmittedBatch,
         UserError,
         load,
     )
@@ -36,6 +37,7 @@ __all__ = [
     "PlannedRun",
     "Standing",
     "Status",
+    "SubmittedBatch",
     "UserError",
     "load",
 ]

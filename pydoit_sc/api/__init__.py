@@ -3,6 +3,7 @@
 from pydoit_sc.api.batch import ChosenRuns, LoadedBatch, load
 from pydoit_sc.api.execution import ExecutionError
 from pydoit_sc.api.run import LoadedRun
+from pydoit_sc.api.submission import SubmittedBatch
 from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan, PlannedRun
 from pydoit_sc.batch import Status
 from pydoit_sc.errors import UserError
@@ -22,6 +23,7 @@ __all__ = [
     "PlannedRun",
     "Standing",
     "Status",
+    "SubmittedBatch",
     "UserError",
     "load",
 ]

@@ -9,8 +9,10 @@ from typing import Any
 from pydoit_sc.api.execution import execute, words_of
 from pydoit_sc.api.html import page
 from pydoit_sc.api.run import LoadedRun, look
+from pydoit_sc.api.submission import SubmittedBatch
 from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan
 from pydoit_sc.batchfile.document import STDIN
+from pydoit_sc.engines.registry import chosen_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
 from pydoit_sc.outcomes.counts import Counts
@@ -25,6 +27,8 @@ from pydoit_sc.selection import (
     select_to_execute,
 )
 from pydoit_sc.standing import stand_all
+from pydoit_sc.submissions.choose import Wanted
+from pydoit_sc.submissions.submit import submit
 from pydoit_sc.utf8 import check_encoding
 
 
@@ -128,6 +132,49 @@ class ChosenRuns:
         flags = {"always-execute": always, "moved": moved, "quiet": not progress}
         words = words_of(self._project.batch, self._selection, options, flags)
         return execute(words, str(self._project.batch.folder), print if progress else None)
+
+    def submit(  # noqa: PLR0913 - the options of `submit`
+        self,
+        *,
+        engine: str = "",
+        nprocs: int | str | None = None,
+        timeout: int | str | None = None,
+        retries: int | None = None,
+        max_failures: int | str | None = None,
+        always: bool = False,
+        moved: bool = False,
+        force: bool = False,
+    ) -> SubmittedBatch | None:
+        """Hand what is not up to date to an engine, as `pydoit-sc submit` does; None where nothing is to be executed.
+
+        The arguments are the options of `submit`; it returns when the engine has it, and `wait` of what it returns waits.
+
+        >>> import pydoit_sc as sc
+        >>> print(sc.load("batchfile.toml").select(status="stale").submit(engine="local"))
+        None
+        """
+        options = {
+            "nprocs": nprocs,
+            "timeout": timeout,
+            "retries": retries,
+            "max_failures": max_failures,
+        }
+        project = self._project.again()
+        project.execute_as({name: str(value) for name, value in options.items() if value is not None})
+        try:
+            parts = select_to_execute(project, self._selection, always=always)
+        except NothingMatchesError:
+            return None
+        submitted = submit(
+            project,
+            chosen_engine(project.batch, engine),
+            parts,
+            Wanted(completed=always, failures=True),
+            lambda _: None,
+            moved_too=moved,
+            force=force,
+        )
+        return SubmittedBatch(submitted) if submitted else None
 
     def _chosen(self, project: Project, selection: Selection) -> Chosen | None:
         """Return the runs that are meant, None for all of the batch."""

@@ -55,5 +55,16 @@ def engine_of(batch: Batch) -> Engine | None:
     return load_engine(found[0]) if found else None
 
 
+def chosen_engine(batch: Batch, name: str) -> Engine:
+    """Return the engine of this name, or else the one that the batchfile has a table for; raises EngineError."""
+    engine = load_engine(name) if name else engine_of(batch)
+    if engine is not None:
+        return engine
+    tables = " or ".join(f"[{engine}]" for engine in engine_names())
+    raise EngineError(
+        f"submit: {batch.path} has no table {tables} that says where to; --engine local needs none"
+    )
+
+
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else "an unknown package"

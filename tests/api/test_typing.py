@@ -19,6 +19,11 @@ left: int = len(batch.plan())
 reasons: dict[str, str] = {one.name: one.reason for one in batch.plan()}
 failed: int = batch.status().total.statuses[sc.Status.ERROR]
 kinds: list[tuple[int, str]] = [(len(kind), kind.failure) for kind in batch.failures()]
+counts: sc.Counts = batch.select("day:*").run(nprocs=2, max_failures="5%", progress=True)
+done: int = counts.completed + counts.failed
+submitted = batch.submit(engine="local", timeout="2h")
+if submitted is not None:
+    counts = submitted.wait()
 try:
     sc.load("nope.toml")
 except sc.UserError as error:

@@ -1,0 +1,115 @@
+"""Submit what is to be executed of a batch, and wait for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydoit_sc.batch import Stage, Status
+from pydoit_sc.engines.base import Engine
+from pydoit_sc.errors import UserError
+from pydoit_sc.outcomes.counts import Counts
+from pydoit_sc.outcomes.failures import Failures
+from pydoit_sc.plan import failure_budget, moved
+from pydoit_sc.project import Project
+from pydoit_sc.show.bars import Bar
+from pydoit_sc.show.progress import counted, moved_words
+from pydoit_sc.submissions.choose import Wanted, choose, left_words
+from pydoit_sc.submissions.draft import make_draft, shape_of
+from pydoit_sc.submissions.handover import hand_over
+from pydoit_sc.submissions.notes import Note
+from pydoit_sc.submissions.watch import Jobs, Runs, Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A submission that its engine has."""
+
+    project: Project
+    engine: Engine
+    note: Note
+    runs: Runs
+    waiting: tuple[str, ...]  # the stages that have runs left for a later submission
+    some_completed: bool  # runs that were asked for were completed before
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the runs of a submission have ended."""
+
+    counts: Counts
+    cancelled: str = ""  # why it was cancelled, if it was
+    lost: str = ""  # what is wrong, where its job has ended before its runs
+
+    @property
+    def code(self) -> int:
+        """The exit code that says so."""
+        return 2 if self.lost else int(bool(self.cancelled or self.counts.failed))
+
+
+def submit(  # noqa: PLR0913 - what a submission is made of
+    project: Project,
+    engine: Engine,
+    stages: Sequence[Stage],
+    wanted: Wanted,
+    say: Callable[[str], object],
+    *,
+    moved_too: bool,
+    force: bool,
+) -> Submitted | None:
+    """Submit what is to be executed of these stages; None if nothing is. `say` gets what a user should know meanwhile.
+
+    With `moved_too` also unnamed runs in whose places other runs' outputs are, with `force` also beside another submission.
+
+    Raises what `hand_over` does, and what else a user can correct.
+    """
+    ledger = project.ledger
+    if not moved_too and (strange := moved(ledger, stages)):
+        raise UserError(f"{moved_words(strange)}, or submit them with --moved")
+    choice = choose(ledger, wanted, stages, ordered=engine.ordered)
+    if choice.ignored:
+        say(f"{_count(choice.ignored, 'run')} left out, as `ignore` says")
+    for name, left in choice.waiting.items():
+        say(f"{left_words(name, left)}: left for a later submission")
+    if not choice.works:
+        say("nothing to execute, nothing submitted")
+        return None
+    draft = make_draft(engine, ledger, choice, shape_of(engine, project.batch, always=wanted.completed))
+    note = hand_over(project.store, engine, draft.ready(draft.stage(say)), force=force)
+    say(f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}")
+    later = {work.run.key for group in choice.later for part in group for work in part}
+    runs = Runs(choice.works, wanted.completed, later)
+    some_completed = bool(choice.found.get(Status.COMPLETED))
+    return Submitted(project, engine, note, runs, tuple(choice.waiting), some_completed)
+
+
+def wait(submitted: Submitted, bar: Bar) -> Ended:
+    """Wait until all runs have ended, or the job has; cancel it where too many fail. Raises StoreError, EngineError."""
+    project, note = submitted.project, submitted.note
+    jobs = Jobs(submitted.engine, note.handed(project.batch))
+    failures = Failures(failure_budget(project.batch.max_failures, project.batch.size))
+    if submitted.some_completed:
+        failures.has_completed()
+    watch = Watch(project.store, submitted.runs, jobs, bar, failures)
+    try:
+        watch.until_ended()
+        if submitted.waiting and not watch.left:
+            watch.until_idle()
+        if watch.left and failures.too_many:
+            submitted.engine.cancel(note.handed(project.batch))
+            watch.line(f"cancelled {note.id}: {failures.why()}")
+            return Ended(watch.progress.counts([failures.why()]), cancelled=failures.why())
+    finally:
+        watch.close(project.command)
+    held = list(counted(watch.held()))
+    for line in held:
+        bar.line(line)
+    lost = ""
+    if watch.left:
+        how = f" ({jobs.how_ended})" if jobs.how_ended else ""
+        lost = f"the job has ended{how}, and {len(watch.left):,} of its runs have not"
+    return Ended(watch.progress.counts([*held, *filter(None, [lost])]), lost=lost)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
