@@ -143,7 +143,11 @@ def _check_streams(box: Box, command: str, streams: str, **env: str) -> None:
 _ENCODINGS = [{}, {"PYTHONIOENCODING": "ascii"}, NOT_UTF8, {"LC_ALL": "C"}]
 
 
-@pytest.mark.parametrize(("number", "command"), list(enumerate(COMMANDS)))
+@pytest.mark.parametrize(
+    ("number", "command"),
+    # Each third one, so that all streams and encodings are met; the others, too, in the slow stage.
+    [pytest.param(*case, marks=pytest.mark.slow if case[0] % 3 else ()) for case in enumerate(COMMANDS)],
+)
 def test_odd_streams(box: Box, number: int, command: str) -> None:
     streams = list(STREAMS)[number % len(STREAMS)]
     _check_streams(box, command, streams, **_ENCODINGS[number % len(_ENCODINGS)])

@@ -35,6 +35,7 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+@pytest.mark.slow
 def test_the_first_command_runs_the_example_the_second_nothing_and_an_edit_what_it_touches(
     example: Path,
 ) -> None:

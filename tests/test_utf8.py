@@ -55,7 +55,10 @@ def _identity(box: Box) -> list[tuple[str, str, object, str]]:
     return found
 
 
-@pytest.mark.parametrize("locale", ["C", "ascii", "printed as ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "locale",
+    ["C", "printed as ascii", *(pytest.param(one, marks=pytest.mark.slow) for one in ("ascii", "latin-1"))],
+)
 def test_a_batch_is_the_same_in_every_locale(
     foreign: Box, locale: str, request: pytest.FixtureRequest
 ) -> None:

@@ -116,6 +116,7 @@ def test_stderr_of_many_is_not_read(
     assert found == {(1, "KeyError: 'closing_price'"): 10, (1, None): 1, (143, None): 3, (127, None): 1}
 
 
+@pytest.mark.slow
 def test_on_s3(triaged: Box, s3: str) -> None:
     here = triaged("failures", "--format", "json").out
     triaged.env.update(KEYS)

@@ -16,7 +16,9 @@ from tests.store.conformance import Place
 from tests.store.conftest import KEYS
 
 
-@pytest.fixture(params=["posix", "memory", "s3", pytest.param("s3 by fsspec", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["posix", "memory", *(pytest.param(one, marks=pytest.mark.slow) for one in ("s3", "s3 by fsspec"))]
+)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """An empty store of each kind."""
     folder = tmp_path / "attempts"

@@ -109,6 +109,7 @@ def test_what_goes_wrong_in_the_middle_is_raised_and_leaves_no_thread() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awkward", ["", "/p//x"], ids=["paths", "a name that is no path"])
 def test_a_real_server_lists_the_same_side_by_side(
     s3: str, awkward: str, monkeypatch: pytest.MonkeyPatch

@@ -56,6 +56,7 @@ for number in range(3, 22):
 """
 
 
+@pytest.mark.slow  # twenty workers
 def test_a_worker_without_file_descriptors_says_so(place: Workplace) -> None:
     place.env["MARK"] = mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
     done = subprocess.run(

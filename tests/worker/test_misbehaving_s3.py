@@ -15,6 +15,8 @@ from tests.store.conftest import KEYS, s3
 from tests.worker.test_misbehaving import ATTACKS, GOOD, R, start
 from tests.worker.workplace import PATIENCE, Workplace, finish
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["s3"]
 #: Here, too, what cannot be read cannot be kept.
 CODES = {name: code for name, (_, code) in ATTACKS.items()} | {"file closed": 125}
@@ -34,7 +36,6 @@ def store(place: Workplace, s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield open_store(place.url, {})
 
 
-@pytest.mark.slow
 def test_misbehaving_runs_have_outcomes_of_their_own(place: Workplace, store: Store) -> None:
     runs: dict[str, str] = {}
     for name, (cmd, _) in ATTACKS.items():

@@ -18,6 +18,8 @@ from tests.faults.proxy import Fault, Point, Proxy
 from tests.store.conftest import KEYS, s3
 from tests.worker.workplace import QUICK, Workplace, finish
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["s3"]
 
 RUNS = 24
@@ -86,7 +88,6 @@ def test_a_stop_signal_ends_the_patience(place: Workplace, proxy: Proxy) -> None
     finish(worker, 128 + signal.SIGTERM, QUICK)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "label", ["PUT 0/run.json", "PUT 3/status_code", "LIST 0/", "PUT .pydoit_sc/leases/WORKER"]
 )
@@ -95,6 +96,5 @@ def test_an_outage(place: Workplace, proxy: Proxy, label: str, seconds: float, f
     fail_for(place, proxy, fault, seconds, label)
 
 
-@pytest.mark.slow
 def test_an_outage_longer_than_a_lease(place: Workplace, proxy: Proxy) -> None:
     fail_for(place, proxy, Fault.SLOW_DOWN, 70.0, "PUT 0/stdout")

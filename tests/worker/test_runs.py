@@ -107,7 +107,7 @@ print(json.dumps({"fds": fds, "others": others, "before": before, "env": dict(os
     assert len({one["env"]["SATURN_RUN_LOCAL_RESULTS_DIR"] for one in seen}) == 2
 
 
-@pytest.mark.parametrize("scratch", [None, "scratch"])
+@pytest.mark.parametrize("scratch", [None, pytest.param("scratch", marks=pytest.mark.slow)])
 def test_output_is_bytes_of_any_size_in_constant_memory(place: Workplace, scratch: str | None) -> None:
     peak = """
 import sys

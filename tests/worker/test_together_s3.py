@@ -15,6 +15,8 @@ from tests.faults.proxy import Proxy
 from tests.store.conftest import KEYS, s3
 from tests.worker.workplace import Workplace, finish
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["s3"]
 
 RUNS = 60
@@ -54,7 +56,6 @@ matrix = {{ x = {{ range = [0, {RUNS}] }} }}
     assert sorted(box.executed()) == sorted(map(str, range(RUNS)))
 
 
-@pytest.mark.slow
 def test_four_workers_at_one_chunk(place: Workplace, url: str) -> None:
     place.url = url
     place.env |= {**KEYS, "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
