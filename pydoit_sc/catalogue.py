@@ -54,6 +54,15 @@ COMMANDS = {
             "summarize-batch --columns name,seconds,memory,host --sort -seconds",
         ),
     ),
+    "results": CommandEntry(
+        "pydoit_sc.commands.results:ResultsCommand",
+        "show one table of all results, or write it to a file",
+        (
+            "results --sort loss --limit 5",
+            "results month --columns name,seconds,loss --sort -loss",
+            "results --where model=a --to metrics.csv",
+        ),
+    ),
     "failures": CommandEntry(
         "pydoit_sc.commands.failures:FailuresCommand",
         "show what has failed, by kind, the most frequent first",
@@ -243,6 +252,7 @@ SHOWING = frozenset(
         "list",
         "info",
         "summarize-batch",
+        "results",
         "failures",
         "logs",
         "history",

@@ -64,6 +64,8 @@ COMMANDS = {
     "summarize-batch": 0,
     "summarize-batch --format json": 0,
     "summarize-batch --format csv": 0,
+    "results": 0,
+    "results --format json": 0,
     "failures": 0,
     "failures --group 1 --where x=2": 0,
     "report": 0,

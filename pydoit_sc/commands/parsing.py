@@ -158,3 +158,8 @@ def parse_choice(value: str, choices: Sequence[str], option: str) -> str:
     if value not in choices:
         raise InvalidCommand(f"{option}: expected {' or '.join(choices)}, found `{value}`")
     return value
+
+
+def split_columns(text: str) -> list[str]:
+    """Return the names in a list that is joined by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -15,12 +13,13 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import format_option, option, parse_choice
+from pydoit_sc.commands.parsing import format_option, option, parse_choice, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
+from pydoit_sc.show.rows import Cell, write_csv, write_json
 from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
@@ -29,13 +28,10 @@ from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.times import local, span, utc
 
 HEADERS = ("status", "status_code", "remote_output_path", "cmd")  # the seed's
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that is one
 FORMATS = ("table", "json", "csv")
 # The seed's order: failures, completed, the rest.
 _ORDER = [Status.ERROR, Status.COMPLETED, Status.STALE, Status.RUNNING, Status.INCOMPLETE, Status.ORPHANED]
 _NOTHING = Record(None)
-
-Cell = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +126,18 @@ class SummarizeBatchCommand(Command):
         rows = list(summarize(project, orphans=Status.ORPHANED in selection.statuses))
         counts = Counter(row.verdict.status for row in rows)
         if selection:
-            rows = _selected(project, selection, rows)
+            rows = _selected(project, replace(selection, limit=None if order else selection.limit), rows)
         print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)
         rows.sort(key=lambda row: _ORDER.index(row.verdict.status))
         for name in reversed(order):
             rows = in_order(rows, COLUMNS[name], reverse=options["sort"].startswith("-"))
-        _print(form, columns, rows)
+        _print(form, columns, rows[: selection.limit] if order else rows)
         return 0
 
 
 def _columns(text: str, option: str = "--columns") -> tuple[str, ...]:
     """Return the columns that a comma-separated list names; raises InvalidCommand for an unknown one."""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(split_columns(text))
     for name in names:
         if name not in COLUMNS:
             near = nearest(name, list(COLUMNS))
@@ -186,18 +182,5 @@ def _print(form: str, columns: Sequence[str], rows: Sequence[RunRow]) -> None:
         print(table(columns, ([shown[name](row) for name in columns] for row in rows), right=_SHOWN))
         return
     cells = ([COLUMNS[name](row) for name in columns] for row in rows)
-    if form == "json":
-        print("[")
-        for left, row in zip(range(len(rows) - 1, -1, -1), cells, strict=True):
-            print(json.dumps(dict(zip(columns, row, strict=True))), end=",\n" if left else "\n")
-        print("]")
-    else:
-        with data_output() as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(map(_as_text, row) for row in cells)
-
-
-def _as_text(cell: Cell) -> Cell:
-    """Return a cell that a spreadsheet takes as text, not as a formula that it would compute."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    with data_output() as stream:
+        (write_json if form == "json" else write_csv)(stream, columns, cells)

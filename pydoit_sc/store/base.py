@@ -113,6 +113,9 @@ class Outputs(Protocol):
     def survey(self, keys: Iterable[str]) -> Survey:
         """Scan, and look at the places of runs that have no outcome, too."""
 
+    def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
+        """Yield what `status_code` and `run.json` hold of each of these runs that has an outcome, in their order."""
+
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         """Yield what each of these runs that has a `status_code` consists of, to be verified."""
 

@@ -63,8 +63,17 @@ class ObjectStore:
 
     def _scan(self, wanted: set[str]) -> dict[str, Record]:
         self._leases.scanned()
-        found = read_small(self._blobs, wanted) if len(wanted) <= FEW else self._read_listed(wanted)
-        return {key: parse_record(code, run_json) for key, (code, run_json) in found.items()}
+        return {key: parse_record(*small) for key, small in self._documents(wanted).items()}
+
+    def _documents(self, wanted: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
+        return read_small(self._blobs, wanted) if len(wanted) <= FEW else self._read_listed(wanted)
+
+    def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
+        """Read one listing and the index, or the objects of each run where they are few."""
+        wanted = list(keys)
+        with self._answers():
+            found = self._documents(set(wanted))
+        return ((key, *found.pop(key)) for key in wanted if key in found)
 
     def survey(self, keys: Iterable[str]) -> Survey:
         """Scan; where the runs are few, those without an outcome are listed one by one."""

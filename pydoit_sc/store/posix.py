@@ -33,7 +33,7 @@ from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.linux import exchange
 from pydoit_sc.store import history
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
-from pydoit_sc.store.copying import copy_tree, sizes
+from pydoit_sc.store.copying import copy_tree
 from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
@@ -41,7 +41,15 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
 from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, strange
-from pydoit_sc.store.reading import ABSENT, FOLDER, located, read_end, read_file, read_opened, read_record
+from pydoit_sc.store.reading import (
+    ABSENT,
+    located,
+    read_contents,
+    read_documents,
+    read_end,
+    read_file,
+    read_record,
+)
 from pydoit_sc.store.stamps import Live, read_running, write_running
 
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
@@ -115,26 +123,19 @@ class PosixStore:
         with answers(self.root):
             return read_record(path)
 
+    def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
+        for key in keys:
+            with answers(self._path(key)):
+                small = read_documents(self._path(key))
+            if small:
+                yield key, *small
+
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         for key in keys:
             with answers(self._path(key)):
-                found = self._contents(key)
+                found = read_contents(self._path(key))
             if found:
                 yield key, found
-
-    def _contents(self, key: str) -> Contents | None:
-        try:
-            run = os.open(self._path(key), FOLDER)
-        except ABSENT:
-            return None
-        try:
-            small = read_opened(run)
-            if small is None:
-                return None
-            files = {name: (size, "") for name, size in sizes(f"/proc/self/fd/{run}").items()}
-            return Contents(files, *small)
-        finally:
-            os.close(run)
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:

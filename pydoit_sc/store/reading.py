@@ -6,12 +6,13 @@ import os
 import stat
 from contextlib import suppress
 
-from pydoit_sc.store.base import answers
+from pydoit_sc.store.base import Contents, answers
+from pydoit_sc.store.copying import sizes
 from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record
 from pydoit_sc.store.stamps import parse_record, parse_written
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
-FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _BLOCK = 1 << 16  # bytes that are read at once
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -27,7 +28,10 @@ def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
         record = parse_written(code, _read_block(f"{folder}/{RUN_JSON}", dir_fd))
     except OSError:
         record = None
-    return record or _read_record(folder, dir_fd)
+    if record:
+        return record
+    small = read_documents(folder, dir_fd)
+    return parse_record(*small) if small else None
 
 
 def _read_block(path: str, dir_fd: int | None) -> bytes:
@@ -38,21 +42,37 @@ def _read_block(path: str, dir_fd: int | None) -> bytes:
         os.close(fd)
 
 
-def _read_record(folder: str, dir_fd: int | None) -> Record | None:
+def read_documents(folder: str, dir_fd: int | None = None) -> tuple[bytes, bytes | None] | None:
+    """Read a run's two small files through its open folder: the folder of this name may be replaced meanwhile."""
     try:
-        run = os.open(folder, FOLDER, dir_fd=dir_fd)
+        run = os.open(folder, _FOLDER, dir_fd=dir_fd)
     except ABSENT:
         return None
     try:
-        small = read_opened(run)
+        return _read_opened(run)
     except OSError as error:
         raise located(error, folder) from None
     finally:
         os.close(run)
-    return parse_record(*small) if small else None
 
 
-def read_opened(run: int) -> tuple[bytes, bytes | None] | None:
+def read_contents(folder: str) -> Contents | None:
+    """Return what a finished run consists of, through its open folder; None where it has no outcome. Raises OSError."""
+    try:
+        run = os.open(folder, _FOLDER)
+    except ABSENT:
+        return None
+    try:
+        small = _read_opened(run)
+        if small is None:
+            return None
+        files = {name: (size, "") for name, size in sizes(f"/proc/self/fd/{run}").items()}
+        return Contents(files, *small)
+    finally:
+        os.close(run)
+
+
+def _read_opened(run: int) -> tuple[bytes, bytes | None] | None:
     """Return what `status_code` and `run.json` hold in an open folder; None without a `status_code`."""
     status_code = read_file(STATUS_CODE, run)
     return None if status_code is None else (status_code, read_file(RUN_JSON, run))

@@ -97,6 +97,13 @@ def test_sorted_by_a_column_what_has_none_last(
     assert found == [{"name": f"a:{name}"} for name in names]
 
 
+def test_the_first_are_those_that_are_first_when_sorted(
+    three: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(rows(three, capsys, columns="name", sort="-name", limit="2"))
+    assert found == [{"name": "a:4"}, {"name": "a:3"}]
+
+
 def test_columns(three: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -174,6 +174,19 @@ def run_json(place: Place) -> None:
     assert all(path.startswith(".pydoit_sc/history/") for path in place.paths())
 
 
+def documents(place: Place) -> None:
+    """The two small files of runs come in the order in which they are asked for, those without an outcome left out."""
+    assert place.publish(place.attempt("b/1"), place.attempt("a", 7)) == [Outcome.PUBLISHED] * 2
+    place.put("of sc/status_code", b"0")
+    place.put("torn/stdout", b"")
+    found = {
+        key: (code, text) for key, code, text in place.store.documents(["torn", "of sc", "b/1", "-", "a"])
+    }
+    assert [(key, code) for key, (code, _) in found.items()] == [("of sc", b"0"), ("b/1", b"0"), ("a", b"7")]
+    assert found["of sc"][1] is None
+    assert json.loads(found["a"][1] or b"")["attempt"] == "abc-2"
+
+
 def outputs(place: Place) -> None:
     """What a run has written comes back byte for byte, under its own names, and nothing else does."""
     results = {
@@ -499,6 +512,6 @@ def accepted(place: Place) -> None:
 
 
 CHECKS = (
-    nothing_there, status_codes, run_json, outputs, tails, hostile_names, completed_wins, another_command, superseding, failures,
+    nothing_there, status_codes, run_json, documents, outputs, tails, hostile_names, completed_wins, another_command, superseding, failures,
     one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, glances, retried, orphaned, workspaces, notes, accepted,
 )  # fmt: skip

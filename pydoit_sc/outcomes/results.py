@@ -1,0 +1,132 @@
+"""The rows of runs: what each has written into `results/*.json` and `results/*.csv`, beside the values of its axes and its figures.
+
+`read_results` yields them as they are read from the store; `ResultTable`, in outcomes/resulttable.py, has their columns, too.
+Which files a run has is told by its `run.json`, which a scan brings along: so on an object store each file of results is
+one request, some at once, and a run without costs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from hashlib import md5
+from typing import NamedTuple
+
+from pydoit_sc.batch import Axes, Run, Stage
+from pydoit_sc.outcomes.flatten import SUFFIXES, Value, Values, merged, rows_in
+from pydoit_sc.outcomes.sidebyside import side_by_side
+from pydoit_sc.store import Outputs, Record, Store, StoreError
+from pydoit_sc.store.documents import Manifest
+from pydoit_sc.store.layout import RESULTS
+from pydoit_sc.store.stamps import parse_record, read
+
+LARGEST_RESULT = 4 << 20  # bytes of a file; larger ones are no figures, and are told
+
+Document = tuple[str, bytes, "bytes | None"]
+
+
+class ResultKey(NamedTuple):
+    """Where a value comes from."""
+
+    file: str  # `metrics.json`
+    key: str  # `loss`, `test.f1`; "" where the file is one value
+
+
+class ResultRow(NamedTuple):
+    """A row of a run; a run without results has one, a run with a CSV of several rows several."""
+
+    name: str  # of its doit task
+    axes: Axes
+    record: Record
+    values: dict[ResultKey, Value]
+
+
+class _Outcome(NamedTuple):
+    record: Record
+    files: dict[str, list[Values]]
+    wrong: tuple[str, ...] = ()  # files that cannot be read, and why
+
+
+def is_completed(record: Record) -> bool:
+    """Return whether an outcome has status code 0; its run may be stale."""
+    return record.code == 0
+
+
+def read_results(
+    store: Store,
+    chosen: Iterable[tuple[Stage, Run]],
+    tell: Callable[[str], None],
+    takes: Callable[[Record], bool] = is_completed,
+) -> Iterator[ResultRow]:
+    """Yield the rows of these runs, in their order; those without an outcome that `takes` takes have none.
+
+    `tell` gets a line for each file that cannot be read; what else its run has is in its rows. Raises StoreError where the
+    store fails.
+    """
+    runs = {run.key: (stage, run) for stage, run in chosen}
+    answers = side_by_side(partial(_read, store, takes), store.documents(runs), store.stagers)
+    for key, outcome in answers:
+        if outcome is None:
+            continue
+        stage, run = runs[key]
+        name, axes = stage.task_name(run), stage.axes_of(run)
+        for what in outcome.wrong:
+            tell(f"{name}: {what}")
+        for row in merged(outcome.files):
+            values = {ResultKey(file, key): value for file, key, value in row}
+            yield ResultRow(name, axes, outcome.record, values)
+
+
+def _read(store: Outputs, takes: Callable[[Record], bool], document: Document) -> tuple[str, _Outcome | None]:
+    """Return the outcome of a run, read once more where a worker may have replaced it meanwhile."""
+    key, *small = document
+    outcome = _outcome(store, takes, document)
+    if outcome and outcome.wrong:
+        for again in store.documents([key]):
+            if [*again[1:]] != small:
+                outcome = _outcome(store, takes, again)
+    return key, outcome
+
+
+def _outcome(store: Outputs, takes: Callable[[Record], bool], document: Document) -> _Outcome | None:
+    key, status_code, run_json = document
+    record = parse_record(status_code, run_json)
+    if not takes(record):
+        return None
+    manifest = read(Manifest, run_json or b"")
+    listed = manifest.files if manifest else None
+    names = listed if listed is not None else store.files(key)  # `sc` writes no run.json
+    files: dict[str, list[Values]] = {}
+    wrong = []
+    for path in sorted(names):
+        folder, _, name = path.rpartition("/")
+        if folder != RESULTS or not name.endswith(SUFFIXES):
+            continue
+        try:
+            data = _content(store, key, path)
+            if listed and (expected := listed[path].md5) and _md5(data) != expected:
+                raise ValueError("its content is not that of the attempt")
+            files[name] = rows_in(name, data)
+        except ValueError as error:
+            wrong.append(f"{path}: {error}")
+    return _Outcome(record, files, tuple(wrong))
+
+
+def _content(store: Outputs, key: str, path: str) -> bytes:
+    """Return a file's content; raises ValueError where it cannot be had, StoreError where the store fails."""
+    try:
+        with store.open(key, path) as file:
+            data = file.read(LARGEST_RESULT + 1)
+    except FileNotFoundError:
+        raise ValueError("missing") from None
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):  # of this file: it is closed, or a pipe
+            raise ValueError(error.__cause__.strerror or "cannot be read") from None
+        raise
+    if len(data) > LARGEST_RESULT:
+        raise ValueError(f"expected {LARGEST_RESULT >> 20} MiB at most, found more")
+    return data
+
+
+def _md5(data: bytes) -> str:
+    return md5(data, usedforsecurity=False).hexdigest()
