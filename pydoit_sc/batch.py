@@ -141,6 +141,8 @@ class Batch:
     patience: float = PATIENCE
     min_free_memory: int | None = None  # bytes that must be available for a run to be started
     storage_options: Mapping[str, Any] = field(default_factory=dict)
+    on_failure: str | None = None  # a command for the end of an execution that has failed: hooks.py
+    on_finish: str | None = None  # one for every end
     tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
     instead: Mapping[str, Any] = field(default_factory=dict)  # settings of all runs, in place of their own
     workdir: Path | None = None  # where its commands run, where that is not the folder of its file
@@ -150,6 +152,11 @@ class Batch:
     def folder(self) -> Path:
         """The folder that relative paths of the file count from, and in which its commands run."""
         return self.workdir or self.path.parent
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether commands are to be run at the end of its executions."""
+        return bool(self.on_failure or self.on_finish)
 
     @property
     def size(self) -> int:

@@ -34,6 +34,7 @@ ROOMS = [
     {"chunks"},
     {"report"},
     {"show"},
+    {"hooks"},
     {"outcomes"},
     {"standing"},
     {"changes"},

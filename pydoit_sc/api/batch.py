@@ -173,6 +173,7 @@ class ChosenRuns:
             lambda _: None,
             moved_too=moved,
             force=force,
+            hooks=True,
         )
         return SubmittedBatch(submitted) if submitted else None
 

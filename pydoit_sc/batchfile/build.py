@@ -36,7 +36,7 @@ ENGINES = "pydoit_sc.engines"
 
 _OF_BATCH = (
     *("nprocs", "scale", "batch_size", "max_failures", "scratch"),
-    *("durable", "patience", "min_free_memory", "storage_options"),
+    *("durable", "patience", "min_free_memory", "storage_options", "on_failure", "on_finish"),
 )
 
 

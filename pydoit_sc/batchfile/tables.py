@@ -140,6 +140,15 @@ class BatchTable(AttemptTable):
         description="options of the store, by fsspec's names; secrets among them stay out of chunks, so workers need them in "
         "their environment",
     )
+    on_failure: Command | None = Field(
+        default=None,
+        description="a command that is run once at the end of a `run`, or of a submission, of which runs have failed or could not "
+        "be executed; it finds the counts in its environment, `PYDOIT_SC_FAILED` and others",
+    )
+    on_finish: Command | None = Field(
+        default=None,
+        description="a command that is run once at every such end, whether or not runs have failed",
+    )
     runs_from: Text | None = Field(
         default=None,
         description="a run list in JSON, JSON Lines, YAML, CSV or TSV, or a command on each line, in place of `[runs]`",

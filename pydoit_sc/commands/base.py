@@ -44,6 +44,7 @@ OPT_MAX_FAILURES = option(
     metavar="N|SHARE",
 )
 
+OPT_NO_HOOKS = flag("no_hooks", "without the batchfile's `on_failure` and `on_finish`")
 OPT_MOVED = flag("moved", "also runs without a name in whose places the outputs of other commands are")
 
 

@@ -16,10 +16,18 @@ from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from pydoit_sc.commands.base import OPT_MAX_FAILURES, OPT_MOVED, OPT_QUIET, OPT_RETRIES, OPT_TIMEOUT
+from pydoit_sc.commands.base import (
+    OPT_MAX_FAILURES,
+    OPT_MOVED,
+    OPT_NO_HOOKS,
+    OPT_QUIET,
+    OPT_RETRIES,
+    OPT_TIMEOUT,
+)
 from pydoit_sc.commands.parsing import flag, option, parse_nprocs
 from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
+from pydoit_sc.hooks import tell_end
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.show.progress import Progress
@@ -29,7 +37,7 @@ from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.runner import BatchRunner
-from pydoit_sc.tasks.tasks import RunTask, StageTask
+from pydoit_sc.tasks.tasks import RunTask, StageTask, project_of
 
 OPT_NPROCS = option(
     "num_process", "runs at once [default: nprocs of the batchfile]", short="n", long="process", metavar="N"
@@ -89,6 +97,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         OPT_MOVED,
         OPT_QUIET,
         OPT_JSON,
+        OPT_NO_HOOKS,
         {**opt_outfile, "help": "where progress is shown [default: standard output]", "metavar": "FILE"},
         {**opt_reporter, "help": "how it is shown [default: %(default)s]", "default": "batch"},
         {**opt_verbosity, **_OF_TASKS},
@@ -141,6 +150,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         single: bool,
         quiet: bool,
         as_json: bool,
+        no_hooks: bool,
         moved: bool,
         force_verbosity: bool,
         failure_verbosity: int,
@@ -176,8 +186,12 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
                 code = int(runner.run_all(self.control.task_dispatcher()))
             finally:
                 shown.flush()
-        if as_json:
-            _print_json(told.progress.counts(told.why()))
+        if isinstance(told, BatchReporter):
+            counts = told.progress.counts(told.why())
+            if as_json:
+                _print_json(counts)
+            if not no_hooks and (project := project_of(self.control.tasks.values())):
+                tell_end(project.batch, counts, code)
         return code
 
 

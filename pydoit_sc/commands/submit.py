@@ -8,16 +8,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydoit_sc.batch import Stage
-from pydoit_sc.commands.base import OPT_ALWAYS, OPT_MAX_FAILURES, OPT_MOVED, OPT_RETRIES, OPT_TIMEOUT, Command
+from pydoit_sc.commands.base import (
+    OPT_ALWAYS,
+    OPT_MAX_FAILURES,
+    OPT_MOVED,
+    OPT_NO_HOOKS,
+    OPT_RETRIES,
+    OPT_TIMEOUT,
+    Command,
+)
 from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.engines.registry import chosen_engine
 from pydoit_sc.errors import UserError
+from pydoit_sc.hooks import tell_end
+from pydoit_sc.outcomes.counts import together
 from pydoit_sc.project import Project
 from pydoit_sc.selection import parse_selection, select_to_execute
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.submissions.choose import Wanted
-from pydoit_sc.submissions.submit import Submitted, submit, wait
+from pydoit_sc.submissions.submit import Ended, Submitted, submit, wait
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 
@@ -54,33 +64,51 @@ class SubmitCommand(Command):
         OPT_RETRIES,
         OPT_MAX_FAILURES,
         OPT_MOVED,
+        OPT_NO_HOOKS,
         flag("force", "also while another submission is under way, which may be executing the same runs"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Submit what is not up to date and return the exit code."""
-        selection, always, failures, worst = parse_selection(options, words), options["always"], True, 0
+        selection, always, failures = parse_selection(options, words), options["always"], True
         parts: Sequence[Stage] = ()
+        ends: list[Ended] = []
+        last = ""
         while True:
             project = open_project(options)
             project.execute_as(options)
-            engine = chosen_engine(project.batch, options["engine"])
             again = parts and selection
             parts = (
                 _once_more(project, parts) if again else select_to_execute(project, selection, always=always)
             )
-            wanted = Wanted(completed=always, failures=failures)
-            moved, force = options["moved"], options["force"]
-            submitted = submit(project, engine, parts, wanted, print, moved_too=moved, force=force)
+            submitted = submit(
+                project,
+                chosen_engine(project.batch, options["engine"]),
+                parts,
+                Wanted(completed=always, failures=failures),
+                print,
+                moved_too=options["moved"],
+                force=options["force"],
+                hooks=not (options["no_hooks"] or options["wait"]),
+            )
             if submitted is None:
-                return worst
+                break
             if not options["wait"]:
                 return _tell_where(submitted, 0)
-            code, goes_on = _wait(submitted)
-            worst = max(worst, code)
-            if not (goes_on and submitted.waiting):
-                return worst
+            last, ended = submitted.note.id, _wait(submitted)
+            if isinstance(ended, int):
+                return max(ended, _worst(ends))
+            ends.append(ended)
+            if ended.lost or ended.cancelled or not submitted.waiting:
+                break
             always = failures = False  # what has waited is stale now, and what has failed is not tried again
+        if ends and not options["no_hooks"]:
+            tell_end(project.batch, together(one.counts for one in ends), _worst(ends), last)
+        return _worst(ends)
+
+
+def _worst(ends: Sequence[Ended]) -> int:
+    return max((one.code for one in ends), default=0)
 
 
 def _once_more(project: Project, parts: Sequence[Stage]) -> Sequence[Stage]:
@@ -89,20 +117,21 @@ def _once_more(project: Project, parts: Sequence[Stage]) -> Sequence[Stage]:
     return project.narrow([(stage, run) for stage, run in project.batch.runs() if run.key in keys])
 
 
-def _wait(submitted: Submitted) -> tuple[int, bool]:
-    """Wait until all runs have ended; return the exit code, and whether another submission may follow."""
+def _wait(submitted: Submitted) -> Ended | int:
+    """Wait until all runs have ended; return how, or the exit code where nobody waits any longer."""
     try:
         ended = wait(submitted, make_bar(sys.stdout, quiet=False))
     except KeyboardInterrupt:
-        print("the job goes on without being watched")
-        return _tell_where(submitted, 130), False
+        told = "; nobody is told of its end" * submitted.project.batch.has_hooks
+        print(f"the job goes on without being watched{told}")
+        return _tell_where(submitted, 130)
     except UserError as error:
         print(f"ERROR: {error}\nthe job goes on without being watched", file=sys.stderr)
-        return _tell_where(submitted, 2), False
+        return _tell_where(submitted, 2)
     if ended.lost:
         print(f"ERROR: {ended.lost}", file=sys.stderr)
         _tell_where(submitted, ended.code)
-    return ended.code, not (ended.lost or ended.cancelled)
+    return ended
 
 
 def _tell_where(submitted: Submitted, code: int) -> int:

@@ -52,6 +52,7 @@ class Local:
             [submission.after[number] or () for number in numbers],
             submission.scale or 1,
             logs,
+            submission.end,
         )
         return {ORDERS: json.dumps(asdict(orders), indent=1)}
 

@@ -29,6 +29,7 @@ class Orders:
     after: Sequence[Sequence[int]]  # and these
     scale: int  # workers at once
     logs: str  # the folder of their logs, `<number of the chunk>.log`
+    end: str = ""  # a line of shell for their end
 
 
 class Supervisor:
@@ -106,10 +107,16 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the orders in a submission's folder say."""
     (folder,) = arguments
     with open(os.path.join(folder, ORDERS), encoding="utf-8") as file:
-        supervisor = Supervisor(Orders(**json.load(file)))
+        orders = Orders(**json.load(file))
+    supervisor = Supervisor(orders)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
-    return supervisor.run()
+    code = supervisor.run()
+    if orders.end and not code:
+        os.execv(
+            "/bin/sh", ["/bin/sh", "-c", orders.end]
+        )  # the submission has ended: this process is none of it
+    return code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydoit_sc.times import clock
@@ -31,3 +32,20 @@ class Counts:
         }
         shown = [f"{count:,} {word}" for word, count in figures.items() if count > 0]
         return f"{', '.join(shown) or 'no runs'}, in {clock(self.seconds)}"
+
+
+def together(counts: Iterable[Counts]) -> Counts:
+    """Return the counts of several executions as those of one.
+
+    >>> together([Counts(3, 0, 0, 0, 60.0), Counts(1, 1, 0, 0, 2.0, ("stopped",))])
+    4 completed, 1 failed, in 1:02
+    """
+    found = list(counts)
+    return Counts(
+        sum(one.completed for one in found),
+        sum(one.failed for one in found),
+        sum(one.skipped for one in found),
+        sum(one.not_executed for one in found),
+        sum(one.seconds for one in found),
+        tuple(line for one in found for line in one.why),
+    )

@@ -93,8 +93,11 @@ class Draft:
             return self.engine.chunks_folder(batch, self.id)
         return f"{batch.remote_output_path}/{OURS}/submissions/{self.id}"
 
-    def ready(self, archives: Sequence[Archive]) -> Ready:
-        """Return the submission with the engine's files; raises EngineError and what else a user can correct."""
+    def ready(self, archives: Sequence[Archive], end: str = "") -> Ready:
+        """Return the submission with the engine's files; raises EngineError and what else a user can correct.
+
+        `end` is a line of shell for its end.
+        """
         batch = self.ledger.batch
         options = without_secrets(batch.storage_options)
         setup, start = "", ""
@@ -113,6 +116,7 @@ class Draft:
             setup,
             ["--storage-options", json.dumps(options)] if options else [],
             archives,
+            end,
         )
         note = new_note(
             id=self.id,

@@ -16,6 +16,7 @@ from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.progress import counted, moved_words
 from pydoit_sc.submissions.choose import Wanted, choose, left_words
 from pydoit_sc.submissions.draft import make_draft, shape_of
+from pydoit_sc.submissions.finish import end_line
 from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
@@ -56,10 +57,12 @@ def submit(  # noqa: PLR0913 - what a submission is made of
     *,
     moved_too: bool,
     force: bool,
+    hooks: bool,
 ) -> Submitted | None:
     """Submit what is to be executed of these stages; None if nothing is. `say` gets what a user should know meanwhile.
 
-    With `moved_too` also unnamed runs in whose places other runs' outputs are, with `force` also beside another submission.
+    With `moved_too` also unnamed runs in whose places other runs' outputs are, with `force` also beside another submission,
+    with `hooks` the engine has the batch's commands run at its end, if it is there then.
 
     Raises what `hand_over` does, and what else a user can correct.
     """
@@ -75,7 +78,8 @@ def submit(  # noqa: PLR0913 - what a submission is made of
         say("nothing to execute, nothing submitted")
         return None
     draft = make_draft(engine, ledger, choice, shape_of(engine, project.batch, always=wanted.completed))
-    note = hand_over(project.store, engine, draft.ready(draft.stage(say)), force=force)
+    end = end_line(project.batch, draft.id) if hooks else ""
+    note = hand_over(project.store, engine, draft.ready(draft.stage(say), end), force=force)
     say(f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}")
     later = {work.run.key for group in choice.later for part in group for work in part}
     runs = Runs(choice.works, wanted.completed, later)

@@ -82,7 +82,16 @@ class RunTask(Task):  # type: ignore[misc]
 
     def __init__(self, project: Project, stage: Stage, run: Run) -> None:
         name = stage.task_name(run)
-        alone = [sys.executable, "-m", "pydoit_sc", "run", "--quiet", *project.batch.words, name]
+        alone = [
+            sys.executable,
+            "-m",
+            "pydoit_sc",
+            "run",
+            "--quiet",
+            "--no-hooks",
+            *project.batch.words,
+            name,
+        ]
         super().__init__(
             name,
             [alone],
