@@ -3,7 +3,7 @@
 ```toml title="batchfile.toml"      a file of this name, in any language
 ```console                          after `$ ` a command; then what it prints, in which `...` means anything
 <!-- $ command -->                  a command that readers need not see: it makes what the page takes for granted
-<!-- exit 1 -->                     the last command of the next block ends so
+<!-- exit 1 -->                     the commands of the next block, or comment, end so
 <!-- needs slurm -->                the next block takes more than this machine has by itself
 """
 
@@ -46,16 +46,15 @@ def steps_of(text: str) -> Iterator[File | Command]:
     needs, code = "", 0
     for _, info, block, comment in _PART.findall(text):
         if comment.startswith("$ "):
-            yield from (Command(line, needs=needs) for line, _ in _commands(comment + "\n"))
+            yield from (Command(line, code=code, needs=needs) for line, _ in _commands(comment + "\n"))
+            code = 0
         elif comment.startswith("exit "):
             code = int(comment.removeprefix("exit "))
         elif comment.startswith("needs "):
             needs = comment.removeprefix("needs ")
         elif not comment:
             if info == "console":
-                *others, (line, printed) = _commands(block)
-                yield from (Command(*one, needs=needs) for one in others)
-                yield Command(line, printed, code, needs)
+                yield from (Command(line, printed, code, needs) for line, printed in _commands(block))
             elif title := _TITLE.search(info):
                 yield File(title[1], block, needs)
             needs, code = "", 0

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, PAGES, ROOT, Command, File, agrees, steps_of
+from tests.docs.pages import PAGES, ROOT, Command, File, agrees, steps_of
 from tests.starts import PROGRAMS, start
 
-#: Their commands are not yet run.
-LATER = {DOCS / "after.md", DOCS / "batchfile.md"}
-#: What pages need that tests have, as fixtures; the slow ones are tests of their own.
-FIXTURES = {"slurm": "slurm"}
+#: What pages need that slow tests have: fixtures of the environment.
+FIXTURES = ("s3", "slurm")
 #: What tests do not have, and why.
 NOWHERE = {
     "ci": ".ci/run executes it in fresh clones",
@@ -89,7 +87,6 @@ def _cases(*needs: str) -> list[object]:
     return [
         pytest.param(page, need, id=f"{_name(page)} {need}".strip())
         for page in PAGES
-        if page not in LATER
         for need in needs
         if any(step.needs == need for step in steps_of(page.read_text()))
     ]
@@ -109,14 +106,13 @@ def test_what_a_page_says(reader: Reader, page: Path, need: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "need"), _cases(*FIXTURES))
 def test_what_needs_more(reader: Reader, request: pytest.FixtureRequest, page: Path, need: str) -> None:
-    given = request.getfixturevalue(FIXTURES[need])
-    reader.env |= given.env
+    reader.env |= request.getfixturevalue(f"env_of_{need}")
     _read(reader, page, need)
 
 
 def test_all_that_is_needed_is_known() -> None:
-    needed = {step.needs for page in {*PAGES} - LATER for step in steps_of(page.read_text())} - {""}
-    assert needed == FIXTURES.keys() | NOWHERE.keys()
+    needed = {step.needs for page in PAGES for step in steps_of(page.read_text())} - {""}
+    assert needed == {*FIXTURES, *NOWHERE}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
@@ -135,7 +131,7 @@ PAGE = """\
 ```console
 $ pydoit-sc run \\
     month
-1 completed, in ...
+1 failed, in ...
 $ false
 ```
 <!-- needs slurm -->
@@ -149,7 +145,7 @@ def test_the_steps_of_a_page() -> None:
     assert list(steps_of(PAGE)) == [
         Command("cp a b"),
         File("batchfile.toml", "[batch]\n"),
-        Command("pydoit-sc run \\\n    month", "1 completed, in ...\n"),
+        Command("pydoit-sc run \\\n    month", "1 failed, in ...\n", code=1),
         Command("false", code=1),
         Command("sbatch", needs="slurm"),
     ]
