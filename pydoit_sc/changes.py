@@ -72,7 +72,7 @@ def details(ledger: Ledger, store: Outputs, run: Run, known: Provenance | None =
 
 def _way(ledger: Ledger, item: Planned) -> Way:
     """Return in which parts the fingerprint of a stale run has changed, from what and to what."""
-    record = ledger.records.get(item.run.key)
+    record = ledger.record(item.run)
     if item.verdict.status is not Status.STALE or record is None or record.code:
         return ()
     try:

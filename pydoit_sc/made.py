@@ -106,3 +106,12 @@ class MatrixRuns(Made[Run]):
 def names_of(runs: Sequence[Run]) -> Iterable[str]:
     """Return the names of runs, without making the runs where that can be."""
     return runs.names if isinstance(runs, MatrixRuns) else (run.name for run in runs)
+
+
+def keys_of(runs: Sequence[Run]) -> Sequence[str]:
+    """Return the keys of runs, in the same way."""
+    if not isinstance(runs, MatrixRuns):
+        return [run.key for run in runs]
+    if not isinstance(runs.names, Texts):
+        return [f"{runs.stage}/{name}" for name in runs.names]
+    return Texts([f"{runs.stage}/", *runs.names.parts], runs.names.size)

@@ -1,4 +1,4 @@
-"""The order of an execution: which runs may start, as those that they come after are completed.
+"""The order of an execution: which runs may start, as those that they come after are completed, and why others do not.
 
 Each waiting run knows how many it waits for, and each of these which runs wait for it. Runs that others come after
 together (`RunSet`) count once for all of them, so a stage after a stage costs a number, not a product.
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, RunSet, Stage, stage_of
+from pydoit_sc.store import Record
 
 
 @dataclass(slots=True)
@@ -108,3 +109,27 @@ class Order:
         if (whole := self._whole.get(stage_of(run.key))) is not None:
             yield whole
         yield from self._groups_of.pop(run.key, ())
+
+
+class Causes:
+    """Why runs are not executed: for each the failed run that it comes after, or that one before it comes after."""
+
+    def __init__(self, records: Mapping[str, Record]) -> None:
+        self._records = records
+        self._known: dict[
+            int | str, Run | None
+        ] = {}  # many come after the same ones, which are looked at once
+
+    def of(self, run: Run) -> Run | None:
+        """Return the failed run that a run waits for; None if there is none."""
+        return next((cause for one in run.after if (cause := self._cause(one))), None)
+
+    def _cause(self, one: Run | RunSet) -> Run | None:
+        known = id(one) if isinstance(one, RunSet) else one.key
+        if known not in self._known:
+            if isinstance(one, RunSet):
+                self._known[known] = next((cause for run in one.members if (cause := self._cause(run))), None)
+            else:
+                record = self._records.get(one.key)
+                self._known[known] = one if record and record.code else self.of(one)
+        return self._known[known]

@@ -7,8 +7,10 @@ been published. The last part is a digest of attempts, not a comparison of times
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cache
+from itertools import compress
 from typing import NamedTuple
 
 from pydoit_sc.batch import PLAIN, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
@@ -24,7 +26,7 @@ from pydoit_sc.fingerprint import (
 )
 from pydoit_sc.globbing import outputs_of
 from pydoit_sc.parts import in_order
-from pydoit_sc.store import Live, Record, Store, TakenError
+from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
 
 _DETAILS = 3  # of one reason, which are counted apart
@@ -93,29 +95,6 @@ def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
     return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
 
 
-class Causes:
-    """Why runs are not executed: for each the failed run that it comes after, or that one before it comes after."""
-
-    def __init__(self, records: Mapping[str, Record]) -> None:
-        self._records = records
-        self._known: dict[int, Run | None] = {}  # many come after the same ones, which are looked at once
-
-    def of(self, run: Run) -> Run | None:
-        """Return the failed run that a run waits for; None if there is none."""
-        return next((cause for one in run.after if (cause := self._cause(one))), None)
-
-    def _cause(self, one: Run | RunSet) -> Run | None:
-        if id(one) not in self._known:
-            if isinstance(one, RunSet):
-                self._known[id(one)] = next(
-                    (cause for run in one.members if (cause := self._cause(run))), None
-                )
-            else:
-                record = self._records.get(one.key)
-                self._known[id(one)] = one if record and record.code else self.of(one)
-        return self._known[id(one)]
-
-
 def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
     """Return a run's verdict, given the attempt that a live worker says it executes now."""
     if live is None or not verdict.execute:
@@ -135,19 +114,32 @@ class Work(NamedTuple):
     axes: Mapping[str, str | int | float | bool] = {}  # for `run.json`
 
 
+class Settled(NamedTuple):
+    """The runs of a stage whose outcomes were current when the store was read, and are not kept."""
+
+    others: bytearray  # for each run, by its position: 1 where it is none of them
+    attempts: array[int]  # for each of them the digest of its attempt
+
+
 class Ledger:
-    """A batch beside what the store has of it; kept up to date as runs are published."""
+    """A batch beside what the store has of it; kept up to date as runs are published.
+
+    Records of current outcomes may be missing in `records` where a stage has many runs: `record` reads these again.
+    """
 
     def __init__(
         self,
         batch: Batch,
         records: dict[str, Record],
-        taken: Mapping[str, str] | None = None,
+        taken: dict[str, str] | None = None,
         ignored: Set[str] = frozenset(),
         accepted: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.batch = batch
         self.records = records
+        self.settled: dict[str, Settled] = {}  # by stage
+        self.read: Callable[[str], Record | None] = records.get  # an outcome that is not kept, by its key
+        self._has_changed = False  # since the store was read
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
@@ -164,16 +156,40 @@ class Ledger:
         earlier = after_part(self._sum(run.after)) if run.after else NOTHING
         return f"{digest_text(run.cmd)}-{self._parts_of(run.settings)}-{earlier}"
 
+    def record(self, run: Run) -> Record | None:
+        """Return the outcome of a run; raises StoreError where it has to be read again, and cannot be."""
+        found = self.records.get(run.key)
+        return self.read(run.key) if found is None and self._was_settled(run) else found
+
+    def settles(self, run: Run, record: Record) -> bool:
+        """Return whether an outcome is completed and current."""
+        try:
+            return record.code == 0 and is_current(record, self.fingerprint(run))
+        except MissingFileDepError:
+            return False
+
+    def unsettled(self, stage: Stage) -> Iterable[Run]:
+        """Return the runs of a stage but for those that are known to be up to date, or all of them."""
+        known = self.settled.get(stage.name)
+        if known is None or self._has_changed or len(known.others) != len(stage.runs):
+            return stage.runs
+        return map(stage.runs.__getitem__, compress(range(len(stage.runs)), known.others))
+
+    def _was_settled(self, run: Run) -> bool:
+        known = self.settled.get(stage_of(run.key)) if self.settled else None
+        return known is not None and not known.others[run.position]
+
     def expected(self, run: Run, now: str) -> str:
         """Return the fingerprint of a current outcome: the run's own, or what an accepted outcome has; raises StoreError."""
-        record = self.records.get(run.key)
+        record = self.record(run)
         if record is None or record.code or is_current(record, now):
             return now
         return record.fingerprint if self._accepted().get(record.attempt) == now else now
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
-        verdict = self._verdict(run)
+        is_settled = not self._has_changed and self._was_settled(run)
+        verdict = UP_TO_DATE if is_settled else self._verdict(run)
         if self.is_ignored(stage, run):
             return Verdict(verdict.status, f"ignored; {verdict.reason}", verdict.detail, ignored=True)
         return verdict
@@ -186,12 +202,12 @@ class Ledger:
         if run.key in self.taken:
             return Verdict(Status.INCOMPLETE, self.taken[run.key])
         try:
-            if (record := self.records.get(run.key)) is None or record.code != 0:
+            if (record := self.record(run)) is None or record.code != 0:
                 self._parts_of(run.settings)  # all that counts is that its `file_dep` are there
                 return judge("", record)
             return judge(self.expected(run, self.fingerprint(run)), record)
         except MissingFileDepError as error:
-            return Verdict(Status.STALE if run.key in self.records else Status.INCOMPLETE, str(error))
+            return Verdict(Status.STALE if self.record(run) else Status.INCOMPLETE, str(error))
 
     def work(self, stage: Stage, run: Run, fingerprint: str = "") -> Work:
         """Return what a worker needs to execute a run; raises MissingFileDepError, TakenError.
@@ -205,7 +221,7 @@ class Ledger:
             self.batch.as_executed(run),
             f"{self.batch.remote_output_path}/{run.key}",
             fingerprint or self.fingerprint(run),
-            self.records.get(run.key),
+            self.record(run),
             self.files(run),
             stage.axes_of(run),
         )
@@ -217,11 +233,13 @@ class Ledger:
     def publish(self, run: Run, record: Record) -> None:
         """Record the new outcome of a run."""
         self.records[run.key] = record
+        self._has_changed = True
         stage = stage_of(run.key)
         self._published[stage] = self._published.get(stage, 0) + 1
 
     def reread_files(self) -> None:
         """Read the contents of `file_dep` again: something may have written them."""
+        self._has_changed = True
         self._files.reread()
         self._settings.clear()
 
@@ -254,6 +272,8 @@ class Ledger:
 
     def _attempt(self, run: Run) -> int:
         record = self.records.get(run.key)
+        if record is None and self._was_settled(run):
+            return self.settled[stage_of(run.key)].attempts[run.position]
         if record is None or (record.code and self.leaves(run)):
             return 0
         return digest_attempt(run.key, record.attempt)
@@ -266,17 +286,6 @@ class Ledger:
 def _folders(stage: Stage) -> Iterable[str]:
     """Return the folders of a stage's outputs; those of a plain list are its runs'."""
     return (stage_of(run.key) for run in stage.runs) if stage.name == PLAIN else (stage.name,)
-
-
-def open_ledger(
-    batch: Batch,
-    store: Store,
-    ignored: Set[str] = frozenset(),
-    accepted: Callable[[], Mapping[str, str]] = dict,
-) -> Ledger:
-    """Read what the store has of a batch, in one bulk scan; raises StoreError."""
-    found = store.survey(run.key for _, run in batch.runs())
-    return Ledger(batch, found.records, found.taken, ignored, accepted)
 
 
 class Planned(NamedTuple):
@@ -293,6 +302,9 @@ class Busy:
     def __init__(self) -> None:
         self._keys: set[str] = set()
         self._first: dict[int, Run | None] = {}  # of RunSet: the first that is going to be executed
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
 
     def add(self, run: Run) -> None:
         """Add a run; all runs of a stage are added before a run that comes after one of them is looked at."""
@@ -314,12 +326,14 @@ class Busy:
 def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:
     """Yield every run with its verdict, stage by stage, in the order of an execution.
 
-    A completed run is stale too if a run that it comes after is going to be executed.
+    A completed run is stale too if a run that it comes after is going to be executed. Runs that a sparing ledger has
+    settled are left out where they are up to date: `count` knows their number.
     """
     busy, ordered = Busy(), in_order(list(stages))
     awaited = {name for stage in ordered for name in stage.after}
     for stage in ordered:
-        for run in stage.runs:
+        looks_at_all = always or ledger.ignored or (stage.after and busy)
+        for run in stage.runs if looks_at_all else ledger.unsettled(stage):
             verdict = ledger.verdict(stage, run)
             if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):
                 verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before.key))
@@ -341,7 +355,7 @@ def moved(ledger: Ledger, stages: Iterable[Stage]) -> list[str]:
             digests = {run.name: digest_text(run.cmd) for run in stage.runs}
             known = set(digests.values())
             for run in stage.runs:
-                record = ledger.records.get(run.key)
+                record = ledger.record(run)
                 was = record.fingerprint.partition("-")[0] if record else ""
                 if was in known and was != digests[run.name]:
                     found.append(run.name)
@@ -357,8 +371,11 @@ def failure_budget(max_failures: int | Share | None, runs: int) -> int | None:
     return max(1, round(max_failures.value * runs)) if isinstance(max_failures, Share) else max_failures
 
 
-def count(verdicts: Iterable[Verdict]) -> Mapping[Verdict, int]:
-    """Count runs by verdict, the most frequent first; of many details of one reason a few are kept apart."""
+def count(verdicts: Iterable[Verdict], of: int = 0) -> Mapping[Verdict, int]:
+    """Count runs by verdict, the most frequent first; of many details of one reason a few are kept apart.
+
+    Where there are verdicts of fewer than `of` runs, the others are up to date.
+    """
     counts: dict[Verdict, int] = {}
     details: dict[Verdict, int] = {}
     for verdict in verdicts:
@@ -369,4 +386,6 @@ def count(verdicts: Iterable[Verdict]) -> Mapping[Verdict, int]:
             if details[alike] > _DETAILS:
                 counted = verdict._replace(detail="others")
         counts[counted] = counts.get(counted, 0) + 1
+    if (others := of - sum(counts.values())) > 0:
+        counts[UP_TO_DATE] = counts.get(UP_TO_DATE, 0) + others
     return dict(sorted(counts.items(), key=lambda pair: -pair[1]))

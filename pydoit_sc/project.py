@@ -21,10 +21,11 @@ from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError
 from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
-from pydoit_sc.plan import Ledger, open_ledger
+from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
 from pydoit_sc.store.layout import STATUS_CODE
+from pydoit_sc.survey import open_ledger
 
 #: doit's database beside a batchfile.
 STATE = ".pydoit_sc.json"
@@ -96,6 +97,8 @@ class Project:
     def __init__(self, batch: Batch, options: Sequence[str] = ()) -> None:
         self.batch = batch
         self._options = options  # those that have named the batch on the command line
+        #: Whether records of current outcomes are seldom asked for, and need not be kept where runs are many.
+        self.needs_verdicts_only = False
         self._store: Store | None = None
         self._ledger: Ledger | None = None
 
@@ -140,8 +143,12 @@ class Project:
     def ledger(self) -> Ledger:
         """What the store has of the batch; read once."""
         if self._ledger is None:
-            self._ledger = open_ledger(self.batch, self.store, self.ignored, self._accepted)
+            self._ledger = self._read(self.batch.stages)
         return self._ledger
+
+    def _read(self, stages: Sequence[Stage]) -> Ledger:
+        sparing = self.needs_verdicts_only
+        return open_ledger(self.batch, stages, self.store, self.ignored, self._accepted, sparing=sparing)
 
     def glance(self, chosen: Sequence[tuple[Stage, Run]] | None) -> None:
         """Read again what the store has of these runs and all that they come after, of all runs if None."""
@@ -171,8 +178,7 @@ class Project:
         """
         parts = with_earlier(self.batch, chosen)
         if self._ledger is None:
-            found = self.store.survey(run.key for part in parts for run in part.runs)
-            self._ledger = Ledger(self.batch, found.records, found.taken, self.ignored, self._accepted)
+            self._ledger = self._read(parts)
         return parts
 
     def stages_of(self, chosen: Sequence[tuple[Stage, Run]] | None) -> Sequence[Stage]:

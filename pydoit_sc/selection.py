@@ -267,7 +267,7 @@ def _by_outcomes(project: Project, selection: Selection, runs: Chosen, running: 
         status = Status.INCOMPLETE
         if selection.statuses:  # a verdict may read files
             status = judge_live(ledger.verdict(stage, run), running.get(run.key)).status
-        if selection.takes(status, ledger.records.get(run.key), now):
+        if selection.takes(status, ledger.record(run), now):
             found.append((stage, run))
     return found
 
@@ -296,7 +296,7 @@ def _alike(project: Project, name: str, failed: Sequence[tuple[str, str, Record]
     """Return the names of those of the failed runs that have failed like the run of this name."""
     chosen = project.select([name])
     (_, run), *others = chosen
-    record = project.ledger.records.get(run.key) or project.store.scan([run.key]).get(run.key)
+    record = project.ledger.record(run) or project.store.scan([run.key]).get(run.key)
     if others:
         raise UserError(f"--like: expected one run, found `{name}`, which is {len(chosen):,}")
     if record is None or not record.code:
@@ -315,7 +315,7 @@ def _alike(project: Project, name: str, failed: Sequence[tuple[str, str, Record]
 
 def _slowest(ledger: Ledger, runs: Chosen) -> Chosen:
     """Return those runs of which it is known how long they took, the slowest first."""
-    times = {run.key: record.seconds for _, run in runs if (record := ledger.records.get(run.key))}
+    times = {run.key: record.seconds for _, run in runs if (record := ledger.record(run))}
     known = [(stage, run) for stage, run in runs if times.get(run.key)]
     return sorted(known, key=lambda pair: -times[pair[1].key])
 

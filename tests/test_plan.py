@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status
+from pydoit_sc.order import Causes
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import (
     FORCED,
     NEW,
     NO_CODE,
     UP_TO_DATE,
-    Causes,
     Ledger,
     Verdict,
     count,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from pydoit_sc.batch import Status
@@ -10,7 +9,7 @@ from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.commands.selecting import NAMES, SELECTING
-from pydoit_sc.plan import count, failure_budget, moved, plan
+from pydoit_sc.plan import Planned, Verdict, count, failure_budget, moved, plan
 from pydoit_sc.selection import parse_selection, select_to_execute
 from pydoit_sc.show.progress import command_of, moved_words, summary
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -42,22 +41,32 @@ class PlanCommand(Command):
         project = open_project(options)
         batch = project.batch
         selection = parse_selection(options, words)
+        project.needs_verdicts_only = not selection.of_outcomes
         parts = select_to_execute(project, selection, always=options["always"])
-        verdicts = plan(project.ledger, parts, always=options["always"])
-        planned = list(in_full(project.ledger, project.store, verdicts))
-        print(summary(count(item.verdict for item in planned)))
+        planned = in_full(
+            project.ledger, project.store, plan(project.ledger, parts, always=options["always"])
+        )
+        shown: list[Planned] = []
+
+        def seen(item: Planned) -> Verdict:
+            if item.verdict.execute and (options["everything"] or len(shown) < SHOWN):
+                shown.append(item)
+            return item.verdict
+
+        verdicts = count(map(seen, planned), sum(len(part.runs) for part in parts))
+        execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
+        print(summary(verdicts))
         if strange := moved(project.ledger, parts):
             print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")
-        execute = [item for item in planned if item.verdict.execute]
-        for item in itertools.islice(execute, None if options["everything"] else SHOWN):
+        for item in shown:
             task = item.stage.task_name(item.run)
             said = (f"{task}  {item.verdict.status}: {item.verdict.words}", command_of(task, item.run.cmd))
             print("", *filter(None, said), sep="  ")
             if selection and item.verdict.status is Status.STALE:
                 for line in details(project.ledger, project.store, item.run):
                     print(f"    {line}")
-        if len(execute) > SHOWN and not options["everything"]:
-            print(f"  and {len(execute) - SHOWN:,} more; --all lists them")
+        if execute > len(shown):
+            print(f"  and {execute - len(shown):,} more; --all lists them")
         budget = failure_budget(batch.max_failures, batch.size)
         if budget is not None and execute:
             print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")

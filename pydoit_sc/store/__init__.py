@@ -21,7 +21,7 @@ from pydoit_sc.store.base import (
 )
 from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Record, stays
-from pydoit_sc.store.places import Survey
+from pydoit_sc.store.places import Taken
 from pydoit_sc.store.stamps import Live
 from pydoit_sc.store.workers import name_worker
 
@@ -40,7 +40,7 @@ __all__ = [
     "Staged",
     "Store",
     "StoreError",
-    "Survey",
+    "Taken",
     "TakenError",
     "name_worker",
     "open_store",

@@ -31,7 +31,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, 
 from pydoit_sc.store.leases import TTL, FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole
 from pydoit_sc.store.patience import Patience
-from pydoit_sc.store.places import Places, Survey, above, outer_keys
+from pydoit_sc.store.places import Places, Taken, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 
@@ -75,7 +75,7 @@ class ObjectStore:
             found = self._documents(set(wanted))
         return ((key, *found.pop(key)) for key in wanted if key in found)
 
-    def survey(self, keys: Iterable[str]) -> Survey:
+    def look(self, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
         wanted = set(keys)
         places = Places(wanted)
@@ -88,8 +88,9 @@ class ObjectStore:
                 inner = (blob.path for blob in list_each(self._blobs, wanted - found.keys()))
                 for path in (*get_all(self._blobs, outer), *inner):
                     places.see(path)
-        records = {key: parse_record(*small) for key, small in found.items()}
-        return Survey(records, places.taken(records))
+        for key in keys:
+            small = found.get(key)
+            yield places.of(key, parse_record(*small) if small else None)
 
     def _read_listed(
         self, keys: set[str], see: Callable[[str], None] | None = None

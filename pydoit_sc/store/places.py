@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,10 @@ _LAYOUT = FILES | {RESULTS}
 _SHOWN = 3  # names
 
 
-class Survey(NamedTuple):
-    """What a store has of a batch: outcomes, and what else lies in the places of runs, in words."""
+class Taken(NamedTuple):
+    """What lies in the place of a run, and is no output of it."""
 
-    records: dict[str, Record]
-    taken: Mapping[str, str]
+    words: str
 
 
 def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | None]) -> None:
@@ -79,10 +78,11 @@ def above(path: str, keys: Set[str]) -> str | None:
 
 def outer_keys(keys: Iterable[str]) -> set[str]:
     """Return the keys of outputs that these would lie inside."""
-    return {folder for parent in {key.rpartition("/")[0] for key in keys} for folder in _folders(parent)}
+    return {folder for parent in {key.rpartition("/")[0] for key in keys} for folder in parents(parent)}
 
 
-def _folders(path: str) -> Iterator[str]:
+def parents(path: str) -> Iterator[str]:
+    """Yield a folder and all that it lies in, the innermost first."""
     while path:
         yield path
         path = path.rpartition("/")[0]
@@ -109,19 +109,16 @@ class Places:
             if file == STATUS_CODE and folder in self._outer:
                 self._outputs.add(folder)
 
-    def taken(self, records: Mapping[str, Record]) -> dict[str, str]:
-        """Return the runs without an outcome whose places are taken, and by what."""
-        strange = {
-            key: f"its place {_has(names)}" for key, names in self._strange.items() if key not in records
-        }
-        return {**strange, **inside(self._keys, self._outputs)}
+    def of(self, key: str, record: Record | None) -> Record | Taken | None:
+        """Return what there is of a run, given the record that there may be."""
+        if self._outputs and (outer := above(key, self._outputs)) is not None:
+            return inside_of(outer)
+        names = self._strange.get(key)
+        return Taken(f"its place {_has(names)}") if names and record is None else record
 
 
-def inside(keys: Iterable[str], outputs: Set[str]) -> dict[str, str]:
-    """Return the runs whose places lie inside one of these outputs, with words that say so."""
-    pairs = ((key, above(key, outputs)) for key in keys) if outputs else ()
-    return {
-        key: f"it would lie inside the output of another run, `{outer}`: move that away, or give this run another name"
-        for key, outer in pairs
-        if outer is not None
-    }
+def inside_of(output: str) -> Taken:
+    """Return what takes the place of a run that lies inside the output of another one."""
+    return Taken(
+        f"it would lie inside the output of another run, `{output}`: move that away, or give this run another name"
+    )

@@ -23,7 +23,6 @@ import fcntl
 import os
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
@@ -39,11 +38,11 @@ from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
+from pydoit_sc.store.looking import look, read_each
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import Survey, check_folder, inside, outer_keys, strange
+from pydoit_sc.store.places import Taken, check_folder
 from pydoit_sc.store.reading import (
     ABSENT,
-    located,
     read_contents,
     read_documents,
     read_end,
@@ -73,46 +72,17 @@ class PosixStore:
         self._holds = Holds(f"{self.root}/{OURS}/holds", f"{self.root}/{OURS}/attempts")
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
-        return {key: record for key, record in self._there(keys) if record}
+        wanted = list(keys)
+        with answers(self.root):
+            found = zip(wanted, read_each(self.root, wanted), strict=True)
+            return {key: record for key, record in found if isinstance(record, Record)}
 
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         return self.scan(keys)
 
-    def survey(self, keys: Iterable[str]) -> Survey:
-        wanted = list(keys)
-        there = dict(self._there(wanted))
+    def look(self, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
         with answers(self.root):
-            taken = {
-                key: what
-                for key, record in there.items()
-                if not record and (what := strange(self._path(key)))
-            }
-        taken.update(inside(wanted, self.scan(outer_keys(wanted)).keys()))
-        return Survey({key: record for key, record in there.items() if record}, taken)
-
-    def _there(self, keys: Iterable[str]) -> Iterator[tuple[str, Record | None]]:
-        """Yield the runs whose places have something, with its record where it is an outcome."""
-        by_parent: dict[str, list[str]] = defaultdict(list)
-        for key in keys:
-            parent, _, name = key.rpartition("/")
-            by_parent[parent].append(name)
-        with answers(self.root):
-            for parent, names in by_parent.items():
-                prefix = f"{parent}/" if parent else ""
-                yield from ((prefix + name, record) for name, record in self._scan(parent, names))
-
-    def _scan(self, parent: str, names: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
-        try:
-            folder = os.open(os.path.join(self.root, parent), os.O_RDONLY | os.O_DIRECTORY)
-        except ABSENT:
-            return
-        try:
-            for name in sorted(set(os.listdir(folder)).intersection(names)):  # sorted: fewer seeks
-                yield name, read_record(name, folder)
-        except OSError as error:
-            raise located(error, os.path.join(self.root, parent)) from None
-        finally:
-            os.close(folder)
+            yield from look(self.root, keys)
 
     def peek(self, key: str) -> Record | None:
         path = self._path(key)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
+from pydoit_sc.order import Causes
 from pydoit_sc.outcomes.failed import READ, read_failures
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.outcomes.kinds import Failure, Tally
-from pydoit_sc.plan import NEW, Causes, Verdict, Work, is_current, waiting
+from pydoit_sc.plan import NEW, Verdict, Work, is_current, waiting
 from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line, label

@@ -134,7 +134,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             raise UserError(f"{moved_words(strange)}, or execute them with --moved")
         todo: dict[str, list[Run]] = {}
         needs: dict[object, Planned] = {}  # a run for each shell with its PATH, and each `slots`
-        verdicts = count(self._verdicts(chosen, todo, needs))
+        verdicts = count(self._verdicts(chosen, todo, needs), sum(len(stage.runs) for stage in chosen))
         self._to_execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
         if any(verdict.status is Status.COMPLETED for verdict in verdicts):
             self._executor.failures.has_completed()
@@ -309,7 +309,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             fingerprint = ledger.fingerprint(run)
         except MissingFileDepError:
             return None, ledger.verdict(stage, run)
-        return fingerprint, judge(ledger.expected(run, fingerprint), ledger.records.get(run.key))
+        return fingerprint, judge(ledger.expected(run, fingerprint), ledger.record(run))
 
     def _selected(self, node: Node, opened: _Open | None, work: Work) -> Work:
         if not isinstance(self.reporter, BatchReporter):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.store import Finished, HeldError, Outcome, Record, Staged, Store, StoreError, TakenError
+from pydoit_sc.store import Finished, HeldError, Outcome, Record, Staged, Store, StoreError, Taken, TakenError
 from pydoit_sc.store.accepted import read_accepted, write_accepted
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
@@ -370,13 +370,16 @@ def strangers(place: Place) -> None:
     place.put("own/run.json", json.dumps(own).encode())
     place.put("own/beside/x", b"1")  # a run may write beside its results: `run.json` lists it
     before = place.paths()
-    found = place.reopen().survey(["stage", "data", "outer/0", "own", "new", "mixed"])
-    assert found.records.keys() == {"own", "mixed"}
-    assert found.taken.keys() == {"stage", "data", "outer/0"}
-    assert found.taken["stage"].startswith("its place has `0`, `1`, which is of no run")
-    assert "inside the output of another run, `outer`" in found.taken["outer/0"]
-    many = place.reopen().survey(["stage", "data", "outer/0", "own", *(f"new{n}" for n in range(200))])
-    assert (many.records, many.taken) == ({"own": found.records["own"]}, found.taken)
+    stage, data, inside, own_record, new, mixed = place.reopen().look(
+        ["stage", "data", "outer/0", "own", "new", "mixed"]
+    )
+    assert isinstance(stage, Taken) and stage.words.startswith("its place has `0`, `1`, which is of no run")
+    assert isinstance(data, Taken)
+    assert isinstance(inside, Taken) and "inside the output of another run, `outer`" in inside.words
+    assert isinstance(own_record, Record) and isinstance(mixed, Record) and new is None
+    news = [f"new{n}" for n in range(200)]
+    many = list(place.reopen().look(["stage", "data", *news, "own", "outer/0"]))
+    assert many == [stage, data, *(None for _ in news), own_record, inside]
     for key in ("stage", "data", "mixed", "deep"):
         (refused,) = place.publish(place.attempt(key))
         assert isinstance(refused, TakenError), refused

@@ -82,4 +82,4 @@ def test_a_bucket_that_is_not_there(
     with pytest.raises(StoreError, match=r"^s3://no-such-bucket/p: there is no bucket `no-such-bucket`$"):
         store.scan(str(n) for n in range(count))
     with pytest.raises(StoreError, match="there is no bucket"):
-        store.survey(str(n) for n in range(count))
+        list(store.look([str(n) for n in range(count)]))

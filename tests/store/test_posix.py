@@ -306,7 +306,8 @@ def test_a_record_is_of_one_attempt_while_another_worker_replaces_the_run(
     for name, attempt, code in (("run", "failed", 4), ("other", "completed", 0)):
         said: dict[str, object] = {"fingerprint": "", "attempt": attempt}
         if quick:
-            said |= {"status_code": code, "started": 1.0, "finished": 2.0, "host": "vm", "files": {}}
+            said |= {"status_code": code, "started": 1.0, "finished": 2.0, "host": "vm"}
+            said |= {"rank": 0, "cpu_seconds": 0.5, "files": {}}
         text = json.dumps(said)
         assert quick == (parse_written(b"%d" % code, text.encode()) is not None)
         (root / name).mkdir(parents=True)

@@ -14,12 +14,13 @@ from pydoit_sc.engines import registry
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.local import Local
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Ledger, open_ledger
+from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.draft import Ready, make_draft, shape_of
 from pydoit_sc.submissions.handover import UnderWayError, hand_over
 from pydoit_sc.submissions.notes import read_notes
+from pydoit_sc.survey import open_ledger
 
 BATCH = """\
 [batch]
@@ -62,7 +63,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 def ready(folder: Path, engine: Fake) -> Ready:
     (folder / "batchfile.toml").write_text(BATCH)
     batch = load(folder / "batchfile.toml")
-    ledger = open_ledger(batch, engine.store)
+    ledger = open_ledger(batch, batch.stages, engine.store)
     choice = choose(ledger, Wanted(completed=False, failures=True), batch.stages, ordered=True)
     draft = make_draft(engine, ledger, choice, shape_of(engine, batch, always=False))
     return draft.ready(draft.stage(print))

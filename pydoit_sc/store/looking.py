@@ -1,0 +1,95 @@
+"""What a file system has of many runs, in the order in which they are asked for: nothing is kept but names in folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+
+from pydoit_sc.store.layout import Record
+from pydoit_sc.store.places import Taken, inside_of, parents, strange
+from pydoit_sc.store.reading import ABSENT, located, read_record
+
+_FEW = 100  # up to so many runs are looked for one by one
+_ROOM = 500_000  # names that are kept, of the entries of folders
+
+
+def read_each(root: str, keys: Sequence[str]) -> Iterator[Record | bool]:
+    """Yield for each key the record there; else whether there is anything at all. Raises OSError with the whole path."""
+    try:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except ABSENT:
+        yield from (False for _ in keys)
+        return
+    names = _Names(folder, 0 if len(keys) <= _FEW else _ROOM)
+    last, there = None, None
+    try:
+        for key in keys:
+            parent, _, name = key.rpartition("/")
+            if parent != last:
+                last, there = parent, names.of(parent)
+            if there is not None and name not in there:
+                yield False
+            else:
+                yield read_record(key, folder) or _is_there(key, folder)
+    except OSError as error:
+        raise located(error, root) from None
+    finally:
+        os.close(folder)
+
+
+def _is_there(key: str, folder: int) -> bool:
+    try:
+        os.stat(key, dir_fd=folder, follow_symlinks=False)
+    except ABSENT:
+        return False
+    return True
+
+
+class _Names:
+    """The names in folders, each of which is listed once, while there is room for them."""
+
+    def __init__(self, root: int, room: int) -> None:
+        self._root, self._room = root, room
+        self._known: dict[str, Collection[str] | None] = {}
+
+    def of(self, path: str) -> Collection[str] | None:
+        """Return the names in a folder below the root, none where there is no folder; None where they are not kept."""
+        if path not in self._known and self._room > 0:
+            names = self._list(path)
+            self._room -= 1 + len(names)
+            self._known[path] = names if self._room > 0 else None
+        return self._known.get(path)
+
+    def _list(self, path: str) -> Collection[str]:
+        try:
+            folder = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root)
+        except ABSENT:
+            return ()
+        try:
+            return frozenset(os.listdir(folder))
+        except OSError as error:
+            raise located(error, path) from None
+        finally:
+            os.close(folder)
+
+
+def look(root: str, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
+    """Yield for each key its record, or what else takes its place."""
+
+    @lru_cache(10_000)
+    def outer(parent: str) -> str | None:
+        """Return the outermost output that a folder is in, or is."""
+        found = (
+            dict(zip(around, read_each(root, around), strict=True)) if (around := [*parents(parent)]) else {}
+        )
+        return next((path for path in reversed(around) if isinstance(found[path], Record)), None)
+
+    for key, found in zip(keys, read_each(root, keys), strict=True):
+        if (output := outer(key.rpartition("/")[0])) is not None:
+            yield inside_of(output)
+        elif found is True:
+            what = strange(f"{root}/{key}")
+            yield Taken(what) if what else None
+        else:
+            yield found or None

@@ -1,0 +1,64 @@
+"""What processes find comes back, whatever becomes of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from functools import partial
+
+import pytest
+
+from pydoit_sc.errors import UserError
+from pydoit_sc.forks import in_processes, shares
+
+
+def test_what_processes_find_comes_back_in_order() -> None:
+    here = os.getpid()
+    found = in_processes([partial(lambda n: (n, os.getpid()), n) for n in range(3)])
+    assert [n for n, _ in found] == [0, 1, 2]
+    assert len({pid for _, pid in found}) == 3
+    assert found[-1][1] == here
+
+
+def test_an_error_is_raised_here() -> None:
+    def fail() -> object:
+        raise UserError("no")
+
+    def find() -> object:
+        return 0
+
+    with pytest.raises(UserError, match="no"):
+        in_processes([fail, find])
+    with pytest.raises(UserError, match="no"):
+        in_processes([find, fail])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # none is left behind
+
+
+def test_the_work_of_a_process_that_is_killed_or_cannot_say_it_is_done_here() -> None:
+    here = os.getpid()
+
+    def die_elsewhere() -> object:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "done"
+
+    def make() -> object:
+        return lambda: None
+
+    assert in_processes([die_elsewhere, die_elsewhere]) == ["done", "done"]
+    assert callable(in_processes([make, die_elsewhere])[0])
+
+
+def test_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    assert shares(10, 100) == [slice(0, 10)]
+    assert shares(10, 3) == [slice(0, 3), slice(3, 6), slice(6, 10)]
+    assert len(shares(1_000_000, 1000)) == 4
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    assert shares(10, 3) == [slice(0, 10)]
+    stop.set()
+    thread.join()

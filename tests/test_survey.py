@@ -1,0 +1,126 @@
+"""A ledger that keeps no current outcome of many runs says what one says that keeps all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc import survey
+from pydoit_sc.batch import Run
+from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
+from pydoit_sc.project import Project
+from pydoit_sc.store import Record, StoreError
+
+BATCH = """
+[batch]
+remote_output_path = "out"
+[runs.a]
+cmd = "echo {n}"
+matrix = {n = {range = [0, 60, 1]}}
+[runs.b]
+cmd = "echo {n}"
+after = ["a:{n}"]
+matrix = {n = {range = [0, 60, 1]}}
+[runs.c]
+cmd = "echo {n}"
+after = ["a"]
+matrix = {n = {range = [0, 60, 1]}}
+"""
+
+
+@pytest.fixture(params=[1000, 20], ids=["one process", "several"])
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A batch of which all is executed, in which 60 runs are many."""
+    monkeypatch.setattr(survey, "MANY", 50)
+    monkeypatch.setattr(survey, "_LEAST", request.param)
+    (tmp_path / "batchfile.toml").write_text(BATCH)
+    project = open_project(tmp_path, sparing=False)
+    for number, (_, run) in enumerate(project.batch.runs()):
+        record = Record(0, f"w-{number}", project.ledger.fingerprint(run))
+        project.ledger.publish(run, record)
+        write(tmp_path, run.key, record)
+    return tmp_path
+
+
+def write(folder: Path, key: str, record: Record) -> None:
+    place = folder / "out" / key
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "run.json").write_text(
+        json.dumps({"fingerprint": record.fingerprint, "attempt": record.attempt})
+    )
+    (place / "status_code").write_text(str(record.code))
+
+
+def open_project(folder: Path, *, sparing: bool = True) -> Project:
+    project = Project.load(str(folder / "batchfile.toml"))
+    project.needs_verdicts_only = sparing
+    return project
+
+
+def told(project: Project) -> tuple[Mapping[Verdict, int], list[tuple[str, Verdict]]]:
+    """Return what a plan says: the counts, and which runs would execute and why."""
+    planned = list(plan(project.ledger, project.batch.stages))
+    counts = count((item.verdict for item in planned), project.batch.size)
+    return counts, [(item.run.key, item.verdict) for item in planned if item.verdict is not UP_TO_DATE]
+
+
+def run_of(project: Project, word: str) -> Run:
+    ((_, run),) = project.select([word])
+    return run
+
+
+def test_no_current_outcome_is_kept(folder: Path) -> None:
+    project = open_project(folder)
+    assert told(project) == ({UP_TO_DATE: 180}, [])
+    assert not project.ledger.records
+    whole = open_project(folder, sparing=False)
+    assert told(whole) == told(project)
+    assert len(whole.ledger.records) == 180
+    run = run_of(project, "b:59")  # one that is asked for is read again
+    assert project.ledger.record(run) == whole.ledger.records[run.key]
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "failed": lambda out: write(out.parent, "a/7", Record(7, "w-900", "f")),
+    "gone": lambda out: shutil.rmtree(out / "a" / "59"),
+    "all gone": shutil.rmtree,
+    "again": lambda out: write(out.parent, "a/7", Record(0, "w-900", "")),
+    "torn": lambda out: (out / "a" / "3" / "run.json").write_text("{"),
+    "no code": lambda out: (out / "b" / "3" / "status_code").write_text("x"),
+    "somebody's": lambda out: [
+        path.rename(path.with_name(f"my-{path.name}")) for path in [*(out / "c" / "0").iterdir()]
+    ],
+    "inside": lambda out: write(out.parent, "c", Record(0)),
+    "edited": lambda out: (out.parent / "batchfile.toml").write_text(BATCH.replace("echo", "printf", 1)),
+    "ignored": lambda out: (out.parent / ".pydoit_sc.json").write_text('{"a:3": {"ignore:": "1"}}'),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_verdicts_are_the_same(folder: Path, change: Callable[[Path], object]) -> None:
+    change(folder / "out")
+    expected = told(open_project(folder, sparing=False))
+    assert told(open_project(folder)) == expected
+    assert expected != ({UP_TO_DATE: 180}, [])
+
+
+def test_what_has_been_published_since_counts(folder: Path) -> None:
+    for sparing in (False, True):
+        project = open_project(folder, sparing=sparing)
+        assert told(project) == ({UP_TO_DATE: 180}, [])
+        run = run_of(project, "a:7")
+        project.ledger.publish(run, Record(0, "w-900", project.ledger.fingerprint(run)))
+        _, changed = told(project)
+        assert [key for key, _ in changed] == ["b/7", *(f"c/{n}" for n in range(60))]
+
+
+def test_what_cannot_be_read_is_an_error_wherever_it_is(folder: Path) -> None:
+    place = folder / "out" / "a" / "0" / "status_code"
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(StoreError, match=r"out/a/0/status_code: Is a directory"):
+        told(open_project(folder))
