@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from pydoit_sc.batch import Status
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
@@ -17,7 +16,6 @@ from pydoit_sc.outcomes.failed import READ
 from pydoit_sc.plan import judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, among_options, parse_selection, select
-from pydoit_sc.sizes import show_size
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
 
 FILE = "report.html"
@@ -56,7 +54,7 @@ class ReportCommand(Command):
             write_whole(path, data)
         except OSError as error:
             raise UserError(f"--to: {path}: {error.strerror}") from error
-        print(f"{path}: {count:,} run{'s' * (count != 1)}, {show_size(len(data))}")
+        print(f"{path}: {count:,} run{'s' * (count != 1)}")
         return 0
 
 
@@ -66,7 +64,7 @@ def report(project: Project, selection: Selection, among: Selection) -> tuple[by
     The kinds of failures have the numbers that they have among the runs of another selection.
     """
     from pydoit_sc.report.page import About, page  # noqa: PLC0415 - not for `help`
-    from pydoit_sc.report.reported import Reported  # noqa: PLC0415
+    from pydoit_sc.report.reported import report_of  # noqa: PLC0415
 
     made = time.time()
     running = project.store.running()  # before the scan: what ends in between is completed
@@ -75,8 +73,7 @@ def report(project: Project, selection: Selection, among: Selection) -> tuple[by
     for stage in stages:
         for run in stage.runs:
             status = judge_live(ledger.verdict(stage, run), running.get(run.key)).status
-            record = None if status is Status.RUNNING else ledger.records.get(run.key)
-            runs.append(Reported(stage, run, status, record))
+            runs.append(report_of(stage, run, status, ledger.records.get(run.key)))
     others = select(project, among) if among else list(project.batch.runs())
     found = failing(project, among, others, scanned=selection == among or selection.of_outcomes)
     failed = {one.task for one in runs if one.record and one.record.code}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydoit_sc.batch import Status
@@ -76,20 +77,19 @@ def _pair(name: str, runs: Sequence[Reported], across: Levels, down: Levels) -> 
 
 #: The classes of cells, in words; those of failures by the share of a cell's runs.
 _ENDINGS = [
-    ("completed", "completed"), ("f1", "up to 10 % failed"), ("f2", "up to half"), ("f3", "more"), ("f4", "all failed"),
-    ("stale", "stale"), ("unknown", "incomplete"),
+    ("completed", "completed"), ("f0", "up to 5 % failed"), ("f1", "to 20 %"), ("f2", "to 50 %"), ("f3", "more"),
+    ("f4", "all"), ("stale", "stale"), ("unknown", "half or more incomplete"),
 ]  # fmt: skip
 
 
 def ending(runs: Sequence[Reported]) -> str:
     """Return how the runs of a cell have ended, as the class that gives it a colour: what is wrong counts most."""
-    failed = sum(one.status is Status.ERROR for one in runs) / len(runs)
-    if failed:
-        return "f4" if failed == 1 else "f3" if failed > 0.5 else "f2" if failed > 0.1 else "f1"
-    statuses = {one.status for one in runs}
-    if statuses & {Status.INCOMPLETE, Status.RUNNING}:
+    counts = Counter(one.status for one in runs)
+    if failed := counts[Status.ERROR] / len(runs):
+        return f"f{bisect_left((0.05, 0.2, 0.5, 0.999999), failed)}"
+    if 2 * (counts[Status.INCOMPLETE] + counts[Status.RUNNING]) >= len(runs):
         return "unknown"
-    return "stale" if Status.STALE in statuses else "completed"
+    return "stale" if Status.STALE in counts else "completed"
 
 
 def _median(runs: Sequence[Reported]) -> float:

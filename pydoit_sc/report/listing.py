@@ -28,21 +28,21 @@ def pack(runs: Sequence[Reported], columns: Columns, kinds: Mapping[str, int]) -
         _numbers("Duration", "span", runs, lambda one: one.seconds, 1000),
         _numbers("CPU", "span", runs, lambda one: one.cpu, 100),
         _numbers("Memory", "size", runs, lambda one: one.memory, 1e-5),
-        _numbers("Started", "moment", runs, lambda one: _local(one.span[0]) if one.is_timed else 0, 1),
+        _numbers("Started", "moment", runs, lambda one: _local(one.start) if one.start else 0, 1),
         _texts("Host", (one.record.host if one.record else "" for one in runs)),
-        {"title": "Rank", "values": [one.lane.rank if one.is_timed else None for one in runs]},
+        {"title": "Rank", "values": [one.lane.rank if one.start else None for one in runs]},
         *_axes(runs, columns),
         {"title": "group", "values": [kinds.get(one.task) for one in runs], "is_axis": True},
         _texts("Command", (cut_middle(one.run.cmd, _LONGEST) for one in runs)),
     ]
-    known = [column for column in listed if column.get("levels") != [""] and any_known(column["values"])]
-    text = json.dumps(known, separators=(",", ":"))
+    text = json.dumps([column for column in listed if _says(column)], separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
-def any_known(values: Iterable[object]) -> bool:
-    """Return whether a column says anything."""
-    return any(value is not None for value in values)
+def _says(column: Mapping[str, Any]) -> bool:
+    """Return whether a column has anything to show."""
+    levels = column.get("levels")
+    return any(value is not None for value in column["values"]) if levels is None else levels != [""]
 
 
 def _ended(one: Reported) -> str:
@@ -55,10 +55,11 @@ def _local(seconds: float) -> float:
 
 
 def _texts(title: str, values: Iterable[str], **more: object) -> Mapping[str, Any]:
-    """Return a column of texts: each once, and where it stands."""
+    """Return a column of texts: each once, and where it stands, unless none is there twice."""
     places: dict[str, int] = {}
     of = [places.setdefault(value, len(places)) for value in values]
-    return {"title": title, "levels": [printable(value) for value in places], "values": of, **more}
+    levels = [printable(value) for value in places]
+    return {"title": title, "levels": levels, "values": of if len(of) > len(levels) else None, **more}
 
 
 def _numbers(

@@ -37,21 +37,23 @@ function size(bytes) {
 const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
 const words = {span, size, moment};
 
-// A column has its values as they are, as numbers in units of 1 / scale, or as positions in its levels.
+// A column has its values as they are, as numbers in units of 1 / scale, or as positions in its levels; where each value
+// is there once, the levels are the values.
 async function unpack() {
-  const bytes = Uint8Array.from(atob($("packed").textContent), (char) => char.charCodeAt(0));
+  const text = atob($("packed").textContent), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   const columns = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   for (const column of columns) {
-    const {levels, values, scale, kind, is_axis} = column;
-    column.value = levels ? (i) => levels[values[i]] : scale ? (i) => values[i] === null ? null : values[i] / scale : (i) => values[i];
-    column.text = (i) => { const value = column.value(i); return value === null ? "" : kind ? words[kind](value) : String(value); };
-    column.said = (i) => is_axis ? `${column.title}=${column.text(i)}` : column.text(i);
+    const {levels, values, scale, kind} = column;
+    column.text = !levels
+      ? (i) => values[i] === null ? "" : kind ? words[kind](values[i] / scale) : String(values[i])
+      : values ? (i) => levels[values[i]] : (i) => levels[i];
   }
   return columns;
 }
 
 const columns = await unpack();
-const count = columns[0].values.length;
+const count = columns[0].levels.length; // names are there once
 let order = Array.from({length: count}, (_, i) => i); // rows as they are sorted
 let rows = order; // those that are found
 let first = 0;
@@ -65,8 +67,15 @@ function test(word) {
   return (text) => text.includes(line);
 }
 
+function said(column) {
+  const say = (text) => (column.is_axis ? `${column.title}=${text}` : text).toLowerCase();
+  const levels = column.values && column.levels?.map(say);
+  return levels ? (i) => levels[column.values[i]] : (i) => say(column.text(i));
+}
+
 function search() {
-  texts ??= order.map((_, i) => `\n${columns.map((column) => column.said(i)).join("\n").toLowerCase()}\n`);
+  const searched = columns.filter((column) => column.levels || column.is_axis).map(said);
+  texts ??= Array.from({length: count}, (_, i) => `\n${searched.map((say) => say(i)).join("\n")}\n`);
   const tests = $("search").value.toLowerCase().split(/\s+/).filter(Boolean).map(test);
   rows = tests.length ? order.filter((i) => tests.every((holds) => holds(texts[i]))) : order;
   first = 0;
@@ -78,11 +87,12 @@ function sort(column, button) {
   for (const header of $("list").querySelectorAll("th[aria-sort]")) header.removeAttribute("aria-sort");
   button.parentNode.setAttribute("aria-sort", down ? "descending" : "ascending");
   let keys = column.values;
-  if (column.levels) { // by the order of their texts, with numbers by size
+  if (column.levels) { // by the order of their texts, with numbers by size; what is empty has no value
     const collator = new Intl.Collator(undefined, {numeric: true});
     const places = column.levels.map((_, i) => i).sort((a, b) => collator.compare(column.levels[a], column.levels[b]));
-    const rank = new Map(places.map((level, place) => [level, column.levels[level] === "" ? null : place]));
-    keys = column.values.map((level) => rank.get(level));
+    const ranks = [];
+    places.forEach((level, place) => { ranks[level] = column.levels[level] === "" ? null : place; });
+    keys = keys ? keys.map((level) => ranks[level]) : ranks;
   }
   const sign = down ? -1 : 1; // what has no value is the last, either way
   order = Array.from({length: count}, (_, i) => i).sort((a, b) =>

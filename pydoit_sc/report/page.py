@@ -38,8 +38,8 @@ class About(NamedTuple):
 
 def page(about: About, runs: Sequence[Reported], kinds: Sequence[tuple[int, Kind]]) -> bytes:
     """Return the page about these runs, which stand stage by stage, and about their failures by kind, with the numbers of these."""
-    timed = [one for one in runs if one.is_timed]
-    clock = Clock(one.span for one in timed) if timed else None
+    timed = [one for one in runs if one.start]
+    clock = Clock((one.start, one.end) for one in timed) if timed else None
     workers = workers_of(timed)
     columns = {name: columns_of(members) for name, members in by_stage(runs).items()}
     sections = (

@@ -27,6 +27,8 @@ class Reported(NamedTuple):
     run: Run
     status: Status
     record: Record | None  # None while it executes, too
+    start: float  # seconds since the epoch; 0: it is not known when it was executed
+    seconds: float  # how long it took; 0: not known
 
     @property
     def task(self) -> str:
@@ -34,15 +36,9 @@ class Reported(NamedTuple):
         return self.stage.task_name(self.run)
 
     @property
-    def is_timed(self) -> bool:
-        """Whether it is known when it started and ended."""
-        record = self.record
-        return record is not None and record.seconds > 0 and 0 < record.started < _LATEST
-
-    @property
-    def seconds(self) -> float:
-        """How long it took; 0 where that is not known."""
-        return self.record.seconds if self.record else 0.0
+    def end(self) -> float:
+        """When it ended, in seconds since the epoch, where that is known."""
+        return self.start + self.seconds
 
     @property
     def memory(self) -> int:
@@ -55,17 +51,20 @@ class Reported(NamedTuple):
         return self.record.cpu if self.record and 0 < self.record.cpu < _MOST_CPU else 0.0
 
     @property
-    def span(self) -> tuple[float, float]:
-        """When it started and ended, in seconds since the epoch, of a run that is timed."""
-        assert self.record
-        return self.record.started, self.record.started + self.record.seconds
-
-    @property
     def lane(self) -> Lane:
-        """Where it has executed, of a run that is timed; a worker is known by the beginning of its attempts' ids."""
+        """Where it has executed, where it is known when; a worker is known by the beginning of its attempts' ids."""
         assert self.record
         rank = self.record.rank if self.record.rank in range(_MOST_RANKS) else 0
         return Lane(self.record.attempt.partition("-")[0] or self.record.host, rank or 0)
+
+
+def report_of(stage: Stage, run: Run, status: Status, record: Record | None) -> Reported:
+    """Return a run as a report has it."""
+    if status is Status.RUNNING:
+        record = None
+    seconds = record.seconds if record else 0.0
+    start = record.started if record and seconds and 0 < record.started < _LATEST else 0.0
+    return Reported(stage, run, status, record, start, seconds)
 
 
 def by_stage(runs: Iterable[Reported]) -> dict[str, list[Reported]]:

@@ -15,7 +15,7 @@ from pydoit_sc.times import local, span
 
 LANES = 48  # that are shown
 _LANE = 14  # pixels
-_MARKS = 6000  # rectangles, about
+_MARKS = 4000  # rectangles, about
 _FINEST, _COARSEST = 1200, 100  # parts of the width: shorter runs are drawn together
 _BINS = 240
 _HEIGHT = 80  # of the curve, in units of its own
@@ -28,6 +28,7 @@ class Drawn(NamedTuple):
 
     left: float  # from 0 to 1
     right: float
+    busy: float  # how long they are together
     status: Status
     first: Reported
     runs: int
@@ -57,8 +58,8 @@ def timeline(timed: Sequence[Reported], clock: Clock | None, workers: Mapping[st
         figure(
             "Workers and their ranks",
             el("div", _labels(shown, workers), _chart(shown, clock), marks, class_="plot"),
-            note="A line for each rank of each worker; machine, then rank. Short runs that follow each other are drawn "
-            f"together.{few}",
+            note="A line for each rank of each worker; machine, then rank. Short runs are drawn together, as high as their "
+            f"share of the time.{few}",
         ),
     )  # fmt: skip
 
@@ -72,29 +73,22 @@ def lanes_of(
         lanes.setdefault(one.lane, []).append(one)
     order = {name: i for i, name in enumerate(workers)}
     for members in lanes.values():
-        members.sort(key=lambda one: one.span)
+        members.sort(key=lambda one: one.start)
     return dict(sorted(lanes.items(), key=lambda item: (order[item[0].worker], item[0].rank)))
 
 
 def drawn(runs: Iterable[Reported], clock: Clock, finest: float) -> list[Drawn]:
-    """Return what is drawn of a rank's runs: those shorter than `finest` are one mark if they touch and are of one status."""
-    marks: list[Drawn] = []
-    for status in _ORDER:
-        last: Drawn | None = None
-        for one in runs:
-            if one.status is not status:
-                continue
-            start, end = one.span
-            left, right = clock.at(start), clock.at(end)
-            short = right - left < finest
-            if last and short and left - last.right < finest:
-                last = last._replace(right=max(last.right, right), runs=last.runs + 1)
-                marks[-1] = last
-            else:
-                last = Drawn(left, right, status, one, 1)
-                marks.append(last)
-                last = last if short else None
-    return marks
+    """Return what is drawn of a rank's runs: those shorter than a `finest` part of the width that begin in the same one together."""
+    found: dict[tuple[Status, int | str], Drawn] = {}
+    for one in runs:
+        left, right = clock.at(one.start), clock.at(one.end)
+        place = one.status, int(left / finest) if right - left < finest else one.run.key
+        if mark := found.get(place):
+            busy, count = mark.busy + right - left, mark.runs + 1
+            found[place] = mark._replace(right=max(mark.right, right), busy=busy, runs=count)
+        else:
+            found[place] = Drawn(left, right, right - left, one.status, one, 1)
+    return [mark for status in _ORDER for mark in found.values() if mark.status is status]
 
 
 def _chart(lanes: Mapping[Lane, Sequence[Reported]], clock: Clock) -> Html:
@@ -116,9 +110,11 @@ def _rect(mark: Drawn, row: int, clock: Clock) -> Html:
         said = f"{mark.runs:,} runs from {mark.first.task}, {WORDS[mark.status]}, {ends}"
     else:
         said = f"{mark.first.task}, {WORDS[mark.status]}, {span(mark.first.seconds)}"
+    length, most = mark.right - mark.left, _LANE - 2
+    height = max(3.0, most * min(1.0, mark.busy / length)) if length else most
     return el(
-        "rect", el("title", said), x=f"{1000 * mark.left:.2f}", y=_LANE * row + 1,
-        width=f"{max(0.8, 1000 * (mark.right - mark.left)):.2f}", height=_LANE - 2, class_=mark.status,
+        "rect", el("title", said), x=f"{1000 * mark.left:.2f}", y=f"{_LANE * row + 1 + most - height:.1f}",
+        width=f"{max(0.8, 1000 * length):.2f}", height=f"{height:.1f}", class_=mark.status,
     )  # fmt: skip
 
 
@@ -141,7 +137,7 @@ def _at_once(timed: Iterable[Reported], clock: Clock) -> tuple[float, Html]:
     """Return the largest number of runs at once, and the curve of it: all runs, and the failed ones."""
     everyone, failed = [0.0] * _BINS, [0.0] * _BINS
     for one in timed:
-        left, right = (clock.at(moment) * _BINS for moment in one.span)
+        left, right = clock.at(one.start) * _BINS, clock.at(one.end) * _BINS
         for bins in (everyone, failed) if one.status is Status.ERROR else (everyone,):
             _spread(bins, left, right)
     most = max(everyone)

@@ -48,13 +48,12 @@ def workers_of(runs: Iterable[Reported]) -> dict[str, WorkerTime]:
     found: dict[str, WorkerTime] = {}
     for one in runs:
         assert one.record
-        start, end = one.span
         name, rank = one.lane
         if (worker := found.get(name)) is None:
-            worker = found[name] = WorkerTime(one.record.host or "unknown", start)
+            worker = found[name] = WorkerTime(one.record.host or "unknown", one.start)
         slots = one.run.settings.slots
-        worker.start, worker.end = min(worker.start, start), max(worker.end, end)
+        worker.start, worker.end = min(worker.start, one.start), max(worker.end, one.end)
         worker.runs += 1
-        worker.busy += slots * (end - start)
+        worker.busy += slots * one.seconds
         worker.ranks.update(range(rank, rank + slots))
     return dict(sorted(found.items(), key=lambda item: item[1].start))

@@ -63,7 +63,7 @@ def test_a_page_of_a_batch(fitted: Box, capsys: pytest.CaptureFixture[str]) -> N
     page = made(fitted)
     said = capsys.readouterr()
     assert said.err == ""
-    assert said.out.startswith(f"{fitted.folder}/page.html: 7 runs, ")
+    assert said.out.startswith(f"{fitted.folder}/page.html: 7 runs\n")
     text = "|".join(read_page(page).texts)
     assert "|4|completed|57 %|2|failed|29 %|1|incomplete|14 %|" in text
     assert "|2 × exit 1| |KeyError: 'x1'|" in text
@@ -163,7 +163,7 @@ def test_where_it_is_written(
 ) -> None:
     monkeypatch.chdir(fitted.folder)
     assert main(["report"]) == 0
-    assert capsys.readouterr().out.startswith("report.html: 7 runs, ")
+    assert capsys.readouterr().out.startswith("report.html: 7 runs\n")
     assert main(["report", "--to", "nowhere/a.html"]) == main(["report", "--to", "out"]) == 3
     assert capsys.readouterr().err == (
         "ERROR: --to: nowhere/a.html: No such file or directory\nERROR: --to: out: Is a directory\n"
@@ -173,7 +173,7 @@ def test_where_it_is_written(
 def test_a_list_of_commands_has_its_place_by_the_long_name(box: Box) -> None:
     box.write("cmds.txt", "true\nfalse\n")
     done = box("report", "cmds.txt", "--remote-output-path", "out", "--to", "a.html")
-    assert done.out.startswith("a.html: 2 runs, ")
+    assert done.out.startswith("a.html: 2 runs\n")
     assert "--remote-output-path" in box("report", "cmds.txt", "--to", "out").refused()
 
 

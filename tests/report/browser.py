@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import until
+
 PROGRAM = "chromium"
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -26,12 +28,14 @@ class Page:
         self._rest = b""
         self._last = 0
         self._session = ""
+        self._taken = 0.0  # processor time, before the page was opened
         self.complaints: list[str] = []  # errors, and all that is said on the console
         self.requests: list[str] = []  # URLs
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._ask(f"{domain}.enable")
+        self._ask("Performance.enable", timeDomain="threadTicks")
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its answer; events that come before it are noted."""
@@ -71,6 +75,8 @@ class Page:
         )  # fmt: skip
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._ask("Emulation.setEmulatedMedia", features=features)
+        self._taken = 0.0
+        self._taken = self.cpu_seconds()
         self._ask("Page.navigate", url=path.as_uri())
         while self._next_event() != "Page.loadEventFired":
             pass
@@ -86,12 +92,25 @@ class Page:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true."""
+        until(lambda: bool(self(f"Boolean({expression})")))
+
     def press(self, key: str) -> None:
-        """Press a key, such as Tab or Enter."""
-        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
-        code = {"Tab": 9, "Enter": 13}.get(key, 0)
+        """Press the key Tab or Enter."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r")}[key]
         for kind in ("keyDown", "keyUp"):
             self._ask("Input.dispatchKeyEvent", type=kind, key=key, text=text, windowsVirtualKeyCode=code)
+
+    def type(self, text: str) -> None:
+        """Put a text where the cursor is, in place of what is selected."""
+        self._ask("Input.insertText", text=text)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the page has taken since it was opened, of what draws it and executes its script."""
+        metrics = self._ask("Performance.getMetrics")["metrics"]
+        found = {metric["name"]: metric["value"] for metric in metrics}
+        return float(found["TaskDuration"] - self._taken)
 
     def screenshot(self, path: Path, selector: str = "") -> None:
         """Make a picture of the whole page, or of an element."""

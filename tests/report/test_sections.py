@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pydoit_sc.batch import Axes, Stage, Status
 from pydoit_sc.report.heat import axes_of, ending
 from pydoit_sc.report.levels import columns_of, levels_of
 from pydoit_sc.report.overview import overview
-from pydoit_sc.report.reported import Reported
+from pydoit_sc.report.reported import report_of
 from pydoit_sc.report.scale import Clock
 from pydoit_sc.report.spread import spread
 from pydoit_sc.report.timeline import drawn, lanes_of
@@ -37,26 +39,24 @@ def test_what_anybody_may_have_written_of_times_and_ranks_is_no_trouble() -> Non
         *(reported("", cpu=cpu) for cpu in (-1, float("nan"), float("inf"), 1e300)),
         reported("", memory=-7),
     ]
-    assert [one.lane.rank for one in odd if one.is_timed] == [0] * 7
-    assert {one.cpu for one in odd if one.is_timed} == {0.0, 10.0}
+    assert [one.lane.rank for one in odd if one.start] == [0] * 7
+    assert {one.cpu for one in odd if one.start} == {0.0, 10.0}
     assert {one.memory for one in odd} == {0}
-    assert not Reported(odd[0].stage, odd[0].run, Status.ERROR, Record(7)).is_timed
+    assert not report_of(odd[0].stage, odd[0].run, Status.ERROR, Record(7)).start
 
 
-def test_short_runs_are_drawn_together_where_they_touch() -> None:
+def test_short_runs_are_drawn_together() -> None:
     runs = [
-        *(reported(str(i), i * 1.0, 0.9) for i in range(10)),
-        reported("failed", 10, 0.5, code=1),
-        reported("long", 11, 100),
-        reported("short", 111.5, 0.5),
-        reported("apart", 150, 1),
+        *(reported(str(i), i, 0.5) for i in range(10)),
+        *(reported(f"failed{i}", i + 0.5, 0.1, code=1) for i in range(10)),
+        reported("long", 11, 89),
     ]
-    clock = Clock(one.span for one in runs)
+    clock = Clock((one.start, one.end) for one in runs)
     found = drawn(runs, clock, 0.05)
     assert [(one.first.run.name, one.runs) for one in found] == [
-        ("0", 10), ("long", 1), ("short", 1), ("apart", 1), ("failed", 1),
+        ("0", 5), ("5", 5), ("long", 1), ("failed0", 5), ("failed5", 5),
     ]  # fmt: skip
-    assert found[0].right == clock.at(BEGUN + 9.9)
+    assert [found[0].right, found[0].busy] == pytest.approx([0.045, 0.025])
     assert len(drawn(runs, clock, 0.001)) == len(runs)
 
 
@@ -112,15 +112,15 @@ def test_what_is_wrong_counts_most_in_a_cell() -> None:
     stale, incomplete = (done._replace(status=status) for status in (Status.STALE, Status.INCOMPLETE))
     assert ending([done]) == "completed"
     assert ending([done, stale]) == "stale"
-    assert ending([done, stale, incomplete]) == "unknown"
-    assert ending([done] * 10 + [failed]) == "f1"
-    assert ending([done, failed, incomplete]) == "f2"
-    assert ending([failed]) == "f4"
+    assert ending([done, stale, stale, incomplete]) == "stale"
+    assert ending([done, incomplete]) == "unknown"
+    assert [ending([done] * n + [failed]) for n in (19, 4, 1, 0)] == ["f0", "f1", "f2", "f4"]
+    assert ending([failed, failed, incomplete]) == "f3"
 
 
 def test_the_overview_counts() -> None:
     runs = [reported("1", 0, 3600), reported("2", 3600, 3600, code=1), reported("3", 0, 3600, rank=1)]
-    page = read_page(overview(runs, Clock(one.span for one in runs), workers_of(runs)).encode())
+    page = read_page(overview(runs, Clock((one.start, one.end) for one in runs), workers_of(runs)).encode())
     text = "|".join(page.texts)
     assert "|2|completed|67 %|1|failed|33 %|" in text
     assert "|Runs with an outcome|3 of 3|" in text

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from pydoit_sc.batch import Axes, Run, Settings, Stage, Status
-from pydoit_sc.report.reported import Reported
+from pydoit_sc.report.reported import Reported, report_of
 from pydoit_sc.store import Record
 
 BEGUN = 1_795_593_600.0  # 2026-11-25 08:00 UTC
@@ -35,7 +35,7 @@ def reported(
     told = {"host": "node1", "memory": 0, "cpu": seconds, **more}
     record = Record(code, f"{worker}-1", "f", started=begun, ended=begun + seconds, rank=rank, **told)
     stage = Stage("fit", [run], axes=lambda _: axes or {})
-    return Reported(stage, run, Status.ERROR if code else Status.COMPLETED, record)
+    return report_of(stage, run, Status.ERROR if code else Status.COMPLETED, record)
 
 
 class _Reader(HTMLParser):
@@ -65,11 +65,15 @@ def unpack(data: bytes) -> dict[str, list[Any]]:
     """Return the columns of a page's table of runs, by title."""
     found = re.search(rb'id="packed">([\w+/=]*)</script>', data)
     assert found
-    columns = json.loads(gzip.decompress(base64.b64decode(found[1])))
     return {
-        column["title"]: [
-            None if value is None else column["levels"][value] if "levels" in column else value / column.get("scale", 1)
-            for value in column["values"]
-        ]
-        for column in columns
-    }  # fmt: skip
+        column["title"]: _cells(**column)
+        for column in json.loads(gzip.decompress(base64.b64decode(found[1])))
+    }
+
+
+def _cells(
+    values: list[Any] | None, levels: list[str] | None = None, scale: float = 1, **_: object
+) -> list[Any]:
+    if levels is not None:
+        return levels if values is None else [levels[place] for place in values]
+    return [None if value is None else value / scale for value in values or ()]
