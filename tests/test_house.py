@@ -24,7 +24,7 @@ ROOMS = [
     {"tasks"},
     {"reproduction"},
     {"submissions"},
-    {"failing"},
+    {"chosenresults", "failing"},
     {"selection"},
     {"project"},
     {"engines"},

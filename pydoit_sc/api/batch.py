@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from pydoit_sc.api.execution import execute, words_of
 from pydoit_sc.api.html import page
@@ -12,6 +14,7 @@ from pydoit_sc.api.run import LoadedRun, look
 from pydoit_sc.api.submission import SubmittedBatch
 from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan
 from pydoit_sc.batchfile.document import STDIN
+from pydoit_sc.chosenresults import results_of
 from pydoit_sc.engines.registry import chosen_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
@@ -26,10 +29,16 @@ from pydoit_sc.selection import (
     select,
     select_to_execute,
 )
+from pydoit_sc.show import frames
 from pydoit_sc.standing import stand_all
 from pydoit_sc.submissions.choose import Wanted
 from pydoit_sc.submissions.submit import submit
 from pydoit_sc.utf8 import check_encoding
+
+if TYPE_CHECKING:
+    import polars
+
+_WARNINGS = 20  # of files of results that cannot be read
 
 
 class ChosenRuns:
@@ -97,6 +106,38 @@ class ChosenRuns:
             FailureKind(number, kind.code, kind.ended, kind.line, kind.tasks) for number, kind in found.kinds
         )
         return FailureKinds(kinds)
+
+    def results(self, *columns: str, sort: str = "") -> polars.DataFrame:
+        """Return what the runs have written into their files of results, as `pydoit-sc results` has it: a polars data frame.
+
+        It has a row for each completed run, or several where its files have several rows, and these columns, all if none are
+        named. It is sorted by the column `sort`, the largest first for `-loss`; a selection's limit counts rows. A file that
+        cannot be read is a warning. Raises UserError without `pydoit-sc[frames]`, and for unknown columns.
+
+        >>> import pydoit_sc as sc
+        >>> best = sc.load("batchfile.toml").select(limit=2).results("name", "degrees", sort="-degrees")
+        >>> best.rows()
+        [('day:2022-03-05', 12.8), ('day:2022-03-06', 11.1)]
+        """
+        frames.need("polars")
+        project, selection = self._project.again(), self._selection
+        chosen = self._chosen(project, replace(selection, limit=None))
+        bad: list[str] = []
+        with results_of(
+            project,
+            selection,
+            list(project.batch.runs()) if chosen is None else chosen,
+            bad.append,
+            columns=columns,
+            sort=[sort.removeprefix("-")] if sort else [],
+            descending=sort.startswith("-"),
+        ) as (table, shown, rows):
+            found: polars.DataFrame = frames.frame(shown, [table.types(column) for column in shown], rows)
+        for line in bad[:_WARNINGS]:
+            warnings.warn(line, stacklevel=2)
+        if len(bad) > _WARNINGS:
+            warnings.warn(f"and {len(bad) - _WARNINGS:,} more files", stacklevel=2)
+        return found
 
     def run(  # noqa: PLR0913 - the options of `run`
         self,

@@ -37,8 +37,8 @@ class LoadedRun:
     >>> run = sc.load("batchfile.toml")["day:2022-03-07"]
     >>> run
     day:2022-03-07: error, status code 1
-    >>> run.status is sc.Status.ERROR, run.code, run.cmd
-    (True, 1, 'cat data/2022-03-07.csv')
+    >>> run.status is sc.Status.ERROR, run.code, run.stage
+    (True, 1, 'day')
     >>> run.stderr
     'cat: data/2022-03-07.csv: No such file or directory\\n'
     """

@@ -7,26 +7,25 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any, TextIO
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.chosenresults import results_of
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_option, option, parse_choice, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import not_for_all, replacing
 from pydoit_sc.outcomes.flatten import Value
-from pydoit_sc.outcomes.results import LARGEST_RESULT, is_completed, read_results
+from pydoit_sc.outcomes.results import LARGEST_RESULT
 from pydoit_sc.outcomes.resulttable import ResultTable
-from pydoit_sc.selection import Selection, parse_selection
+from pydoit_sc.selection import parse_selection
 from pydoit_sc.show import frames
 from pydoit_sc.show.rows import Rows, write_csv, write_json, write_json_lines
 from pydoit_sc.show.screen import data_output
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
-from pydoit_sc.store import Record
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
 from pydoit_sc.times import span
 
@@ -72,21 +71,26 @@ class ResultsCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print or write the table."""
         form = parse_choice(options["format"], FORMATS, "--format")
-        into, sort = options["into"], options["sort"]
+        into = options["into"]
         write = partial(_writer(into), into) if into else partial(_print, form)
         project = open_project(options)
         selection = parse_selection(options, words)
         among = replace(selection, limit=None)
         chosen = chosen_of(project, among) if among else list(project.batch.runs())
         bad = _Told()
-        rows = read_results(project.store, chosen, bad, _taken(selection))
-        with ResultTable(rows if sort else islice(rows, selection.limit)) as results:
-            by = [results.column(name, "--sort") for name in split_columns(sort.removeprefix("-"))]
-            columns = [results.column(name, "--columns") for name in split_columns(options["columns"])]
-            columns = columns or list(results.columns)
-            order = results.sorted_by(by, descending=sort.startswith("-")) if by else None
+        sort = options["sort"]
+        with results_of(
+            project,
+            selection,
+            chosen,
+            bad,
+            columns=split_columns(options["columns"]),
+            sort=split_columns(sort.removeprefix("-")),
+            descending=sort.startswith("-"),
+        ) as asked:
+            results = asked.table
             try:
-                write(results, columns, islice(results.rows(columns, order), selection.limit))
+                write(*asked)
             except OSError as error:
                 raise UserError(f"--to: {reason(error)}") from error
             limited = selection.limit is not None and selection.limit < len(results)
@@ -95,12 +99,6 @@ class ResultsCommand(Command):
             print(said, file=sys.stderr, flush=True)
         bad.end()
         return _SOME_LEFT if bad.count else 0
-
-
-def _taken(selection: Selection) -> Callable[[Record], bool]:
-    """Return which outcomes are shown: those with status code 0, where nothing is said of outcomes that failed, too."""
-    said = selection.statuses or selection.codes or selection.like or selection.group
-    return (lambda _: True) if said else is_completed
 
 
 class _Told:

@@ -17,7 +17,7 @@ nprocs = 2
 durable = false
 
 [runs.day]
-cmd = "cat data/{day.start}.csv"
+cmd = "cat data/{day.start}.csv && cp data/{day.start}.csv $SATURN_RUN_LOCAL_RESULTS_DIR/degrees.json"
 name = "{day.start}"
 matrix = { day = { from = 2022-03-05, to = 2022-03-08, every = "1 day" } }
 """

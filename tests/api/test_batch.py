@@ -66,13 +66,14 @@ def test_answers_are_of_the_moment(weather: Box) -> None:
 
 def test_a_run(weather: Box) -> None:
     run = sc.load()["day:2022-03-05"]
-    assert (run.name, run.stage, run.cmd) == ("day:2022-03-05", "day", "cat data/2022-03-05.csv")
+    assert (run.name, run.stage) == ("day:2022-03-05", "day")
+    assert run.cmd.startswith("cat data/2022-03-05.csv && ")
     assert run.axes["day.start"] == "2022-03-05"
     assert (run.status, run.reason, run.code) == (sc.Status.COMPLETED, "up to date", 0)
     assert run.started and run.ended and run.started <= run.ended
     assert run.seconds is None or 0 < run.seconds < 60
     assert run.output == f"file://{weather.folder}/out/day/2022-03-05"
-    assert set(run.files) == {"stdout", "stderr", "status_code", "run.json"}
+    assert set(run.files) == {"stdout", "stderr", "status_code", "run.json", "results/degrees.json"}
     assert (run.stdout, run.stderr) == ("12.8\n", "")
 
 
@@ -88,7 +89,8 @@ def test_a_run_without_an_outcome(weather: Box) -> None:
 
 def test_a_file_that_a_run_does_not_have(weather: Box) -> None:
     with pytest.raises(
-        sc.UserError, match=r"no file `results/a`; it has run.json, status_code, stderr, stdout"
+        sc.UserError,
+        match=r"no file `results/a`; it has results/degrees.json, run.json, status_code, stderr, stdout",
     ):
         sc.load()["day:2022-03-05"].open("results/a")
 
@@ -221,3 +223,24 @@ def test_all_that_it_gives_is_there() -> None:
     assert set(sc.__all__) < set(dir(sc))
     with pytest.raises(AttributeError, match="module 'pydoit_sc' has no attribute 'laod'"):
         sc.laod  # noqa: B018
+
+
+def test_results_are_a_data_frame(weather: Box) -> None:
+    weather.write("out/day/2022-03-06/results/degrees.json", "torn")
+    with pytest.warns(UserWarning, match="day:2022-03-06: results/degrees.json") as warned:
+        found = sc.load().results(sort="degrees")
+    assert [Path(one.filename) for one in warned] == [Path(__file__)]
+    assert found.columns == ["name", "day.start", "seconds", "memory", "degrees"]
+    assert found["name"].to_list() == ["day:2022-03-08", "day:2022-03-05", "day:2022-03-06"]
+    assert found["degrees"].to_list() == [9.4, 12.8, None]
+    assert sc.load().select("day:*[58]", limit=1).results("name").rows() == [("day:2022-03-05",)]
+    assert sc.load().select(status="incomplete").results().is_empty()
+    with pytest.raises(sc.UserError, match=r"--sort: unknown column `degree`; did you mean `degrees`?"):
+        sc.load().select("day:*[58]").results(sort="degree")
+
+
+def test_results_say_what_brings_polars(weather: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(sc.UserError, match=r"pip install .pydoit-sc.frames.. brings polars"):
+        sc.load().results()
+    assert len(sc.load().failures()) == 1

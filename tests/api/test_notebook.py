@@ -20,6 +20,7 @@ CELLS = (
     "batch.status()",
     "batch.run()",
     "batch.failures()",
+    "batch.results('name', 'degrees')",
     "batch['day:2022-03-07']",
     "print(batch['day:2022-03-07'].stderr, end='')",
     "batch.run(progress=True).failed",
@@ -44,13 +45,16 @@ def html(outputs: Any) -> str:
 
 
 def test_a_notebook(weather: Box) -> None:
-    batch, plan, status, run, failures, one, stderr, shown, child, state, error = executed(weather, *CELLS)
+    batch, plan, status, run, failures, results, one, stderr, shown, child, state, error = executed(
+        weather, *CELLS
+    )
     assert "&lt;batch weather: 4 runs in 1 stage&gt;" in html(batch)
     assert "<td>day:2022-03-07</td><td>error</td><td>status code 1</td>" in html(plan)
     assert "<tr><td>total</td><td>4</td><td>3</td><td>1</td>" in html(status)
     assert run[0].data["text/plain"].startswith("1 failed, 3 skipped, in 0:")
     assert "<td>cat: data/2022-03-07.csv: No such file or directory</td>" in html(failures)
-    assert "<td>cat data/2022-03-07.csv</td>" in html(one)
+    assert "<td>cat data/2022-03-07.csv &amp;&amp; cp " in html(one)
+    assert "12.8" in html(results)
     assert stderr[0].text == "cat: data/2022-03-07.csv: No such file or directory\n"
     assert shown[0].text.startswith("1 of 4 runs to execute: 1 failed before\n")
     assert shown[-1].data["text/plain"] == "1"

@@ -19,6 +19,7 @@ left: int = len(batch.plan())
 reasons: dict[str, str] = {one.name: one.reason for one in batch.plan()}
 failed: int = batch.status().total.statuses[sc.Status.ERROR]
 kinds: list[tuple[int, str]] = [(len(kind), kind.failure) for kind in batch.failures()]
+best: list[str] = batch.select(limit=5).results("name", sort="-loss")["name"].to_list()
 counts: sc.Counts = batch.select("day:*").run(nprocs=2, max_failures="5%", progress=True)
 done: int = counts.completed + counts.failed
 submitted = batch.submit(engine="local", timeout="2h")
