@@ -78,6 +78,11 @@ COMMANDS = {
         "show or follow what runs write, on any machine",
         ("logs month:2012-01", "logs --stderr --follow 'month:2012-*'", "logs --attempt 1 month:2012-01"),
     ),
+    "fetch": CommandEntry(
+        "pydoit_sc.commands.fetch:FetchCommand",
+        "bring outputs from the store to a folder",
+        ("fetch month:2012-01 --to results", "fetch --status completed --to results"),
+    ),
     "debug": CommandEntry(
         "pydoit_sc.commands.debug:DebugCommand",
         "execute a run on the terminal, publish nothing",

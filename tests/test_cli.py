@@ -66,6 +66,7 @@ COMMANDS = {
     "summarize-batch --format csv": 0,
     "results": 0,
     "results --format json": 0,
+    "fetch --to there": 0,
     "failures": 0,
     "failures --group 1 --where x=2": 0,
     "report": 0,

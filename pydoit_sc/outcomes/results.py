@@ -13,14 +13,18 @@ from hashlib import md5
 from typing import NamedTuple
 
 from pydoit_sc.batch import Axes, Run, Stage
+from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of
 from pydoit_sc.outcomes.flatten import SUFFIXES, Value, Values, merged, rows_in
 from pydoit_sc.outcomes.sidebyside import side_by_side
+from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store import Outputs, Record, Store, StoreError
-from pydoit_sc.store.documents import Manifest
+from pydoit_sc.store.documents import FileEntry
 from pydoit_sc.store.layout import RESULTS
-from pydoit_sc.store.stamps import parse_record, read
+from pydoit_sc.store.stamps import parse_record
 
 LARGEST_RESULT = 4 << 20  # bytes of a file; larger ones are no figures, and are told
+
+_TRIES, _PAUSE = 3, 0.5  # of a file, where the store fails; seconds before the second
 
 Document = tuple[str, bytes, "bytes | None"]
 
@@ -43,8 +47,8 @@ class ResultRow(NamedTuple):
 
 class _Outcome(NamedTuple):
     record: Record
-    files: dict[str, list[Values]]
-    wrong: tuple[str, ...] = ()  # files that cannot be read, and why
+    files: dict[str, bytes]
+    wrong: list[str]  # files that cannot be had, and why
 
 
 def is_completed(record: Record) -> bool:
@@ -70,9 +74,10 @@ def read_results(
             continue
         stage, run = runs[key]
         name, axes = stage.task_name(run), stage.axes_of(run)
-        for what in outcome.wrong:
+        files, wrong = _parsed(outcome)
+        for what in wrong:
             tell(f"{name}: {what}")
-        for row in merged(outcome.files):
+        for row in merged(files):
             values = {ResultKey(file, key): value for file, key, value in row}
             yield ResultRow(name, axes, outcome.record, values)
 
@@ -93,40 +98,39 @@ def _outcome(store: Outputs, takes: Callable[[Record], bool], document: Document
     record = parse_record(status_code, run_json)
     if not takes(record):
         return None
-    manifest = read(Manifest, run_json or b"")
-    listed = manifest.files if manifest else None
-    names = listed if listed is not None else store.files(key)  # `sc` writes no run.json
-    files: dict[str, list[Values]] = {}
-    wrong = []
-    for path in sorted(names):
+    outcome = _Outcome(record, {}, [])
+    for path, entry in sorted(files_of(store, key, run_json).items()):
         folder, _, name = path.rpartition("/")
         if folder != RESULTS or not name.endswith(SUFFIXES):
             continue
         try:
-            data = _content(store, key, path)
-            if listed and (expected := listed[path].md5) and _md5(data) != expected:
-                raise ValueError("its content is not that of the attempt")
+            outcome.files[name] = retry(
+                partial(_content, store, key, path, entry),
+                pauses(_TRIES - 1, _PAUSE),
+                when=lambda error: isinstance(error, StoreError),
+            )
+        except BadFileError as error:
+            outcome.wrong.append(f"{path}: {error}")
+    return outcome
+
+
+def _parsed(outcome: _Outcome) -> tuple[dict[str, list[Values]], list[str]]:
+    """Return the rows of each file that can be read, and what is wrong with the others."""
+    files, wrong = {}, outcome.wrong[:]
+    for name, data in outcome.files.items():
+        try:
             files[name] = rows_in(name, data)
         except ValueError as error:
-            wrong.append(f"{path}: {error}")
-    return _Outcome(record, files, tuple(wrong))
+            wrong.append(f"{RESULTS}/{name}: {error}")
+    return files, wrong
 
 
-def _content(store: Outputs, key: str, path: str) -> bytes:
-    """Return a file's content; raises ValueError where it cannot be had, StoreError where the store fails."""
-    try:
-        with store.open(key, path) as file:
-            data = file.read(LARGEST_RESULT + 1)
-    except FileNotFoundError:
-        raise ValueError("missing") from None
-    except StoreError as error:
-        if isinstance(error.__cause__, OSError):  # of this file: it is closed, or a pipe
-            raise ValueError(error.__cause__.strerror or "cannot be read") from None
-        raise
-    if len(data) > LARGEST_RESULT:
-        raise ValueError(f"expected {LARGEST_RESULT >> 20} MiB at most, found more")
+def _content(store: Outputs, key: str, path: str, entry: FileEntry) -> bytes:
+    data = b""
+    for block in blocks(store, key, path, entry):
+        data += block
+        if len(data) > LARGEST_RESULT:
+            raise BadFileError(f"expected {LARGEST_RESULT >> 20} MiB at most, found more")
+    if entry.md5 not in (None, md5(data, usedforsecurity=False).hexdigest()):
+        raise BadFileError(NOT_ITS_OWN)
     return data
-
-
-def _md5(data: bytes) -> str:
-    return md5(data, usedforsecurity=False).hexdigest()

@@ -9,7 +9,7 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-_AHEAD = 2  # answers that wait for their turn, for each thread
+_THREADS = 32  # more bring little, and each answer that waits for its turn takes memory
 
 
 def side_by_side(call: Callable[[A], B], values: Iterable[A], threads: int) -> Iterator[B]:
@@ -23,11 +23,12 @@ def side_by_side(call: Callable[[A], B], values: Iterable[A], threads: int) -> I
         return
     from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415 - it loads `logging`, for stores of objects alone
 
+    threads = min(threads, _THREADS)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[B]] = deque()
         for value in values:
             waiting.append(pool.submit(call, value))
-            if len(waiting) > _AHEAD * threads:
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -74,7 +74,7 @@ class PlainBar(NoBar):
     def close(self, progress: Progress) -> None:
         """Write the last figures, if anything was executed."""
         if progress.finished:
-            self.line(str(progress.counts()))
+            self.line(progress.outcome())
 
 
 class MovingBar:
@@ -100,7 +100,7 @@ class MovingBar:
         """Remove the bar and write the last figures, if anything was executed."""
         self._footer.clear()
         if progress.finished:
-            self._footer.line(str(progress.counts()))
+            self._footer.line(progress.outcome())
 
 
 def bar_lines(progress: Progress, columns: int, *, graphic: bool) -> Iterator[str]:

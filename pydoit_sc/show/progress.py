@@ -87,6 +87,10 @@ class Progress:
                 f"{task}: {what} still ran when its shell ended, and were killed; `wait` for them (told once)"
             )
 
+    def outcome(self) -> str:
+        """Return the last figures as one line."""
+        return str(self.counts())
+
     def counts(self, why: Iterable[str] = ()) -> Counts:
         """Return the last figures; `why`: what is told beside them."""
         left = max(0, self.to_execute - self.finished)

@@ -1,0 +1,70 @@
+"""The files of a run's output as its `run.json` lists them, read so that what is wrong with one of them is an answer.
+
+What a store has may have been written by anybody. A link is followed where it leads to a file of the same output, and
+nowhere else: what it leads to may be another user's secret, which this one would copy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pydoit_sc.store import Outputs, StoreError
+from pydoit_sc.store.base import answers
+from pydoit_sc.store.documents import FileEntry, Manifest
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE
+from pydoit_sc.store.stamps import read
+
+NOT_ITS_OWN = "its content is not that of the attempt"
+
+_BLOCK = 1 << 18  # bytes
+_LOCAL = "file://"
+
+
+class BadFileError(Exception):
+    """A file of a run cannot be had, though the store answers; the text says why."""
+
+
+def files_of(store: Outputs, key: str, run_json: bytes | None) -> dict[str, FileEntry]:
+    """Return the files of a run but its two small ones, by path below its output; raises StoreError.
+
+    Where its `run.json` lists none, as `sc` writes none, the store is asked, and no digests are known.
+    """
+    manifest = read(Manifest, run_json) if run_json is not None else None
+    if manifest is None or manifest.files is None:
+        listed = {name: FileEntry(size=size) for name, size in store.files(key).items()}
+    else:
+        listed = manifest.files
+    return {name: entry for name, entry in listed.items() if name not in (RUN_JSON, STATUS_CODE)}
+
+
+def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[bytes]:
+    """Yield a file in pieces; raises BadFileError for what is wrong with it alone, StoreError where the store fails."""
+    try:
+        where = answers(f"{store.url}/{key}/{path}", Exception, but=(FileNotFoundError, BadFileError))
+        with where, store.open(key, path) as file:
+            # The size of a link is not that of a file, and it has no digest.
+            is_link = entry.md5 is None and store.url.startswith(_LOCAL) and _is_link(file, store, key, path)
+            size = 0
+            while block := file.read(_BLOCK):
+                size += len(block)
+                yield block
+            if size != entry.size and not is_link:
+                raise BadFileError(f"expected {entry.size:,} bytes, found {size:,}")
+    except FileNotFoundError:
+        raise BadFileError("missing") from None
+    except StoreError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and not isinstance(cause, (ConnectionError, TimeoutError)):
+            raise BadFileError(cause.strerror or str(cause)) from None  # it is closed to us, or a pipe
+        raise
+
+
+def _is_link(file: BinaryIO, store: Outputs, key: str, path: str) -> bool:
+    """Return whether an open file has another path than that of its name; raises BadFileError where it is of no such output."""
+    folder = os.path.realpath(f"{store.url.removeprefix(_LOCAL)}/{key}")
+    found = os.readlink(f"/proc/self/fd/{file.fileno()}")
+    if not found.startswith(f"{folder}/"):
+        raise BadFileError("a link that leads out of its run's output")
+    return found != f"{folder}/{path}"
