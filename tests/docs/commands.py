@@ -41,14 +41,19 @@ Commands about runs take names, patterns and these words. A run is meant if all 
 """
 
 
+def command_of(name: str) -> Any:
+    """Return a command of the program."""
+    commands = Program(BatchfileLoader()).get_cmds()
+    return commands.get_plugin(name)(
+        cmds=commands, config={}, bin_name="pydoit-sc", task_loader=BatchfileLoader()
+    )
+
+
 def page() -> str:
     """Return the page."""
-    commands = Program(BatchfileLoader()).get_cmds()
     text, shared = _HEAD, dict[str, list[str]]()
     for name, entry in COMMANDS.items():
-        command: Any = commands.get_plugin(name)(
-            cmds=commands, config={}, bin_name="pydoit-sc", task_loader=BatchfileLoader()
-        )
+        command = command_of(name)
         options = [option for option in command.shown_options() if option.short or option.long]
         for section in ("batchfile", WHICH_RUNS):
             rows = [_row(option) for option in options if option.section == section]
