@@ -32,11 +32,13 @@ QUESTIONS = (
     ("How long did each take?", ["summarize-batch", "--format", "csv"]),
     ("Which took longest?", ["summarize-batch", "--sort", "-seconds", "--columns", "name,seconds"]),
     ("The slowest ten?", ["plan", "--slowest", "10", "--all"]),
+    ("All of it on one page?", ["report", "--to", "report.html"]),
     ("What was submitted?", ["submissions"]),
     ("What are they called?", ["list", "--all"]),
     ("And at a Tab?", ["tabcompletion", "--complete", "bash", "pydoit-sc plan each:42"]),
 )
 GOALS = {"file": 1.0, "s3": 3.0}  # seconds, by the scheme of the store
+LONGER = {"report": 3.0}  # seconds, at least, for a command that does more than answer
 
 #: One run of 50 fails, in one of four ways.
 _BATCHFILE = """\
@@ -86,7 +88,7 @@ def row(question: str, words: Sequence[str], costs: Sequence[Cost], goal: float)
     shown = " ".join(words) if words[0] != "tabcompletion" else "(completion)"
     return (
         f"| {question} | `{shown}` | {wall:.2f} | {cpu:.2f} | {max(cost.peak for cost in costs):.0f} | "
-        f"{'yes' if wall <= goal else 'no'} |"
+        f"{goal:.0f} s: {'yes' if wall <= goal else 'no'} |"
     )
 
 
@@ -94,15 +96,13 @@ def ask(folder: Path, to: str, rounds: int, timeout: float) -> None:
     """Print the table."""
     goal = GOALS["s3" if to.startswith("s3:") else "file"]
     here = commands()
-    print(
-        f"| question | command | wall s | CPU s | peak MiB | within {goal:.0f} s |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print("| question | command | wall s | CPU s | peak MiB | goal |\n| --- | --- | --- | --- | --- | --- |")
     for question, words in QUESTIONS:
         if words[0] not in here:
             continue
-        place = [] if words[0] == "tabcompletion" else ["--to", to]
+        place = [] if words[0] == "tabcompletion" else ["--remote-output-path", to]
         costs = [measure(Command([*ours(), *words, *place], folder), timeout) for _ in range(rounds)]
-        print(row(question, words, costs, goal), flush=True)
+        print(row(question, words, costs, max(goal, LONGER.get(words[0], 0.0))), flush=True)
 
 
 def main() -> int:

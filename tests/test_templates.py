@@ -24,6 +24,8 @@ def test_a_wheel_has_them(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    page = {path.name for path in (tmp_path / "installed" / "pydoit_sc" / "report").glob("page.*")}
+    assert page == {"page.py", "page.html", "page.css", "page.js"}
     read = (
         "from pydoit_sc.templates import read_template; print(read_template('init/batchfile.toml'), end='')"
     )

@@ -63,7 +63,7 @@ def share_above(part: float, whole: float) -> str:
 def _worker(worker: WorkerTime) -> Sequence[object]:
     busy = 1 - worker.idle_share
     return (
-        worker.host, _bar(busy), share(worker.busy, worker.busy + worker.idle), span(worker.idle), f"{worker.size:,}",
+        worker.host, _bar(busy), share(worker.busy, worker.busy + worker.idle), span(worker.idle) if worker.idle else "0", f"{worker.size:,}",
         f"{worker.runs:,}", local(worker.start), span(worker.length),
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ def _facts(
     yield "Time", span(clock.seconds) + apart
     busy = sum(worker.busy for worker in workers.values())
     idle = sum(worker.idle for worker in workers.values())
-    yield "Ranks", f"{span(busy)} busy, {span(idle)} idle ({share(idle, busy + idle)})"
+    yield "Ranks", f"{span(busy)} busy, {span(idle) if idle else 0} idle ({share(idle, busy + idle)})"
     if busy + idle:
         yield "Time if no rank had been idle", span(clock.seconds * busy / (busy + idle))
     hosts = {worker.host for worker in workers.values()}

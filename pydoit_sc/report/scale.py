@@ -17,7 +17,10 @@ _TIMES = [
     *(_MINUTE * count for count in (1, 2, 5, 10, 15, 30)), *(_HOUR * count for count in (1, 2, 3, 6, 12)),
     *(_DAY * digit * 10**power for power in range(5) for digit in (1, 2, 5)),
 ]  # fmt: skip
-_TICKS = 5
+_TICKS = 4
+_MOMENTS = 10  # below a chart that is as wide as the page
+_LETTER = 0.0065  # of that width
+_ANCHORS = {0: "start", 0.5: None, 1: "end"}
 _GAPS = 7  # that are cut out, at most
 _APART = 0.02  # of the width, between two parts of a clock
 _LEAST = 0.04  # of the width, for a part
@@ -62,12 +65,17 @@ def axis(marks: Iterable[Tick]) -> Html:
             el(
                 "g",
                 el("line", x1=percent(at), x2=percent(at), y1=0, y2=4),
-                el("text", text, x=percent(at), y=16, class_="start" if at < 0.04 else "end" if at > 0.96 else None),
+                el("text", text, x=percent(at), y=16, class_=_ANCHORS[_ahead(at)]),
             )
             for at, text in marks
         ),
         class_="axis", width="100%", height=20, aria_hidden="true",
     )  # fmt: skip
+
+
+def _ahead(at: float) -> float:
+    """Return how much of a text below a place lies ahead of it: half, but at the ends of a scale."""
+    return 0 if at < 0.04 else 1 if at > 0.96 else 0.5
 
 
 def percent(share: float) -> str:
@@ -109,30 +117,38 @@ class Clock:
         return self._starts[i] + min(at - self._lefts[i], self._widths[i]) / self._paces[i]
 
     def ticks(self) -> Iterator[Tick]:
-        """Yield what is written below; a day is named where it begins, and the day of the first tick."""
-        day = ""
-        for (start, end), width in zip(self.parts, self._widths, strict=True):
-            step = time_step(end - start, max(1, round(2 * _TICKS * width)))
+        """Yield what is written below, as far as there is room; the day is named with the first moment of each."""
+        day, end = "", 0.0
+        for (start, stop), width in zip(self.parts, self._widths, strict=True):
+            step = time_step(stop - start, max(1, round(_MOMENTS * width)))
             off = datetime.fromtimestamp(start).astimezone().utcoffset()
             local = start + (off.total_seconds() if off else 0)
             first = start + (-local) % step
             moments = (
-                [first + step * i for i in range(int((end - first) / step) + 1)] if first <= end else [start]
+                [first + step * i for i in range(int((stop - first) / step) + 1)]
+                if first <= stop
+                else [start]
             )
             for moment in moments:
                 text, of_day = _moment(moment, step)
-                yield Tick(self.at(moment), text if of_day == day else f"{of_day} {text}".strip())
-                day = of_day
+                shown = text if of_day == day else f"{of_day} {text}".strip()
+                at, length = self.at(moment), len(shown) * _LETTER
+                left = at - _ahead(at) * length
+                if left >= end:
+                    yield Tick(at, shown)
+                    day, end = of_day, left + length
 
 
 def _moment(seconds: float, step: float) -> tuple[str, str]:
-    """Return a moment, and its day, by this machine's clock."""
+    """Return a moment to the precision of a step, and its day, by this machine's clock."""
     moment = datetime.fromtimestamp(seconds)
     day = f"{moment:%b} {moment.day}"
     if step >= _DAY:
         return day, ""
-    text = f"{moment:%H:%M}" if step >= _MINUTE else f"{moment:%H:%M:%S}"
-    return (text if step >= 1 else f"{text}.{moment.microsecond // 1000:03}"), day
+    if step >= _MINUTE:
+        return f"{moment:%H:%M}", day
+    digits = max(0, -math.floor(math.log10(step)))
+    return f"{moment:%H:%M:%S}" + f"{seconds % 1:.{digits}f}"[1:], day
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -59,7 +59,7 @@ def spread(label: str, values: Iterable[float]) -> Spread | None:
 
 
 def spreads(runs: Sequence[Reported], columns: Columns) -> Html:
-    """Return the section: all stages beside each other, then each stage by each of its axes."""
+    """Return the section, "" where nothing is known: all stages beside each other, then each stage by each of its axes."""
     stages = by_stage(runs)
     done = {
         name: [i for i, one in enumerate(members) if one.record and one.record.code == 0]
@@ -75,11 +75,14 @@ def spreads(runs: Sequence[Reported], columns: Columns) -> Html:
                 if levels.of[i] >= 0:
                     groups[levels.labels[levels.of[i]]].append(members[i])
             parts.append(_pair(f"{name} by {levels.axis}", groups))
+    parts = [part for part in parts if part]
+    if not parts:
+        return Html()
     note = (
         "Of completed runs. The box has the middle half, its line is the median, the whiskers reach from 5 % to 95 %. "
         "Peak memory is that of one process, and known where it is more than the worker's own."
     )
-    return section("spread", "Durations and memory", el("p", note, class_="note"), *filter(None, parts))
+    return section("spread", "Durations and memory", el("p", note, class_="note"), *parts)
 
 
 def _levels(columns: Mapping[str, Sequence[str]]) -> Iterator[Levels]:
