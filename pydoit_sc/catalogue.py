@@ -35,7 +35,7 @@ COMMANDS = {
     "status": CommandEntry(
         "pydoit_sc.commands.status:StatusCommand",
         "show how each stage stands, and where runs execute now",
-        ("status", "status --watch", "status 'month:2012-*'", "status --format json"),
+        ("status", "status --watch", "status 'month:2012-*'", "status --json"),
     ),
     "list": CommandEntry(
         "pydoit_sc.commands.stock:ListCommand",
@@ -50,7 +50,7 @@ COMMANDS = {
         "show the status of every run",
         (
             "summarize-batch jobs.yaml",
-            "summarize-batch --status error,incomplete --format json",
+            "summarize-batch --status error,incomplete --json",
             "summarize-batch --columns name,seconds,memory,host --sort -seconds",
         ),
     ),
@@ -66,7 +66,7 @@ COMMANDS = {
     "failures": CommandEntry(
         "pydoit_sc.commands.failures:FailuresCommand",
         "show what has failed, by kind, the most frequent first",
-        ("failures", "failures month", "failures --since 2h --format json"),
+        ("failures", "failures month", "failures --since 2h --json"),
     ),
     "report": CommandEntry(
         "pydoit_sc.commands.report:ReportCommand",
@@ -91,7 +91,7 @@ COMMANDS = {
     "history": CommandEntry(
         "pydoit_sc.commands.history:HistoryCommand",
         "show the attempts at a run: when, where, how they ended",
-        ("history month:2012-01", "history 'month:2012-*' --format json"),
+        ("history month:2012-01", "history 'month:2012-*' --json"),
     ),
     "reproduce": CommandEntry(
         "pydoit_sc.commands.reproduce:ReproduceCommand",

@@ -58,7 +58,7 @@ COMMANDS = {
     "plan a:nope": 3,
     "plan --status error": 0,
     "status": 0,
-    "status --format json": 0,
+    "status --json": 0,
     "list --all --status": 0,
     "info a:1": 1,
     "summarize-batch": 0,

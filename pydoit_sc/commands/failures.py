@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import format_option, parse_choice
+from pydoit_sc.commands.parsing import format_options, parse_format
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
 from pydoit_sc.failing import failing
 from pydoit_sc.outcomes.failed import READ
@@ -41,12 +41,12 @@ class FailuresCommand(Command):
     cmd_options = (
         *BATCH_OPTIONS,
         *SELECTING,
-        format_option(FORMATS),
+        *format_options(FORMATS, "a list of kinds, with group, count, status_code, failure, stderr, runs"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the kinds; the exit code is 0, whatever has failed."""
-        form = parse_choice(options["format"], FORMATS, "--format")
+        form = parse_format(options, FORMATS)
         project = open_project(options)
         selection = parse_selection(options, words)
         among = parse_selection(among_options(options), words)
@@ -83,4 +83,4 @@ def _print(kinds: Sequence[tuple[int, Kind]], again: str, columns: int) -> None:
         print(line)
     if len(kinds) > SHOWN:
         rest = sum(len(kind.tasks) for _, kind in kinds[SHOWN:])
-        print(f"and {rest:,} more runs of {len(kinds) - SHOWN:,} kinds; `--format json` has them")
+        print(f"and {rest:,} more runs of {len(kinds) - SHOWN:,} kinds; `--json` has them")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pydoit_sc.commands.base import OPT_OWNER, Command
-from pydoit_sc.commands.parsing import flag, option, parse_choice
+from pydoit_sc.commands.parsing import flag, json_option, option, parse_choice
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Recipe
@@ -27,12 +27,15 @@ class GetCommand(Command):
         OPT_OWNER,
         flag("as_template", "without what belongs to this one resource, to make others of it"),
         option("output", f"one of {', '.join(FORMATS)} [default: %(default)s]", short="o", default="yaml"),
+        json_option("the recipe, as `-o json`"),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the recipe."""
         kind, name = self.each(words, "TYPE NAME")
-        form = parse_choice(options["output"].lower(), FORMATS, "-o/--output")
+        form = parse_choice(
+            "json" if options["as_json"] else options["output"].lower(), FORMATS, "-o/--output"
+        )
         with connect() as client:
             recipe = client.get_recipe(kind, name, options["owner"], as_template=options["as_template"])
         if form == "yaml":

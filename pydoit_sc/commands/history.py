@@ -10,7 +10,7 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import format_option, parse_choice
+from pydoit_sc.commands.parsing import format_options, parse_format
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
@@ -39,11 +39,18 @@ class HistoryCommand(Command):
         "\n"
         "Exit code: 0."
     )
-    cmd_options = (*BATCH_OPTIONS, *SELECTING, format_option(FORMATS))
+    cmd_options = (
+        *BATCH_OPTIONS,
+        *SELECTING,
+        *format_options(
+            FORMATS,
+            "a list of attempts, with run, attempt, id, started, finished, seconds, status_code, reason, memory, host, submission",
+        ),
+    )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the attempts; the exit code is 0, however they have ended."""
-        form = parse_choice(options["format"], FORMATS, "--format")
+        form = parse_format(options, FORMATS)
         project = open_project(options)
         chosen = selected(project, options, words)
         if chosen is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getopt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
@@ -148,9 +148,23 @@ def parse_count(value: str | None, option: str) -> int | None:
     raise InvalidCommand(f"{option}: expected a number of at least 1, found `{value}`")
 
 
-def format_option(formats: Sequence[str]) -> dict[str, Any]:
-    """Return the option `--format` of these formats, the first by default."""
-    return option("format", "[default: %(default)s]", metavar="|".join(formats), default=formats[0])
+def json_option(shape: str) -> dict[str, Any]:
+    """Return the option `--json` of a command that prints a table, with the shape of what it prints then."""
+    return flag("as_json", f"for programs, as JSON: {shape}", long="json")
+
+
+def format_options(formats: Sequence[str], shape: str) -> tuple[dict[str, Any], ...]:
+    """Return the options `--format`, of these formats, the first by default, and `--json`, which is one of them."""
+    form = option("format", "[default: %(default)s]", metavar="|".join(formats), default=formats[0])
+    return form, json_option(shape)
+
+
+def parse_format(options: Mapping[str, Any], formats: Sequence[str]) -> str:
+    """Return the format that these options ask for; raises InvalidCommand for one that is not known, and for two."""
+    form = parse_choice(options["format"], formats, "--format")
+    if options["as_json"] and form not in (formats[0], "json"):
+        raise InvalidCommand(f"expected one format, found --json and --format {form}")
+    return "json" if options["as_json"] else form
 
 
 def parse_choice(value: str, choices: Sequence[str], option: str) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydoit_sc.batch import Status
+from pydoit_sc.batch import Stage, Status
 from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import flag
+from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.plan import Planned, Verdict, count, failure_budget, moved, plan
-from pydoit_sc.selection import parse_selection, select_to_execute
+from pydoit_sc.project import Project
+from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select_to_execute
 from pydoit_sc.show.progress import command_of, moved_words, summary
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
@@ -32,6 +36,10 @@ class PlanCommand(Command):
         *BATCH_OPTIONS,
         *SELECTING,
         flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
+        json_option(
+            "runs and to_execute, which are numbers, moved, a list of names, max_failures, and `execute`, a list of all runs "
+            "that would, with name, status, reason, cmd"
+        ),
         flag("check", "exit with 1 if anything would execute, for CI"),
         flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
     )
@@ -42,32 +50,67 @@ class PlanCommand(Command):
         batch = project.batch
         selection = parse_selection(options, words)
         project.needs_verdicts_only = not selection.of_outcomes
-        parts = select_to_execute(project, selection, always=options["always"])
+        parts = _parts(project, selection, options)
         planned = in_full(
             project.ledger, project.store, plan(project.ledger, parts, always=options["always"])
         )
         shown: list[Planned] = []
+        most = None if options["everything"] or options["as_json"] else SHOWN
 
         def seen(item: Planned) -> Verdict:
-            if item.verdict.execute and (options["everything"] or len(shown) < SHOWN):
+            if item.verdict.execute and (most is None or len(shown) < most):
                 shown.append(item)
             return item.verdict
 
         verdicts = count(map(seen, planned), sum(len(part.runs) for part in parts))
         execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
+        strange = moved(project.ledger, parts)
+        budget = failure_budget(batch.max_failures, batch.size)
+        if options["as_json"]:
+            _print_json(verdicts, strange, budget, shown)
+            return int(options["check"] and bool(execute))
         print(summary(verdicts))
-        if strange := moved(project.ledger, parts):
+        if strange:
             print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")
         for item in shown:
-            task = item.stage.task_name(item.run)
-            said = (f"{task}  {item.verdict.status}: {item.verdict.words}", command_of(task, item.run.cmd))
-            print("", *filter(None, said), sep="  ")
+            print("", *filter(None, _said(item)), sep="  ")
             if selection and item.verdict.status is Status.STALE:
                 for line in details(project.ledger, project.store, item.run):
                     print(f"    {line}")
         if execute > len(shown):
             print(f"  and {execute - len(shown):,} more; --all lists them")
-        budget = failure_budget(batch.max_failures, batch.size)
         if budget is not None and execute:
             print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")
         return int(options["check"] and bool(execute))
+
+
+def _parts(project: Project, selection: Selection, options: dict[str, Any]) -> Sequence[Stage]:
+    """Return the selected runs as stages; for a program none where nothing matches, which is said on standard error."""
+    try:
+        return select_to_execute(project, selection, always=options["always"])
+    except NothingMatchesError as answer:
+        if not options["as_json"]:
+            raise
+        print(answer, file=sys.stderr)
+        return ()
+
+
+def _said(item: Planned) -> tuple[str, str]:
+    task = item.stage.task_name(item.run)
+    return f"{task}  {item.verdict.status}: {item.verdict.words}", command_of(task, item.run.cmd)
+
+
+def _print_json(
+    verdicts: Mapping[Verdict, int], strange: Sequence[str], budget: int | None, shown: Sequence[Planned]
+) -> None:
+    listed = [
+        {
+            "name": item.stage.task_name(item.run),
+            "status": item.verdict.status.value,
+            "reason": item.verdict.words,
+            "cmd": item.run.cmd,
+        }
+        for item in shown
+    ]
+    figures = {"runs": sum(verdicts.values()), "to_execute": len(listed), "moved": [*strange]}
+    print(json.dumps({**figures, "max_failures": budget, "execute": listed}, indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.changes import details, provenance_at, word_diff
 from pydoit_sc.commands.base import OPT_ATTEMPT, Command
-from pydoit_sc.commands.parsing import flag, parse_count
+from pydoit_sc.commands.parsing import flag, json_option, parse_count
 from pydoit_sc.errors import UserError, printable
 from pydoit_sc.outcomes.history import attempt_at
 from pydoit_sc.plan import Work
@@ -38,6 +39,7 @@ class ReproduceCommand(Command):
     cmd_options = (
         *BATCH_OPTIONS,
         OPT_ATTEMPT,
+        json_option("a list of files, with name and how: equal, or how it differs"),
         flag(
             "recorded",
             "the command and the code that the store names, also where the batchfile has another command by now, and where "
@@ -75,23 +77,30 @@ class ReproduceCommand(Command):
         now = provenance_at(again.store, run.key)
         new = Output(again.store, run.key, (now and now.files) or {})
         found = list(compare(Output(store, key, files), new))
-        return _show(found, f"{again.store.root}/{run.key}")
+        return _show(found, f"{again.store.root}/{run.key}", as_json=options["as_json"])
 
 
-def _show(found: Sequence[Compared], folder: str) -> int:
+def _show(found: Sequence[Compared], folder: str, *, as_json: bool) -> int:
     """Print how files compare, those that differ first, and return the exit code."""
     other = [one for one in found if one.how != EQUAL]
+    if as_json:
+        print(json.dumps([one._asdict() for one in found], indent=1))
+    else:
+        _print(found, other)
+    says = (
+        f"{len(other):,} of {len(found):,} files differ" if other else f"all {len(found):,} files are equal"
+    )
+    _say(f"{says}; the new output is {folder}")
+    return int(bool(other))
+
+
+def _print(found: Sequence[Compared], other: Sequence[Compared]) -> None:
     shown = [*other, *(one for one in found if one.how == EQUAL)][:SHOWN]
     width = max(len(one.how) for one in shown)
     for one in shown:
         print(f"{one.how:{width}}  {printable(one.name)}")
     if len(found) > SHOWN:
         print(f"and {len(found) - SHOWN:,} more files")
-    says = (
-        f"{len(other):,} of {len(found):,} files differ" if other else f"all {len(found):,} files are equal"
-    )
-    _say(f"{says}; the new output is {folder}")
-    return int(bool(other))
 
 
 def _say(*lines: str) -> None:

@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.chosenresults import results_of
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import format_option, option, parse_choice, split_columns
+from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import not_for_all, replacing
@@ -64,13 +64,13 @@ class ResultsCommand(Command):
         *({**one, "help": _LIMIT} if one["name"] == "limit" else one for one in SELECTING),
         option("columns", "these columns, joined by commas", default=""),
         option("sort", "by this column, the smallest first; `-loss` the largest first", default=""),
-        format_option(FORMATS),
+        *format_options(FORMATS, "a list of rows, with the columns"),
         option("into", "write a file", long="to", metavar="FILE", default=""),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print or write the table."""
-        form = parse_choice(options["format"], FORMATS, "--format")
+        form = parse_format(options, FORMATS)
         into = options["into"]
         write = partial(_writer(into), into) if into else partial(_print, form)
         project = open_project(options)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import format_option, parse_choice
+from pydoit_sc.commands.parsing import format_options, parse_format
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.show.standings import WORDS, lines
@@ -17,6 +17,10 @@ from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 FORMATS = ("table", "json")
 _TOTAL = "total"
+_SHAPE = (
+    "`stages`, a list with stage, runs, completed, failed, stale, incomplete, running, ignored, hosts, runs_per_second, "
+    "seconds_left, and `total`, the same without stage"
+)
 _UNBOUNDED = 1 << 20  # columns, where there is no terminal
 
 
@@ -35,13 +39,13 @@ class StatusCommand(Command):
         "\n"
         "A stage named `status` is reached by `run status`."
     )
-    cmd_options = (*BATCH_OPTIONS, *SELECTING, format_option(FORMATS), OPT_WATCH)
+    cmd_options = (*BATCH_OPTIONS, *SELECTING, *format_options(FORMATS, _SHAPE), OPT_WATCH)
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print how the runs stand; the exit code is 0, whatever their codes."""
-        form = parse_choice(options["format"], FORMATS, "--format")
+        form = parse_format(options, FORMATS)
         project = open_project(options)
-        if is_watched(options):
+        if is_watched(options, form):
             return watch(project, selected(project, options, words))
         running = project.store.running()  # before the scan: what ends in between is completed
         stages = project.stages_of(selected(project, options, words))

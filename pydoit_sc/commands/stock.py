@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -13,7 +14,7 @@ from doit.cmd_list import List as DoitList
 from doit.exceptions import InvalidDodoFile
 
 from pydoit_sc.commands.asking import agreed, is_answered
-from pydoit_sc.commands.parsing import OptionsAnywhere, flag
+from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
 from pydoit_sc.selection import are_statuses, parse_selection
 from pydoit_sc.store import TakenError
@@ -34,13 +35,39 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
     cmd_options = (
         *SELECTING,
         *({**one, "long": ""} if one["name"] == "status" else one for one in DoitList.cmd_options),
+        json_option(
+            "a list, with name, doc, and with -s the status in doit's words: up-to-date, run, ignore, error"
+        ),
     )
+    _listed: list[dict[str, str]] | None = None  # for JSON
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; runs that options have selected stay in their order, the slowest first."""
         if params["slowest"]:
             params["sort"] = "definition"
-        return super().execute(params, args)
+        self._listed = [] if params["as_json"] else None
+        code = super().execute(params, args)
+        if self._listed is not None:
+            self.outstream.write(f"{json.dumps(self._listed, indent=1)}\n")
+        return code
+
+    def answer(self, params: Any, text: str) -> int:
+        """Tell that nothing matches; to a program by a list without runs."""
+        if not params["as_json"]:
+            return super().answer(params, text)
+        print(text, file=sys.stderr)
+        return 0
+
+    def _print_task(self, template: str, task: Any, status: bool, list_deps: bool, tasks: Any) -> None:
+        """Print a task, or keep it for JSON."""
+        if self._listed is None:
+            super()._print_task(template, task, status, list_deps, tasks)
+            return
+        one = {"name": task.name, "doc": task.doc}
+        if status:
+            is_ignored = self.dep_manager.status_is_ignore(task)
+            one["status"] = "ignore" if is_ignored else self.dep_manager.get_status(task, tasks).status
+        self._listed.append(one)
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Run the command; called by doit. A `--status` without one is doit's `-s`."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import flag
+from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.show.tables import table
 from pydoit_sc.store import NoteStore
 from pydoit_sc.submissions.notes import JobStates, Note, ask, mark_ended, outcomes, read_notes
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
+from pydoit_sc.times import utc
 from pydoit_sc.worker.control import is_paused
 
 HEADERS = ("submission", "engine", "by", "when", "runs", "completed", "failed", "jobs")
@@ -30,6 +32,10 @@ class SubmissionsCommand(Command):
     cmd_options = (
         *BATCH_OPTIONS,
         flag("all", f"not the last {_SHOWN} only"),
+        json_option(
+            "a list of all, with submission, engine, user, host, when, runs, completed, failed, jobs, and hindrances, a list "
+            "of why its runs do not go on"
+        ),
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
@@ -39,14 +45,18 @@ class SubmissionsCommand(Command):
         store = project.store
         notes = [note for note in read_notes(store) if note.jobs or note.being_made]
         if not notes:
-            print("nothing has been submitted")
+            print("[]" if options["as_json"] else "nothing has been submitted")
             return 0
         states = ask([note for note in notes if note.jobs and not note.ended], project.batch)
         for note in notes:
             if note.id in states and not states[note.id].under_way:
                 mark_ended(store, note)
-        shown = notes if options["all"] else notes[-_SHOWN:]
+        shown = notes if options["all"] or options["as_json"] else notes[-_SHOWN:]
         done = outcomes(shown, project.ledger.records.values())
+        if options["as_json"]:
+            found = [_as_json(store, note, states.get(note.id), done[note.id]) for note in shown]
+            print(json.dumps(found, indent=1))
+            return 0
         rows = [_row(note, states.get(note.id), done[note.id]) for note in shown]
         print(table(HEADERS, rows, right=("runs", "completed", "failed")))
         for note in shown:
@@ -69,6 +79,24 @@ def _row(note: Note, states: JobStates | None, done: tuple[int, int]) -> tuple[s
         f"{failed:,}",
         _jobs(note, states),
     )
+
+
+def _as_json(
+    store: NoteStore, note: Note, states: JobStates | None, done: tuple[int, int]
+) -> Mapping[str, object]:
+    completed, failed = done
+    return {
+        "submission": note.id,
+        "engine": note.engine,
+        "user": note.user,
+        "host": note.host,
+        "when": utc(note.when),
+        "runs": note.runs,
+        "completed": completed,
+        "failed": failed,
+        "jobs": _jobs(note, states),
+        "hindrances": [*_hindrances(store, note, states)],
+    }
 
 
 def _jobs(note: Note, states: JobStates | None) -> str:

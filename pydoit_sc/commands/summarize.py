@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import format_option, option, parse_choice, split_columns
+from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.plan import ORPHANED, Verdict, judge_live
@@ -104,7 +104,7 @@ class SummarizeBatchCommand(Command):
     cmd_options = (
         *BATCH_OPTIONS,
         *SELECTING,
-        format_option(FORMATS),
+        *format_options(FORMATS, "a list of runs, with the columns"),
         option("columns", "these columns, joined by commas", default=""),
         option(
             "sort",
@@ -116,11 +116,11 @@ class SummarizeBatchCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the summary; the exit code is 0, whatever the runs' codes."""
-        form = parse_choice(options["format"], FORMATS, "--format")
+        form = parse_format(options, FORMATS)
         columns = _columns(options["columns"]) or (HEADERS if form == "table" else tuple(COLUMNS))
         order = _columns(options["sort"].removeprefix("-"), "--sort")
         project = open_project(options)
-        if is_watched(options):
+        if is_watched(options, form):
             return watch(project, selected(project, options, words))
         selection = parse_selection(options, words)
         rows = list(summarize(project, orphans=Status.ORPHANED in selection.statuses))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydoit_sc.commands.base import Command
-from pydoit_sc.commands.parsing import flag
+from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.store import Outputs, TakenError
 from pydoit_sc.store.digests import digest
@@ -35,6 +36,7 @@ class VerifyCommand(Command):
             "read",
             "also read the files whose MD5 no listing shows: all on a file system; those sent in parts elsewhere",
         ),
+        json_option("a list of the runs that are not whole, with name, fault and repair"),
         flag("repair", "make runs that are not whole incomplete; what is there goes to the history"),
     )
 
@@ -47,6 +49,7 @@ class VerifyCommand(Command):
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         store = project.store
         whole, broken, unknown, by_size = 0, 0, 0, 0
+        found_broken: list[dict[str, str]] = []
         for key, found in store.contents(names):
             unread: list[str] = []
             read = _reader(store, key) if options["read"] else unread.append
@@ -59,7 +62,12 @@ class VerifyCommand(Command):
             whole, unknown, broken = whole + (wrong == ""), unknown + (wrong is None), broken + bool(wrong)
             by_size += bool(unread)
             if wrong:
-                print(f"{names[key]}: {wrong}" + (_repair(store, key, read) if options["repair"] else ""))
+                repair = _repair(store, key, read) if options["repair"] else ""
+                found_broken.append({"name": names[key], "fault": wrong, "repair": repair})
+                if not options["as_json"]:
+                    print("; ".join(filter(None, (f"{names[key]}: {wrong}", repair))))
+        if options["as_json"]:
+            print(json.dumps(found_broken, indent=1))
         _tell(
             {"whole": whole, "not whole": broken, "without a run.json that lists its files": unknown}, names
         )
@@ -88,11 +96,11 @@ def _repair(store: Outputs, key: str, read: Callable[[str], str | None]) -> str:
     """Make a run incomplete if it is not whole now either: a worker may have replaced it since it was listed."""
     found = dict(store.contents([key])).get(key)
     if found is None or not fault(found, read):
-        return "; it has changed meanwhile, and is left"
+        return "it has changed meanwhile, and is left"
     try:
-        return "; now incomplete" if store.forget(key) else ""
+        return "now incomplete" if store.forget(key) else ""
     except TakenError as error:
-        return f"; not repaired: {error}"
+        return f"not repaired: {error}"
 
 
 def _tell(counts: Mapping[str, int], names: Mapping[str, str]) -> None:

@@ -31,10 +31,10 @@ _OPEN = (Status.INCOMPLETE, Status.STALE, Status.RUNNING)
 OPT_WATCH = flag("watch", "show it again and again, with what executes now, until every run has ended")
 
 
-def is_watched(options: dict[str, Any]) -> bool:
+def is_watched(options: dict[str, Any], form: str) -> bool:
     """Return whether that is asked for; raises InvalidCommand for a format that is no picture."""
-    if options["watch"] and options["format"] != "table":
-        raise InvalidCommand(f"--watch: shows a picture, not --format {options['format']}")
+    if options["watch"] and form != "table":
+        raise InvalidCommand(f"--watch: shows a picture, not {form}")
     return bool(options["watch"])
 
 

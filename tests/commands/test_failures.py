@@ -96,7 +96,7 @@ def test_it_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert {len(line) for line in lines} <= {79, 80}
     assert lines[19].startswith("1 × exit 1  nononono")
     assert lines[19].endswith("…  e.g. day:19  pydoit-sc run --group 20")
-    assert last == "and 10 more runs of 10 kinds; `--format json` has them"
+    assert last == "and 10 more runs of 10 kinds; `--json` has them"
     failures._print(numbered, "pydoit-sc run", 40)
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert (len(first), second) == (40, "    e.g. day:0  pydoit-sc run --group 1")

@@ -342,7 +342,7 @@ def test_watched_without_a_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert [line[21:] for line in lines] == ["0/4", "4/4"]  # behind the time
     assert len(looks) == 3 and min(looks) >= 1  # nobody waits behind the end
-    with pytest.raises(InvalidCommand, match="--watch: shows a picture, not --format json"):
+    with pytest.raises(InvalidCommand, match="--watch: shows a picture, not json"):
         status(stages, "--watch", form="json")
 
 
