@@ -98,7 +98,12 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         OPT_QUIET,
         OPT_JSON,
         OPT_NO_HOOKS,
-        {**opt_outfile, "help": "where progress is shown [default: standard output]", "metavar": "FILE"},
+        {
+            **opt_outfile,
+            "help": "where progress is shown [default: standard output]",
+            "metavar": "FILE",
+            "default": None,  # doit has that of the moment when it was imported
+        },
         {**opt_reporter, "help": "how it is shown [default: %(default)s]", "default": "batch"},
         {**opt_verbosity, **_OF_TASKS},
         {**OPT_FAILURES, **_OF_TASKS},
@@ -163,8 +168,8 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
                 _leave_dependencies(self.control.tasks, name)
         options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
-        to_stderr = as_json and not isinstance(outfile, str)
-        with _output(sys.stderr if to_stderr else outfile) as outstream, user_errors():
+        usual = sys.stderr if as_json else sys.stdout
+        with _output(outfile or usual or os.devnull) as outstream, user_errors():
             shown = screen(outstream)
             told = make(shown, options)
             if as_json:
@@ -222,8 +227,6 @@ def _leave_dependencies(tasks: dict[str, Any], name: str) -> None:
 
 
 def _output(outfile: Any) -> Any:
-    if outfile is None:  # standard output was closed when doit was imported
-        outfile = os.devnull
     if not isinstance(outfile, str):
         return nullcontext(outfile)
     try:

@@ -20,7 +20,23 @@ from pydoit_sc.selection import are_statuses, parse_selection
 from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.errors import user_errors
 
-_NOTHING_DONE = 3  # the exit code
+_SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
+
+
+class _Leaving(Selecting):
+    """A command that goes on with the others where something else has taken a run's place, and tells of it by its exit code."""
+
+    _left = 0
+
+    def leave(self, task: str, error: Exception) -> None:
+        """Tell that a run is left as it is."""
+        sys.stderr.write(f"ERROR: {task}: {error}\n")
+        self._left += 1
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Run the command; called by doit."""
+        code = super().execute(params, args)
+        return _SOME_LEFT if self._left else code
 
 
 class ListCommand(Selecting, DoitList):  # type: ignore[misc]
@@ -91,7 +107,7 @@ class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
         return "\n".join(said) or str(DoitInfo.get_reasons(reasons))
 
 
-class CleanCommand(Selecting, DoitClean):  # type: ignore[misc]
+class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
     """doit's `clean`."""
 
     name = "clean"
@@ -118,14 +134,6 @@ class CleanCommand(Selecting, DoitClean):  # type: ignore[misc]
             params["cleanall"] = True
         return super().execute(params, args)
 
-    def _execute(
-        self, dryrun: bool, cleandep: bool, cleanall: bool, cleanforget: bool, pos_args: Any = None
-    ) -> int:
-        """Clean; return the exit code. doit fills the parameters by their names."""
-        self._left = 0
-        super()._execute(dryrun, cleandep, cleanall, cleanforget, pos_args)
-        return 2 if self._left else 0
-
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
         """Clean each task; go on after one whose place something else takes."""
         for task in tasks:
@@ -134,17 +142,20 @@ class CleanCommand(Selecting, DoitClean):  # type: ignore[misc]
             except InvalidDodoFile as error:
                 if not isinstance(error.__cause__, TakenError):
                     raise
-                sys.stderr.write(f"ERROR: {task.name}: {error}\n")
-                self._left += 1
+                self.leave(task.name, error)
 
 
-class ForgetCommand(Selecting, DoitForget):  # type: ignore[misc]
+class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]
     """doit's `forget`."""
 
     name = "forget"
     doc_usage = NAMES
     cmd_options = (*SELECTING, *DoitForget.cmd_options)
-    doc_description = "--all for the whole batch."
+    doc_description = (
+        "--all for the whole batch.\n"
+        "\n"
+        "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
+    )
 
 
 class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]

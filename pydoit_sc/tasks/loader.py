@@ -20,6 +20,7 @@ from pydoit_sc.parts import in_order
 from pydoit_sc.project import STATE, Project
 from pydoit_sc.selection import Selection, parse_selection, select, select_to_execute
 from pydoit_sc.show.screen import escape_in_place
+from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
 from pydoit_sc.utf8 import check_encoding
@@ -133,7 +134,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         selection = parse_selection(self._options, pos_args)
         _check_words(command, selection, self._options)
         if isinstance(cmd, Forget):
-            _forget_outputs(cmd.dep_manager, project)
+            _forget_outputs(cmd, project)
         if getattr(cmd, "streams_stages", False) and not any(map(project.has_task, pos_args)):
             return part_tasks(project, self._parts(selection, pos_args))
         chosen = _choose(project, command, selection)
@@ -198,8 +199,10 @@ def _with_submission(project: Project, chosen: _Chosen) -> list[Task]:
     return tasks
 
 
-def _forget_outputs(dependencies: Dependency, project: Project) -> None:
+def _forget_outputs(cmd: Forget, project: Project) -> None:
     """Have doit's `forget` make runs incomplete: their truth is the store, not doit's database."""
+    dependencies: Dependency = cmd.dep_manager
+    leave = getattr(cmd, "leave", None)  # of our own command
     remove_mark, remove_marks = dependencies.remove, dependencies.remove_all  # of `ignore`
     keys = {stage.task_name(run): run.key for stage, run in project.batch.runs()}
 
@@ -207,7 +210,12 @@ def _forget_outputs(dependencies: Dependency, project: Project) -> None:
     def forget(name: str) -> None:
         remove_mark(name)
         if name in keys:  # and not the group of a stage
-            project.store.forget(keys[name])
+            try:
+                project.store.forget(keys[name])
+            except TakenError as error:
+                if leave is None:
+                    raise
+                leave(name, error)
 
     def forget_all() -> None:
         remove_marks()

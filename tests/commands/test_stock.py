@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import termios
 from contextlib import suppress
@@ -71,12 +72,25 @@ def test_only_outputs_of_runs_are_replaced_and_removed(stages: Box) -> None:
     assert "a: its place has `1`" in stages("submit", "--engine", "local").refused()
     cleaned = stages("clean", "-a")
     assert (cleaned.code, "out/a has `1`, `2`, `3`" in cleaned.err) == (2, True)
-    assert "out/a has `1`" in stages("forget", "a").refused()
+    forgotten = stages("forget", "a")
+    assert (forgotten.code, "out/a has `1`" in forgotten.err) == (2, True)
     assert stages.tree() == before
     stages.batchfile(STAGES)
     stages.executed()
     stages.ok()
     assert stages.executed() == []
+
+
+def test_forget_goes_on_where_something_else_has_taken_a_place(stages: Box) -> None:
+    stages.ok()
+    shutil.rmtree(stages.folder / "out/a/2")
+    stages.write("out/a/2/mine", "")
+    done = stages("forget", "a")
+    assert (done.code, stages.tree()) == (
+        2,
+        ["a/2/mine", *(path for path in stages.tree() if path[0] == "b")],
+    )
+    assert "out/a/2 has `mine`, which is of no run" in done.err
 
 
 def test_runs_inside_the_output_of_another_one(stages: Box) -> None:
