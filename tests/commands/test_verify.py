@@ -106,5 +106,5 @@ def test_what_has_become_whole_meanwhile_is_not_forgotten(box: Box) -> None:
     assert _repair(store, "a/0", unread.append) == "it has changed meanwhile, and is left"
     assert (box.folder / "out/a/0/stdout").exists()
     (box.folder / "out/a/0/stdout").unlink()
-    assert _repair(store, "a/0", unread.append) == "; now incomplete"
+    assert _repair(store, "a/0", unread.append) == "now incomplete"
     assert _repair(store, "a/0", unread.append) == "it has changed meanwhile, and is left"
