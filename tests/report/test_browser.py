@@ -123,6 +123,18 @@ def search(tab: Page, text: str) -> str:
     return found(tab)
 
 
+#: The texts below charts that lie on each other, or beyond the page.
+CROWDED = """
+[...document.querySelectorAll("svg.axis")].flatMap((axis) => {
+  const texts = [...axis.querySelectorAll("text")].filter((text) => getComputedStyle(text).display !== "none");
+  const boxes = texts.map((text) => text.getBoundingClientRect());
+  const ends = [0, ...boxes.map((box) => box.right)];
+  return texts.map((text) => text.textContent)
+    .filter((_, i) => boxes[i].left < ends[i] - 1 || (!axis.closest(".scroll") && boxes[i].right > innerWidth));
+})
+"""
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_charts_are_drawn(tab: Page, report: Path, tmp_path: Path, width: int, scheme: str) -> None:
@@ -131,6 +143,9 @@ def test_charts_are_drawn(tab: Page, report: Path, tmp_path: Path, width: int, s
     charts = tab('[...document.querySelectorAll("svg")].map((one) => one.getBoundingClientRect().toJSON())')
     assert len(charts) > 80
     assert min(box["width"] for box in charts) > 40 and max(box["right"] for box in charts) <= width * 2
+    assert tab(CROWDED) == []
+    rows = '[...document.querySelectorAll("tbody tr")].map((row) => row.getBoundingClientRect().height)'
+    assert max(tab(rows)) < 70
     assert tab('document.querySelectorAll(".lanes rect").length') > 500
     assert tab('document.querySelectorAll("svg.heat").length') >= 2
     red, green, blue = tab("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
@@ -217,6 +232,7 @@ def test_few_runs(tab: Page, tmp_path: Path, count: int) -> None:
     opened(tab, write(tmp_path / "few.html", runs))
     assert found(tab) == "1 of 1 runs"
     assert tab('document.querySelectorAll(".lanes rect").length') == count
+    assert tab(CROWDED) == []
 
 
 def test_a_hundred_thousand_runs(tab: Page, tmp_path: Path) -> None:
