@@ -63,7 +63,7 @@ class Submission:
     setup: str  # lines of shell that fetch the code and go to its folder, by sync/fetch.py; "": nothing is to be fetched
     options: Sequence[str] = ()  # words of `pydoit-sc batch` before the chunk
     archives: Sequence[Archive] = ()  # what has been staged
-    end: str = ""  # a line of shell for this machine when all chunks have ended, where the engine is still there; "": nothing
+    end: str = ""  # a line of shell for when all chunks have ended, where the batchfile is, if the engine can; "": nothing
 
     def chunk(self, number: int) -> str:
         """Return the URL of a chunk."""

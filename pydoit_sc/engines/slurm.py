@@ -24,14 +24,17 @@ from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.fields import Count, Script, Text, Texts, matching
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission, call_program
+from pydoit_sc.errors import warn_once
 from pydoit_sc.templates import read_template
 
 SCRIPT = "job.sh"
 LOGS = "logs"
+END = "end.sh"
 
 _ID = re.compile(r"[0-9]{1,10}")
 _MANY_PIECES = 50  # of a group: each is an array of its own
 _MARGIN = 30  # seconds that a worker has to publish and leave after the runs' grace
+_TO_TELL = 5  # minutes for the job that tells of the end
 _MANY_TASKS = 1001  # Slurm's own MaxArraySize
 _OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
 _QUEUED = frozenset({"PENDING", "REQUEUED", "SUSPENDED", "RESV_DEL_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
@@ -119,8 +122,9 @@ class Slurm:
         return table.cpus_per_task
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
-        """Return the job script."""
-        return {SCRIPT: job_script(submission, sys.executable)}
+        """Return the job script, and that of the job that tells of the end, where that can be had."""
+        scripts = {SCRIPT: job_script(submission, sys.executable)}
+        return {**scripts, END: end_script(submission)} if _tells(submission) else scripts
 
     def submit(self, submission: Submission) -> Sequence[str]:
         """Submit the arrays; if one is refused, those before it are taken back."""
@@ -132,6 +136,11 @@ class Slurm:
             with suppress(EngineError):
                 _call("scancel", "--", *ids)
             raise
+        if _tells(submission):
+            try:
+                ids.append(_job_id(_call(*end_words(submission, ids))))
+            except EngineError as error:  # the runs are what counts
+                warn_once(f"nobody will tell of the end of {submission.id}: {error}")
         return ids
 
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
@@ -167,6 +176,36 @@ def job_script(submission: Submission, python: str) -> str:
         worker=table.worker or '"$pydoit_sc_python" -m pydoit_sc',
         words=shlex.join(["batch", *submission.options, submission.chunks]),
     )
+
+
+def _tells(submission: Submission) -> bool:
+    """Return whether a job tells of the end: it takes this folder, which machines that fetch the code do not have."""
+    return bool(submission.end) and not submission.setup
+
+
+def end_script(submission: Submission) -> str:
+    """Return the script of the job that starts when all others have ended, and tells of that."""
+    table = submission.batch.table("slurm", SlurmTable)
+    options = {
+        "job_name": "end",
+        "output": f"{submission.folder.replace('%', '%%')}/{LOGS}/end.log",
+        "time": _TO_TELL,
+        **{
+            name: value
+            for name in ("partition", "account", "qos")
+            if (value := getattr(table, name)) is not None
+        },
+    }
+    lines = (
+        f"#SBATCH --{name.replace('_', '-')}={shlex.quote(str(value))}" for name, value in options.items()
+    )
+    return "\n".join(("#!/bin/bash", *lines, submission.end, ""))
+
+
+def end_words(submission: Submission, ids: Sequence[str]) -> list[str]:
+    """Return the command that submits that job; `ids` are all others."""
+    words = ["sbatch", "--parsable", f"--dependency=afterany:{':'.join(ids)}"]
+    return [*words, f"{submission.folder}/{END}", "0"]
 
 
 def directives(submission: Submission) -> Iterator[str]:
@@ -310,7 +349,7 @@ def _is_script(command: str, folder: str) -> bool:
     """Return whether a job's command is the script in a submission's folder with its argument, `…/job.sh 0`."""
     above, name = os.path.split(command.rpartition(" ")[0])
     with suppress(OSError, ValueError):
-        return name == SCRIPT and os.path.samefile(above, folder)
+        return name in (SCRIPT, END) and os.path.samefile(above, folder)
     return False
 
 

@@ -12,7 +12,16 @@ import pytest
 
 from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
-from pydoit_sc.engines.slurm import Array, Place, Slurm, arrays, job_script, read_squeue, sbatch_words
+from pydoit_sc.engines.slurm import (
+    Array,
+    Place,
+    Slurm,
+    arrays,
+    end_words,
+    job_script,
+    read_squeue,
+    sbatch_words,
+)
 
 GOLDEN = Path(__file__).parent / "slurm_job.sh"
 
@@ -69,6 +78,26 @@ def test_the_job_script(submission: Callable[..., Submission], tmp_path: Path) -
     assert script == GOLDEN.read_text()
     assert "s3cr3t" not in script
     subprocess.run(["bash", "-n", GOLDEN], check=True)
+
+
+def test_the_job_that_tells_of_the_end(submission: Callable[..., Submission], tmp_path: Path) -> None:
+    told = replace(submission(FULL, 1), end="exec python -m finish ID")
+    assert Slurm().prepare(submission(FULL, 1)).keys() == {"job.sh"}
+    assert Slurm().prepare(replace(told, setup="fetch\n")).keys() == {"job.sh"}
+    script = Slurm().prepare(told)["end.sh"]
+    assert script.splitlines() == [
+        "#!/bin/bash",
+        "#SBATCH --job-name=end",
+        "#SBATCH --output='/shared/ID 100%%/logs/end.log'",
+        "#SBATCH --time=5",
+        "#SBATCH --partition=gpu",
+        "#SBATCH --account='proj 1'",
+        "#SBATCH --qos=long",
+        "exec python -m finish ID",
+    ]
+    assert end_words(told, ["7", "8"]) == [
+        "sbatch", "--parsable", "--dependency=afterany:7:8", "/shared/ID 100%/end.sh", "0",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

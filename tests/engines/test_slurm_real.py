@@ -249,3 +249,21 @@ def test_a_walltime_that_ends_in_the_middle_of_a_chunk(project: Place) -> None:
     assert sorted(executed) == list("01234")
     assert sorted(executed.values())[:4] == [1, 1, 1, 1]  # at most the one that was stopped executed twice
     assert executed.total() <= 6
+
+
+def test_the_end_is_told_once_and_not_of_what_was_cancelled(project: Place) -> None:
+    hook = "on_finish = 'echo $PYDOIT_SC_COMPLETED $PYDOIT_SC_FAILED $PYDOIT_SC_SUBMISSION >> told'\n"
+    told = project.folder / "told"
+    project.batchfile(SMALL.replace("durable", f"{hook}durable"))
+    project("submit")
+    project.until(told.exists)
+    project.until_ended()
+    (line,) = told.read_text().splitlines()
+    assert line.split()[:2] == ["9", "0"]
+    assert len(project.jobs()) == 4
+    project.batchfile(CHUNK.replace("durable", f"{hook}durable").replace("runs.a", "runs.c"))
+    project("submit")
+    project.until((project.folder / "worker").exists)
+    project("cancel")
+    project.until(lambda: project("submissions", "--all").count(" ended") == 2)
+    assert told.read_text().splitlines() == [line]
