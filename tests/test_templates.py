@@ -1,12 +1,14 @@
-"""Templates are found in a checkout and in a wheel."""
+"""Templates are found in a checkout and in a wheel, which has the worker's library, too, where it can be compiled."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+from hatch_build import compile_library
 from pydoit_sc.templates import read_template
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +18,13 @@ def test_a_checkout_has_them() -> None:
     assert read_template("slurm.sh") == (ROOT / "templates" / "slurm.sh").read_text()
 
 
+def test_without_a_compiler_a_wheel_is_pure(tmp_path: Path) -> None:
+    pack = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
+    env = {**os.environ, "CC": "no-such-compiler"}
+    subprocess.run([sys.executable, "-c", pack, tmp_path], cwd=ROOT, env=env, capture_output=True, check=True)
+    assert [wheel.name.partition("-py3")[2] for wheel in tmp_path.glob("*.whl")] == ["-none-any.whl"]
+
+
 def test_a_wheel_has_them(tmp_path: Path) -> None:
     pack = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
     done = subprocess.run(
@@ -23,6 +32,9 @@ def test_a_wheel_has_them(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
+    with_library = compile_library(tmp_path) is not None
+    assert ("pydoit_sc/worker/libstarter.so" in zipfile.ZipFile(wheel).namelist()) == with_library
+    assert wheel.name.endswith("-py3-none-any.whl") != with_library
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     page = {path.name for path in (tmp_path / "installed" / "pydoit_sc" / "report").glob("page.*")}
     assert page == {"page.py", "page.html", "page.css", "page.js"}

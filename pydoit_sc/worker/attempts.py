@@ -70,6 +70,11 @@ class Attempt:
     spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
 
     @property
+    def settings(self) -> Settings:
+        """How its run is executed."""
+        return self.work.run.settings
+
+    @property
     def stdout(self) -> str:
         """The file of its standard output."""
         return f"{self.folder}/{STDOUT}"
@@ -107,7 +112,7 @@ class Attempt:
 
     def has_retry(self, code: int) -> bool:
         """Return whether there is to be another attempt after this one has ended with a status code."""
-        settings = self.work.run.settings
+        settings = self.settings
         wanted = code != 0 and (settings.retry_on is None or code in settings.retry_on)
         return wanted and not self.refused and len(self.retry_codes) < settings.retries
 
@@ -121,8 +126,8 @@ class Attempt:
 
     def _reason(self, exit_: Exit) -> str:
         """Return why it failed, where that was not its own exit code."""
-        timeout = self.work.run.settings.timeout if self.timed_out else None
-        memory = self.work.run.settings.memory if self.over_memory else None
+        timeout = self.settings.timeout if self.timed_out else None
+        memory = self.settings.memory if self.over_memory else None
         killed_by, for_memory = exit_.killed_by, self.for_memory
         was_killed = for_memory or killed_by == signal.SIGKILL
         peak = ends.peak_of(exit_.peak_memory or 0, cgroup.memory().total) if was_killed else ""
@@ -172,7 +177,7 @@ class Attempt:
             f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
             + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
             + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
-            + (f'"env": {_object(digest_variables(env))}, ' if (env := work.run.settings.env) else "")
+            + (f'"env": {_object(digest_variables(env))}, ' if (env := self.settings.env) else "")
             + (f'"file_dep": {_object(work.files)}, ' if work.files else "")
             + self.code_said
             + f'"seconds": {seconds:.3f}, "retries": {len(self.retry_codes)}}}'
@@ -259,7 +264,7 @@ class Attempts:
 
     def environment(self, attempt: Attempt) -> dict[bytes, bytes]:
         """Return the environment of an attempt, encoded: what runs in a row have in common, that is done once."""
-        settings = attempt.work.run.settings
+        settings = attempt.settings
         if settings is not self._settings:
             worker = {_WORKER: os.fsencode(self._worker)}
             self._settings, self._common = settings, {**self._outer, **_encoded(settings.env), **worker}

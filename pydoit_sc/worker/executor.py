@@ -287,7 +287,9 @@ class Executor:
         """Return whether an attempt that has just ended counts; if not, it is dropped, or held back."""
         code = attempt.code(exit_)
         self._longest = max(self._longest, exit_.clock - attempt.clock)
-        if self._dropping or attempt.dropped or (signalled and code):
+        if exit_.error:
+            self._give_up(f"cannot start a run in {attempt.folder}", exit_.error)
+        if self._dropping or attempt.dropped or exit_.error or (signalled and code):
             self.store.release(attempt.work.run.key)
             self._ranks.give_back(attempt.ranks)
             return False
@@ -317,7 +319,7 @@ class Executor:
         self._processes.signal(number, live)
         for pid, attempt in live.items():
             attempt.dropped = True
-            self._signal_at(time.monotonic() + attempt.work.run.settings.grace, pid, signal.SIGKILL)
+            self._signal_at(time.monotonic() + attempt.settings.grace, pid, signal.SIGKILL)
 
     def _retried(self, attempt: Attempt, code: int) -> bool:
         """Start a further attempt if there is to be one; return True also where that is not possible any more."""
@@ -351,8 +353,7 @@ class Executor:
             self._processes.signal(deadline.signal, [deadline.pid])
             if deadline.signal == signal.SIGTERM:
                 attempt.timed_out = True
-                grace = attempt.work.run.settings.grace
-                self._signal_at(time.monotonic() + grace, deadline.pid, signal.SIGKILL)
+                self._signal_at(time.monotonic() + attempt.settings.grace, deadline.pid, signal.SIGKILL)
 
     def _finish(self, attempt: Attempt, exit_: Exit) -> None:
         """Write the attempt's last files and have it staged."""

@@ -1,4 +1,4 @@
-"""The one module that spawns, waits for and kills processes.
+"""The one module that spawns, by `starter.py`, waits for and kills processes.
 
 Each command is a session of its own, so that all it starts can be signalled together, and this process is their
 subreaper: what a command leaves behind, a daemon in another session included, becomes our child when its parent
@@ -27,14 +27,12 @@ from pydoit_sc.proc import Stat, peak_memory, read_stats
 from pydoit_sc.worker import guardian
 from pydoit_sc.worker.descent import attempt_told_by, members, with_descendants
 from pydoit_sc.worker.sessions import Sessions
+from pydoit_sc.worker.starter import DEFAULTS, make_starter
 
 #: Names the worker in the environment of its runs.
 WORKER_VARIABLE = "PYDOIT_SC_WORKER"
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Python ignores SIGPIPE, and a shell may start us with others ignored; commands expect the defaults.
-_DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LONGEST_WAIT = 86_400.0  # seconds; poll(2) takes no more than 24 days
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
@@ -53,6 +51,7 @@ class Exit(NamedTuple):
     clock: float  # the monotonic clock when it was reaped
     killed_by: int = 0  # the signal that its shell died of
     left_behind: int = 0  # processes that were killed when its shell had ended by itself
+    error: OSError | None = None  # why it never had its program: it has executed nothing
 
 
 class Processes:
@@ -61,6 +60,7 @@ class Processes:
     def __init__(self, worker: str) -> None:
         self._worker = worker
         self._sessions = Sessions()
+        self._starter = make_starter()
         self._wake_r, self._wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
@@ -124,22 +124,11 @@ class Processes:
     ) -> int:
         """Start a command in a session of its own and return its pid; raises OSError.
 
-        The first of its words is the path of a program; `env` names the attempt, too, by ATTEMPT_VARIABLE.
+        The first of its words is the path of a program; `env` names the attempt, too, by ATTEMPT_VARIABLE. An error of the
+        start may also be told at the end, by `Exit.error`.
         """
         try:
-            pid = os.posix_spawn(
-                words[0],
-                words,
-                env,
-                file_actions=(
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, stdout, _APPEND, 0o644),
-                    (os.POSIX_SPAWN_OPEN, 2, stderr, _APPEND, 0o644),
-                ),
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_DEFAULTS,
-            )
+            pid = self._starter.start(words, env, stdout, stderr)
         except OSError as error:
             if error.errno not in _NO_PROCESS:
                 error.filename = stdout
@@ -185,6 +174,8 @@ class Processes:
             code = os.waitstatus_to_exitcode(status)
             cpu, peak = usage.ru_utime + usage.ru_stime, self._peak(usage.ru_maxrss)
             exit_ = Exit(pid, code if code >= 0 else 128 - code, cpu, peak, time.monotonic(), max(0, -code))
+            if failed := self._starter.error_of(pid):
+                exit_ = exit_._replace(error=OSError(failed, os.strerror(failed)))
             if pid in self._asked and self._has_more(pid):
                 self._lingering[pid] = exit_
             else:
@@ -269,6 +260,7 @@ class Processes:
 
     def sizes(self, leaders: Collection[int]) -> dict[int, dict[int, int]]:
         """Return the resident memory of these runs, by pid: in bytes, of each of their processes."""
+        self._starter.settle(_UNKILLABLE)  # until then a child has our own memory
         processes = read_stats()
         sizes: dict[int, dict[int, int]] = {leader: {} for leader in leaders}
         for pid, leader in with_descendants(self._leaders(processes), processes).items():
@@ -291,6 +283,7 @@ class Processes:
     def signal(self, number: int, pids: Collection[int] | None = None) -> None:
         """Send a signal to each of these runs, or to all, whole: its session and all that descends from it."""
         leaders = set(self._live if pids is None else pids)
+        self._starter.settle(_UNKILLABLE)  # until then a child is in our own session
         if number == signal.SIGKILL:
             self._asked -= leaders
             self.wake()  # what else is to be killed may be in other sessions
@@ -320,7 +313,7 @@ class Processes:
             ),
             setsid=True,
             setsigmask=(),
-            setsigdef=_DEFAULTS,
+            setsigdef=DEFAULTS,
         )
 
     def _replace_guardian(self, status: int) -> None:
@@ -339,7 +332,7 @@ class Processes:
 
 def become(words: tuple[str, ...], env: Mapping[bytes, bytes]) -> NoReturn:
     """Replace this process by a command in the foreground; raises OSError."""
-    for number in _DEFAULTS:
+    for number in DEFAULTS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execve(words[0], words, env)

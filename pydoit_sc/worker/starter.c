@@ -1,0 +1,205 @@
+/* Start a program in a session of its own, without waiting until it is loaded: for starter.py.
+ *
+ * posix_spawn lends the child our memory, by CLONE_VM, and lets us sleep until the child has its program, by CLONE_VFORK:
+ * hundreds of microseconds in which the worker starts and finishes nothing. Here the child borrows our memory, too, but
+ * we go on. So all that it reads and writes until then, its stack, words, environment and paths, is in a `struct start`
+ * of its own, which is left alone until the kernel says, by CLONE_CHILD_CLEARTID, that the child has left our memory: it
+ * has its program, or it has ended. A start that has failed leaves its error there, and the child ends.
+ *
+ * Such a child makes system calls, and nothing else: what the C library keeps, `errno` for one, is ours. All signals are
+ * blocked from before the clone until their handlers, which are ours, too, are gone.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#if !defined(__x86_64__) || !defined(__LP64__)
+#error "x86-64 only: elsewhere posix_spawn is used"
+#endif
+
+/* Linux takes words and environment of 128 KiB, with a pointer for each, whatever its limits are. */
+enum { STACK_SIZE = 1 << 14, MOST = 100000, LAST_SIGNAL = 64, SET_SIZE = 8 };
+
+struct action { /* the kernel's, not the C library's */
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    unsigned long mask;
+};
+
+struct start {
+    struct start *next;
+    pid_t borrowed; /* not 0 while the child is in our memory */
+    int error;      /* why it could not start, until that is asked for */
+    pid_t pid;
+    char *stack;
+    char *buffer; /* all strings, and then the pointers to words and environment */
+    size_t size;
+    char **words;
+    char **environment;
+    const char *out;
+    const char *err;
+};
+
+static struct start *starts;
+
+static long call(long number, long a, long b, long c, long d) {
+    long result;
+    register long fourth __asm__("r10") = d;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+/* Open a file as a descriptor of this number. */
+static long place(int target, const char *path, int flags) {
+    long fd = call(SYS_openat, AT_FDCWD, (long)path, flags, 0644);
+    if (fd < 0 || fd == target)
+        return fd;
+    long result = call(SYS_dup2, fd, target, 0, 0);
+    call(SYS_close, fd, 0, 0, 0);
+    return result;
+}
+
+/* Leave no handler; what is ignored stays so, but for what Python ignores, and a shell that starts a worker in the background. */
+static void reset_signals(void) {
+    struct action none = {0}, was = {0};
+    for (int number = 1; number <= LAST_SIGNAL; number++) {
+        if (call(SYS_rt_sigaction, number, 0, (long)&was, SET_SIZE) < 0 || was.handler == SIG_DFL)
+            continue;
+        if (was.handler != SIG_IGN || number == SIGPIPE || number == SIGXFSZ || number == SIGINT || number == SIGQUIT ||
+            number == SIGTERM)
+            call(SYS_rt_sigaction, number, (long)&none, 0, SET_SIZE);
+    }
+}
+
+static int child(void *argument) {
+    struct start *start = argument;
+    unsigned long nothing = 0;
+    reset_signals();
+    long result = place(0, "/dev/null", O_RDONLY);
+    if (result >= 0)
+        result = place(1, start->out, O_WRONLY | O_CREAT | O_APPEND);
+    if (result >= 0)
+        result = place(2, start->err, O_WRONLY | O_CREAT | O_APPEND);
+    if (result >= 0)
+        result = call(SYS_setsid, 0, 0, 0, 0);
+    if (result >= 0)
+        result = call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&nothing, 0, SET_SIZE);
+    if (result >= 0)
+        result = call(SYS_execve, (long)start->words[0], (long)start->words, (long)start->environment, 0);
+    start->error = (int)-result;
+    call(SYS_exit_group, 127, 0, 0, 0);
+    return 0;
+}
+
+static int is_borrowed(const struct start *start) { return __atomic_load_n(&start->borrowed, __ATOMIC_ACQUIRE) != 0; }
+
+/* Return a start that nobody uses, with a buffer of this size; NULL without memory. */
+static struct start *take(size_t size) {
+    struct start *start = starts;
+    while (start && (is_borrowed(start) || start->error))
+        start = start->next;
+    if (!start) {
+        if (!(start = calloc(1, sizeof *start)))
+            return NULL;
+        start->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        if (start->stack == MAP_FAILED) {
+            free(start);
+            return NULL;
+        }
+        start->next = starts;
+        starts = start;
+    }
+    if (start->size < size) {
+        free(start->buffer);
+        start->size = (start->buffer = malloc(size)) ? size : 0;
+    }
+    return start->buffer ? start : NULL;
+}
+
+static size_t count(const char *strings, size_t size) {
+    size_t number = 0;
+    for (size_t i = 0; i < size; i++)
+        number += strings[i] == '\0';
+    return number;
+}
+
+/* Point at each of some strings that follow each other, and at nothing behind the last. */
+static char **point(char **pointers, char *strings, size_t size) {
+    for (char *at = strings; at < strings + size; at += strlen(at) + 1)
+        *pointers++ = at;
+    *pointers++ = NULL;
+    return pointers;
+}
+
+/* Start a program; `words`, of which the first is its path, and `environment` are strings that each end with a zero byte.
+ *
+ * Returns its pid; 0 where this is not the way: too much text for one that is sure to be taken, or a system without such
+ * clones; or else a negative errno. One thread at a time may call this, and the next two functions.
+ */
+int start_program(const char *words, size_t words_size, const char *environment, size_t environment_size, const char *out,
+                  const char *err) {
+    size_t out_size = strlen(out) + 1, err_size = strlen(err) + 1;
+    size_t text = words_size + environment_size + out_size + err_size;
+    size_t aligned = (text + sizeof(char *) - 1) / sizeof(char *) * sizeof(char *);
+    if (text > MOST)
+        return 0;
+    size_t pointers = count(words, words_size) + count(environment, environment_size) + 2;
+    if (text + pointers * sizeof(char *) > MOST)
+        return 0;
+    struct start *start = take(aligned + pointers * sizeof(char *));
+    if (!start)
+        return -ENOMEM;
+
+    char *at = start->buffer;
+    start->words = (char **)(at + aligned);
+    memcpy(at, words, words_size);
+    start->environment = point(start->words, at, words_size);
+    memcpy(at += words_size, environment, environment_size);
+    point(start->environment, at, environment_size);
+    start->out = memcpy(at += environment_size, out, out_size);
+    start->err = memcpy(at + out_size, err, err_size);
+
+    unsigned long all = ~0UL, before = 0;
+    start->borrowed = 1;
+    call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, SET_SIZE);
+    int flags = CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD;
+    pid_t pid = clone(child, start->stack + STACK_SIZE, flags, start, NULL, NULL, &start->borrowed);
+    int error = errno;
+    call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, SET_SIZE);
+    start->pid = pid;
+    if (pid > 0)
+        return pid;
+    start->borrowed = 0;
+    return error == EINVAL || error == ENOSYS || error == EPERM ? 0 : -error;
+}
+
+/* Return the errno for which a child that has ended never had its program, once; 0 where it had. */
+int start_error(pid_t pid) {
+    for (struct start *start = starts; start; start = start->next)
+        if (start->error && start->pid == pid) {
+            int error = start->error;
+            start->error = 0;
+            return error;
+        }
+    return 0;
+}
+
+/* Return when all children have their programs, or have ended; or after so many milliseconds. */
+void await_programs(int milliseconds) {
+    const struct timespec pause = {0, 50000};
+    for (struct start *start = starts; start; start = start->next)
+        for (int tries = milliseconds * 20; is_borrowed(start) && tries > 0; tries--)
+            nanosleep(&pause, NULL);
+}
