@@ -59,7 +59,10 @@ def table(
 ) -> Html:
     """Return a table; the first cell of a row is its heading, and columns of numbers are aligned right."""
     kinds = ["number" if i in numbers else None for i in range(len(headers))]
-    head = (el("th", header, scope="col", class_=kind) for header, kind in zip(headers, kinds, strict=True))
+    head = (
+        el("th", header, scope="col", class_=kind) if header else el("td")
+        for header, kind in zip(headers, kinds, strict=True)
+    )
     body = (
         el(
             "tr",

@@ -65,16 +65,15 @@ def spreads(runs: Sequence[Reported], columns: Columns) -> Html:
         name: [i for i, one in enumerate(members) if one.record and one.record.code == 0]
         for name, members in stages.items()
     }
-    parts = [
-        _pair("by stage", {name: [stages[name][i] for i in done[name]] for name in list(stages)[:_ROWS]})
-    ]
+    whole = {name: [stages[name][i] for i in done[name]] for name in list(stages)[:_ROWS]}
+    parts = [_pair("by stage", "stage", whole)]
     for name, members in list(stages.items())[:_STAGES]:
         for levels in _levels(columns[name]):
             groups: dict[str, list[Reported]] = {label: [] for label in levels.labels}
             for i in done[name]:
                 if levels.of[i] >= 0:
                     groups[levels.labels[levels.of[i]]].append(members[i])
-            parts.append(_pair(f"{name} by {levels.axis}", groups))
+            parts.append(_pair(f"{name} by {levels.axis}", levels.axis, groups))
     parts = [part for part in parts if part]
     if not parts:
         return Html()
@@ -90,13 +89,13 @@ def _levels(columns: Mapping[str, Sequence[str]]) -> Iterator[Levels]:
     yield from list(filter(None, found))[:_AXES]
 
 
-def _pair(title: str, groups: Mapping[str, Sequence[Reported]]) -> Html:
+def _pair(title: str, heading: str, groups: Mapping[str, Sequence[Reported]]) -> Html:
     """Return both measures of some groups of runs, beside each other where there is room; "" where none is known."""
-    charts = [_boxes(title, groups, measure) for measure in (SECONDS, MEMORY)]
+    charts = [_boxes(title, heading, groups, measure) for measure in (SECONDS, MEMORY)]
     return el("div", *charts, class_="pair") if any(charts) else Html()
 
 
-def _boxes(title: str, groups: Mapping[str, Sequence[Reported]], measure: Measure) -> Html:
+def _boxes(title: str, heading: str, groups: Mapping[str, Sequence[Reported]], measure: Measure) -> Html:
     found = [one for name, runs in groups.items() if (one := spread(name, map(measure.of, runs)))]
     if not found:
         return Html()
@@ -105,7 +104,8 @@ def _boxes(title: str, groups: Mapping[str, Sequence[Reported]], measure: Measur
         (one.label, _box(one, most), measure.words(one.middle), measure.words(one.most), f"{one.count:,}")
         for one in found
     ]
-    headers = ("", axis(ticks(most, measure.step(most), measure.words)), "median", measure.longest, "runs")
+    scale = axis(ticks(most, measure.step(most), measure.words))
+    headers = (heading, scale, "median", measure.longest, "runs")
     return figure(f"{measure.name}: {title}", table(headers, rows, class_="boxes", numbers=range(2, 5)))
 
 

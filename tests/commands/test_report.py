@@ -104,6 +104,13 @@ def test_only_selected_runs(fitted: Box, capsys: pytest.CaptureFixture[str]) -> 
     assert not Path("no.html").exists()
 
 
+def test_kinds_have_the_numbers_that_other_commands_know(fitted: Box) -> None:
+    outcome(fitted, "fit/2022-03-01_a", 3)
+    page = made(fitted, "--limit", "1")
+    assert unpack(page)["group"] == [2]
+    assert "|pydoit-sc run" in (text := "|".join(read_page(page).texts)) and "--group 2|" in text
+
+
 def test_a_batch_that_has_not_begun_and_one_run(box: Box) -> None:
     box.batchfile(HEAD + '[runs.a]\ncmd = "true"\n')
     empty = made(box)
