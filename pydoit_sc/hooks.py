@@ -19,17 +19,19 @@ from pydoit_sc.utf8 import to_bytes
 
 LIMIT = 60.0  # seconds for each
 _LONGEST = 2000  # characters of why it ended so
+_INSIDE = "PYDOIT_SC_EXIT_CODE"  # the variable that only these commands have
 _STOPPED_BY_USER = 128 + signal.SIGINT
 
 
 def tell_end(batch: Batch, counts: Counts, code: int, submission: str = "") -> None:
     """Run the commands of a batch for an execution that has ended so, with an exit code.
 
-    None for one that has executed nothing, or that its user has interrupted. One that fails, or takes longer than LIMIT,
+    None for one that has executed nothing, that its user has interrupted, or that such a command has started: a command
+    that repeats what fails would be run without end. One that fails, or takes longer than LIMIT,
     is told on standard error; what it writes goes there, too.
     """
     executed = counts.completed + counts.failed + counts.not_executed
-    if not executed or code == _STOPPED_BY_USER:
+    if not executed or code == _STOPPED_BY_USER or _INSIDE in os.environ:
         return
     env = {
         **os.environb,

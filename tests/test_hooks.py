@@ -14,6 +14,7 @@ from pydoit_sc.cli import main
 from pydoit_sc.errors import warn_once
 from pydoit_sc.outcomes.counts import Counts
 from tests.conftest import HEAD, Box, until
+from tests.starts import PROGRAMS
 
 #: Each writes its name and some of what it finds into `told`.
 HOOKS = (
@@ -147,3 +148,10 @@ def test_what_a_batchfile_may_say(box: Box) -> None:
     box.batchfile(HEAD + "on_finish = 'echo {x} ${y}'\n" + RUNS)
     box.write("code", "0")
     assert "3 of 3 runs" in box.ok("plan")
+
+
+def test_one_that_executes_the_batch_again_is_run_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = f"{PROGRAMS / 'pydoit-sc'} run -q; echo again >> told"
+    box.batchfile(HEAD + f'on_failure = "{again}"\n[runs.a]\ncmd = "echo a >> log; false"\n')
+    assert run(box, monkeypatch) == 1
+    assert (told(box), box.executed()) == (["again"], ["a", "a"])
