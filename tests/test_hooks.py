@@ -133,6 +133,7 @@ def test_a_submission_that_nobody_waits_for(hooked: Box) -> None:
     assert told(hooked) == []
 
 
+@pytest.mark.slow
 def test_a_submission_that_is_cancelled_is_not_told_of(box: Box) -> None:
     box.batchfile(HOOKS + '[runs.a]\ncmd = "touch started; while :; do sleep 0.1; done"\n')
     box.ok("submit", "--engine", "local")
