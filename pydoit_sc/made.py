@@ -103,6 +103,26 @@ class MatrixRuns(Made[Run]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Picked(Made[Run]):
+    """Some of a stage's runs, by their positions in the stage."""
+
+    runs: Sequence[Run]
+    positions: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __iter__(self) -> Iterator[Run]:
+        return map(self.runs.__getitem__, self.positions)
+
+    def _one(self, i: int) -> Run:
+        return self.runs[self.positions[i]]
+
+    def _some(self, rows: slice) -> Picked:
+        return Picked(self.runs, self.positions[rows])
+
+
 def names_of(runs: Sequence[Run]) -> Iterable[str]:
     """Return the names of runs, without making the runs where that can be."""
     return runs.names if isinstance(runs, MatrixRuns) else (run.name for run in runs)

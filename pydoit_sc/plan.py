@@ -118,7 +118,7 @@ class Settled(NamedTuple):
     """The runs of a stage whose outcomes were current when the store was read, and are not kept."""
 
     others: bytearray  # for each run, by its position: 1 where it is none of them
-    attempts: array[int]  # for each of them the digest of its attempt
+    attempts: array[int]  # for each of them the digest of its attempt; empty where no run comes after them
 
 
 class Ledger:
@@ -171,7 +171,7 @@ class Ledger:
     def unsettled(self, stage: Stage) -> Iterable[Run]:
         """Return the runs of a stage but for those that are known to be up to date, or all of them."""
         known = self.settled.get(stage.name)
-        if known is None or self._has_changed or len(known.others) != len(stage.runs):
+        if known is None or self._has_changed or self.ignored or len(known.others) != len(stage.runs):
             return stage.runs
         return map(stage.runs.__getitem__, compress(range(len(stage.runs)), known.others))
 
@@ -332,7 +332,7 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
     busy, ordered = Busy(), in_order(list(stages))
     awaited = {name for stage in ordered for name in stage.after}
     for stage in ordered:
-        looks_at_all = always or ledger.ignored or (stage.after and busy)
+        looks_at_all = always or (stage.after and busy)
         for run in stage.runs if looks_at_all else ledger.unsettled(stage):
             verdict = ledger.verdict(stage, run)
             if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from pydoit_sc.batch import Batch, Run, Stage
 from pydoit_sc.fingerprint import digest_attempt
@@ -20,13 +20,12 @@ MANY = 50_000  # runs of a stage; of fewer all outcomes are kept
 _LEAST = 25_000  # runs that a process is worth while for
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What the store has of some runs of a stage, in their order."""
 
-    records: dict[str, Record] = field(default_factory=dict)
-    taken: dict[str, str] = field(default_factory=dict)
-    settled: Settled = field(default_factory=lambda: Settled(bytearray(), array("Q")))
+    records: dict[str, Record]
+    taken: dict[str, str]
+    settled: Settled | None
 
 
 def open_ledger(  # noqa: PLR0913 - what a ledger knows
@@ -46,18 +45,17 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     ledger = Ledger(batch, {}, {}, ignored, accepted)
     ledger.read = lambda key: store.scan([key]).get(key)
     ordered = in_order(list(stages))
-    spared = [stage.name for stage in ordered if sparing and _has_many(stage)]
+    spared = {stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage)}
     if not spared or store.window > 1:  # an object store is listed once for all stages
-        keys = [key for stage in ordered for key in keys_of(stage.runs)]
-        found = iter(store.look(keys))
+        found = iter(store.look([key for stage in ordered for key in keys_of(stage.runs)]))
         for stage in ordered:
-            some = islice(found, len(stage.runs))
-            _take(ledger, stage, [_read(ledger, stage.runs, some, spares=stage.name in spared)])
+            settled = _room(stage.runs, spared.get(stage.name))
+            _take(ledger, stage, [_read(ledger, stage.runs, islice(found, len(stage.runs)), settled)])
         return ledger
     for stage in ordered:
         rows = shares(len(stage.runs), _LEAST) if stage.name in spared else [slice(None)]
         parts = [stage.runs[some] for some in rows]
-        works = [partial(_look, ledger, store, part, spares=stage.name in spared) for part in parts]
+        works = [partial(_look, ledger, store, part, spared.get(stage.name)) for part in parts]
         _take(ledger, stage, in_processes(works))
     return ledger
 
@@ -66,23 +64,34 @@ def _has_many(stage: Stage) -> bool:
     return len(stage.runs) > MANY and isinstance(stage.runs, MatrixRuns)
 
 
-def _look(ledger: Ledger, store: Store, runs: Sequence[Run], *, spares: bool) -> _Found:
-    return _read(ledger, runs, store.look(keys_of(runs)), spares=spares)
+def _is_awaited(stage: Stage, batch: Batch) -> bool:
+    return any(stage.name in other.after for other in batch.stages)
+
+
+def _look(ledger: Ledger, store: Store, runs: Sequence[Run], awaited: bool | None) -> _Found:
+    return _read(ledger, runs, store.look(keys_of(runs)), _room(runs, awaited))
+
+
+def _room(runs: Sequence[Run], awaited: bool | None) -> Settled | None:
+    """Return the room for what is kept of current outcomes: attempts only where others come after them; None: all is kept."""
+    if awaited is None:
+        return None
+    return Settled(bytearray(b"\1") * len(runs), array("Q", bytes(8 * len(runs)) if awaited else b""))
 
 
 def _read(
-    ledger: Ledger, runs: Sequence[Run], found: Iterator[Record | Taken | None], *, spares: bool
+    ledger: Ledger, runs: Sequence[Run], found: Iterator[Record | Taken | None], settled: Settled | None
 ) -> _Found:
-    part = _Found()
-    if spares:
-        part.settled = Settled(bytearray(b"\1") * len(runs), array("Q", bytes(8 * len(runs))))
+    part = _Found({}, {}, settled)
     for i, (run, one) in enumerate(zip(runs, found, strict=True)):
         if one is None:
             continue
         if isinstance(one, Taken):
             part.taken[run.key] = one.words
-        elif spares and ledger.settles(run, one):
-            part.settled.others[i], part.settled.attempts[i] = 0, digest_attempt(run.key, one.attempt)
+        elif settled is not None and ledger.settles(run, one):
+            settled.others[i] = 0
+            if settled.attempts:
+                settled.attempts[i] = digest_attempt(run.key, one.attempt)
         else:
             part.records[run.key] = one
     return part
@@ -93,7 +102,8 @@ def _take(ledger: Ledger, stage: Stage, parts: Sequence[_Found]) -> None:
     for part in parts:
         ledger.records.update(part.records)
         ledger.taken.update(part.taken)
-    others = bytearray().join(part.settled.others for part in parts)
-    attempts = array("Q", b"".join(part.settled.attempts for part in parts))
-    if others:
+    settled = [part.settled for part in parts if part.settled]
+    if settled:
+        others = bytearray().join(one.others for one in settled)
+        attempts = array("Q", b"".join(one.attempts for one in settled))
         ledger.settled[stage.name] = Settled(others, attempts)

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc import survey
-from pydoit_sc.batch import Run
+from pydoit_sc.batch import Run, Status
+from pydoit_sc.cli import main
 from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
 from pydoit_sc.project import Project
+from pydoit_sc.standing import stand_all
 from pydoit_sc.store import Record, StoreError
+from pydoit_sc.submissions.choose import Choice, Wanted, choose
 
 BATCH = """
 [batch]
@@ -80,6 +83,8 @@ def test_no_current_outcome_is_kept(folder: Path) -> None:
     whole = open_project(folder, sparing=False)
     assert told(whole) == told(project)
     assert len(whole.ledger.records) == 180
+    settled = project.ledger.settled
+    assert {name: len(one.attempts) for name, one in settled.items()} == {"a": 60, "b": 0, "c": 0}
     run = run_of(project, "b:59")  # one that is asked for is read again
     assert project.ledger.record(run) == whole.ledger.records[run.key]
 
@@ -124,3 +129,35 @@ def test_what_cannot_be_read_is_an_error_wherever_it_is(folder: Path) -> None:
     place.mkdir()
     with pytest.raises(StoreError, match=r"out/a/0/status_code: Is a directory"):
         told(open_project(folder))
+
+
+def test_a_submission_and_figures_are_the_same(folder: Path) -> None:
+    shutil.rmtree(folder / "out" / "a" / "7")
+    write(folder, "c/3", Record(7, "w-901", "f"))
+    choice = _chosen(folder)
+    assert [work.task for work in choice.works] == ["a:7"]
+    assert choice.found == {Status.INCOMPLETE: 1, Status.ERROR: 0, Status.COMPLETED: 118}
+    CHANGES["edited"](folder / "out")
+    choice = _chosen(folder)  # all of `b` and `c` waits for it, and is current as yet
+    assert (len(choice.works), choice.waiting["b"].count) == (60, 60)
+
+
+def _chosen(folder: Path) -> Choice:
+    found = []
+    for sparing in (False, True):
+        project = open_project(folder, sparing=sparing)
+        choice = choose(project.ledger, Wanted(completed=False, failures=True), project.batch.stages)
+        found.append((choice, stand_all(project.ledger, project.batch.stages, {})))
+    assert found[0] == found[1]
+    return found[1][0]
+
+
+def test_only_what_is_left_is_executed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(folder / "out" / "a" / "7")
+    monkeypatch.chdir(folder)
+    assert main(["run", "-n", "2"]) == 0
+    told_of = {key for key, _ in told(open_project(folder, sparing=False))[1]}
+    assert told_of == set()
+    made = {path.parent.name for path in (folder / "out").glob("*/*/stdout")}
+    assert made == {"7", *(str(n) for n in range(60))}  # a:7, what comes after it, and all of c
+    assert {path.parent.name for path in (folder / "out" / "b").glob("*/stdout")} == {"7"}

@@ -135,6 +135,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
     read = open_project(options)
     project, engine = Project(replace(read.batch, **_numbers(options))), load_engine("kubernetes")
     wanted = _wanted(project, options)
+    project.needs_verdicts_only = not wanted.completed
     choice = choose(project.ledger, wanted, project.batch.stages)
     _tell_moved(project.ledger)
     _tell_waiting(choice)
@@ -210,6 +211,7 @@ def _ledger(project: Project, wanted: Wanted) -> Ledger:
     if wanted.everything:
         return Ledger(project.batch, {}, ignored=project.ignored)
     print(f"gathering existing run status from {project.batch.remote_output_path}/")
+    project.needs_verdicts_only = not wanted.completed
     return project.ledger
 
 

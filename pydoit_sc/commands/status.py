@@ -11,6 +11,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, parse_format
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
+from pydoit_sc.selection import parse_selection
 from pydoit_sc.show.standings import WORDS, lines
 from pydoit_sc.standing import Standing, stand_all
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -45,6 +46,7 @@ class StatusCommand(Command):
         """Print how the runs stand; the exit code is 0, whatever their codes."""
         form = parse_format(options, FORMATS)
         project = open_project(options)
+        project.needs_verdicts_only = not parse_selection(options, words).of_outcomes
         if is_watched(options, form):
             return watch(project, selected(project, options, words))
         running = project.store.running()  # before the scan: what ends in between is completed

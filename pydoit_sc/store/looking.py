@@ -58,7 +58,7 @@ class _Names:
         if path not in self._known and self._room > 0:
             names = self._list(path)
             self._room -= 1 + len(names)
-            self._known[path] = names if self._room > 0 else None
+            self._known[path] = frozenset(names) if self._room > 0 else None
         return self._known.get(path)
 
     def _list(self, path: str) -> Collection[str]:
@@ -67,7 +67,7 @@ class _Names:
         except ABSENT:
             return ()
         try:
-            return frozenset(os.listdir(folder))
+            return os.listdir(folder)
         except OSError as error:
             raise located(error, path) from None
         finally:

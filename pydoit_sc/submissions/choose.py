@@ -80,6 +80,9 @@ class _Groups:
         self._of: dict[str, int] = {}  # by key
         self._together: dict[int, Run | None] = {}  # of RunSet: the one in the last group
 
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
     def put(self, run: Run, group: int) -> None:
         """Put a run into a group; all runs of a stage before those that come after it."""
         if stage_of(run.key) in self._awaited:
@@ -114,17 +117,23 @@ def choose(ledger: Ledger, wanted: Wanted, stages: Iterable[Stage], *, ordered: 
     choice, order = Choice(), in_order(list(stages))
     groups = _Groups(order)
     for stage in order:
-        runs = [run for run in stage.runs if not ledger.is_ignored(stage, run)]
-        choice.ignored += len(stage.runs) - len(runs)
+        looks_at_all = wanted.completed or (stage.after and groups)
         now: list[Run] = []
         later: list[tuple[Run, Run, int]] = []
-        for run in runs:
+        settled = len(stage.runs)  # runs that are known to be up to date, and not looked at
+        for run in stage.runs if looks_at_all else ledger.unsettled(stage):
+            settled -= 1
+            if ledger.is_ignored(stage, run):
+                choice.ignored += 1
+                continue
             before = groups.before(run)
             if before is None:
                 now.append(run)
             else:
                 later.append((run, *before))
         executed = _schedule(ledger, stage, now, wanted, choice, groups)
+        if settled:
+            choice.found[Status.COMPLETED] += settled
         left = _put_later(ledger, stage, later if ordered else [], choice, groups)
         left += [] if ordered else later
         for run, _, _ in left:

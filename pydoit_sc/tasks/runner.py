@@ -8,6 +8,7 @@ a hand-written dodo.py, are executed by doit itself, when no run is executing.
 from __future__ import annotations
 
 import signal
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from doit.runner import ERROR, FAILURE, Runner
 from pydoit_sc.batch import Run, Stage, Status, stage_of, task_of
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
+from pydoit_sc.made import Picked
 from pydoit_sc.order import Order
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import (
@@ -40,7 +42,7 @@ from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.passing import Passing
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
-from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, project_of, runs_of
+from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
@@ -82,6 +84,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed: deque[ExecNode] = deque()
         self._planned = False
         self._to_execute = 0
+        self._awaited: set[str] = (
+            set()
+        )  # stages that others come after: nobody asks for the outcomes of the rest
         self._alone: set[str] = set()  # keys of runs that have a task of their own
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
@@ -106,6 +111,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         project = project_of(dispatcher.tasks.values())
         assert project is not None
         self._project, batch = project, project.batch
+        self._awaited = {name for stage in batch.stages for name in stage.after}
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
         limits = Limits(nprocs, failures, gpus, batch.scratch, batch.min_free_memory)
@@ -113,13 +119,13 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if isinstance(self.reporter, BatchReporter):
             self._executor.tell, self._executor.show = self.reporter.tell, self.reporter.show
             self.reporter.progress.running = lambda: self._executor.running
-        tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
+        tasks = [dispatcher.tasks[name] for name in closure(dispatcher)]
         self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
 
     def _plan(self, dispatcher: TaskDispatcher) -> None:
         """Plan the selected runs and report the plan: when the first is reached, after the user's own tasks before it."""
         self._planned = True
-        tasks = [dispatcher.tasks[name] for name in _closure(dispatcher)]
+        tasks = [dispatcher.tasks[name] for name in closure(dispatcher)]
         parts = {task.stage.name: task.stage for task in tasks if isinstance(task, StageTask)}
         singles: dict[str, list[Run]] = {}
         for task in tasks:
@@ -132,7 +138,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         ]
         if (strange := moved(self._project.ledger, chosen)) and not self._moved:
             raise UserError(f"{moved_words(strange)}, or execute them with --moved")
-        todo: dict[str, list[Run]] = {}
+        todo: dict[str, array[int]] = {}
         needs: dict[object, Planned] = {}  # a run for each shell with its PATH, and each `slots`
         verdicts = count(self._verdicts(chosen, todo, needs), sum(len(stage.runs) for stage in chosen))
         self._to_execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
@@ -140,28 +146,34 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self._executor.failures.has_completed()
         for item in needs.values():
             check_needs(item.stage.task_name(item.run), item.run.settings, self._executor.limits.nprocs)
-        self._order = Order([(stage, todo.get(stage.name, ())) for stage in in_order(chosen)])
+        whole = {stage.name: stage.runs for stage in self._project.batch.stages}
+        picked = {name: Picked(whole[name], positions) for name, positions in todo.items()}
+        self._order = Order([(stage, picked.get(stage.name, ())) for stage in in_order(chosen)])
         for stage in parts.values():
             if stage.runs:
-                pattern, runs = RunTask(self._project, stage, stage.runs[0]), todo.get(stage.name, [])
+                pattern, runs = RunTask(self._project, stage, stage.runs[0]), picked.get(stage.name, ())
                 pattern.overwrite_verbosity(self.stream)
                 self._open[stage.name] = _Open(stage, pattern, runs, len(runs) + 1)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(verdicts)
-            named = [run for name in dispatcher.selected_tasks for run in runs_of(dispatcher.tasks[name])]
-            if self._passes and self._to_execute == len(named) == 1:
-                self.reporter.pass_through(Passing(self._project.store, named[0].key))
+            if self._passes and self._to_execute == 1:
+                named = [runs_of(dispatcher.tasks[name]) for name in dispatcher.selected_tasks]
+                if sum(map(len, named)) == 1:
+                    self.reporter.pass_through(Passing(self._project.store, max(named, key=len)[0].key))
 
     def _verdicts(
-        self, chosen: Sequence[Stage], todo: dict[str, list[Run]], needs: dict[object, Planned]
+        self, chosen: Sequence[Stage], todo: dict[str, array[int]], needs: dict[object, Planned]
     ) -> Iterator[Verdict]:
-        """Yield the verdicts of runs; put those to execute into `todo`, but for those that have a task of their own."""
+        """Yield the verdicts of runs; put the positions of those to execute into `todo`.
+
+        Those that have a task of their own are left out.
+        """
         for item in plan(self._project.ledger, chosen, always=self.always_execute):
             if item.verdict.execute:
                 if (own := item.run.settings).shell or own.slots > 1:
                     needs.setdefault((own.shell, own.env.get("PATH"), own.slots), item)
                 if item.run.key not in self._alone:
-                    todo.setdefault(item.stage.name, []).append(item.run)
+                    todo.setdefault(item.stage.name, array("i")).append(item.run.position)
             yield item.verdict
 
     def _works(self, dispatcher: TaskDispatcher) -> Iterator[Work | None]:
@@ -321,7 +333,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Record the result of a run."""
         node, opened = self._executing.pop(result.work.task)
         record = result.record
-        if record is not None:
+        if record is not None and stage_of(result.work.run.key) in self._awaited:
             self._project.ledger.publish(result.work.run, record)
         self.process_task_result(node, fail_of(result))
         if isinstance(self.reporter, BatchReporter):
@@ -386,15 +398,3 @@ class BatchRunner(Runner):  # type: ignore[misc]
         elif executor.failures.too_many and executor.failures.count != self._to_execute:
             bound = "`max_failures`" if self.continue_ else "--no-continue"
             self.reporter.runtime_error(executor.failures.why(bound))
-
-
-def _closure(dispatcher: TaskDispatcher) -> list[str]:
-    """Return the names of the selected tasks and of all that they depend on."""
-    names: dict[str, None] = {}
-    new: list[str] = list(dispatcher.selected_tasks)
-    while new:
-        name = new.pop()
-        if name not in names:
-            names[name] = None
-            new.extend(dispatcher.tasks[name].task_dep)
-    return list(names)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO, TypeAlias
 
-from doit.control import ExecNode
+from doit.control import ExecNode, TaskDispatcher
 from doit.dependency import MD5Checker
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
@@ -199,6 +199,18 @@ def runs_of(task: Task) -> Sequence[Run]:
     if isinstance(task, RunTask):
         return [task.run]
     return task.stage.runs if isinstance(task, StageTask) else []
+
+
+def closure(dispatcher: TaskDispatcher) -> list[str]:
+    """Return the names of the selected tasks and of all that they depend on."""
+    names: dict[str, None] = {}
+    new: list[str] = list(dispatcher.selected_tasks)
+    while new:
+        name = new.pop()
+        if name not in names:
+            names[name] = None
+            new.extend(dispatcher.tasks[name].task_dep)
+    return list(names)
 
 
 def project_of(tasks: Iterable[Task]) -> Project | None:
