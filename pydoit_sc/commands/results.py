@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
@@ -24,7 +24,7 @@ from pydoit_sc.selection import parse_selection
 from pydoit_sc.show import frames
 from pydoit_sc.show.rows import Rows, write_csv, write_json, write_json_lines
 from pydoit_sc.show.screen import data_output
-from pydoit_sc.show.tables import table
+from pydoit_sc.show.tables import fitting, table
 from pydoit_sc.sizes import show_size
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
 from pydoit_sc.times import span
@@ -32,6 +32,7 @@ from pydoit_sc.times import span
 FORMATS = ("table", "json", "csv")
 FILES = (".csv", ".jsonl", ".parquet", ".duckdb")
 _TOLD = 20  # files that cannot be read
+_OTHERS = 8  # columns that are not shown
 _SOME_LEFT = 2  # the exit code
 
 _LIMIT = "only so many rows, the first as they are sorted"
@@ -49,7 +50,7 @@ class ResultsCommand(Command):
         "several rows, which also have what its other files say.\n"
         "\n"
         "A column is called as the key, `loss`; where several files have that key, or an axis has that name, "
-        "`metrics.json:loss`, which is understood always. The table rounds numbers; JSON and CSV have them whole, with "
+        "`metrics.json:loss`, which is understood always. The table rounds numbers, and on a terminal has the columns that there is room for; JSON and CSV have them whole, with "
         "seconds and bytes.\n"
         "\n"
         f"A file that cannot be read, or has more than {LARGEST_RESULT >> 20} MiB, is named at the end, and the rest is shown.\n"
@@ -72,7 +73,11 @@ class ResultsCommand(Command):
         """Print or write the table."""
         form = parse_format(options, FORMATS)
         into = options["into"]
-        write = partial(_writer(into), into) if into else partial(_print, form)
+        write: Callable[..., None] = partial(_print_data, form)
+        if into:
+            write = partial(_writer(into), into)
+        elif form == "table":
+            write = partial(_print_table, options)
         project = open_project(options)
         selection = parse_selection(options, words)
         among = replace(selection, limit=None)
@@ -121,15 +126,28 @@ class _Told:
             print(f"warning: and {self.count - len(self._lines):,} more files", file=sys.stderr)
 
 
-def _print(form: str, results: ResultTable, columns: Sequence[str], rows: Rows) -> None:
-    if form == "table":
-        shows = [_SHOWN.get(column, _rounded) for column in columns]
-        right = [column for column in columns if results.types(column) and str not in results.types(column)]
-        shown = ([show(cell) for show, cell in zip(shows, row, strict=True)] for row in rows)
-        print(table(columns, shown, right))
-        return
+def _print_data(form: str, _: ResultTable, columns: Sequence[str], rows: Rows) -> None:
     with data_output() as stream:
         (write_json if form == "json" else write_csv)(stream, columns, rows)
+
+
+def _print_table(
+    options: Mapping[str, Any], results: ResultTable, columns: Sequence[str], rows: Rows
+) -> None:
+    """Print the columns that are asked for, else those that a terminal has room for, with those of --sort."""
+    shows = [_SHOWN.get(column, _rounded) for column in columns]
+    cells = [[show(cell) for show, cell in zip(shows, row, strict=True)] for row in rows]
+    places: Sequence[int] = range(len(columns))
+    if not options["columns"]:
+        sort = split_columns(options["sort"].removeprefix("-"))
+        first = {columns[0], *(results.column(name, "--sort") for name in sort)}
+        places = fitting(columns, cells, first)
+    right = [column for column in columns if results.types(column) and str not in results.types(column)]
+    shown = ([row[place] for place in places] for row in cells)
+    print(table([columns[place] for place in places], shown, right))
+    if others := [column for place, column in enumerate(columns) if place not in places]:
+        names = f"{', '.join(others[:_OTHERS])}{', …' if len(others) > _OTHERS else ''}"
+        print(f"and {len(others):,} more columns: {names}; --columns chooses", file=sys.stderr)
 
 
 def _rounded(value: Any) -> Value:

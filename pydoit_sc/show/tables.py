@@ -36,6 +36,26 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
     return draw(headers, cells, [header in right for header in headers])
 
 
+def fitting(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], first: Collection[str]
+) -> Sequence[int]:
+    """Return the places of the columns that a terminal has room for, in their order; elsewhere all.
+
+    The columns of the headers in `first` have room before the others.
+    """
+    places = range(len(headers))
+    if not sys.stdout.isatty():
+        return places
+    room, kept = shutil.get_terminal_size().columns + _APART, list[int]()
+    for place in sorted(places, key=lambda place: headers[place] not in first):
+        width = max([len(headers[place]), *(len(one_line(row[place]).strip()) for row in rows)])
+        room -= _APART + min(width, _LEAST)
+        if room < 0 and kept:
+            break
+        kept.append(place)
+    return sorted(kept)
+
+
 def _tabulated(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     import tabulate  # noqa: PLC0415 - only for a table
 

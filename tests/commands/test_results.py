@@ -133,6 +133,26 @@ def test_what_has_no_order_is_last(box: Box, shown: Shown) -> None:
     assert [row["v"] for row in shown.rows()] == [None, "10", None, 9, "b"]  # JSON has no NaN
 
 
+def test_a_terminal_has_the_columns_that_fit(box: Box, shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.batchfile(RUNS)
+    put(box, "1", {"m.json": json.dumps({f"metric {n}": n for n in range(20)})})
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert shown().out.splitlines()[0].split() == [
+        "name",
+        "x",
+        "model",
+        "seconds",
+        "memory",
+        *["metric", "0"],
+    ]
+    names = ", ".join(f"metric {n}" for n in range(1, 9))
+    assert shown.err.splitlines()[0] == f"and 19 more columns: {names}, …; --columns chooses"
+    assert shown("--sort", "metric 19").out.splitlines()[0].split("    ")[-1].strip() == "metric 19"
+    assert len(shown("--columns", ",".join(f"metric {n}" for n in range(9))).out.splitlines()[0]) > 60
+    assert len(shown.rows()[0]) == 25
+
+
 def test_a_name_in_several_files_is_asked_for(box: Box, shown: Shown) -> None:
     box.batchfile(RUNS)
     put(box, "1", {"train.json": '{"loss": 1, "n": 5}', "test.json": '{"loss": 2}'})
