@@ -53,7 +53,7 @@ def execute(words: Sequence[str], folder: str, tell: Callable[[str], None] | Non
     interrupted = False
     shown = deque[str](maxlen=_KEPT)
     with subprocess.Popen(
-        on_leash(sys.executable, "-m", "pydoit_sc", "run", "--json", *words),
+        on_leash(sys.executable, "-m", "pydoit_sc", "run", "--json", "--reporter=batch", *words),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -76,6 +76,9 @@ def execute(words: Sequence[str], folder: str, tell: Callable[[str], None] | Non
             except KeyboardInterrupt:
                 process.send_signal(signal.SIGINT)
                 interrupted = True
+            except BaseException:  # of `tell`, or of a signal handler of the program
+                process.terminate()
+                raise
     if interrupted:
         raise KeyboardInterrupt
     return _end(code, figures, "".join(shown))

@@ -11,7 +11,8 @@ import threading
 import pytest
 
 import pydoit_sc as sc
-from tests.conftest import HEAD, STAGES, Box, until
+from pydoit_sc.api.execution import execute
+from tests.conftest import DOIT_CFG, HEAD, STAGES, Box, until
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def three(box: Box) -> sc.LoadedBatch:
     """A batch of three runs of which the second fails, and of one that comes after them."""
     box.batchfile(STAGES.replace("cat in", "test {x} != 2"))
     box.write("in", "")
+    box.write("doit.cfg", f"{DOIT_CFG}[run]\nreporter = console\n")
     return sc.load(box.folder)
 
 
@@ -113,6 +115,19 @@ def test_an_interrupt_stops_it(box: Box) -> None:
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert (out, process.returncode) == ("interrupted\n", 0)
+    assert _is_gone(box)
+    assert box.tree() == []
+
+
+def test_a_program_that_wants_to_end_ends_the_runs(box: Box) -> None:
+    box.batchfile(HEAD + '[runs.a]\ncmd = "echo $PPID > pid; while :; do :; done"\n')
+
+    def tell(line: str) -> None:
+        until((box.folder / "pid").exists)
+        raise SystemExit(7)
+
+    with pytest.raises(SystemExit):
+        execute(["-f", str(box.folder / "batchfile.toml")], str(box.folder), tell)
     assert _is_gone(box)
     assert box.tree() == []
 
