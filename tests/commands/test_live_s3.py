@@ -11,6 +11,7 @@ import pytest
 
 from pydoit_sc.commands.history import HistoryCommand
 from pydoit_sc.commands.logs import LogsCommand
+from pydoit_sc.commands.report import ReportCommand
 from pydoit_sc.commands.watch import _look
 from pydoit_sc.outcomes.output import LiveOutput
 from pydoit_sc.project import Project
@@ -53,7 +54,7 @@ def test_seen_from_elsewhere(
     batchfile = str(box.folder / "batchfile.toml")
     monkeypatch.setattr(LiveOutput, "_open", lambda self, name: None)
     counted: list[str] = []
-    for name in ("list", "get", "read"):
+    for name in ("list", "get", "read", "tail"):
         _count(monkeypatch, name, counted)
     with box.start("run") as worker:
         project = Project.load(batchfile)
@@ -76,6 +77,10 @@ def test_seen_from_elsewhere(
     assert [(row["attempt"], row["status_code"]) for row in found] == [(1, 75), (2, 0)]
     assert LogsCommand(config={}).parse_execute(["-f", batchfile, "--attempt", "1", "a:0"]) == 0
     assert capfdbinary.readouterr().out == b"attempt 0\n"
+    counted.clear()
+    page = str(box.folder / "page.html")
+    assert ReportCommand(config={}).parse_execute(["-f", batchfile, "--to", page]) == 0
+    assert len(counted) < 20  # of 200 runs
 
 
 def _count(monkeypatch: pytest.MonkeyPatch, name: str, counted: list[str]) -> None:
