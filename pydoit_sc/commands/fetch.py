@@ -56,6 +56,8 @@ class FetchCommand(Command):
         """Fetch the outputs, and return the exit code."""
         folder = _folder(options["into"])
         project = open_project(options)
+        if f"file://{folder}/".startswith(f"{project.store.url}/"):
+            raise InvalidCommand(f"--to: `{folder}` is where the batch has its outputs; name another folder")
         chosen = selected(project, options, words)
         names = {run.key: stage.task_name(run) for stage, run in chosen or project.batch.runs()}
         if chosen == []:

@@ -45,7 +45,7 @@ class ResultsCommand(Command):
     doc_usage = NAMES
     doc_description = (
         "A row for each run with status code 0; --status or --code asks for others. It has the run's name, the values of its "
-        "axes, the seconds that it took, the peak of its memory, and what it has written into $SATURN_RUN_LOCAL_RESULTS_DIR: "
+        "axes (of a list its command), the seconds that it took, the peak of its memory, and what it has written into $SATURN_RUN_LOCAL_RESULTS_DIR: "
         "files *.json there, with dotted names for what is nested, and files *.csv. A file with several rows gives its run "
         "several rows, which also have what its other files say.\n"
         "\n"

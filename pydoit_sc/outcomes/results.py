@@ -12,7 +12,7 @@ from functools import partial
 from hashlib import md5
 from typing import NamedTuple
 
-from pydoit_sc.batch import Axes, Run, Stage
+from pydoit_sc.batch import PLAIN, Axes, Run, Stage
 from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of
 from pydoit_sc.outcomes.flatten import SUFFIXES, Value, Values, merged, rows_in
 from pydoit_sc.outcomes.sidebyside import side_by_side
@@ -40,7 +40,7 @@ class ResultRow(NamedTuple):
     """A row of a run; a run without results has one, a run with a CSV of several rows several."""
 
     name: str  # of its doit task
-    axes: Axes
+    axes: Axes  # of a run of a list: `cmd`, its command
     record: Record
     values: dict[ResultKey, Value]
 
@@ -73,7 +73,8 @@ def read_results(
         if outcome is None:
             continue
         stage, run = runs[key]
-        name, axes = stage.task_name(run), stage.axes_of(run)
+        # The name of a run of a list is a digest or a position: its command is what tells it from others.
+        name, axes = stage.task_name(run), {"cmd": run.cmd} if stage.name == PLAIN else stage.axes_of(run)
         files, wrong = _parsed(outcome)
         for what in wrong:
             tell(f"{name}: {what}")

@@ -312,6 +312,8 @@ def test_where_nothing_is_fetched_to(two: Box, fetch: Fetch) -> None:
     }.items():
         with pytest.raises(InvalidCommand, match=message):
             FetchCommand(config={}).parse_execute(["-f", batchfile, *words])
+    with pytest.raises(InvalidCommand, match="out/a` is where the batch has its outputs"):
+        FetchCommand(config={}).parse_execute(["-f", batchfile, "--to", str(two.folder / "out/a")])
     two.write("got", "a file")
     with pytest.raises(InvalidDodoFile, match=r"--to: .*got"):
         fetch()

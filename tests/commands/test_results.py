@@ -237,6 +237,15 @@ def test_outputs_of_sc_have_no_run_json(box: Box, shown: Shown) -> None:
     assert shown.rows("--columns", "name,seconds,loss") == [{"name": "a:1", "seconds": None, "loss": 1}]
 
 
+def test_a_run_of_a_list_is_known_by_its_command(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    box.write("cmds.txt", "echo '{\"loss\": 1}' > $SATURN_RUN_LOCAL_RESULTS_DIR/m.json\n")
+    assert box("run", "cmds.txt", "--to", "out").code == 0
+    words = ["-f", str(box.folder / "cmds.txt"), "--remote-output-path", str(box.folder / "out"), "--json"]
+    assert ResultsCommand(config={}).parse_execute([*words, "--columns", "cmd,loss"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {"cmd": (box.folder / "cmds.txt").read_text().strip(), "loss": 1}
+
+
 def test_axes_that_are_called_as_our_columns(box: Box, shown: Shown) -> None:
     box.batchfile(HEAD + '[runs.a]\ncmd = "{seconds}"\nmatrix = { seconds = [7] }\n')
     put(box, "7", {"m.json": '{"name": "n"}'})
