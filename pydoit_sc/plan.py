@@ -119,6 +119,7 @@ class Settled(NamedTuple):
 
     others: bytearray  # for each run, by its position: 1 where it is none of them
     attempts: array[int]  # for each of them the digest of its attempt; empty where no run comes after them
+    seconds: array[float]  # how long each of them took; 0: not known
 
 
 class Ledger:
@@ -160,6 +161,13 @@ class Ledger:
         """Return the outcome of a run; raises StoreError where it has to be read again, and cannot be."""
         found = self.records.get(run.key)
         return self.read(run.key) if found is None and self._was_settled(run) else found
+
+    def took(self, run: Run) -> float | None:
+        """Return how many seconds a run took; None if its outcome does not say how long it takes, as that of a failure."""
+        record = self.records.get(run.key)
+        if record is None and self._was_settled(run):
+            return self.settled[stage_of(run.key)].seconds[run.position] or None
+        return (record.seconds or None) if record and record.code == 0 else None
 
     def settles(self, run: Run, record: Record) -> bool:
         """Return whether an outcome is completed and current."""

@@ -74,8 +74,7 @@ def stand_all(
 def _times(ledger: Ledger, stage: Stage) -> list[float]:
     """Return the times that completed runs took, as far as they are known: of some of many."""
     runs = stage.runs[:: len(stage.runs) // _SOME + 1]
-    records = (record for run in runs if (record := ledger.record(run)) and record.code == 0)
-    return [record.seconds for record in records if record.seconds]
+    return [seconds for run in runs if (seconds := ledger.took(run))]
 
 
 def total(standings: Iterable[Standing]) -> Standing:

@@ -76,7 +76,9 @@ def _room(runs: Sequence[Run], awaited: bool | None) -> Settled | None:
     """Return the room for what is kept of current outcomes: attempts only where others come after them; None: all is kept."""
     if awaited is None:
         return None
-    return Settled(bytearray(b"\1") * len(runs), array("Q", bytes(8 * len(runs)) if awaited else b""))
+    count = len(runs)
+    attempts = array("Q", bytes(8 * count) if awaited else b"")
+    return Settled(bytearray(b"\1") * count, attempts, array("f", bytes(4 * count)))
 
 
 def _read(
@@ -89,7 +91,7 @@ def _read(
         if isinstance(one, Taken):
             part.taken[run.key] = one.words
         elif settled is not None and ledger.settles(run, one):
-            settled.others[i] = 0
+            settled.others[i], settled.seconds[i] = 0, one.seconds
             if settled.attempts:
                 settled.attempts[i] = digest_attempt(run.key, one.attempt)
         else:
@@ -106,4 +108,5 @@ def _take(ledger: Ledger, stage: Stage, parts: Sequence[_Found]) -> None:
     if settled:
         others = bytearray().join(one.others for one in settled)
         attempts = array("Q", b"".join(one.attempts for one in settled))
-        ledger.settled[stage.name] = Settled(others, attempts)
+        seconds = array("f", b"".join(one.seconds for one in settled))
+        ledger.settled[stage.name] = Settled(others, attempts, seconds)

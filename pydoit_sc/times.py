@@ -42,6 +42,28 @@ def span(seconds: float) -> str:
     return clock(seconds)
 
 
+def about(seconds: float) -> str:
+    """Return a length of time that is not known exactly, in two figures.
+
+    >>> about(44.7), about(750), about(11_000), about(500_000), about(float("inf"))
+    ('45 s', '12 min', '3.1 h', '5.8 days', 'an unknown time')
+    """
+    if not 0 <= seconds < LONGEST:
+        return _UNKNOWN
+    units = (("days", 86_400, 172_800), ("h", 3_600, 5_400), ("min", 60, 90))
+    name, length = next(((name, length) for name, length, least in units if seconds >= least), ("s", 1))
+    return f"{roughly(seconds / length)} {name}"
+
+
+def roughly(number: float) -> str:
+    """Return a number in two figures, from 10 on as a whole one.
+
+    >>> roughly(0.1234), roughly(3.04), roughly(41.4), roughly(12_345)
+    ('0.12', '3', '41', '12,345')
+    """
+    return f"{number:,.0f}" if number >= 9.95 else f"{number:.2g}"
+
+
 def clock(seconds: float) -> str:
     """Return a length of time that goes on, to the second.
 

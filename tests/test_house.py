@@ -36,7 +36,7 @@ ROOMS = [
     {"show"},
     {"hooks"},
     {"outcomes"},
-    {"standing"},
+    {"standing", "forecast"},
     {"changes"},
     {"order"},
     {"survey"},

@@ -12,6 +12,7 @@ import pytest
 from pydoit_sc import survey
 from pydoit_sc.batch import Run, Status
 from pydoit_sc.cli import main
+from pydoit_sc.forecast import Forecast
 from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
 from pydoit_sc.project import Project
 from pydoit_sc.standing import stand_all
@@ -43,7 +44,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     (tmp_path / "batchfile.toml").write_text(BATCH)
     project = open_project(tmp_path, sparing=False)
     for number, (_, run) in enumerate(project.batch.runs()):
-        record = Record(0, f"w-{number}", project.ledger.fingerprint(run))
+        ended = 1000.0 + number / 8
+        record = Record(
+            0, f"w-{number}", project.ledger.fingerprint(run), started=1000.0 * (number > 3), ended=ended
+        )
         project.ledger.publish(run, record)
         write(tmp_path, run.key, record)
     return tmp_path
@@ -52,9 +56,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 def write(folder: Path, key: str, record: Record) -> None:
     place = folder / "out" / key
     place.mkdir(parents=True, exist_ok=True)
-    (place / "run.json").write_text(
-        json.dumps({"fingerprint": record.fingerprint, "attempt": record.attempt})
-    )
+    told = {"fingerprint": record.fingerprint, "attempt": record.attempt}
+    times = {"started": record.started, "finished": record.ended}
+    (place / "run.json").write_text(json.dumps({**told, **times} if record.started else told))
     (place / "status_code").write_text(str(record.code))
 
 
@@ -87,6 +91,10 @@ def test_no_current_outcome_is_kept(folder: Path) -> None:
     assert {name: len(one.attempts) for name, one in settled.items()} == {"a": 60, "b": 0, "c": 0}
     run = run_of(project, "b:59")  # one that is asked for is read again
     assert project.ledger.record(run) == whole.ledger.records[run.key]
+    took = [[one.ledger.took(run) for _, run in one.batch.runs()] for one in (project, whole)]
+    assert took[0] == took[1]
+    assert took[0][:2] + took[0][-1:] == [None, None, 179 / 8]
+    assert Forecast(project.ledger).seconds(*project.select(["a:0"])[0]) == 32 / 8
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

@@ -21,6 +21,7 @@ from pydoit_sc.batchfile.fields import (
     AxisValues,
     Bool,
     Command,
+    Count,
     Duration,
     MaxFailures,
     Natural,
@@ -119,6 +120,9 @@ class Extra(Table):
 
     submission: Text = Field(description="the id of the submission")
     always: Bool = Field(default=False, description="completed runs are executed again, once")
+    batch_size: Count | None = Field(
+        default=None, description="runs in a chunk, as the batch says: with another size it is cut again"
+    )
     before: Annotated[tuple[BeforeTable, ...], list_of("a list of tables")] = Field(
         default=(), description="what runs come after, each once"
     )
@@ -198,6 +202,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     extra = Extra(
         submission=submission,
         always=always,
+        batch_size=batch.batch_size,
         before=tuple(tables),
         max_failures=batch.max_failures,
         durable=batch.durable,

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydoit_sc.batch import Stage, Status
+from pydoit_sc.batch import Batch, Stage, Status
 from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
+from pydoit_sc.forecast import Estimate, Forecast, Outlook
 from pydoit_sc.plan import Planned, Verdict, count, failure_budget, moved, plan
 from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select_to_execute
@@ -37,8 +38,8 @@ class PlanCommand(Command):
         *SELECTING,
         flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
         json_option(
-            "runs and to_execute, which are numbers, moved, a list of names, max_failures, and `execute`, a list of all runs "
-            "that would, with name, status, reason, cmd"
+            "runs and to_execute, which are numbers, moved, a list of names, max_failures, `expected`, what is told of "
+            "when they end, or null, and `execute`, a list of all runs that would, with name, status, reason, cmd"
         ),
         flag("check", "exit with 1 if anything would execute, for CI"),
         flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
@@ -55,9 +56,12 @@ class PlanCommand(Command):
             project.ledger, project.store, plan(project.ledger, parts, always=options["always"])
         )
         shown: list[Planned] = []
+        estimate = Estimate(Forecast(project.ledger), _limit(batch))
         most = None if options["everything"] or options["as_json"] else SHOWN
 
         def seen(item: Planned) -> Verdict:
+            if item.verdict.execute:
+                estimate.add(item.stage, item.run)
             if item.verdict.execute and (most is None or len(shown) < most):
                 shown.append(item)
             return item.verdict
@@ -67,7 +71,7 @@ class PlanCommand(Command):
         strange = moved(project.ledger, parts)
         budget = failure_budget(batch.max_failures, batch.size)
         if options["as_json"]:
-            _print_json(verdicts, strange, budget, shown)
+            _print_json(verdicts, strange, budget, shown, _expected(estimate, batch))
             return int(options["check"] and bool(execute))
         print(summary(verdicts))
         if strange:
@@ -79,6 +83,9 @@ class PlanCommand(Command):
                     print(f"    {line}")
         if execute > len(shown):
             print(f"  and {execute - len(shown):,} more; --all lists them")
+        expected = _expected(estimate, batch)
+        for line in expected.lines if expected else ():
+            print(line)
         if budget is not None and execute:
             print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")
         return int(options["check"] and bool(execute))
@@ -95,13 +102,35 @@ def _parts(project: Project, selection: Selection, options: dict[str, Any]) -> S
         return ()
 
 
+def _limit(batch: Batch) -> float | None:
+    """Return for how many seconds a job of the engine that is meant executes runs, if there is a limit."""
+    if not batch.tables:
+        return None
+    from pydoit_sc.engines.expect import engine_meant, limit_of  # noqa: PLC0415 (engines are slow to import)
+
+    return limit_of(engine_meant(batch), batch)
+
+
+def _expected(estimate: Estimate, batch: Batch) -> Outlook | None:
+    """Return what the runs will take, on the engine that the batchfile has a table for, else here; None if it is not known."""
+    if not estimate.is_known:
+        return None
+    from pydoit_sc.engines.expect import engine_meant, expect  # noqa: PLC0415 (engines are slow to import)
+
+    return expect(estimate, batch, engine_meant(batch))
+
+
 def _said(item: Planned) -> tuple[str, str]:
     task = item.stage.task_name(item.run)
     return f"{task}  {item.verdict.status}: {item.verdict.words}", command_of(task, item.run.cmd)
 
 
 def _print_json(
-    verdicts: Mapping[Verdict, int], strange: Sequence[str], budget: int | None, shown: Sequence[Planned]
+    verdicts: Mapping[Verdict, int],
+    strange: Sequence[str],
+    budget: int | None,
+    shown: Sequence[Planned],
+    expected: Outlook | None,
 ) -> None:
     listed = [
         {
@@ -113,4 +142,5 @@ def _print_json(
         for item in shown
     ]
     figures = {"runs": sum(verdicts.values()), "to_execute": len(listed), "moved": [*strange]}
-    print(json.dumps({**figures, "max_failures": budget, "execute": listed}, indent=1))
+    told = expected and expected.figures
+    print(json.dumps({**figures, "max_failures": budget, "expected": told, "execute": listed}, indent=1))

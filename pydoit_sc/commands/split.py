@@ -23,7 +23,7 @@ from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.submissions.choose import Choice, Wanted, choose, left_words
 from pydoit_sc.submissions.cut import Shape, same_plan
-from pydoit_sc.submissions.draft import commands_folder, make_draft, shape_of
+from pydoit_sc.submissions.draft import Draft, commands_folder, make_draft, shape_of
 from pydoit_sc.submissions.folder import check_folder, present, write_chunks, write_files
 from pydoit_sc.submissions.handover import put
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -115,6 +115,7 @@ def _write_recipe(options: dict[str, Any], recipe: str | None) -> int:
         print("nothing to execute, nothing written")
         return 0
     draft = make_draft(engine, ledger, choice, replace(shape, always=wanted.completed))
+    _tell_packed(draft)
     check_folder(folder, len(draft.texts))
     found = present(folder)
     if not wanted.completed and found and same_plan(found[1], draft.texts):
@@ -144,6 +145,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
         return 0
     shape = shape_of(engine, project.batch, always=wanted.completed)
     draft = make_draft(engine, project.ledger, choice, shape)
+    _tell_packed(draft)
     ready = draft.ready(draft.stage(print))
     put(project.store, ready)
     submission = ready.submission
@@ -243,6 +245,11 @@ def _tell_size(batch: Batch, shape: Shape) -> None:
         print(f"using a batch size of {shape.size}")
     else:
         print(f"defaulting to a batch size of 3 * nprocs = {shape.size}")
+
+
+def _tell_packed(draft: Draft) -> None:
+    if count := draft.forecast.durations:
+        print(f"packing the chunks by {count:,} past durations")
 
 
 def _chunks(count: int) -> str:

@@ -163,6 +163,14 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Limited(Engine, Protocol):
+    """An engine whose jobs may be ended after some time."""
+
+    def limit(self, batch: Batch) -> float | None:
+        """Return for how many seconds a job of the batch executes runs, None if there is no limit."""
+
+
+@runtime_checkable
 class Hosted(Engine, Protocol):
     """An engine whose machines do not read the store for their chunks: chunks and code come to them as archives.
 

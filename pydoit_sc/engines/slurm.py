@@ -35,6 +35,7 @@ _ID = re.compile(r"[0-9]{1,10}")
 _MANY_PIECES = 50  # of a group: each is an array of its own
 _MARGIN = 30  # seconds that a worker has to publish and leave after the runs' grace
 _TO_TELL = 5  # minutes for the job that tells of the end
+_SPARE = 0.1  # of a job's time that its runs are not expected to take: they may take longer than before
 _MANY_TASKS = 1001  # Slurm's own MaxArraySize
 _OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
 _QUEUED = frozenset({"PENDING", "REQUEUED", "SUSPENDED", "RESV_DEL_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
@@ -120,6 +121,12 @@ class Slurm:
         if batch.nprocs == "gpus":
             return int(table.gpus_per_node.rpartition(":")[2]) if table.gpus_per_node else None
         return table.cpus_per_task
+
+    def limit(self, batch: Batch) -> float | None:
+        """Return what `time` leaves when a tenth of it, and what the worker has to end in, are taken off."""
+        time = batch.table("slurm", SlurmTable).time
+        seconds = seconds_of(time) if time else 0
+        return max(0.0, seconds * (1 - _SPARE) - warning_seconds(batch)) if seconds else None
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
         """Return the job script, and that of the job that tells of the end, where that can be had."""
@@ -235,6 +242,20 @@ def warning_seconds(batch: Batch) -> int:
     """Return how many seconds before its end a worker gets SIGTERM: the longest grace of a run, and a margin."""
     graces = {id(run.settings): run.settings.grace for _, run in batch.runs()}
     return int(max(graces.values(), default=0)) + _MARGIN
+
+
+def seconds_of(time: str) -> int:
+    """Return the seconds of a `time`; 0: no limit.
+
+    >>> seconds_of("90"), seconds_of("90:30"), seconds_of("1:30:30"), seconds_of("2-1"), seconds_of("2-1:30")
+    (5400, 5430, 5430, 176400, 178200)
+    """
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if not dash and len(parts) < 3:
+        parts.insert(0, 0)
+    hours, minutes, seconds = (*parts, 0, 0)[:3]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def arrays(submission: Submission, longest: int) -> list[Array]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import inf
 from typing import Literal
 
 from pydoit_sc.batch import Run, RunSet
@@ -12,6 +14,10 @@ from pydoit_sc.chunks.chunk import Before
 from pydoit_sc.chunks.chunkfile import EXTRA, chunk_text
 from pydoit_sc.plan import Ledger, Work
 from pydoit_sc.submissions.choose import Choice, earlier_fingerprints
+from pydoit_sc.submissions.pack import Bounds, pack
+
+#: How many seconds a run takes; None where nothing is known.
+Times = Callable[[Work], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,9 @@ class Shape:
     size: int  # runs in a chunk, or, with `in_slots`, what its runs hold together at most
     always: bool  # completed runs are executed again
     in_slots: bool = True
+    ranks: int = 1  # that the runs of a chunk share, as far as that is known
+    limit: float = inf  # seconds that a chunk takes at most, unless it is one run
+    machines: int | None = None  # that execute chunks at once, where that is said
 
     def pieces(self, works: Sequence[Work]) -> Iterator[Sequence[Work]]:
         """Yield runs in pieces that fit chunks; one that is larger than a chunk has its own."""
@@ -35,6 +44,41 @@ class Shape:
         if held:
             yield works[start:]
 
+    def bounds(self, works: Iterable[Work], times: Times) -> Bounds | None:
+        """Return what a chunk of these runs takes: a mean piece of them, none of whose ranks is ever idle.
+
+        None where nothing is known of how long they take.
+        """
+        total, weight = 0.0, 0
+        for work in works:
+            if (seconds := times(work)) is not None:
+                total += seconds * work.run.settings.slots
+                weight += work.run.settings.slots if self.in_slots else 1
+        if not weight:
+            return None
+        runs = inf if self.in_slots else self.size
+        return Bounds(self.ranks, total / weight * self.size / self.ranks, self.limit, runs, self.machines)
+
+    def packed(self, works: Sequence[Work], times: Times, bounds: Bounds) -> Iterator[Sequence[Work]]:
+        """Yield runs in chunks, the longest first.
+
+        Runs of which nothing is known come before them, in pieces: some may be the longest of all.
+        """
+        known, unknown = list[Work](), list[Work]()
+        needs: list[tuple[float, int]] = []
+        for work in works:
+            if (seconds := times(work)) is None:
+                unknown.append(work)
+            else:
+                known.append(work)
+                needs.append((seconds, work.run.settings.slots))
+        yield from self.pieces(unknown)
+        for chunk in pack(needs, bounds):
+            yield [known[position] for position in chunk]
+
+
+_PAIRED = 2.0  # times longer: a chunk of runs that wait for another chunk alone
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -45,10 +89,11 @@ class Cut:
     after: list[tuple[int, ...] | None]
 
 
-def cut(choice: Choice, shape: Shape) -> Cut:
-    """Cut the chosen runs into chunks.
+def cut(choice: Choice, shape: Shape, times: Times = lambda work: None) -> Cut:  # noqa: ARG005
+    """Cut the chosen runs into chunks, by how long they take where that is known.
 
-    Runs that wait for runs of one chunk alone share chunks. So the chunks of two stages that pair up one to one do, too.
+    Runs that wait for runs of one chunk alone share chunks. So the chunks of two stages that pair up one to one do, too,
+    unless that would make a chunk twice as long as others.
     """
     groups: list[list[Sequence[Work]]] = []
     after: list[tuple[int, ...] | None] = []
@@ -57,8 +102,11 @@ def cut(choice: Choice, shape: Shape) -> Cut:
         chunks: list[Sequence[Work]] = []
         waits: list[tuple[int, ...] | None] = []
         for part in group:
+            bounds = shape.bounds(part, times)
+            paired = bounds and replace(bounds, seconds=bounds.seconds * _PAIRED, machines=None)
             for before, works in _alike(part, numbers):
-                for piece in shape.pieces(works):
+                room = paired if before else bounds
+                for piece in shape.packed(works, times, room) if room else shape.pieces(works):
                     chunks.append(piece)
                     waits.append(before if groups else ())
         for number, chunk in enumerate(chunks, len(after)):
@@ -128,18 +176,19 @@ class Awaited:
 
 
 def covers(chunks: Sequence[str], ledger: Ledger, works: Sequence[Work], shape: Shape) -> bool:
-    """Return whether chunks can stay: their runs, cut again, give the same chunks, and `works` are among them.
+    """Return whether chunks can stay: made again of the same runs they are the same, and `works` are among these.
 
     So the chunks of a submission keep their numbers while it is executed, although what is completed is not chosen
-    again. Raises MissingFileDepError.
+    again, and more is known of how long runs take. Raises MissingFileDepError.
     """
     batch = ledger.batch
     known = {f"{batch.remote_output_path}/{run.key}": (stage, run) for stage, run in batch.runs()}
-    outputs = [run["remote_output_path"] for text in chunks for run in json.loads(text)["runs"]]
-    if not {work.output for work in works} <= set(outputs) <= known.keys():
+    outputs = [[run["remote_output_path"] for run in json.loads(text)["runs"]] for text in chunks]
+    every = set(chain.from_iterable(outputs))
+    if not {work.output for work in works} <= every <= known.keys():
         return False
-    again = [ledger.work(*known[output]) for output in outputs]
-    return same_plan(chunks, texts(ledger, shape.pieces(again), shape, "any", waiting=False))
+    again = [[ledger.work(*known[output]) for output in chunk] for chunk in outputs]
+    return same_plan(chunks, texts(ledger, again, shape, "any", waiting=False))
 
 
 def same_plan(old: Sequence[str], new: Sequence[str]) -> bool:

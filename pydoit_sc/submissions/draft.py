@@ -15,10 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.chunks.chunkfile import without_secrets
 from pydoit_sc.engines.base import Engine, Group, Hosted, Submission
+from pydoit_sc.engines.expect import expect, limit_of
+from pydoit_sc.forecast import Estimate, Forecast, Outlook
 from pydoit_sc.plan import Ledger
 from pydoit_sc.submissions.choose import Choice, earlier_runs
 from pydoit_sc.submissions.cut import Shape, cut, texts
@@ -28,7 +31,7 @@ from pydoit_sc.sync.code import Staging, fetch_lines, staging_of, start_folder
 from pydoit_sc.sync.upload import Archive, FileSync
 from pydoit_sc.worker.slots import check_slots
 
-_SIZE = 12  # slots of a chunk if it is unknown how many a machine executes at once
+_RANKS = 4  # of a machine if it is unknown how many runs it executes at once
 
 
 def new_submission() -> str:
@@ -39,12 +42,18 @@ def new_submission() -> str:
 def shape_of(engine: Engine, batch: Batch, *, always: bool) -> Shape:
     """Return how an engine's chunks are cut; raises what `Engine.nprocs` does."""
     nprocs = engine.nprocs(batch)
-    size = batch.batch_size or (3 * nprocs if nprocs else _SIZE)
-    in_slots = batch.batch_size is None
+    ranks = nprocs or _RANKS
     # Our worker gives each rank a GPU of its own; a machine of Saturn Cloud may have another worker.
-    if batch.nprocs == "gpus" and not isinstance(engine, Hosted):
-        return Shape("gpus", size, always, in_slots)
-    return Shape(nprocs or "cores", size, always, in_slots)
+    gpus = batch.nprocs == "gpus" and not isinstance(engine, Hosted)
+    return Shape(
+        "gpus" if gpus else nprocs or "cores",
+        batch.batch_size or 3 * ranks,
+        always,
+        in_slots=batch.batch_size is None,
+        ranks=ranks,
+        limit=limit_of(engine, batch) or inf,
+        machines=batch.scale,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Draft:
     ledger: Ledger
     choice: Choice
     shape: Shape
+    forecast: Forecast
     texts: Sequence[str]  # the chunks
     groups: Sequence[Group]
     after: Sequence[tuple[int, ...] | None]  # the chunks that each chunk waits for
@@ -74,6 +84,14 @@ class Draft:
     def keeping(self, id_: str, chunks: Sequence[str]) -> Draft:
         """Return the submission of one group that has this id and these chunks already."""
         return replace(self, id=id_, texts=chunks, groups=[Group(0, len(chunks))], after=[()] * len(chunks))
+
+    def expected(self) -> Outlook | None:
+        """Return what executing its runs will take; None where too little is known."""
+        batch = self.ledger.batch
+        estimate = Estimate(self.forecast, limit_of(self.engine, batch))
+        for work in self.choice.works:
+            estimate.add(self.forecast.stage(work), work.run)
+        return expect(estimate, batch, self.engine) if estimate.is_known else None
 
     def stage(self, say: Callable[[str], object]) -> list[Archive]:
         """Send the code and, where the engine's machines do not read the store, the chunks; raises SyncError."""
@@ -139,14 +157,15 @@ def make_draft(engine: Engine, ledger: Ledger, choice: Choice, shape: Shape) -> 
     if isinstance(shape.nprocs, int):
         for count, task in {work.run.settings.slots: work.task for work in choice.works}.items():
             check_slots(task, count, shape.nprocs)
-    pieces = cut(choice, shape)
+    forecast = Forecast(ledger)
+    pieces = cut(choice, shape, forecast.of)
     written: list[str] = []
     groups = []
     for number, chunks in enumerate(pieces.groups):
         groups.append(Group(len(written), len(chunks)))
         written += texts(ledger, chunks, shape, id_, waiting=number > 0)
     staging = engine.staging(batch) if isinstance(engine, Hosted) else staging_of(batch)
-    return Draft(id_, engine, ledger, choice, shape, written, groups, pieces.after, staging)
+    return Draft(id_, engine, ledger, choice, shape, forecast, written, groups, pieces.after, staging)
 
 
 def commands_folder(engine: Engine, batch: Batch) -> str:

@@ -78,9 +78,14 @@ def submit(  # noqa: PLR0913 - what a submission is made of
         say("nothing to execute, nothing submitted")
         return None
     draft = make_draft(engine, ledger, choice, shape_of(engine, project.batch, always=wanted.completed))
+    expected = draft.expected()
+    if expected and expected.warning:
+        say(f"warning: {expected.warning}")
     end = end_line(project.batch, draft.id) if hooks else ""
     note = hand_over(project.store, engine, draft.ready(draft.stage(say), end), force=force)
-    say(f"submitted {note.id} to {engine.name}: {_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}")
+    told = f"{_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
+    told += f", {expected.words}" if expected and expected.words else ""
+    say(f"submitted {note.id} to {engine.name}: {told}")
     later = {work.run.key for group in choice.later for part in group for work in part}
     runs = Runs(choice.works, wanted.completed, later)
     some_completed = bool(choice.found.get(Status.COMPLETED))

@@ -30,7 +30,7 @@ NONE = {
 
 #: What the others are given, and the keys of what they print: of a table, or of each one in a list.
 SHAPES: dict[str, tuple[str, str]] = {
-    "plan": ("", "runs to_execute moved max_failures execute"),
+    "plan": ("", "runs to_execute moved max_failures expected execute"),
     "status": ("", "stages total"),
     "list": ("--all -s", "name doc status"),
     "summarize-batch": ("", "status status_code remote_output_path cmd name reason seconds memory host submission started finished"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.conftest import HEAD, Box
 
 
@@ -57,3 +59,41 @@ def test_plan_says_the_most_frequent_reasons(box: Box) -> None:
     first = box.ok("plan").splitlines()[0]
     assert first.startswith("30 of 30 runs to execute: 1 file_dep `in0.csv` matches no file in ")
     assert first.endswith(", 22 for other reasons")
+
+
+def took(box: Box, key: str, seconds: float) -> None:
+    """Let a run have been completed, with another command, in so many seconds."""
+    times = {"started": 1000.0, "finished": 1000.0 + seconds}
+    box.write(f"out/{key}/run.json", json.dumps({"attempt": "x-1", "fingerprint": "1-2-3-4", **times}))
+    box.write(f"out/{key}/status_code", "0")
+
+
+PAST = """\
+[batch]
+remote_output_path = "file://out"
+nprocs = 4
+durable = false
+[runs.a]
+cmd = "echo {x}"
+matrix = { x = { range = [0, 8] } }
+"""
+
+
+def test_plan_and_submit_tell_the_expected_end_where_it_is_known(box: Box) -> None:
+    box.batchfile(PAST)
+    for x in range(6):
+        took(box, f"a/{x}", 1800.0 if x else 3600.0)
+    told = "about 68 min with 4 at once, 4.5 core-hours (from 6 past durations)"
+    assert box.ok("plan").splitlines()[-1] == told
+    slurm = PAST.replace("nprocs", "scale = 8\nnprocs") + '[slurm]\ntime = "0:50:00"\n'
+    box.batchfile(slurm)
+    assert box.ok("plan").splitlines()[-2:] == [
+        "about 60 min on 8 machines, 4.5 core-hours (from 6 past durations)",
+        "warning: 1 run takes longer than the 44:20 that a job has for its runs; the longest is a:0, about 60 min",
+    ]
+    box.batchfile(slurm.replace("scale = 8\n", ""))
+    assert box.ok("plan").splitlines()[-2] == "4.5 core-hours (from 6 past durations)"
+    box.batchfile(PAST)
+    submitted = box.ok("submit", "--engine", "local", "--wait").splitlines()
+    assert any(line.endswith(f" to local: 8 runs in 1 chunk, {told}") for line in submitted), submitted
+    assert box.ok("plan") == "all 8 runs are up to date\n"

@@ -101,6 +101,18 @@ def test_the_job_that_tells_of_the_end(submission: Callable[..., Submission], tm
 
 
 @pytest.mark.parametrize(
+    ("time", "limit"),
+    [("1-00:00:00", 77_640.0), ("30", 1_500.0), ("2:00", 0.0), ("0:00", None)],
+)
+def test_a_job_has_its_time_less_a_tenth_and_the_end(
+    submission: Callable[..., Submission], time: str, limit: float | None
+) -> None:
+    """The end takes 90 s of grace, and 30 s."""
+    assert Slurm().limit(submission(FULL.replace("1-00:00:00", time), 1).batch) == limit
+    assert Slurm().limit(submission(FULL.replace('time = "1-00:00:00"', ""), 1).batch) is None
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ('partition = "a\\nb"', "slurm.partition: expected a string without control characters"),
