@@ -19,6 +19,12 @@ def env_of_slurm(slurm: Cluster) -> dict[str, str]:
 
 
 @pytest.fixture
+def env_of_workers() -> dict[str, str]:
+    """Nothing more than some seconds: many workers, each a process that starts Python."""
+    return {}
+
+
+@pytest.fixture
 def env_of_s3(s3: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A server with a bucket named `bucket`."""
     env = {**KEYS, "AWS_ENDPOINT_URL": s3, "AWS_EC2_METADATA_DISABLED": "true"}

@@ -15,7 +15,7 @@ from tests.docs.pages import PAGES, ROOT, Command, File, agrees, steps_of
 from tests.starts import PROGRAMS, start
 
 #: What pages need that slow tests have: fixtures of the environment.
-FIXTURES = ("s3", "slurm")
+FIXTURES = ("s3", "slurm", "workers")
 #: What tests do not have, and why.
 NOWHERE = {
     "ci": ".ci/run executes it in fresh clones",
