@@ -18,6 +18,7 @@ MOST_NODES = 1_000_000
 DEEPEST = 500
 
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
+_TEXT = "tag:yaml.org,2002:str"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -38,6 +39,12 @@ class StrictLoader(_Base):  # type: ignore[misc] # which of PyYAML's two loaders
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        # most nodes are texts, for which PyYAML would look up a constructor, and whether it has constructed them already
+        if node.tag == _TEXT and isinstance(node, ScalarNode):
+            return node.value
+        return super().construct_object(node, deep)
 
     def flatten_mapping(self, node: MappingNode) -> None:
         # PyYAML's step before it constructs a mapping, or merges it into another one: the keys of `<<` come into it then,
