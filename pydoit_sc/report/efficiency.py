@@ -52,10 +52,10 @@ def efficiency(timed: Sequence[Reported], workers: Mapping[str, WorkerTime]) -> 
 def _stage(name: str, runs: Sequence[Reported]) -> Sequence[object]:
     cpu = sum(one.cpu for one in runs)
     held = sum(one.seconds * one.run.settings.slots for one in runs)
-    return name, _bar(cpu / held), share_above(cpu, held), span(cpu), span(sum(one.seconds for one in runs))
+    return name, _bar(cpu / held), _share_above(cpu, held), span(cpu), span(sum(one.seconds for one in runs))
 
 
-def share_above(part: float, whole: float) -> str:
+def _share_above(part: float, whole: float) -> str:
     """Return a share in percent that may be more than all."""
     return share(part, whole) if part <= whole else f"{100 * part / whole:,.0f} %"
 
@@ -63,7 +63,7 @@ def share_above(part: float, whole: float) -> str:
 def _worker(worker: WorkerTime) -> Sequence[object]:
     busy = 1 - worker.idle_share
     return (
-        worker.host, _bar(busy), share(worker.busy, worker.busy + worker.idle), span(worker.idle) if worker.idle else "0", f"{worker.size:,}",
+        worker.host, _bar(busy), share(worker.busy, worker.busy + worker.idle), span(worker.idle) if worker.idle else 0, f"{worker.size:,}",
         f"{worker.runs:,}", local(worker.start), span(worker.length),
     )  # fmt: skip
 

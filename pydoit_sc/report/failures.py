@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pydoit_sc.outcomes.kinds import Kind
 from pydoit_sc.report.html import Html, el, section
+from pydoit_sc.show.progress import last_state
 
-SHOWN = 20  # kinds
+_SHOWN = 20  # kinds
 _NAMED = 5  # runs of a kind
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def failures(kinds: Sequence[tuple[int, Kind]], again: str) -> Html:
     """Return the section about kinds with their numbers; `again` is the command that executes runs again, without `--group`."""
     if not kinds:
         return section("failures", "Failures", el("p", "Nothing has failed.", class_="none"))
-    rest = sum(len(kind.tasks) for _, kind in kinds[SHOWN:])
+    rest = sum(len(kind.tasks) for _, kind in kinds[_SHOWN:])
     more = (
-        [el("p", f"And {rest:,} more runs of {len(kinds) - SHOWN:,} kinds.", class_="note")] if rest else []
+        [el("p", f"And {rest:,} more runs of {len(kinds) - _SHOWN:,} kinds.", class_="note")] if rest else []
     )
-    items = (_kind(kind, number, f"{again} --group {number}") for number, kind in kinds[:SHOWN])
+    items = (_kind(kind, number, f"{again} --group {number}") for number, kind in kinds[:_SHOWN])
     return section("failures", "Failures", el("ol", *items, class_="kinds"), *more)
 
 
@@ -36,16 +35,7 @@ def _kind(kind: Kind, number: int, again: str) -> Html:
         el("p", "Execute them again: ", el("code", again)),
     ]
     if kind.tail:
-        said = el("pre", shown(kind.tail), tabindex=0)
+        lines = kind.tail.decode(errors="backslashreplace").strip("\n").split("\n")
+        said = el("pre", "\n".join(map(last_state, lines)), tabindex=0)
         parts.append(el("details", el("summary", "The end of the stderr of one of them"), said))
     return el("li", *parts)
-
-
-def shown(tail: bytes) -> str:
-    r"""Return what a terminal would show of the end of stderr: no colours, and of a line that is written over itself the last state.
-
-    >>> shown(b"\x1b[1mno\x1b[0m\n10 %\r20 %\r\n\tat x\xff\n")
-    'no\n20 %\n        at x\\xff'
-    """
-    lines = _COLOURS.sub("", tail.decode(errors="backslashreplace")).split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2].expandtabs() for line in lines).strip("\n")

@@ -73,9 +73,13 @@ function said(column) {
   return levels ? (i) => levels[column.values[i]] : (i) => say(column.text(i));
 }
 
+function searched() {
+  const parts = columns.filter((column) => column.levels || column.is_axis).map(said);
+  return Array.from({length: count}, (_, i) => `\n${parts.map((say) => say(i)).join("\n")}\n`);
+}
+
 function search() {
-  const searched = columns.filter((column) => column.levels || column.is_axis).map(said);
-  texts ??= Array.from({length: count}, (_, i) => `\n${searched.map((say) => say(i)).join("\n")}\n`);
+  texts ??= searched();
   const tests = $("search").value.toLowerCase().split(/\s+/).filter(Boolean).map(test);
   rows = tests.length ? order.filter((i) => tests.every((holds) => holds(texts[i]))) : order;
   first = 0;

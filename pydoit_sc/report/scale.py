@@ -37,7 +37,7 @@ def time_step(seconds: float, ticks: int = _TICKS) -> float:
     """Return a round step that divides a length of time into a few parts.
 
     >>> time_step(3700), time_step(0.02)
-    (900, 0.005)
+    (1800, 0.005)
     """
     return next((step for step in _TIMES if seconds / step <= ticks), seconds)
 

@@ -13,7 +13,7 @@ from pydoit_sc.report.workers import WorkerTime
 from pydoit_sc.show.standings import WORDS
 from pydoit_sc.times import local, span
 
-LANES = 48  # that are shown
+_LANES = 48  # that are shown
 _LANE = 14  # pixels
 _MARKS = 4000  # rectangles, about
 _FINEST, _COARSEST = 1200, 100  # parts of the width: shorter runs are drawn together
@@ -43,8 +43,8 @@ def timeline(timed: Sequence[Reported], clock: Clock | None, workers: Mapping[st
     marks = axis(clock.ticks())
     pauses = " Pauses are cut out, at the dotted lines." if clock.gaps else ""
     lanes = lanes_of(timed, workers)
-    shown = dict(list(lanes.items())[:LANES])
-    few = f" The first {LANES} of {len(lanes):,} ranks are shown." if len(lanes) > LANES else ""
+    shown = dict(list(lanes.items())[:_LANES])
+    few = f" The first {_LANES} of {len(lanes):,} ranks are shown." if len(lanes) > _LANES else ""
     most, curves = _at_once(timed, clock)
     return section(
         "timeline",

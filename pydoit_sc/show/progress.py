@@ -155,7 +155,7 @@ def failure_line(task: str, why: str, stderr_tail: bytes = b"", cmd: str = "") -
     """
     command = filter(None, [command_of(task, cmd)])
     lines = stderr_tail.decode(errors="backslashreplace").strip().split("\n")
-    shown = [_last_state(line) for line in lines if line]
+    shown = [last_state(line) for line in lines if line]
     return "\n    ".join((f"failed {task}: {why}", *command, *shown))
 
 
@@ -173,6 +173,6 @@ def label(task: str, cmd: str) -> str:
     return cut_middle(command_of(task, cmd), _LABEL) or task
 
 
-def _last_state(line: str) -> str:
+def last_state(line: str) -> str:
     """Return what a terminal shows in the end of a line that is written over itself, as progress is; without colours."""
     return _COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2].expandtabs()

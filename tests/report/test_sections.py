@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pydoit_sc.batch import Axes, Stage, Status
 from pydoit_sc.report.heat import axes_of, ending
 from pydoit_sc.report.levels import columns_of, levels_of
 from pydoit_sc.report.overview import overview
+from pydoit_sc.report.page import About, page
 from pydoit_sc.report.reported import report_of
 from pydoit_sc.report.scale import Clock
 from pydoit_sc.report.spread import spread
 from pydoit_sc.report.timeline import drawn, lanes_of
 from pydoit_sc.report.workers import workers_of
 from pydoit_sc.store import Record
-from tests.report.values import BEGUN, read_page, reported
+from tests.report.values import BEGUN, read_page, reported, unpack
 
 
 def test_workers_are_idle_between_their_runs() -> None:
@@ -128,3 +131,31 @@ def test_the_overview_counts() -> None:
     assert "|Ranks|3:00:00 busy, 1:00:00 idle (25 %)|" in text
     assert "|Time if no rank had been idle|1:30:00|" in text
     assert "|Executed by|1 machine, 1 worker|Machine-hours|2|CPU-hours|3|" in text
+
+
+ODD = st.floats() | st.sampled_from([0.0, BEGUN, -BEGUN, 3e10, 5e-324])
+RECORDS = st.builds(
+    Record,
+    code=st.none() | st.integers(0, 255),
+    attempt=st.sampled_from(["", "-", "w1-1", "w2-1"]),
+    reason=st.text(max_size=3),
+    started=ODD,
+    ended=ODD | st.just(BEGUN + 0.001),
+    host=st.text(max_size=3),
+    memory=st.integers(-(1 << 64), 1 << 63),
+    rank=st.none() | st.integers(-3, 1 << 70),
+    cpu=ODD,
+)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.sampled_from([*Status]), st.none() | RECORDS), min_size=1, max_size=6))
+def test_no_outcome_is_too_odd_for_a_page(found: list[tuple[Status, Record | None]]) -> None:
+    kept = reported(axes={"day": "2022-01-01"})
+    runs = [
+        report_of(kept.stage, kept.run._replace(name=str(i), key=f"fit/{i}"), status, record)
+        for i, (status, record) in enumerate(found)
+    ]
+    data = page(About("b", "file:///o", "", BEGUN, "run"), runs, [])
+    assert len(unpack(data)["Run"]) == len(found)
+    assert "nan" not in (text := data.partition(b'id="packed"')[0].decode()) and "inf" not in text
