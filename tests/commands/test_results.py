@@ -238,12 +238,13 @@ def test_outputs_of_sc_have_no_run_json(box: Box, shown: Shown) -> None:
 
 
 def test_a_run_of_a_list_is_known_by_its_command(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
-    box.write("cmds.txt", "echo '{\"loss\": 1}' > $SATURN_RUN_LOCAL_RESULTS_DIR/m.json\n")
-    assert box("run", "cmds.txt", "--to", "out").code == 0
-    words = ["-f", str(box.folder / "cmds.txt"), "--remote-output-path", str(box.folder / "out"), "--json"]
-    assert ResultsCommand(config={}).parse_execute([*words, "--columns", "cmd,loss"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)
-    assert row == {"cmd": (box.folder / "cmds.txt").read_text().strip(), "loss": 1}
+    file, out = str(box.write("cmds.txt", "python fit.py -n 1\n")), str(box.folder / "out")
+    ((_, run),) = load(file, remote_output_path=out).runs()
+    for name, data in output({"m.json": '{"loss": 1}'}).items():
+        box.write(f"out/{run.key}/{name}", data)
+    words = ["-f", file, "--remote-output-path", out, "--json", "--columns", "cmd,loss"]
+    assert ResultsCommand(config={}).parse_execute(words) == 0
+    assert json.loads(capsys.readouterr().out) == [{"cmd": "python fit.py -n 1", "loss": 1}]
 
 
 def test_axes_that_are_called_as_our_columns(box: Box, shown: Shown) -> None:
