@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from pydoit_sc.batch import PATIENCE, Settings
 from pydoit_sc.batchfile.fields import (
@@ -28,9 +28,10 @@ from pydoit_sc.batchfile.fields import (
     Timeout,
     absolute,
 )
+from pydoit_sc.models import Deferred
 
 
-class Table(BaseModel):
+class Table(Deferred):
     """A table: no key that is not known, nothing converted in silence, and no change once it is read.
 
     An engine's own table is a subclass, with a description for every key:
@@ -39,7 +40,7 @@ class Table(BaseModel):
             partition: Text | None = Field(default=None, description="the partition of the jobs")
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     #: The words for such a table in messages: `expected a run (a table with `cmd`), found 3`.
     what: ClassVar[str] = "a table"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pydoit_sc.batchfile.errors import did_you_mean
-from pydoit_sc.models import build
+from pydoit_sc.models import Deferred, build
 from pydoit_sc.saturn.errors import AnswerError, SaturnError
 
 M = TypeVar("M", bound="Answer")
@@ -42,10 +42,10 @@ def resource_type(word: str) -> str:
     raise SaturnError(f"unknown resource type `{word}`{did_you_mean(word, RESOURCE_TYPES)}")
 
 
-class Answer(BaseModel):
+class Answer(Deferred):
     """An answer or a part of one; keys that are not fields are ignored, and null means that a key is missing."""
 
-    model_config = ConfigDict(frozen=True, strict=True, defer_build=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -187,8 +187,8 @@ class LivePods(Page):
 class RuntimeSummary(Answer):
     """The machines of a resource, or of each start of a job."""
 
-    job_summaries: list[RuntimeSummary] = []
-    pod_summaries: list[LivePod] = []
+    job_summaries: list[RuntimeSummary] = Field(default_factory=list)
+    pod_summaries: list[LivePod] = Field(default_factory=list)
 
     def pods(self) -> list[LivePod]:
         """Return the machines of all starts."""
@@ -222,8 +222,8 @@ class PodDetails(Answer):
 
     labels: dict[str, Any]
     status: str = ""
-    container_summaries: list[Container] = []
-    init_container_summaries: list[Container] = []
+    container_summaries: list[Container] = Field(default_factory=list)
+    init_container_summaries: list[Container] = Field(default_factory=list)
 
     def main_containers(self) -> list[Container]:
         """Return the containers whose logs are shown: the main one, or while that waits the ones that prepare it."""

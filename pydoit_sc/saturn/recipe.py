@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
 from pydoit_sc.batchfile.check import require
 from pydoit_sc.batchfile.document import read_text
@@ -22,6 +22,7 @@ from pydoit_sc.batchfile.fields import Script, Text
 from pydoit_sc.batchfile.jsonfile import parse_json
 from pydoit_sc.batchfile.yamlfile import StrictLoader, parse_yaml
 from pydoit_sc.files import not_for_all, replacing
+from pydoit_sc.models import Deferred
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
 
@@ -51,10 +52,10 @@ _RULES = (
 )
 
 
-class _Table(BaseModel):
+class _Table(Deferred):
     """The keys that we read of a table; Saturn Cloud checks the others, and ignores empty values."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     @model_validator(mode="before")
     @classmethod

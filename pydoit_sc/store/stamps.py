@@ -13,16 +13,16 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pydoit_sc.models import build
+from pydoit_sc.models import Deferred, build
 from pydoit_sc.store.layout import Record, parse_status_code
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class StoredDocument(BaseModel):
+class StoredDocument(Deferred):
     """A document in a store: strict, and without the keys that are not known."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     def to_json(self) -> bytes:
         """Return the bytes of the document, in ASCII: names that are not UTF-8 are escaped, too."""

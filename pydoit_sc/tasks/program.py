@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 
+import doit.plugin
 from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
 from pydoit_sc.catalogue import COMMANDS, LITERAL
 from pydoit_sc.tasks.loader import BatchfileLoader
+from pydoit_sc.tasks.plugins import entry_points
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")  # and not `s3://bucket/day=1`
 
@@ -45,6 +47,7 @@ class Program(DoitMain):  # type: ignore[misc]
 
 def run_program(words: list[str]) -> int:
     """Run the program and return its exit code."""
+    doit.plugin.entry_points_impl = lambda: entry_points
     try:
         return int(Program(BatchfileLoader()).run(words) or 0)
     except (
