@@ -34,7 +34,7 @@ def frame(columns: Sequence[str], types: Sequence[Collection[type]], rows: Itera
 
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)
     made = []
-    for name, kinds, values in zip(columns, map(set, types), cells, strict=True):
+    for name, kinds, values in zip(map(_as_str, columns), map(set, types), cells, strict=True):
         if kinds == {bool}:
             one = pl.Series(name, values, pl.Boolean)
         elif kinds == {int} and all(value is None or value in _WHOLE for value in values):
