@@ -57,7 +57,7 @@ FAILING = {"2024-02", "2024-05"}
 def test_a_backfill_with_failing_runs(place: Place) -> None:
     place.batchfile(BACKFILL)
     out = place("submit", "--wait", code=1)
-    assert "failed month:2024-02: status code 1" in out
+    assert re.search("failed month:2024-0[25]: status code 1", out)  # whose worker was quicker
     assert place.codes() == {f"month/{name}": int(name in FAILING) for name in MONTHS}
     assert place.executed() == dict.fromkeys(MONTHS, 1)
     place.until_ended()
