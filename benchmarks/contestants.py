@@ -8,21 +8,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from measure import Command, find_program, ours
 
 FILES = ("stdout", "stderr", "results")  # besides status_code
 
-#: What a shell does to leave the files of a run, given its directory in $d.
-BY_SHELL = 'mkdir -p "$d/results"; true > "$d/stdout" 2> "$d/stderr"; echo $? > "$d/status_code"'
-
 
 @dataclass(frozen=True)
 class Job:
-    """So many runs of `true`, to be executed in a fresh folder."""
+    """So many runs of a command, to be executed in a fresh folder."""
 
+    cmd: str
     runs: int
     nprocs: int
     folder: Path
@@ -32,6 +31,11 @@ class Job:
     def out(self) -> Path:
         """Where outputs go."""
         return self.folder / "out"
+
+    @property
+    def by_shell(self) -> str:
+        """What a shell does to leave the files of a run, given its directory in $d."""
+        return f'mkdir -p "$d/results"; {self.cmd} > "$d/stdout" 2> "$d/stderr"; echo $? > "$d/status_code"'
 
 
 class MissingOutputError(Exception):
@@ -47,6 +51,7 @@ class Contestant:
     verify: Callable[[Job], None]  # raises MissingOutputError
     slow: bool = False  # executes fewer runs, from which the cost of all is reckoned
     program: str | None = None  # what must be installed
+    module: str | None = None  # the same, in Python
 
 
 def verify_directories(job: Job) -> None:
@@ -83,7 +88,7 @@ def write_numbers(job: Job) -> Path:
 def prepare_floor(job: Job, options: Sequence[str] = ()) -> Command:
     """The floor, written in C."""
     return Command(
-        [str(job.floor), *options, str(job.runs), str(job.nprocs), str(job.out), "true"], job.folder
+        [str(job.floor), *options, str(job.runs), str(job.nprocs), str(job.out), job.cmd], job.folder
     )
 
 
@@ -94,14 +99,14 @@ def prepare_durable_floor(job: Job) -> Command:
 
 def prepare_xargs(job: Job) -> Command:
     """Xargs, and a shell that writes the files."""
-    script = f'd={shlex.quote(str(job.out))}/"$0"; {BY_SHELL}'
+    script = f'd={shlex.quote(str(job.out))}/"$0"; {job.by_shell}'
     argv = ["xargs", "-P", str(job.nprocs), "-n", "1", "sh", "-c", script]
     return Command(argv, job.folder, stdin=write_numbers(job))
 
 
 def prepare_bare_xargs(job: Job) -> Command:
     """Xargs alone."""
-    argv = ["xargs", "-P", str(job.nprocs), "-n", "1", "sh", "-c", "true"]
+    argv = ["xargs", "-P", str(job.nprocs), "-n", "1", "sh", "-c", job.cmd]
     return Command(argv, job.folder, stdin=write_numbers(job))
 
 
@@ -109,7 +114,7 @@ def prepare_parallel(job: Job) -> Command:
     """GNU parallel, with its log and its tree of outputs."""
     argv = ["parallel", "--will-cite", "-j", str(job.nprocs), "--joblog", "joblog", "--results", str(job.out)]
     env = {"PARALLEL_HOME": str(job.folder / ".parallel"), "PARALLEL_SHELL": "/bin/sh"}
-    return Command([*argv, "true {}"], job.folder, env, write_numbers(job))
+    return Command([*argv, f"{job.cmd} #" + " {}"], job.folder, env, write_numbers(job))
 
 
 def verify_parallel(job: Job) -> None:
@@ -130,7 +135,7 @@ def write_chunk(job: Job) -> Path:
     runs = [
         {
             "remote_output_path": f"{url}/{run}",
-            "cmd": "true",
+            "cmd": job.cmd,
             "local_results_dir": f"{job.folder}/results/{run}/",
             "status_code": None,
             "status": None,
@@ -158,12 +163,27 @@ def task_each():
         folder = {str(job.out)!r} + "/" + str(run)
         yield {{
             "name": str(run),
-            "actions": ["d=" + shlex.quote(folder) + {"; " + BY_SHELL!r}],
+            "actions": ["d=" + shlex.quote(folder) + {"; " + job.by_shell!r}],
             "targets": [folder + "/status_code"],
         }}
 """
     (job.folder / "dodo.py").write_text(dodo, encoding="utf-8")
     return Command([sys.executable, "-m", "doit", "-n", str(job.nprocs), "-P", "thread"], job.folder)
+
+
+def prepare_joblib(job: Job) -> Command:
+    """Joblib with its processes, each of which calls a shell that writes the files."""
+    script = f"""import subprocess
+from joblib import Parallel, delayed
+
+def execute(run):
+    subprocess.run(["sh", "-c", "d=" + {str(job.out)!r} + "/" + str(run) + {"; " + job.by_shell!r}], check=True)
+
+if __name__ == "__main__":
+    Parallel({job.nprocs})(delayed(execute)(run) for run in range({job.runs}))
+"""
+    (job.folder / "executed.py").write_text(script, encoding="utf-8")
+    return Command([sys.executable, "executed.py"], job.folder)
 
 
 def write_batchfile(job: Job, durable: bool) -> None:
@@ -175,7 +195,7 @@ nprocs = {job.nprocs}
 durable = {str(durable).lower()}
 """
     (job.folder / "batchfile.toml").write_text(
-        head + '\n[[runs]]\ncmd = "true"\n' * job.runs, encoding="utf-8"
+        head + f'\n[[runs]]\ncmd = "{job.cmd}"\n' * job.runs, encoding="utf-8"
     )
 
 
@@ -183,6 +203,11 @@ def prepare_run(job: Job) -> Command:
     """Our `run`, as it is by default."""
     write_batchfile(job, durable=True)
     return Command([*ours(), "run"], job.folder)
+
+
+def prepare_pure_run(job: Job) -> Command:
+    """Our `run` without its library in C."""
+    return replace(prepare_run(job), env={"PYDOIT_SC_PURE": "1"})
 
 
 def prepare_fast_run(job: Job) -> Command:
@@ -206,14 +231,18 @@ CONTESTANTS = (
     Contestant("parallel", prepare_parallel, verify_parallel, slow=True, program="parallel"),
     Contestant("sc-batch", prepare_sc, verify_directories, slow=True, program="sc"),
     Contestant("doit", prepare_doit, verify_directories, slow=True),
+    Contestant("joblib", prepare_joblib, verify_directories, slow=True, module="joblib"),
     Contestant("run", prepare_run, verify_directories),
+    Contestant("run-pure", prepare_pure_run, verify_directories),
     Contestant("run-not-durable", prepare_fast_run, verify_directories),
     Contestant("batch", prepare_batch, verify_directories),
 )
 
 
 def is_installed(contestant: Contestant) -> bool:
-    """Say whether the program that a contestant needs is there."""
+    """Say whether the program or the module that a contestant needs is there."""
+    if contestant.module and find_spec(contestant.module) is None:
+        return False
     return contestant.program is None or find_program(contestant.program) is not None
 
 

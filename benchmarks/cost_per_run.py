@@ -1,6 +1,6 @@
 """Compare what a run costs with pydoit-sc, with its peers, and with a floor written in C, interleaved.
 
-The command is `true`, so all that is measured is what the worker itself does. Machines drift within minutes, and
+The command is `true` as a rule, so all that is measured is what the worker itself does. Machines drift within minutes, and
 their disks more so; therefore every round measures each contestant once, in an order of its own, and what counts is
 the median of each round's ratio to the floor of the same round.
 """
@@ -14,7 +14,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -31,6 +31,28 @@ from contestants import (
 from measure import CommandError, Cost, file_system, machine, measure
 
 SLOW_SHARE = 4  # slow contestants execute a quarter of the runs
+
+
+@dataclass(frozen=True)
+class Setting:
+    """So many runs of a command, so many at once."""
+
+    cmd: str
+    runs: int
+    nprocs: int
+
+    def __str__(self) -> str:
+        return f"{self.runs:,} x `{self.cmd}`, {self.nprocs} at once"
+
+    @property
+    def ideal(self) -> float:
+        """Milliseconds of wall time per run of commands that only sleep, where nothing else takes time; else 0."""
+        seconds = self.cmd.removeprefix("sleep ") if self.cmd.startswith("sleep ") else "0"
+        return 1000 * float(seconds) / self.nprocs
+
+
+#: What docs/performance.md has a table of.
+GOALS = (Setting("true", 5000, 2), Setting("true", 5000, 8), Setting("sleep 0.2", 1280, 64))
 
 
 @dataclass(frozen=True)
@@ -52,40 +74,41 @@ class Record:
 
 @dataclass(frozen=True)
 class Place:
-    """All records of one folder."""
+    """All records of one setting in one folder."""
 
+    setting: Setting
     where: Path
     records: list[Record]
 
 
-def execute(contestant: Contestant, runs: int, where: Path, args: argparse.Namespace, floor: Path) -> Cost:
-    """Execute so many runs in a fresh folder, check that their outputs exist, and return the cost."""
+def execute(contestant: Contestant, setting: Setting, where: Path, timeout: float, floor: Path) -> Cost:
+    """Execute runs in a fresh folder, check that their outputs exist, and return the cost."""
     with tempfile.TemporaryDirectory(prefix="cost-per-run-", dir=where) as folder:
-        job = Job(runs, args.nprocs, Path(folder), floor)
-        cost = measure(contestant.prepare(job), args.timeout)
+        job = Job(setting.cmd, setting.runs, setting.nprocs, Path(folder), floor)
+        cost = measure(contestant.prepare(job), timeout)
         contestant.verify(job)
     if file_system(where) != "tmpfs":
         os.sync()  # so that nobody pays for what this one has left to be written
     return cost
 
 
-def take_sample(contestant: Contestant, where: Path, args: argparse.Namespace, floor: Path) -> Sample:
+def take_sample(contestant: Contestant, setting: Setting, where: Path, timeout: float, floor: Path) -> Sample:
     """Measure one contestant once. A slow one's cost of all runs is reckoned from one run and a part of them."""
-    runs: int = args.runs
+    runs = setting.runs
     part = runs // SLOW_SHARE
     if contestant.slow and part > 1:
-        one = execute(contestant, 1, where, args, floor)
-        some = execute(contestant, part, where, args, floor)
+        one = execute(contestant, replace(setting, runs=1), where, timeout, floor)
+        some = execute(contestant, replace(setting, runs=part), where, timeout, floor)
         scale = (runs - 1) / (part - 1)
         wall = one.wall + (some.wall - one.wall) * scale
         cpu = one.cpu + (some.cpu - one.cpu) * scale
     else:
-        cost = execute(contestant, runs, where, args, floor)
+        cost = execute(contestant, setting, where, timeout, floor)
         wall, cpu = cost.wall, cost.cpu
     return Sample(1000 * wall / runs, 1000 * cpu / runs)
 
 
-def compare(where: Path, args: argparse.Namespace, floor: Path) -> Place:
+def compare(setting: Setting, where: Path, args: argparse.Namespace, floor: Path) -> Place:
     """Measure every contestant once a round. One that fails is out, with its reason."""
     where.mkdir(parents=True, exist_ok=True)
     records = [Record(each) for each in select(args.only)]
@@ -97,12 +120,15 @@ def compare(where: Path, args: argparse.Namespace, floor: Path) -> Place:
         for record in rng.sample(records, len(records)):
             if record.failure:
                 continue
-            print(f"{where}: round {number} of {args.rounds}, {record.contestant.name}", file=sys.stderr)
+            print(
+                f"{where}: {setting}: round {number} of {args.rounds}, {record.contestant.name}",
+                file=sys.stderr,
+            )
             try:
-                record.samples.append(take_sample(record.contestant, where, args, floor))
+                record.samples.append(take_sample(record.contestant, setting, where, args.timeout, floor))
             except (CommandError, MissingOutputError) as error:
                 record.failure = f"failed: {error}"
-    return Place(where, records)
+    return Place(setting, where, records)
 
 
 def ratio(values: Sequence[float], floors: Sequence[float]) -> float:
@@ -110,7 +136,7 @@ def ratio(values: Sequence[float], floors: Sequence[float]) -> float:
     return median(value / floor for value, floor in zip(values, floors, strict=True))
 
 
-def make_row(record: Record, floor: Record) -> str:
+def make_row(record: Record, floor: Record, ideal: float) -> str:
     """Return a line of the table."""
     name = record.contestant.name + ("*" if record.contestant.slow else "")
     if record.failure or floor.failure:
@@ -118,39 +144,42 @@ def make_row(record: Record, floor: Record) -> str:
     wall, cpu = [sample.wall for sample in record.samples], [sample.cpu for sample in record.samples]
     wall_ratio = ratio(wall, [sample.wall for sample in floor.samples])
     cpu_ratio = ratio(cpu, [sample.cpu for sample in floor.samples])
-    return f"{name:16} {median(wall):9.3f} {wall_ratio:9.2f} {median(cpu):9.3f} {cpu_ratio:9.2f}"
+    share = f" {100 * ideal / median(wall):9.1f}" if ideal else ""
+    return f"{name:16} {median(wall):9.3f} {wall_ratio:9.2f} {median(cpu):9.3f} {cpu_ratio:9.2f}{share}"
 
 
 def make_table(place: Place) -> str:
-    """Return the results of one folder."""
+    """Return the results of one setting in one folder."""
     floor = next(record for record in place.records if record.contestant is FLOOR)
+    ideal = place.setting.ideal
+    share = f" {'% of ideal':>9}" if ideal else ""
     return "\n".join(
         [
-            f"{place.where} ({file_system(place.where)})",
-            f"{'contestant':16} {'wall ms':>9} {'x floor':>9} {'CPU ms':>9} {'x floor':>9}",
-            *(make_row(record, floor) for record in place.records),
+            f"{place.setting}, {place.where} ({file_system(place.where)})",
+            f"{'contestant':16} {'wall ms':>9} {'x floor':>9} {'CPU ms':>9} {'x floor':>9}{share}",
+            *(make_row(record, floor, ideal) for record in place.records),
         ]
     )
 
 
-def make_legend(places: Sequence[Place], args: argparse.Namespace) -> str:
+def make_legend(places: Sequence[Place]) -> str:
     """Return what the names of the table mean."""
     contestants = [record.contestant for record in places[0].records]
     lines = [f"{each.name:16} {each.prepare.__doc__}" for each in contestants]
     if any(each.slow for each in contestants):
-        part = max(args.runs // SLOW_SHARE, 1)
-        lines.append(f"*                executed {part} runs and 1 run; {args.runs} are reckoned from both")
+        lines.append(
+            f"*                executed one of {SLOW_SHARE} runs, and 1 run; all are reckoned from both"
+        )
     return "\n".join(lines)
 
 
-def make_json(places: Sequence[Place], args: argparse.Namespace) -> str:
+def make_json(places: Sequence[Place]) -> str:
     """Return every sample, in milliseconds per run."""
     found = {
         "machine": machine(),
-        "runs": args.runs,
-        "nprocs": args.nprocs,
         "places": [
             {
+                **asdict(place.setting),
                 "where": str(place.where),
                 "file_system": file_system(place.where),
                 "contestants": [
@@ -176,6 +205,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=3000, help="runs per measurement (3000)")
     parser.add_argument("--nprocs", type=int, default=2, help="runs at once (2)")
+    parser.add_argument("--command", default="true", help="what each run executes (true)")
+    parser.add_argument(
+        "--goals", action="store_true", help="in place of these three: the settings that are goals, in memory"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each contestant (5)")
     parser.add_argument(
         "--where",
@@ -193,17 +226,19 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Return 0 when every contestant that is installed has done its work."""
     args = parse_args()
-    wheres: list[Path] = args.where or [Path("/dev/shm"), Path(tempfile.gettempdir())]
+    memory = Path("/dev/shm")
+    wheres: list[Path] = args.where or ([memory] if args.goals else [memory, Path(tempfile.gettempdir())])
+    settings = GOALS if args.goals else (Setting(args.command, args.runs, args.nprocs),)
     with tempfile.TemporaryDirectory(prefix="floor-") as folder:
         floor = compile_floor(Path(__file__).with_name("floor.c"), Path(folder))
-        places = [compare(where.resolve(), args, floor) for where in wheres]
-    print(f"{args.runs} runs of `true`, {args.nprocs} at once, per run; medians of {args.rounds} rounds")
+        places = [compare(setting, where.resolve(), args, floor) for where in wheres for setting in settings]
+    print(f"per run; medians of {args.rounds} rounds")
     print(machine(), end="\n\n")
     for place in places:
         print(make_table(place), end="\n\n")
-    print(make_legend(places, args))
+    print(make_legend(places))
     if args.json:
-        args.json.write_text(make_json(places, args), encoding="utf-8")
+        args.json.write_text(make_json(places), encoding="utf-8")
     failures = [record.failure for place in places for record in place.records]
     return 1 if any(failure and failure != "not installed" for failure in failures) else 0
 
