@@ -154,8 +154,8 @@ class ChosenRuns:
 
         That is a process of its own, in the batch's folder, which reads the batchfile again: any thread may call it, and
         other children, signals and the folder of this process are left alone. It ends with this process, and an interrupt
-        (Ctrl-C, or that of a notebook) stops its runs. The arguments are the options of `run`; with `progress` what it
-        shows is printed.
+        (Ctrl-C, or that of a notebook) stops its runs. `on_failure` and `on_finish` of the batchfile are run. The arguments
+        are the options of `run`; with `progress` what it shows is printed.
 
         Failed runs are counted. What could not be executed raises ExecutionError, bad input UserError.
 
