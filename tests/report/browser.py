@@ -68,8 +68,8 @@ class Page:
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
 
-    def open(self, path: Path, *, width: int, height: int = 900, scheme: str = "light") -> None:
-        """Open a file in a window of so many pixels, in a system that is light or dark, and wait until it is drawn."""
+    def open(self, page: Path | str, *, width: int, height: int = 900, scheme: str = "light") -> None:
+        """Open a file or a URL in a window of so many pixels, in a system that is light or dark, and wait until it is drawn."""
         self._ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )  # fmt: skip
@@ -77,7 +77,7 @@ class Page:
         self._ask("Emulation.setEmulatedMedia", features=features)
         self._taken = 0.0
         self._taken = self.cpu_seconds()
-        self._ask("Page.navigate", url=path.as_uri())
+        self._ask("Page.navigate", url=page.as_uri() if isinstance(page, Path) else page)
         while self._next_event() != "Page.loadEventFired":
             pass
 
