@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pydoit_sc.report.html import Html, el, figure, section, table
+from pydoit_sc.report.html import Html, figure, section, table
 from pydoit_sc.report.overview import share
 from pydoit_sc.report.reported import Reported, by_stage
-from pydoit_sc.report.scale import percent
+from pydoit_sc.report.scale import bar
 from pydoit_sc.report.workers import WorkerTime
 from pydoit_sc.times import local, span
 
@@ -69,9 +69,5 @@ def _worker(worker: WorkerTime) -> Sequence[object]:
 
 
 def _bar(part: float) -> Html:
-    width = percent(min(1.0, part))
-    rects = (
-        el("rect", width="100%", height=14, class_="all"),
-        el("rect", width=width, height=14, class_="part"),
-    )
-    return el("svg", *rects, width="100%", height=14, class_="bar", aria_hidden="true")
+    part = min(1.0, part)
+    return bar([(part, "completed"), (1 - part, "rest")])

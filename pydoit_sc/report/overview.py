@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydoit_sc.batch import Status
 from pydoit_sc.report.html import Html, el, figure, join, section, table
 from pydoit_sc.report.reported import Reported, by_stage
-from pydoit_sc.report.scale import Clock, percent
+from pydoit_sc.report.scale import Clock, bar
 from pydoit_sc.report.workers import WorkerTime
 from pydoit_sc.show.standings import WORDS
 from pydoit_sc.times import local, span
@@ -87,19 +87,17 @@ def _by_stage(runs: Sequence[Reported]) -> Html:
     for name, members in list(stages.items())[:_STAGES]:
         counts = Counter(one.status for one in members)
         shown = [f"{counts[status]:,} {word}" for status, word in WORDS.items() if counts[status]]
-        rows.append((name, _bar(counts), f"{len(members):,}", ", ".join(shown)))
+        rows.append(
+            (
+                name,
+                bar((counts[status] / len(members), status) for status in WORDS if counts[status]),
+                f"{len(members):,}",
+                ", ".join(shown),
+            )
+        )
     note = (
         "" if len(stages) <= _STAGES else f"The first {_STAGES} of {len(stages):,} stages; the table has all."
     )
     return figure(
         "Stages", table(("Stage", "", "Runs", "Status"), rows, class_="bars", numbers={2}), note=note
     )
-
-
-def _bar(counts: Counter[Status]) -> Html:
-    total, left, parts = sum(counts.values()), 0.0, []
-    for status in WORDS:
-        if width := counts[status] / total:
-            parts.append(el("rect", x=percent(left), width=percent(width), height=14, class_=status))
-            left += width
-    return el("svg", *parts, width="100%", height=14, class_="bar", aria_hidden="true")

@@ -83,6 +83,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}%"
 
 
+def bar(parts: Iterable[tuple[float, object]]) -> Html:
+    """Return a bar of parts behind each other: their shares of the width of its place, and their classes."""
+    left, rects = 0.0, []
+    for share, class_ in parts:
+        rects.append(el("rect", x=percent(left), width=percent(share), height=14, class_=class_))
+        left += share
+    return el("svg", *rects, width="100%", height=14, class_="bar", aria_hidden="true")
+
+
 class Clock:
     """Puts moments on a line from 0 to 1, on which long times without a run are cut out."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import nlargest
 
-from pydoit_sc.report.html import Html, el, section, table
+from pydoit_sc.report.html import Html, section, table
 from pydoit_sc.report.reported import Reported
-from pydoit_sc.report.scale import percent
+from pydoit_sc.report.scale import bar
 from pydoit_sc.show.standings import WORDS
 from pydoit_sc.sizes import show_size
 from pydoit_sc.times import local, span
@@ -27,10 +27,9 @@ def slowest(timed: Sequence[Reported]) -> Html:
 
 def _row(one: Reported, most: float) -> Sequence[object]:
     assert one.record
-    bar = el("rect", width=percent(one.seconds / most), height=14, class_=one.status)
     return (
         one.task,
-        el("svg", bar, width="100%", height=14, class_="bar", aria_hidden="true"),
+        bar([(one.seconds / most, one.status)]),
         span(one.seconds),
         span(one.cpu) if one.cpu else "",
         show_size(one.memory) if one.memory else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class Page:
     def _next(self) -> dict[str, Any]:
         parts = [self._rest]
         while b"\0" not in parts[-1]:
+            assert select.select([self._back], [], [], 300)[0], "the browser does not answer"
             parts.append(os.read(self._back, 1 << 20))
             assert parts[-1], "the browser has ended"
         data, _, self._rest = b"".join(parts).partition(b"\0")
