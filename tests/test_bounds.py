@@ -1,0 +1,88 @@
+"""What a run of a large batch costs does not grow with the batch: wide bounds, since machines differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from pydoit_sc import survey
+from pydoit_sc.plan import UP_TO_DATE, count, plan
+from pydoit_sc.project import Project
+
+SMALL, LARGE = 200, 2_000
+
+
+@pytest.fixture(autouse=True)
+def _many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "MANY", 0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small batch and a large one, nine in ten completed."""
+    small, large = (_batch(tmp_path_factory.mktemp("batch"), runs) for runs in (SMALL, LARGE))
+    return small, large
+
+
+def _batch(folder: Path, runs: int) -> Path:
+    axes = f"a = {{range = [0, {runs // 20}, 1]}}, b = {{range = [0, 20, 1]}}"
+    (folder / "batchfile.toml").write_text(
+        f'[batch]\nremote_output_path = "out"\n[runs.each]\ncmd = "echo {{a}} {{b}}"\nmatrix = {{{axes}}}\n'
+    )
+    project = Project.load(str(folder / "batchfile.toml"))
+    (stage,), ledger = project.batch.stages, project.ledger
+    (folder / "out" / "each").mkdir(parents=True)
+    (folder / "status_code").write_text("0")
+    for run in stage.runs[: runs * 9 // 10]:
+        place = f"{folder}/out/{run.key}"
+        os.mkdir(place)
+        said = {
+            "fingerprint": ledger.fingerprint(run), "attempt": "w-1", "status_code": 0, "started": 1.5,
+            "finished": 2.5, "host": "h", "rank": 0, "cpu_seconds": 0.5, "files": {},
+        }  # fmt: skip
+        with open(f"{place}/run.json", "w", encoding="utf-8") as file:
+            json.dump(said, file)
+        os.link(folder / "status_code", f"{place}/status_code")
+    return folder
+
+
+def _plan(folder: Path) -> Project:
+    project = Project.load(str(folder / "batchfile.toml"))
+    project.needs_verdicts_only = True
+    size = project.batch.size
+    verdicts = count((item.verdict for item in plan(project.ledger, project.batch.stages)), size)
+    assert verdicts[UP_TO_DATE] == size * 9 // 10
+    return project
+
+
+def _seconds(folder: Path) -> float:
+    begin = time.process_time()
+    _plan(folder)
+    return time.process_time() - begin
+
+
+def test_the_cost_of_a_run_stays_the_same(folders: tuple[Path, Path]) -> None:
+    small, large = (min(_seconds(folder) for _ in range(3)) for folder in folders)
+    assert large / LARGE <= 1.5 * small / SMALL, (small, large)
+
+
+def test_the_memory_of_a_run_stays_small(folders: tuple[Path, Path]) -> None:
+    kept, peaks = [], []
+    for folder in folders:
+        _plan(folder)  # what is imported and remembered is there
+        tracemalloc.start()
+        try:
+            project = _plan(folder)
+            now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert not project.ledger.records
+        kept.append(now)
+        peaks.append(peak)
+    assert (kept[1] - kept[0]) / (LARGE - SMALL) < 80, kept  # bytes
+    assert (peaks[1] - peaks[0]) / (LARGE - SMALL) < 300, peaks
