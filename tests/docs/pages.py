@@ -4,7 +4,7 @@
 ```console                          after `$ ` a command; then what it prints, in which `...` means anything
 <!-- $ command -->                  a command that readers need not see: it makes what the page takes for granted
 <!-- exit 1 -->                     the commands of the next block, or comment, end so
-<!-- needs slurm -->                the next block takes more than this machine has by itself
+<!-- needs slurm: a cluster -->      the next block takes more than a quick test has
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def steps_of(text: str) -> Iterator[File | Command]:
         elif comment.startswith("exit "):
             code = int(comment.removeprefix("exit "))
         elif comment.startswith("needs "):
-            needs = comment.removeprefix("needs ")
+            needs = comment.removeprefix("needs ").partition(":")[0]
         elif not comment:
             if info == "console":
                 yield from (Command(line, printed, code, needs) for line, printed in _commands(block))

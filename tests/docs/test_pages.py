@@ -134,7 +134,7 @@ $ pydoit-sc run \\
 1 failed, in ...
 $ false
 ```
-<!-- needs slurm -->
+<!-- needs slurm: a cluster -->
 ```console
 $ sbatch
 ```
