@@ -11,7 +11,7 @@ from pydoit_sc.batch import Axes, Run, Stage
 from pydoit_sc.plan import Ledger, Work
 from pydoit_sc.times import about, roughly, span
 
-_MOST = 10_000  # completed runs of a batch that medians are taken from
+_MOST = 10_000  # completed runs of a stage that medians are taken from
 _SHORTEST = 10.0  # seconds that are worth a word
 _LEAST = 0.1  # hours that are told
 
@@ -116,11 +116,11 @@ class Forecast:
 
 
 def _some(runs: Sequence[Run], outcomes: int) -> Iterable[Run]:
-    """Return so many runs that some thousands of them have outcomes: at random, since steps would miss values of axes."""
-    if outcomes <= _MOST:
+    """Return the runs of a stage, of many some thousands that have outcomes: at random, since steps would miss axis values."""
+    count = max(_MOST, len(runs) * _MOST // outcomes)
+    if len(runs) <= count:
         return runs
-    positions = random.Random(0).sample(range(len(runs)), len(runs) * _MOST // outcomes)
-    return (runs[position] for position in sorted(positions))
+    return (runs[position] for position in sorted(random.Random(0).sample(range(len(runs)), count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Outlook:
     hours: float  # of slots
     unit: str  # "core-hours"
     durations: int  # past ones that were looked at
-    too_long: Sequence[str]  # tasks that alone take longer than a job has, the longest first
+    too_long: Sequence[tuple[float, str]]  # tasks that alone take longer than a job has, the longest first
     limit: float  # seconds that a job has
 
     @property
@@ -140,9 +140,9 @@ class Outlook:
         """All of it, for programs."""
         return {
             "seconds": self.seconds and round(self.seconds, 3),
-            self.unit.replace("-", "_").lower(): round(self.hours, 3),
+            "slot_hours": round(self.hours, 3),
             "past_durations": self.durations,
-            "too_long": [*self.too_long],
+            "too_long": [task for _, task in self.too_long],
         }
 
     @property
@@ -159,8 +159,10 @@ class Outlook:
         """Which runs take too long, in words; "" if none does."""
         if not self.too_long:
             return ""
+        seconds, task = self.too_long[0]
         many = f"{len(self.too_long):,} runs take" if len(self.too_long) > 1 else "1 run takes"
-        return f"{many} longer than the {span(self.limit)} that a job has for its runs; the longest is {self.too_long[0]}"
+        longest = f"the longest is {task}, about {about(seconds)}"
+        return f"{many} longer than the {span(self.limit)} that a job has for its runs; {longest}"
 
     @property
     def lines(self) -> list[str]:
@@ -175,9 +177,7 @@ class Estimate:
         self._forecast, self._limit = forecast, inf if limit is None else limit
         self._count = self._known = 0
         self._work = 0.0  # seconds of slots that the known ones take
-        self._chains: dict[
-            str, float
-        ] = {}  # seconds of the longest run of each stage, and of those that it comes after
+        self._chains: dict[str, float] = {}  # of each stage: its longest run, after those of earlier stages
         self._too_long: list[tuple[float, str]] = []
 
     def add(self, stage: Stage, run: Run) -> None:
@@ -202,7 +202,5 @@ class Estimate:
         """Return what the runs take where so many slots are in use at once, none of them idle before the end."""
         work = self._work * self._count / self._known
         end = max(work / at_once, *self._chains.values()) if at_once else None
-        too_long = [
-            f"{task}, about {about(seconds)}" for seconds, task in sorted(self._too_long, reverse=True)
-        ]
+        too_long = sorted(self._too_long, reverse=True)
         return Outlook(end, how, work / 3600, unit, self._forecast.durations, too_long, self._limit)

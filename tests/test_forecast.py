@@ -80,10 +80,11 @@ def test_failures_and_foreign_outcomes_say_nothing(tmp_path: Path) -> None:
 
 def test_a_large_store_is_looked_at_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pydoit_sc.forecast._MOST", 8)
-    ledger = _ledger(tmp_path, _known(16))
+    ledger = _ledger(tmp_path, {**_known(16), "check": _took(3.0)})
     forecast = Forecast(ledger)
+    assert forecast.seconds(*_find(ledger, "check")) == 3.0  # of a small stage all is looked at
     assert forecast.seconds(*_find(ledger, "large-19")) == pytest.approx(100, rel=0.1)
-    assert 4 <= forecast.durations <= 12
+    assert 5 <= forecast.durations <= 11
 
 
 def _estimate(ledger: Ledger, limit: float | None = None) -> Estimate:
@@ -99,7 +100,7 @@ def test_the_end_and_the_hours(tmp_path: Path) -> None:
     # 40 runs of 10 minutes, and one on two slots after them.
     expected = estimate.expected(4, "with 4 at once", "core-hours")
     assert expected.lines == ["about 1.8 h with 4 at once, 7 core-hours (from 41 past durations)"]
-    assert expected.figures == {"seconds": 6300.0, "core_hours": 7.0, "past_durations": 41, "too_long": []}
+    assert expected.figures == {"seconds": 6300.0, "slot_hours": 7.0, "past_durations": 41, "too_long": []}
     # Whatever the number of machines, one stage comes after the other.
     many = estimate.expected(1000, "on 10 machines", "core-hours")
     assert many.words == "about 20 min on 10 machines, 7 core-hours (from 41 past durations)"
@@ -129,5 +130,10 @@ def test_runs_that_no_job_has_the_time_for(tmp_path: Path) -> None:
     assert estimate.expected(None, "", "core-hours").warning == (
         "1 run takes longer than the 1:50 that a job has for its runs; the longest is fit:small-3, about 2 h"
     )
+    late = _estimate(_ledger(tmp_path, _known(20)), limit=101.0).expected(None, "", "core-hours")
+    names = late.figures["too_long"]
+    assert isinstance(names, list)
+    assert 1 < len(names) < 20
+    assert all(name.startswith("fit:large-") for name in names)
     estimate = _estimate(_ledger(tmp_path, _known(20)), limit=50.0)
     assert estimate.expected(None, "", "core-hours").warning.startswith("20 runs take longer")

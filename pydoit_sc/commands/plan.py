@@ -38,8 +38,9 @@ class PlanCommand(Command):
         *SELECTING,
         flag("everything", f"list every run that would execute, not the first {SHOWN}", long="all"),
         json_option(
-            "runs and to_execute, which are numbers, moved, a list of names, max_failures, `expected`, what is told of "
-            "when they end, or null, and `execute`, a list of all runs that would, with name, status, reason, cmd"
+            "runs and to_execute, which are numbers, moved, a list of names, max_failures, `expected`, which is null or has "
+            "seconds, slot_hours, past_durations and too_long, and `execute`, a list of all runs that would, with name, "
+            "status, reason, cmd"
         ),
         flag("check", "exit with 1 if anything would execute, for CI"),
         flag("always", "as `run -a`: up-to-date runs too", short="a", long="always-execute"),
