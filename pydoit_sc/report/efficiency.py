@@ -18,7 +18,8 @@ def efficiency(timed: Sequence[Reported], workers: Mapping[str, WorkerTime]) -> 
     """Return the section; "" where no times are known."""
     if not timed:
         return Html()
-    stages = list(by_stage(timed).items())[:_SHOWN]
+    stages = by_stage(timed)
+    some = f" The first {_SHOWN} of {len(stages):,} stages." if len(stages) > _SHOWN else ""
     idlest = sorted(workers.values(), key=lambda worker: -worker.idle)[:_SHOWN]
     few = f" The {_SHOWN} of {len(workers):,} that were idle longest." if len(workers) > _SHOWN else ""
     return section(
@@ -28,12 +29,12 @@ def efficiency(timed: Sequence[Reported], workers: Mapping[str, WorkerTime]) -> 
             "Processors by stage",
             table(
                 ("Stage", "", "CPU of slots", "CPU time", "Time"),
-                [_stage(name, runs) for name, runs in stages],
+                [_stage(name, runs) for name, runs in list(stages.items())[:_SHOWN]],
                 class_="bars",
                 numbers=range(2, 5),
             ),
             note="The processor time of runs, as a share of the time that they held their slots. More than 100 % is "
-            "several processors in a slot.",
+            f"several processors in a slot.{some}",
         ),
         figure(
             "Ranks by worker",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydoit_sc.batch import Status
 from pydoit_sc.report.html import Html, el, figure, join, section, table
 from pydoit_sc.report.reported import Reported, by_stage
-from pydoit_sc.report.scale import Clock, bar
+from pydoit_sc.report.scale import Clock, bar, number
 from pydoit_sc.report.workers import WorkerTime
 from pydoit_sc.show.standings import WORDS
 from pydoit_sc.times import local, span
@@ -76,8 +76,8 @@ def _facts(
         f"{len(hosts):,} machine{'s' * (len(hosts) != 1)}, {len(workers):,} worker{'s' * (len(workers) != 1)}"
     )
     yield "Executed by", many
-    yield "Machine-hours", f"{sum(worker.length for worker in workers.values()) / 3600:,.3g}"
-    yield "CPU-hours", f"{sum(one.cpu for one in runs) / 3600:,.3g}"
+    yield "Machine-hours", number(sum(worker.length for worker in workers.values()) / 3600)
+    yield "CPU-hours", number(sum(one.cpu for one in runs) / 3600)
 
 
 def _by_stage(runs: Sequence[Reported]) -> Html:

@@ -83,6 +83,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}%"
 
 
+def number(value: float) -> str:
+    """Return a number in few digits.
+
+    >>> number(6432.1), number(56.25), number(0.00139)
+    ('6,432', '56.2', '0.00139')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def bar(parts: Iterable[tuple[float, object]]) -> Html:
     """Return a bar of parts behind each other: their shares of the width of its place, and their classes."""
     left, rects = 0.0, []

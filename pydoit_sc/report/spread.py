@@ -66,7 +66,8 @@ def spreads(runs: Sequence[Reported], columns: Columns) -> Html:
         for name, members in stages.items()
     }
     whole = {name: [stages[name][i] for i in done[name]] for name in list(stages)[:_ROWS]}
-    parts = [_pair("by stage", "stage", whole)]
+    few = f", {_ROWS} of {len(stages):,}" if len(stages) > _ROWS else ""
+    parts = [_pair(f"by stage{few}", "stage", whole)]
     for name, members in list(stages.items())[:_STAGES]:
         for levels in _levels(columns[name]):
             groups: dict[str, list[Reported]] = {label: [] for label in levels.labels}

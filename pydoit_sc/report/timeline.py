@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydoit_sc.batch import Status
 from pydoit_sc.report.html import Html, el, figure, section
 from pydoit_sc.report.reported import Lane, Reported
-from pydoit_sc.report.scale import Clock, axis
+from pydoit_sc.report.scale import Clock, axis, number
 from pydoit_sc.report.workers import WorkerTime
 from pydoit_sc.show.standings import WORDS
 from pydoit_sc.times import local, span
@@ -51,8 +51,8 @@ def timeline(timed: Sequence[Reported], clock: Clock | None, workers: Mapping[st
         "Timeline",
         _legend(timed),
         figure(
-            f"Runs at once, at most {most:,.3g}",
-            el("div", el("ol", el("li", f"{most:,.3g}"), el("li", 0), class_="labels ends"), curves, marks, class_="plot"),
+            f"Runs at once, at most {number(most)}",
+            el("div", el("ol", el("li", number(most)), el("li", 0), class_="labels ends"), curves, marks, class_="plot"),
             note=f"The mean of each of {_BINS} parts of the time.{pauses}",
         ),
         figure(
@@ -114,7 +114,7 @@ def _rect(mark: Drawn, row: int, clock: Clock) -> Html:
     height = max(3.0, most * min(1.0, mark.busy / length)) if length else most
     return el(
         "rect", el("title", said), x=f"{1000 * mark.left:.2f}", y=f"{_LANE * row + 1 + most - height:.1f}",
-        width=f"{max(0.8, 1000 * length):.2f}", height=f"{height:.1f}", class_=mark.status,
+        width=f"{max(2.5, 1000 * length):.2f}", height=f"{height:.1f}", class_=mark.status,
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _at_once(timed: Iterable[Reported], clock: Clock) -> tuple[float, Html]:
     return most, el(
         "svg", *curves, *(line for line in _gaps(clock, _HEIGHT)),
         viewBox=f"0 0 1000 {_HEIGHT}", height=_HEIGHT, class_="curve", preserveAspectRatio="none", role="img",
-        aria_label=f"Runs at once over time, at most {most:,.3g}",
+        aria_label=f"Runs at once over time, at most {number(most)}",
     )  # fmt: skip
 
 

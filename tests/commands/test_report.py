@@ -184,6 +184,7 @@ def test_a_list_of_commands_has_its_place_by_the_long_name(box: Box) -> None:
     assert "--remote-output-path" in box("report", "cmds.txt", "--to", "out").refused()
 
 
+@pytest.mark.slow  # the server
 def test_on_s3(fitted: Box, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here = unpack(made(fitted))
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": s3}.items():
