@@ -12,6 +12,7 @@ import pytest
 from pydoit_sc import survey
 from pydoit_sc.batch import Run, Status
 from pydoit_sc.cli import main
+from pydoit_sc.commands import summarize
 from pydoit_sc.forecast import Forecast
 from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
 from pydoit_sc.project import Project
@@ -169,3 +170,25 @@ def test_only_what_is_left_is_executed(folder: Path, monkeypatch: pytest.MonkeyP
     made = {path.parent.name for path in (folder / "out").glob("*/*/stdout")}
     assert made == {"7", *(str(n) for n in range(60))}  # a:7, what comes after it, and all of c
     assert {path.parent.name for path in (folder / "out" / "b").glob("*/stdout")} == {"7"}
+
+
+def test_a_summary_is_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(folder / "out" / "a" / "7")
+    write(folder, "c/3", Record(7, "w-901", "f"))
+    monkeypatch.chdir(folder)
+    shown = []
+    for many in (1000, 50):
+        monkeypatch.setattr(survey, "MANY", many)
+        monkeypatch.setattr(summarize, "MANY", many)
+        for words in (
+            [],
+            ["--format", "csv", "--columns", "name,status,status_code,reason"],
+            ["--format", "csv"],
+        ):
+            assert main(["summarize-batch", *words]) == 0
+            shown.append(capsys.readouterr())
+    assert shown[:3] == shown[3:]
+    assert shown[0].out.count("\n") == 182
+    assert shown[0].err.startswith("1 error, 1")

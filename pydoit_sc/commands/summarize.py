@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from doit.exceptions import InvalidCommand
 
-from pydoit_sc.batch import Status
+from pydoit_sc.batch import Run, Stage, Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
-from pydoit_sc.plan import ORPHANED, Verdict, judge_live
+from pydoit_sc.plan import ORPHANED, UP_TO_DATE, Verdict, judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
 from pydoit_sc.show.rows import Cell, write_csv, write_json
 from pydoit_sc.show.screen import data_output
-from pydoit_sc.show.tables import table
+from pydoit_sc.show.tables import lines, table
 from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Live, Record
+from pydoit_sc.survey import MANY
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.times import local, span, utc
 
@@ -32,10 +33,12 @@ FORMATS = ("table", "json", "csv")
 # The seed's order: failures, completed, the rest.
 _ORDER = [Status.ERROR, Status.COMPLETED, Status.STALE, Status.RUNNING, Status.INCOMPLETE, Status.ORPHANED]
 _NOTHING = Record(None)
+_COMPLETED = Record(0)  # of which the ledger keeps no more
+#: The columns for which no record of a completed run is needed.
+_FROM_VERDICTS = frozenset({*HEADERS, "name", "reason"})
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run in the summary."""
 
     verdict: Verdict
@@ -123,15 +126,18 @@ class SummarizeBatchCommand(Command):
         if is_watched(options, form):
             return watch(project, selected(project, options, words))
         selection = parse_selection(options, words)
-        rows = list(summarize(project, orphans=Status.ORPHANED in selection.statuses))
-        counts = Counter(row.verdict.status for row in rows)
-        if selection:
-            rows = _selected(project, replace(selection, limit=None if order else selection.limit), rows)
+        project.needs_verdicts_only = not (selection or order) and _FROM_VERDICTS.issuperset(columns)
+        every = _Every(project)
+        counts = every.counts()
+        rows: Iterable[RunRow] = every
+        if selection or order:
+            orphans = list(_orphans(project)) if Status.ORPHANED in selection.statuses else []
+            counts[Status.ORPHANED] = len(orphans)
+            rows = _sorted(
+                project, selection, [*every, *orphans], order, reverse=options["sort"].startswith("-")
+            )
         print(", ".join(f"{counts[s]:,} {s}" for s in _ORDER if counts[s]) or "no runs", file=sys.stderr)
-        rows.sort(key=lambda row: _ORDER.index(row.verdict.status))
-        for name in reversed(order):
-            rows = in_order(rows, COLUMNS[name], reverse=options["sort"].startswith("-"))
-        _print(form, columns, rows[: selection.limit] if order else rows)
+        _print(form, columns, rows)
         return 0
 
 
@@ -152,6 +158,18 @@ def in_order(rows: Sequence[RunRow], cell: Callable[[RunRow], Any], *, reverse: 
     return [*sorted(known, key=cell, reverse=reverse), *(row for row in rows if cell(row) is None)]
 
 
+def _sorted(
+    project: Project, selection: Selection, rows: Sequence[RunRow], order: Sequence[str], *, reverse: bool
+) -> Sequence[RunRow]:
+    """Return the selected rows, failures first, or by the cells of some columns."""
+    if selection:
+        rows = _selected(project, replace(selection, limit=None if order else selection.limit), rows)
+    rows = sorted(rows, key=lambda row: _ORDER.index(row.verdict.status))
+    for name in reversed(order):
+        rows = in_order(rows, COLUMNS[name], reverse=reverse)
+    return rows[: selection.limit] if order else rows
+
+
 def _selected(project: Project, selection: Selection, rows: Sequence[RunRow]) -> list[RunRow]:
     by_output = {row.remote_output_path: row for row in rows}
     chosen = [] if selection.statuses == {Status.ORPHANED} else chosen_of(project, selection)
@@ -159,28 +177,68 @@ def _selected(project: Project, selection: Selection, rows: Sequence[RunRow]) ->
     return [*(by_output[project.output(run)] for _, run in chosen), *orphans]
 
 
-def summarize(project: Project, *, orphans: bool) -> Iterator[RunRow]:
-    """Yield a row for every run, and for every orphaned output if asked."""
-    running = project.store.running()  # before the scan: what ends in between is completed
-    ledger = project.ledger
-    for stage, run in project.batch.runs():
-        record = ledger.records.get(run.key)
-        live = running.get(run.key)
-        verdict = judge_live(ledger.verdict(stage, run), live)
-        live = live if verdict.status is Status.RUNNING else None
-        yield RunRow(verdict, project.output(run), run.cmd, stage.task_name(run), record, live)
-    if orphans:
-        known = {run.key for _, run in project.batch.runs()}
-        for key in sorted(project.store.orphans(known)):
-            output = f"{project.batch.remote_output_path}/{key}"
-            yield RunRow(ORPHANED, output)
+class _Every(Iterable[RunRow]):
+    """A row for every run, failures first; each is made when it is asked for, since there may be a million."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._running = project.store.running()  # before the scan: what ends in between is completed
+        self._places = list(map(self._places_of, project.batch.stages))
+
+    def counts(self) -> Counter[Status]:
+        """Return how many runs have each status."""
+        counts = Counter[int]()
+        for places in self._places:
+            counts.update(places)
+        return Counter({_ORDER[place]: count for place, count in counts.items()})
+
+    def __len__(self) -> int:
+        return self._project.batch.size
+
+    def __iter__(self) -> Iterator[RunRow]:
+        for status in range(len(_ORDER)):
+            for stage, places in zip(self._project.batch.stages, self._places, strict=True):
+                for i, place in enumerate(places):
+                    if place == status:
+                        yield self._row(stage, stage.runs[i])
+
+    def _places_of(self, stage: Stage) -> bytearray:
+        """Return for each run the place of its status in the order."""
+        places = bytearray([_ORDER.index(Status.COMPLETED)]) * len(stage.runs)
+        for run in self._project.ledger.unsettled(stage):
+            places[run.position] = _ORDER.index(self._verdict(stage, run).status)
+        return places
+
+    def _verdict(self, stage: Stage, run: Run) -> Verdict:
+        return judge_live(self._project.ledger.verdict(stage, run), self._running.get(run.key))
+
+    def _row(self, stage: Stage, run: Run) -> RunRow:
+        verdict = self._verdict(stage, run)
+        record = self._project.ledger.records.get(run.key) or (_COMPLETED if verdict == UP_TO_DATE else None)
+        live = self._running.get(run.key) if verdict.status is Status.RUNNING else None
+        return RunRow(verdict, self._project.output(run), run.cmd, stage.task_name(run), record, live)
 
 
-def _print(form: str, columns: Sequence[str], rows: Sequence[RunRow]) -> None:
+def _orphans(project: Project) -> Iterator[RunRow]:
+    """Yield a row for every output whose run is no longer in the batch."""
+    known = {run.key for _, run in project.batch.runs()}
+    for key in sorted(project.store.orphans(known)):
+        yield RunRow(ORPHANED, f"{project.batch.remote_output_path}/{key}")
+
+
+def _print(form: str, columns: Sequence[str], rows: Iterable[RunRow]) -> None:
     if form == "table":
         shown = {**COLUMNS, **_SHOWN}
-        print(table(columns, ([shown[name](row) for name in columns] for row in rows), right=_SHOWN))
+
+        def cells() -> Iterable[Sequence[Cell]]:
+            return ([shown[name](row) for name in columns] for row in rows)
+
+        if isinstance(rows, _Every) and len(rows) > MANY:
+            for line in lines(columns, cells, _SHOWN):
+                print(line)
+        else:
+            print(table(columns, cells(), _SHOWN))
         return
-    cells = ([COLUMNS[name](row) for name in columns] for row in rows)
+    made = ([COLUMNS[name](row) for name in columns] for row in rows)
     with data_output() as stream:
-        (write_json if form == "json" else write_csv)(stream, columns, cells)
+        (write_json if form == "json" else write_csv)(stream, columns, made)

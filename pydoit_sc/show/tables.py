@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from pydoit_sc.errors import printable
 from pydoit_sc.show.footer import cells as cells_of
@@ -27,13 +27,13 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
     a        0
     bcdef
     """
-    cells = [[one_line(cell).strip() for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        room = shutil.get_terminal_size().columns - _APART * (len(headers) - 1)
-        widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
-        cells = [list(map(cut_middle, row, _fitted(widths, room))) for row in cells]
-    draw = _long if len(cells) > MANY else _tabulated
-    return draw(headers, cells, [header in right for header in headers])
+    cells = list(map(_cells, rows))
+    if len(cells) > MANY:
+        return "\n".join(_drawn(headers, lambda: cells, right))
+    if (room := _room(headers)) is not None:
+        fitted = _fitted(_widths(len, headers, cells), room)
+        cells = [list(map(cut_middle, row, fitted)) for row in cells]
+    return _tabulated(headers, cells, [header in right for header in headers])
 
 
 def fitting(
@@ -74,12 +74,49 @@ def _tabulated(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     return tabulate.tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=sides)
 
 
-def _long(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    """Return the same table; tabulate takes ten times as long, which nobody waits for on a screen's few rows."""
-    widths = [max(map(cells_of, column)) for column in zip(headers, *rows, strict=True)]
-    lines = [_line(row, widths, right) for row in (headers, *rows)]
-    lines.insert(1, "-" * (sum(widths) + _APART * (len(widths) - 1)))
-    return "\n".join(lines)
+def lines(
+    headers: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]], right: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield the lines of the same table, of any length: the rows are asked for several times, and none is kept."""
+    return _drawn(headers, lambda: (_cells(row) for row in rows()), right)
+
+
+def _cells(row: Iterable[object]) -> Sequence[str]:
+    return [one_line(cell).strip() for cell in row]
+
+
+def _drawn(
+    headers: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]], right: Collection[str]
+) -> Iterator[str]:
+    """Yield a table's lines; tabulate takes ten times as long, which nobody waits for on a screen's few rows."""
+    shown = rows
+    if (room := _room(headers)) is not None:
+        fitted = _fitted(_widths(len, headers, rows()), room)
+
+        def shown() -> Iterable[Sequence[str]]:
+            return (list(map(cut_middle, row, fitted)) for row in rows())
+
+    widths, sides = _widths(cells_of, headers, shown()), [header in right for header in headers]
+    yield _line(headers, widths, sides)
+    yield "-" * (sum(widths) + _APART * (len(widths) - 1))
+    for row in shown():
+        yield _line(row, widths, sides)
+
+
+def _room(headers: Sequence[str]) -> int | None:
+    """Return how many characters a row may have on a terminal, without what is between columns; None elsewhere."""
+    if not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns - _APART * (len(headers) - 1)
+
+
+def _widths(
+    measure: Callable[[str], int], headers: Sequence[str], rows: Iterable[Sequence[str]]
+) -> list[int]:
+    widths = list(map(measure, headers))
+    for row in rows:
+        widths = list(map(max, widths, map(measure, row)))
+    return widths
 
 
 def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
