@@ -19,9 +19,9 @@ RANKS = (1, 2, 4, 8, 16)
 
 
 def draw(count: int, sigma: float, seed: int) -> list[float]:
-    """Return the seconds of so many runs."""
+    """Return the seconds of so many runs, half of which take up to a minute."""
     randomly = random.Random(seed)
-    return [randomly.lognormvariate(0, sigma) for _ in range(count)]
+    return [60 * randomly.lognormvariate(0, sigma) for _ in range(count)]
 
 
 def plain(count: int, size: int) -> list[Sequence[int]]:
@@ -57,7 +57,9 @@ def row(count: int, sigma: float, ranks: int, machines: int, noise: float) -> st
     cut = plain(count, 3 * ranks)
     for seed in range(SEEDS):
         seconds = draw(count, sigma, seed)
-        later = [one * other for one, other in zip(seconds, draw(count, noise, seed + SEEDS), strict=True)]
+        later = [
+            one * other / 60 for one, other in zip(seconds, draw(count, noise, seed + SEEDS), strict=True)
+        ]
         bounds = Bounds(ranks, 3 * sum(seconds) / count, machines=machines)
         packed = pack([(one, 1) for one in seconds], bounds)
         found["chunks"].append(len(packed))

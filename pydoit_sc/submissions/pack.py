@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from math import inf
 from operator import itemgetter
 
-_LAST = 4  # the last chunks are so many times shorter, so that all machines end together
+_LAST = 4  # the last chunks are up to so many times shorter, so that all machines end together
+_WORTH = 60.0  # seconds that a job is worth its start: the last chunks are not made shorter
 _LEFT = 2  # of what is left to each machine, a chunk takes this part at most
 _ROUNDING = 1 + 1e-9  # of sums of seconds
 
@@ -100,7 +101,7 @@ def pack(needs: Sequence[tuple[float, int]], bounds: Bounds) -> list[list[int]]:
         usual = bounds.seconds
         if bounds.machines:
             share = left / bounds.ranks / bounds.machines / _LEFT
-            usual = max(min(usual, share), usual / _LAST)
+            usual = min(usual, max(share, usual / _LAST, _WORTH))
         most = min(bounds.limit, max(usual, *(queue.longest for queue in queues.values()))) * _ROUNDING
         timeline, chunk = Timeline(bounds.ranks), list[int]()
         while len(chunk) < bounds.runs:

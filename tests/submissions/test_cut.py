@@ -84,7 +84,7 @@ def test_stages_that_pair_up_do_so_as_long_as_no_chunk_is_twice_as_long(tmp_path
     ledger = _ledger(tmp_path, {**first, **{f"b/{x}": 1.0 if x < 2 else 9.0 for x in range(8)}}, pairs)
     pieces = cut(_choose(ledger), replace(SHAPE, limit=20.0), Forecast(ledger).of)
     assert pieces.after == [(), (), (0,), (1,), (1,)]
-    ledger = _ledger(tmp_path, {f"{stage}/{x}": 1.0 for stage in "ab" for x in range(8)}, pairs)
+    ledger = _ledger(tmp_path, {f"{stage}/{x}": 60.0 for stage in "ab" for x in range(8)}, pairs)
     pieces = cut(_choose(ledger), replace(SHAPE, machines=1), Forecast(ledger).of)
     assert [len(chunk) for group in pieces.groups for chunk in group] == [4, 2, 2, 4, 2, 2]
     assert pieces.after == [(), (), (), (0,), (1,), (2,)]

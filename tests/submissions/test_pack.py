@@ -20,6 +20,14 @@ def test_equal_runs_are_cut_in_their_order() -> None:
     assert pack(needs, Bounds(1, 0.1 * 3)) == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
+def test_the_last_chunks_are_shorter_where_a_job_is_worth_it() -> None:
+    def sizes(seconds: float) -> list[int]:
+        return [len(chunk) for chunk in pack([(seconds, 1)] * 16, Bounds(2, 4 * seconds, machines=1))]
+
+    assert sizes(60.0) == [8, 4, 2, 2]
+    assert sizes(15.0) == [8, 8]
+
+
 def test_runs_that_hold_several_slots() -> None:
     """They start when so many ranks are free, and nothing overtakes them: as in a worker."""
     needs = [(4.0, 1), (3.0, 2), (1.0, 1), (2.0, 3), (9.0, 7)]
