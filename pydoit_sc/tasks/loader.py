@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -73,11 +74,13 @@ BATCH_OPTIONS_BESIDE_TO = (OPT_FILE, {**OPT_REMOTE, "long": "remote-output-path"
 
 def open_project(options: Mapping[str, Any]) -> Project:
     """Return the batch that these options name; raises UserError with all that is wrong with its file."""
-    return Project.load(
+    project = Project.load(
         options["batchfile"],
         remote_output_path=options["remote_output_path"] or None,
         names=options["names"] or None,
     )
+    gc.freeze()  # a batch stays to the end of the program: to look through a million runs again and again finds no garbage
+    return project
 
 
 class _Chosen(NamedTuple):
