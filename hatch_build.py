@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sysconfig
@@ -18,6 +19,7 @@ LIBRARY = "libstarter.so"
 def compile_library(folder: Path) -> Path | None:
     """Return the library, compiled into a folder; None where that is not possible."""
     made, library = folder / f".{LIBRARY}.{os.getpid()}", folder / LIBRARY
+    digest = hashlib.blake2b(SOURCE.read_bytes(), digest_size=16).hexdigest()
     words = [
         os.environ.get("CC", "cc"),
         "-std=gnu11",
@@ -25,6 +27,7 @@ def compile_library(folder: Path) -> Path | None:
         "-Wall",
         "-fPIC",
         "-shared",
+        f"-DSOURCE_DIGEST={digest}",
         str(SOURCE),
         "-o",
         str(made),

@@ -30,6 +30,7 @@ from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
 from pydoit_sc.worker.disks import DISK_ERRORS
 from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
 from pydoit_sc.worker.results import Limits, Result
+from pydoit_sc.worker.starter import Environment
 
 TIMED_OUT = 124  # of a run that was told to stop for its time and then claimed success, as timeout(1) has it
 TOO_LARGE = 137  # of a run that was killed for its memory, and had just claimed success
@@ -44,6 +45,8 @@ _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
 #: Bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop.
 _LITTLE, _FEW = 1 << 15, 16
 _WORKER, _ATTEMPT = os.fsencode(WORKER_VARIABLE), os.fsencode(ATTEMPT_VARIABLE)
+_RANK, _GPUS = b"SATURN_RUN_LOCAL_RANK", b"CUDA_VISIBLE_DEVICES"
+_RESULTS_DIR, _OUTPUT_PATH = b"SATURN_RUN_LOCAL_RESULTS_DIR", b"SATURN_RUN_REMOTE_OUTPUT_PATH"
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 #: Of so many attempts of a run that a worker retries, so many last bytes of stdout and stderr are kept in the history.
 KEPT, KEPT_END = 10, 64 << 10
@@ -246,6 +249,13 @@ class Attempts:
         self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
         commit = commit_of(os.getcwd())
         self._code = f'"code": {_object({"commit": commit.id, "dirty": commit.dirty})}, ' if commit else ""
+        self._own = {
+            _RANK,
+            _RESULTS_DIR,
+            _OUTPUT_PATH,
+            _ATTEMPT,
+            *([_GPUS] if limits.gpus is not None else []),
+        }
         self._settings: Settings | None = None  # of the last run, and what runs with them have in common
         self._common: dict[bytes, bytes] = {}
 
@@ -262,22 +272,22 @@ class Attempts:
                 return attempt
         raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
 
-    def environment(self, attempt: Attempt) -> dict[bytes, bytes]:
+    def environment(self, attempt: Attempt) -> Environment:
         """Return the environment of an attempt, encoded: what runs in a row have in common, that is done once."""
         settings = attempt.settings
         if settings is not self._settings:
-            worker = {_WORKER: os.fsencode(self._worker)}
-            self._settings, self._common = settings, {**self._outer, **_encoded(settings.env), **worker}
+            common = {**self._outer, **_encoded(settings.env), _WORKER: os.fsencode(self._worker)}
+            self._common = {name: value for name, value in common.items() if name not in self._own}
+            self._settings = settings
         own = {
-            **self._common,
-            b"SATURN_RUN_LOCAL_RANK": b"%d" % attempt.ranks[0],
-            b"SATURN_RUN_LOCAL_RESULTS_DIR": os.fsencode(attempt.results),
-            b"SATURN_RUN_REMOTE_OUTPUT_PATH": os.fsencode(attempt.work.output),
+            _RANK: b"%d" % attempt.ranks[0],
+            _RESULTS_DIR: os.fsencode(attempt.results),
+            _OUTPUT_PATH: os.fsencode(attempt.work.output),
             _ATTEMPT: os.fsencode(attempt.id),
         }
         if self._gpus is not None:
-            own[b"CUDA_VISIBLE_DEVICES"] = os.fsencode(",".join([self._gpus[rank] for rank in attempt.ranks]))
-        return own
+            own[_GPUS] = os.fsencode(",".join([self._gpus[rank] for rank in attempt.ranks]))
+        return Environment(self._common, own)
 
 
 def _encoded(env: Mapping[str, str]) -> dict[bytes, bytes]:

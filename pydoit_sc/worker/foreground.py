@@ -45,5 +45,5 @@ def prepare(work: Work, limits: Limits, rank: int) -> Foreground:
         os.mkdir(attempt.results)
     except OSError as error:
         raise UserError(f"debug: {reason(error)}") from error
-    env = Attempts("debug", folder, limits).environment(attempt)
+    env = Attempts("debug", folder, limits).environment(attempt).whole()
     return Foreground(command_line(work.run.settings.shell, work.run.cmd), env, folder, attempt.results)

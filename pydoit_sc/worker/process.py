@@ -27,7 +27,7 @@ from pydoit_sc.proc import Stat, peak_memory, read_stats
 from pydoit_sc.worker import guardian
 from pydoit_sc.worker.descent import attempt_told_by, members, with_descendants
 from pydoit_sc.worker.sessions import Sessions
-from pydoit_sc.worker.starter import DEFAULTS, make_starter
+from pydoit_sc.worker.starter import DEFAULTS, Environment, make_starter
 
 #: Names the worker in the environment of its runs.
 WORKER_VARIABLE = "PYDOIT_SC_WORKER"
@@ -119,9 +119,7 @@ class Processes:
         with suppress(BlockingIOError):  # full: it will wake anyway
             os.write(self._wake_w, b"\0")
 
-    def spawn(
-        self, words: tuple[str, ...], env: Mapping[bytes, bytes], attempt: str, stdout: str, stderr: str
-    ) -> int:
+    def spawn(self, words: tuple[str, ...], env: Environment, attempt: str, stdout: str, stderr: str) -> int:
         """Start a command in a session of its own and return its pid; raises OSError.
 
         The first of its words is the path of a program; `env` names the attempt, too, by ATTEMPT_VARIABLE. An error of the

@@ -28,6 +28,13 @@
 /* Linux takes words and environment of 128 KiB, with a pointer for each, whatever its limits are. */
 enum { STACK_SIZE = 1 << 14, MOST = 100000, LAST_SIGNAL = 64, SET_SIZE = 8 };
 
+#define TEXT(name) #name
+#define TEXT_OF(name) TEXT(name)
+#ifndef SOURCE_DIGEST
+#define SOURCE_DIGEST unknown
+#endif
+const char source_digest[] = TEXT_OF(SOURCE_DIGEST); /* a library of another version is not used */
+
 struct action { /* the kernel's, not the C library's */
     void (*handler)(int);
     unsigned long flags;
@@ -143,19 +150,20 @@ static char **point(char **pointers, char *strings, size_t size) {
     return pointers;
 }
 
-/* Start a program; `words`, of which the first is its path, and `environment` are strings that each end with a zero byte.
+/* Start a program; `words`, of which the first is its path, and the variables of its environment, which come in two
+ * parts, are strings that each end with a zero byte.
  *
  * Returns its pid; 0 where this is not the way: too much text for one that is sure to be taken, or a system without such
  * clones; or else a negative errno. One thread at a time may call this, and the next two functions.
  */
-int start_program(const char *words, size_t words_size, const char *environment, size_t environment_size, const char *out,
-                  const char *err) {
+int start_program(const char *words, size_t words_size, const char *common, size_t common_size, const char *own,
+                  size_t own_size, const char *out, const char *err) {
     size_t out_size = strlen(out) + 1, err_size = strlen(err) + 1;
-    size_t text = words_size + environment_size + out_size + err_size;
+    size_t text = words_size + common_size + own_size + out_size + err_size;
     size_t aligned = (text + sizeof(char *) - 1) / sizeof(char *) * sizeof(char *);
     if (text > MOST)
         return 0;
-    size_t pointers = count(words, words_size) + count(environment, environment_size) + 2;
+    size_t pointers = count(words, words_size) + count(common, common_size) + count(own, own_size) + 2;
     if (text + pointers * sizeof(char *) > MOST)
         return 0;
     struct start *start = take(aligned + pointers * sizeof(char *));
@@ -166,9 +174,10 @@ int start_program(const char *words, size_t words_size, const char *environment,
     start->words = (char **)(at + aligned);
     memcpy(at, words, words_size);
     start->environment = point(start->words, at, words_size);
-    memcpy(at += words_size, environment, environment_size);
-    point(start->environment, at, environment_size);
-    start->out = memcpy(at += environment_size, out, out_size);
+    memcpy(at += words_size, common, common_size);
+    memcpy(at + common_size, own, own_size);
+    point(start->environment, at, common_size + own_size);
+    start->out = memcpy(at += common_size + own_size, out, out_size);
     start->err = memcpy(at + out_size, err, err_size);
 
     unsigned long all = ~0UL, before = 0;

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
 
+SOURCE = os.path.join(os.path.dirname(__file__), "starter.c")
 LIBRARY = os.path.join(os.path.dirname(__file__), "libstarter.so")
 #: Where this is set in the environment, the library is not used.
 PURE = "PYDOIT_SC_PURE"
@@ -18,15 +21,26 @@ DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signa
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
+class Environment(NamedTuple):
+    """The variables of a program: those that programs in a row have in common, and its own, which are others."""
+
+    common: Mapping[bytes, bytes]
+    own: Mapping[bytes, bytes]
+
+    def whole(self) -> dict[bytes, bytes]:
+        """Return all of them."""
+        return {**self.common, **self.own}
+
+
 class Starter:
     """Starts programs by posix_spawn."""
 
-    def start(self, words: tuple[str, ...], env: Mapping[bytes, bytes], stdout: str, stderr: str) -> int:
+    def start(self, words: tuple[str, ...], env: Environment, stdout: str, stderr: str) -> int:
         """Start a program, whose path is the first of the words, with files that it appends to; return its pid, or raise OSError."""
         return os.posix_spawn(
             words[0],
             words,
-            env,
+            env.whole(),
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, stdout, _APPEND, 0o644),
@@ -46,26 +60,38 @@ class Starter:
 
 
 class QuickStarter(Starter):
-    """Starts programs by the library; raises OSError where that cannot be loaded."""
+    """Starts programs by the library; raises OSError, ValueError where that cannot be loaded, or is not of this version."""
 
     def __init__(self, path: str) -> None:
         import ctypes  # noqa: PLC0415 - only what executes runs needs it
 
         library = ctypes.PyDLL(path)  # keeps the interpreter's lock: a call takes less than handing that over
+        with open(SOURCE, "rb") as file:
+            digest = blake2b(file.read(), digest_size=16).hexdigest().encode()
+        if (ctypes.c_char * len(digest)).in_dll(library, "source_digest").value != digest:
+            raise ValueError(f"{path}: not compiled from {SOURCE}")
         text, size = ctypes.c_char_p, ctypes.c_size_t
         self._start = library.start_program
-        self._start.argtypes = (text, size, text, size, text, text)
+        self._start.argtypes = (text, size, text, size, text, size, text, text)
+        self._common: Mapping[bytes, bytes] = {}
+        self._text = b""  # of what is common: made once for programs in a row
         self._error = library.start_error
         self._await = ctypes.CDLL(path).await_programs  # which may take long
 
-    def start(self, words: tuple[str, ...], env: Mapping[bytes, bytes], stdout: str, stderr: str) -> int:
+    def start(self, words: tuple[str, ...], env: Environment, stdout: str, stderr: str) -> int:
         """Start a program; see above. Where the library does not do it, posix_spawn does."""
-        said = b"".join([b"%b\0" % os.fsencode(word) for word in words])
-        variables = b"".join([b"%b=%b\0" % item for item in env.items()])
-        if said.count(b"\0") != len(words) or variables.count(b"\0") != len(env):
-            return super().start(words, env, stdout, stderr)  # which refuses zero bytes
-        out, err = os.fsencode(stdout), os.fsencode(stderr)
-        pid: int = self._start(said, len(said), variables, len(variables), out, err)
+        try:
+            if env.common is not self._common:
+                self._text, self._common = (
+                    _joined([b"%b=%b" % item for item in env.common.items()]),
+                    env.common,
+                )
+            said = _joined([os.fsencode(word) for word in words])
+            own = _joined([b"%b=%b" % item for item in env.own.items()])
+        except ValueError:
+            return super().start(words, env, stdout, stderr)  # which says what is wrong
+        text, out, err = self._text, os.fsencode(stdout), os.fsencode(stderr)
+        pid: int = self._start(said, len(said), text, len(text), own, len(own), out, err)
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
         return pid or super().start(words, env, stdout, stderr)
@@ -80,11 +106,19 @@ class QuickStarter(Starter):
         self._await(int(1000 * seconds))
 
 
+def _joined(strings: Sequence[bytes]) -> bytes:
+    """Return strings with a zero byte behind each; raises ValueError where one has such a byte itself."""
+    text = b"\0".join([*strings, b""])
+    if text.count(b"\0") != len(strings):
+        raise ValueError("a zero byte")
+    return text
+
+
 def make_starter() -> Starter:
     """Return the quickest way that there is here."""
     if os.environ.get(PURE) or not os.path.exists(LIBRARY):
         return Starter()
     try:
         return QuickStarter(LIBRARY)
-    except (OSError, AttributeError):  # built for another machine or C library; of another version
+    except (OSError, ValueError):  # built for another machine or C library; of another version
         return Starter()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
 from pydoit_sc.worker.process import Exit, Processes
+from pydoit_sc.worker.starter import Environment
 
 REAL = 5.0  # seconds of real time to wait for the stager's threads
 
@@ -49,18 +50,16 @@ class FakeProcesses(Processes):
     def wake(self) -> None:
         self.woken.set()
 
-    def spawn(
-        self, words: tuple[str, ...], env: Mapping[bytes, bytes], attempt: str, stdout: str, stderr: str
-    ) -> int:
+    def spawn(self, words: tuple[str, ...], env: Environment, attempt: str, stdout: str, stderr: str) -> int:
         cmd = words[-1]
         seconds, code, *how = cmd.split()
         Path(stdout).touch()
         Path(stderr).write_text(f"stderr of {cmd}")
         pid = 100 + len(self.spawned)
-        self.spawned.append((cmd, env, self.clock.now))
+        self.spawned.append((cmd, env.whole(), self.clock.now))
         self.lasting[pid] = self.clock.now + float(seconds), int(code), "stubborn" in how
         self.most_at_once = max(self.most_at_once, len(self.lasting))
-        assert env[ATTEMPT_VARIABLE.encode()] == attempt.encode()
+        assert env.own[ATTEMPT_VARIABLE.encode()] == attempt.encode()
         return pid
 
     def wait(self, timeout: float | None) -> None:

@@ -83,7 +83,7 @@ def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
 
 def test_environments(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path)
-    env = Attempts("w", str(tmp_path), Limits(4, gpus=["4", "5", "6", "7"])).environment(attempt)
+    env = Attempts("w", str(tmp_path), Limits(4, gpus=["4", "5", "6", "7"])).environment(attempt).whole()
     assert (env[b"A"], env[b"SATURN_RUN_LOCAL_RANK"], env[b"CUDA_VISIBLE_DEVICES"]) == (b"b", b"3", b"7")
     assert env[b"SATURN_RUN_REMOTE_OUTPUT_PATH"] == b"/o/a"
     assert os.path.isdir(env[b"SATURN_RUN_LOCAL_RESULTS_DIR"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -17,6 +17,7 @@ from pydoit_sc.worker import stager
 from pydoit_sc.worker.process import Processes
 from pydoit_sc.worker.results import Limits
 from pydoit_sc.worker.stager import Stager
+from pydoit_sc.worker.starter import Environment
 from tests.worker.test_health import execute, published
 
 
@@ -50,7 +51,7 @@ class Counting(Processes):
 
     spawned: ClassVar[list[str]] = []
 
-    def spawn(self, words: tuple[str, ...], env: Mapping[bytes, bytes], attempt: str, *outputs: str) -> int:
+    def spawn(self, words: tuple[str, ...], env: Environment, attempt: str, *outputs: str) -> int:
         self.spawned.append(attempt)
         return super().spawn(words, env, attempt, *outputs)
 

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from hatch_build import compile_library
+from hatch_build import SOURCE, compile_library
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.process import Exit, Processes
 from pydoit_sc.worker.results import Limits
-from pydoit_sc.worker.starter import PURE, QuickStarter, Starter, make_starter
+from pydoit_sc.worker.starter import PURE, Environment, QuickStarter, Starter, make_starter
 
 LONG = 60.0
+NONE = Environment({}, {})
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,9 @@ def start(starter: Starter, tmp_path: Path) -> Callable[..., int]:
     """Start a shell with a line to execute, and return its pid."""
 
     def start(line: str, env: dict[bytes, bytes] | None = None, name: str = "out") -> int:
-        return starter.start(("/bin/sh", "-c", line), env or {}, str(tmp_path / name), str(tmp_path / "err"))
+        return starter.start(
+            ("/bin/sh", "-c", line), Environment({}, env or {}), str(tmp_path / name), str(tmp_path / "err")
+        )
 
     return start
 
@@ -110,12 +113,23 @@ def test_much_text_is_taken(start: Callable[..., int], tmp_path: Path) -> None:
 def test_a_start_that_has_failed_is_told_once(
     quick: QuickStarter, tmp_path: Path, program: str, out: str, expected: int
 ) -> None:
-    pids = [quick.start((program, "x"), {}, str(tmp_path / out), str(tmp_path / "err")) for _ in range(3)]
+    pids = [quick.start((program, "x"), NONE, str(tmp_path / out), str(tmp_path / "err")) for _ in range(3)]
     assert [code(pid) for pid in pids] == [127] * 3
-    good = quick.start(("/bin/true",), {}, str(tmp_path / "out"), str(tmp_path / "err"))
+    good = quick.start(("/bin/true",), NONE, str(tmp_path / "out"), str(tmp_path / "err"))
     assert code(good) == 0
     assert [quick.error_of(pid) for pid in (*pids, good)] == [expected] * 3 + [0]
     assert [quick.error_of(pid) for pid in pids] == [0] * 3
+
+
+def test_what_programs_have_in_common_changes(starter: Starter, tmp_path: Path) -> None:
+    first, second = {b"A": b"1"}, {b"A": b"2", b"C": b"3"}
+    for number, common in enumerate((first, first, second, {}, first)):
+        env = Environment(common, {b"B": b"%d" % number})
+        pid = starter.start(
+            ("/bin/sh", "-c", 'echo "$A$B$C"'), env, str(tmp_path / "out"), str(tmp_path / "err")
+        )
+        assert code(pid) == 0
+    assert (tmp_path / "out").read_text().split() == ["10", "11", "223", "3", "14"]
 
 
 def test_many_at_once_do_not_share_their_memory(start: Callable[..., int], tmp_path: Path) -> None:
@@ -155,6 +169,12 @@ def test_the_library_is_not_used_where_it_is_absent_unfit_or_not_wanted(
     monkeypatch.setenv(PURE, "1")
     assert type(make_starter()) is Starter
     monkeypatch.delenv(PURE)
+    source = tmp_path / "starter.c"
+    source.write_bytes(SOURCE.read_bytes() + b"/* of another version */")
+    with monkeypatch.context() as other:
+        other.setattr("pydoit_sc.worker.starter.SOURCE", str(source))
+        assert type(make_starter()) is Starter
+    assert type(make_starter()) is QuickStarter
     for text in (None, b"", b"no library"):
         path = tmp_path / f"of-{text!r}"
         if text is not None:
@@ -170,7 +190,7 @@ def slow(tmp_path: Path, either: None) -> Iterator[tuple[Processes, int]]:
     processes = Processes("w")
     with processes.session(), subprocess.Popen(["sh", "-c", "sleep 0.2; exec cat out"], cwd=tmp_path):
         out, err = str(tmp_path / "out"), str(tmp_path / "err")
-        yield processes, processes.spawn(("/bin/sleep", "60"), {}, "a-1", out, err)
+        yield processes, processes.spawn(("/bin/sleep", "60"), NONE, "a-1", out, err)
         processes.kill_all()
 
 
