@@ -85,8 +85,12 @@ def look(root: str, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
         )
         return next((path for path in reversed(around) if isinstance(found[path], Record)), None)
 
+    last, output = "", None
     for key, found in zip(keys, read_each(root, keys), strict=True):
-        if (output := outer(key.rpartition("/")[0])) is not None:
+        parent = key.rpartition("/")[0]
+        if parent != last:
+            last, output = parent, outer(parent)
+        if output is not None:
             yield inside_of(output)
         elif found is True:
             what = strange(f"{root}/{key}")
