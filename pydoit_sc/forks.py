@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -19,9 +18,14 @@ def shares(size: int, least: int) -> list[slice]:
 
     One part where this process has threads: a fork would have their locks, but not them.
     """
-    cores = min(len(os.sched_getaffinity(0)), _MOST) if threading.active_count() == 1 else 1
+    cores = 1 if has_threads() else min(len(os.sched_getaffinity(0)), _MOST)
     parts = max(1, min(cores, size // least))
     return [slice(size * n // parts, size * (n + 1) // parts) for n in range(parts)]
+
+
+def has_threads() -> bool:
+    """Return whether this process has another thread, of Python or of a library."""
+    return len(os.listdir("/proc/self/task")) > 1
 
 
 def in_processes(works: Sequence[Callable[[], T]]) -> list[T]:

@@ -9,8 +9,12 @@ from functools import partial
 
 import pytest
 
+from pydoit_sc import forks
 from pydoit_sc.errors import UserError
-from pydoit_sc.forks import in_processes, shares
+from pydoit_sc.forks import has_threads, in_processes, shares
+
+#: pytest-xdist has a thread; what is forked here touches none of its locks.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 def test_what_processes_find_comes_back_in_order() -> None:
@@ -53,12 +57,18 @@ def test_the_work_of_a_process_that_is_killed_or_cannot_say_it_is_done_here() ->
 
 def test_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(forks, "has_threads", lambda: False)
     assert shares(10, 100) == [slice(0, 10)]
     assert shares(10, 3) == [slice(0, 3), slice(3, 6), slice(6, 10)]
     assert len(shares(1_000_000, 1000)) == 4
+    monkeypatch.setattr(forks, "has_threads", lambda: True)
+    assert shares(10, 3) == [slice(0, 10)]
+
+
+def test_a_thread_is_seen() -> None:
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
-    assert shares(10, 3) == [slice(0, 10)]
+    assert has_threads()
     stop.set()
     thread.join()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc import survey
+from pydoit_sc import forks, survey
 from pydoit_sc.batch import Run, Status
 from pydoit_sc.cli import main
 from pydoit_sc.commands import summarize
@@ -37,11 +37,15 @@ matrix = {n = {range = [0, 60, 1]}}
 """
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
 @pytest.fixture(params=[1000, 20], ids=["one process", "several"])
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A batch of which all is executed, in which 60 runs are many."""
     monkeypatch.setattr(survey, "MANY", 50)
     monkeypatch.setattr(survey, "_LEAST", request.param)
+    monkeypatch.setattr(forks, "has_threads", lambda: False)  # pytest-xdist has one
     (tmp_path / "batchfile.toml").write_text(BATCH)
     project = open_project(tmp_path, sparing=False)
     for number, (_, run) in enumerate(project.batch.runs()):
