@@ -84,7 +84,7 @@ def test_every_command_is_known() -> None:
     assert NONE | SHAPES.keys() == COMMANDS.keys()
 
 
-@pytest.mark.parametrize("command", SHAPES.keys() - {"options", "get"})
+@pytest.mark.parametrize("command", sorted(SHAPES.keys() - {"options", "get"}))
 def test_shapes(printed: Callable[[str], Any], command: str) -> None:
     _check(printed, command)
 
