@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
@@ -11,6 +12,7 @@ from functools import cached_property
 from pydoit_sc.batch import Run, RunSet, Stage, is_pattern
 from pydoit_sc.batchfile.errors import SHOWN, nearest
 from pydoit_sc.batchfile.report import Notes
+from pydoit_sc.made import Picked
 
 _SOME = 5  # names in a message
 _MAGIC = re.compile(r"[*?\[]")
@@ -55,9 +57,9 @@ class StageIndex:
         if not name:
             return RunSet(stage.name, stage.runs, whole=True)
         if is_pattern(name):
-            members = [stage.runs[i] for i in sorted(self._matching(name))]
+            members = array("i", sorted(self._matching(name)))
             if members:
-                return RunSet(stage.name, members, whole=False)
+                return RunSet(stage.name, Picked(stage.runs, members), whole=False)
             raise AfterError(f"no run of `{stage.name}` matches `{name}`; {self._some()}")
         if name in self._by_name:
             return self._by_name[name]
