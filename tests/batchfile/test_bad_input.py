@@ -129,7 +129,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('memory = "4G"', 'memory: expected a size such as "4 GB" or "512 MiB", found "4G"'),
         ("memory = 4e9", 'memory: expected a size such as "4 GB" or "512 MiB", found 4000000000.0'),
         ("nproc = 1", "nproc: unknown key; did you mean `nprocs`?"),
-        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `memory`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `min_free_memory`, `storage_options`, `runs_from`"),
+        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `memory`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `min_free_memory`, `storage_options`, `on_failure`, `on_finish`, `runs_from`"),
     ],
 )  # fmt: skip
 def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
