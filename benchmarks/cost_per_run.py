@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -229,13 +230,14 @@ def main() -> int:
     memory = Path("/dev/shm")
     wheres: list[Path] = args.where or ([memory] if args.goals else [memory, Path(tempfile.gettempdir())])
     settings = GOALS if args.goals else (Setting(args.command, args.runs, args.nprocs),)
-    with tempfile.TemporaryDirectory(prefix="floor-") as folder:
-        floor = compile_floor(Path(__file__).with_name("floor.c"), Path(folder))
-        places = [compare(setting, where.resolve(), args, floor) for where in wheres for setting in settings]
     print(f"per run; medians of {args.rounds} rounds")
     print(machine(), end="\n\n")
-    for place in places:
-        print(make_table(place), end="\n\n")
+    places = []
+    with tempfile.TemporaryDirectory(prefix="floor-") as folder:
+        floor = compile_floor(Path(__file__).with_name("floor.c"), Path(folder))
+        for where, setting in product(wheres, settings):
+            places.append(compare(setting, where.resolve(), args, floor))
+            print(make_table(places[-1]), end="\n\n", flush=True)
     print(make_legend(places))
     if args.json:
         args.json.write_text(make_json(places), encoding="utf-8")
