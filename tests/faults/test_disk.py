@@ -15,7 +15,7 @@ from tests.faults import explore
 from tests.faults.power import losing_disk
 from tests.faults.tally import Tally
 
-LOST = "Input/output error|No space left on device"
+LOST = "Input/output error|No space left on device|Read-only file system"  # what ext4 becomes after the first
 _MORE_THAN_IT_HAS = 32 << 20  # bytes
 
 

@@ -192,8 +192,10 @@ def test_a_lease_that_is_ignored_is_found(moto: Benches) -> None:
 
 
 def test_a_thawed_worker_that_starts_runs_is_found(moto: Benches) -> None:
-    found = find(moto(Scene(raced=True, bug="started_blindly"), 1), freeze, frozen_while_it_looks)
-    assert "executed again after they were completed" in found
+    # Up to three times: what the worker reads first, and so whether it has a run left to start, differs.
+    scene = Scene(raced=True, bug="started_blindly")
+    tries = (find(moto(scene, 1), freeze, frozen_while_it_looks) for _ in range(3))
+    assert any("executed again after they were completed" in found for found in tries)
 
 
 def test_a_stale_index_that_is_believed_is_found(moto: Benches) -> None:
