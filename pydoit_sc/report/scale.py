@@ -155,6 +155,9 @@ class Clock:
                 if left >= end:
                     yield Tick(at, shown)
                     day, end = of_day, left + length
+        if not end:  # the only one lies where its text has no room
+            text, of_day = _moment(self._starts[0], step)
+            yield Tick(0.0, f"{of_day} {text}".strip())
 
 
 def _moment(seconds: float, step: float) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pydoit_sc.report.scale import Clock, number_step, ticks, time_step
@@ -54,6 +54,7 @@ def test_ticks_are_round_times_of_this_zone_and_name_each_day_once() -> None:
 SPANS = st.lists(st.tuples(st.floats(1, 3e10), st.floats(0.001, 1e9)), min_size=1, max_size=20)
 
 
+@example([(1.693948745727539, 0.001)])  # its one round moment is too near to the edge
 @given(SPANS)
 def test_moments_are_in_order_and_found_again(found: list[tuple[float, float]]) -> None:
     spans = [(start, start + length) for start, length in found]
