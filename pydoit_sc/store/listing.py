@@ -29,10 +29,10 @@ def list_whole(blobs: Blobs, keys: Collection[str]) -> Iterator[Blob]:
         listings = [blobs.list("", after) for after in ("", *starts)]
         pages = {threads.submit(_page, listing): number for number, listing in enumerate(listings)}
         wait(pages)
-        if any(
-            page.exception() for page in pages
-        ):  # some stores cannot begin there; else this one fails, too
-            yield from blobs.list("")
+        if any(page.exception() for page in pages):
+            yield from blobs.list(
+                ""
+            )  # some stores cannot begin in the middle; for another reason it fails, too
             return
         ends = [*({blob.path for blob in page.result()} for page in pages), set()][1:]
         while pages:

@@ -84,9 +84,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed: deque[ExecNode] = deque()
         self._planned = False
         self._to_execute = 0
-        self._awaited: set[str] = (
-            set()
-        )  # stages that others come after: nobody asks for the outcomes of the rest
+        #: Stages that others come after: nobody asks for the outcomes of the rest.
+        self._awaited: set[str] = set()
         self._alone: set[str] = set()  # keys of runs that have a task of their own
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
