@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pydoit_sc.outcomes.kinds import TAIL, Failure
+from pydoit_sc.outcomes.sidebyside import side_by_side
 from pydoit_sc.store import Record, Store
 from pydoit_sc.store.layout import STDERR
 
@@ -15,10 +16,7 @@ def read_failures(
     store: Store, failed: Sequence[tuple[str, str, Record]], at_most: int | None = None
 ) -> Iterator[Failure]:
     """Yield failed runs, given by name, key and record; stderr is read of so many of them, READ if not said."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only where something has failed
-
-    with ThreadPoolExecutor(store.stagers) as threads:
-        keys = (key for _, key, _ in failed[: READ if at_most is None else at_most])
-        tails = threads.map(lambda key: store.tail(key, STDERR, TAIL), keys)
-        for name, _, record in failed:
-            yield Failure(name, record.code, record.reason, next(tails, None))
+    keys = (key for _, key, _ in failed[: READ if at_most is None else at_most])
+    tails = side_by_side(lambda key: store.tail(key, STDERR, TAIL), keys, store.stagers)
+    for name, _, record in failed:
+        yield Failure(name, record.code, record.reason, next(tails, None))
