@@ -47,8 +47,9 @@ def test_the_navigation_has_every_page() -> None:
     assert sorted(named) == sorted(str(page.relative_to(DOCS)) for page in PAGES[1:])
 
 
-#: Where the site's search draws what it finds.
+#: Where the site's search draws what it finds, and whether it takes what is typed.
 _SEARCH = "[...document.querySelectorAll('*')].map(one => one.shadowRoot).filter(root => root)"
+_LISTENS = "document.activeElement.shadowRoot?.activeElement?.tagName == 'INPUT'"
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -66,7 +67,7 @@ def test_in_a_browser(site: Path, tmp_path: Path) -> None:
         page.open(f"{url}howto/failures.html", width=390, scheme="dark")
         page.until("document.body.dataset.mdColorScheme == 'slate'")
         page("document.querySelector('.md-search__button').click()")
-        page.until(f"{_SEARCH}.length")
+        page.until(_LISTENS)
         page.type("hopeless")
         page.until(f"{_SEARCH}.some(root => root.textContent.includes('stops by itself'))")
         assert page.complaints == []
