@@ -10,6 +10,7 @@ from pydoit_sc.store.blobs import Blob, Blobs, threads_for
 _PAGE = 1000  # objects; S3 gives no more at once
 _RUNS = 1000  # a listing should bring so many runs: four pages, of which one may be for nothing
 _MOST = 16  # listings side by side
+_PER_RUN = 40  # objects that are listed in the time that it takes to read one of many runs
 
 
 def list_whole(blobs: Blobs, keys: Collection[str]) -> Iterator[Blob]:
@@ -44,6 +45,14 @@ def list_whole(blobs: Blobs, keys: Collection[str]) -> Iterator[Blob]:
                 yield from new
 
 
+def worth(keys: Collection[str]) -> int:
+    """Return how many objects a listing may bring until it has taken as long as reading these runs, one by one, takes.
+
+    Nobody knows how many there are. So where a listing is given up then, both together take twice the time of the quicker one.
+    """
+    return len(keys) * _PER_RUN * _parts(keys)
+
+
 def list_each(blobs: Blobs, folders: Iterable[str]) -> Iterator[Blob]:
     """Yield all objects below several folders, which are listed at once."""
     with threads_for(blobs) as threads:
@@ -53,11 +62,13 @@ def list_each(blobs: Blobs, folders: Iterable[str]) -> Iterator[Blob]:
 
 def _starts(keys: Collection[str]) -> list[str]:
     """Return names before the objects of every so many-th run; `!` since SeaweedFS begins before a name that ends in `/`."""
-    parts = min(_MOST, len(keys) // _RUNS)
-    if parts < 2:
-        return []
-    ordered = sorted(f"{key}/!" for key in keys)
+    parts = _parts(keys)
+    ordered = sorted(f"{key}/!" for key in keys) if parts > 1 else []
     return [ordered[number * len(ordered) // parts] for number in range(1, parts)]
+
+
+def _parts(keys: Collection[str]) -> int:
+    return max(1, min(_MOST, len(keys) // _RUNS))
 
 
 def _page(listing: Iterator[Blob]) -> list[Blob]:

@@ -29,7 +29,7 @@ from pydoit_sc.store.history import attempts_in, home_of
 from pydoit_sc.store.index import pack, read_index, status_code_of
 from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import TTL, FencedError, Leases
-from pydoit_sc.store.listing import list_each, list_whole
+from pydoit_sc.store.listing import list_each, list_whole, worth
 from pydoit_sc.store.patience import Patience
 from pydoit_sc.store.places import Places, Taken, above, outer_keys
 from pydoit_sc.store.publication import Publication
@@ -37,7 +37,7 @@ from pydoit_sc.store.stamps import Live, parse_record, read
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
 FEWEST = 10  # up to so many are read one by one where somebody looks again and again
-FEW = 100  # up to so many runs are read one by one; for more, one listing of the whole store is faster
+FEW = 100  # up to so many runs are read one by one; for more the whole store is listed, unless it has far more objects
 
 
 class ObjectStore:
@@ -63,10 +63,11 @@ class ObjectStore:
 
     def _scan(self, wanted: set[str]) -> dict[str, Record]:
         self._leases.scanned()
-        return {key: parse_record(*small) for key, small in self._documents(wanted).items()}
+        return _records(self._documents(wanted))
 
     def _documents(self, wanted: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
-        return read_small(self._blobs, wanted) if len(wanted) <= FEW else self._read_listed(wanted)
+        listed = self._list(wanted, FEW)
+        return self._small_contents(*listed) if listed else read_small(self._blobs, wanted)
 
     def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
         """Read one listing and the index, or the objects of each run where they are few."""
@@ -80,8 +81,8 @@ class ObjectStore:
         wanted = set(keys)
         places = Places(wanted)
         with self._answers():
-            if len(wanted) > FEW:
-                found = self._read_listed(wanted, places.see)
+            if listed := self._list(wanted, FEW, places.see):
+                found = self._small_contents(*listed)
             else:
                 found = read_small(self._blobs, wanted)
                 outer = (f"{key}/{STATUS_CODE}" for key in outer_keys(wanted))
@@ -92,18 +93,21 @@ class ObjectStore:
             small = found.get(key)
             yield places.of(key, parse_record(*small) if small else None)
 
-    def _read_listed(
-        self, keys: set[str], see: Callable[[str], None] | None = None
-    ) -> dict[str, tuple[bytes, bytes | None]]:
-        return self._small_contents(*self._list(keys, see))
-
     def _list(
-        self, keys: set[str], see: Callable[[str], None] | None = None
-    ) -> tuple[dict[str, Blob], dict[str, Blob], list[Blob]]:
-        """Return the `status_code` and the `run.json` of these runs, and the objects of the index."""
+        self, keys: set[str], few: int, see: Callable[[str], None] | None = None
+    ) -> tuple[dict[str, Blob], dict[str, Blob], list[Blob]] | None:
+        """Return the `status_code` and the `run.json` of these runs, and the objects of the index.
+
+        None where these runs are few, or few beside what the store has: they are best read one by one.
+        """
+        if len(keys) <= few:
+            return None
         small = {STATUS_CODE: {}, RUN_JSON: {}}  # type: dict[str, dict[str, Blob]]
         index: list[Blob] = []
-        for blob in list_whole(self._blobs, keys):
+        most = worth(keys)
+        for number, blob in enumerate(list_whole(self._blobs, keys)):
+            if number == most:
+                return None
             key, _, name = blob.path.rpartition("/")
             if name in small and key in keys:
                 small[name][key] = blob
@@ -116,10 +120,11 @@ class ObjectStore:
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         """Read one listing and the index; what these do not have of a run is when it was published, by the store's clock."""
         wanted = set(keys)
-        if len(wanted) <= FEWEST:
-            return self.scan(wanted)
         with self._answers():
-            codes, run_jsons, index = self._list(wanted)
+            listed = self._list(wanted, FEWEST)
+            if listed is None:
+                return _records(read_small(self._blobs, wanted))
+            codes, run_jsons, index = listed
             known = read_index(self._blobs, index, {blob.md5 for blob in run_jsons.values()}) if codes else {}
             told = get_all(
                 self._blobs, (blob.path for blob in codes.values() if not status_code_of(blob.md5))
@@ -376,3 +381,7 @@ class ObjectStore:
     def notes(self, folder: str) -> Sequence[str]:
         with self._answers():
             return sorted(blob.path[len(OURS) + 1 :] for blob in self._blobs.list(f"{OURS}/{folder}"))
+
+
+def _records(documents: Mapping[str, tuple[bytes, bytes | None]]) -> dict[str, Record]:
+    return {key: parse_record(*small) for key, small in documents.items()}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.cli import main
@@ -114,21 +114,22 @@ class _Everything:
 @bug
 def index_believed() -> None:
     """On objects: what the index says of a run is believed, without a look at whether it has changed since."""
-    real = ObjectStore._read_listed
+    real = ObjectStore._small_contents
 
     def read(
-        self: ObjectStore, keys: set[str], see: Callable[[str], None] | None = None
+        self: ObjectStore, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], listed: Sequence[Blob]
     ) -> dict[str, tuple[bytes, bytes | None]]:
         index = [*self._blobs.list(".pydoit_sc/index")]
         believed = read_index(self._blobs, index, _Everything()).values()
         entries = sorted(map(json.loads, believed), key=lambda said: said["finished"])
         oldest = {_name(said): json.dumps(said).encode() for said in reversed(entries)}
-        return {key: (code, oldest.get(key, said)) for key, (code, said) in real(self, keys, see).items()}
+        small = real(self, codes, run_jsons, listed)
+        return {key: (code, oldest.get(key, said)) for key, (code, said) in small.items()}
 
     def _name(said: dict[str, str]) -> str:
         return said["fingerprint"].split()[2]  # "fingerprint of NAME now"
 
-    ObjectStore._read_listed = read  # type: ignore[method-assign]
+    ObjectStore._small_contents = read  # type: ignore[method-assign]
 
 
 def _publish_by_file(order: Callable[[str], bool]) -> None:

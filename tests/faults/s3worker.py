@@ -17,7 +17,7 @@ from pydoit_sc.cli import main
 from pydoit_sc.commands import batch  # noqa: F401
 from pydoit_sc.linux import adopt_orphans
 from pydoit_sc.show import progress  # noqa: F401
-from pydoit_sc.store import anyfs, cloud, leases, objects  # noqa: F401
+from pydoit_sc.store import anyfs, cloud, leases, listing, objects  # noqa: F401
 from pydoit_sc.tasks import program  # noqa: F401
 from tests.faults import planted
 
@@ -31,7 +31,7 @@ def become(request: dict[str, Any]) -> int:
     if request["hasty"]:
         leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = 5.0, 1.0, 2.0, 0.2
     if request["lists"]:
-        objects.FEW = 0
+        objects.FEW, listing._PER_RUN = 0, 1 << 30
     os.environ.update(request["env"])
     os.chdir(request["folder"])
     outputs = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

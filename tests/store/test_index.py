@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pydoit_sc.store import Record
+from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.index import pack
 from pydoit_sc.store.layout import LARGEST
 from pydoit_sc.store.objects import FEW, ObjectStore
@@ -106,6 +107,29 @@ def test_a_bomb_is_not_read_to_its_end(bucket: Bucket, bomb: bytes) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak - before < 4 << 20
+
+
+@pytest.mark.parametrize("asks", ["scan", "look", "glance"])
+def test_runs_that_are_few_beside_what_the_store_has_are_read_one_by_one(bucket: Bucket, asks: str) -> None:
+    for n in range(COUNT * 50):
+        bucket.objects[f"each/{n}/stdout"] = (b"", 0.0)
+    wanted = [f"r{n}" for n in range(COUNT)]
+    blobs, listed, read = MemoryBlobs(bucket), 0, []
+
+    def count(folder: str, after: str = "") -> Iterator[Blob]:
+        nonlocal listed
+        for blob in MemoryBlobs.list(blobs, folder, after):
+            listed += 1
+            yield blob
+
+    blobs.list = count  # type: ignore[method-assign]
+    blobs.before = lambda verb, path: read.append(path) if verb == "get" else None
+    answer = getattr(ObjectStore("memory", blobs), asks)(wanted)
+    assert (dict(zip(wanted, answer, strict=True)) if asks == "look" else answer) == TRUTH
+    assert listed <= COUNT * 40 + 1
+    assert sorted(path for path in read if path.endswith("run.json")) == sorted(
+        f"{key}/run.json" for key in wanted
+    )
 
 
 def test_an_index_that_is_too_large_is_not_read(bucket: Bucket) -> None:
