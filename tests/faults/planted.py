@@ -117,13 +117,13 @@ def index_believed() -> None:
     real = ObjectStore._small_contents
 
     def read(
-        self: ObjectStore, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], listed: Sequence[Blob]
+        self: ObjectStore, codes: Mapping[str, Blob], run_jsons: Mapping[str, Blob], index: Sequence[Blob]
     ) -> dict[str, tuple[bytes, bytes | None]]:
-        index = [*self._blobs.list(".pydoit_sc/index")]
-        believed = read_index(self._blobs, index, _Everything()).values()
+        listed = [*self._blobs.list(".pydoit_sc/index")]
+        believed = read_index(self._blobs, listed, _Everything()).values()
         entries = sorted(map(json.loads, believed), key=lambda said: said["finished"])
         oldest = {_name(said): json.dumps(said).encode() for said in reversed(entries)}
-        small = real(self, codes, run_jsons, listed)
+        small = real(self, codes, run_jsons, index)
         return {key: (code, oldest.get(key, said)) for key, (code, said) in small.items()}
 
     def _name(said: dict[str, str]) -> str:
