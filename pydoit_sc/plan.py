@@ -61,7 +61,7 @@ def is_current(record: Record, fingerprint: str) -> bool:
 
 
 UP_TO_DATE = Verdict(Status.COMPLETED, "up to date")
-NEW = Verdict(Status.INCOMPLETE, "no status_code")
+NEW = Verdict(Status.INCOMPLETE, "no outcome yet")
 NO_CODE = Verdict(Status.INCOMPLETE, "status_code holds no status code")
 FORCED = Verdict(Status.STALE, "forced")
 ORPHANED = Verdict(Status.ORPHANED, "its run is no longer in the batch")

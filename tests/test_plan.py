@@ -89,7 +89,7 @@ def test_judge(record: Record | None, verdict: Verdict) -> None:
 
 def test_new_then_up_to_date() -> None:
     ledger = Ledger(batch(stage("a"), stage("b", 1, "a")), {})
-    assert reasons(ledger) == dict.fromkeys(["a/0", "a/1", "b/0"], "no status_code")
+    assert reasons(ledger) == dict.fromkeys(["a/0", "a/1", "b/0"], "no outcome yet")
     execute(ledger)
     assert reasons(ledger) == {}
     assert reasons(ledger, always=True) == {

@@ -48,7 +48,7 @@ def test_the_first_command_runs_the_example_the_second_nothing_and_an_edit_what_
     script.write_text(script.read_text() + "# edited\n")
     assert "1 of 64 runs to execute: 1 a file_dep has changed" in run(example, *PROGRAM)
     (example / "output/month/2013-05/status_code").unlink()
-    assert "2 of 64 runs to execute: 1 no status_code" in run(example, *PROGRAM)
+    assert "2 of 64 runs to execute: 1 no outcome yet" in run(example, *PROGRAM)
 
 
 def test_what_the_readme_shows_of_the_batchfile_is_in_it() -> None:

@@ -30,7 +30,7 @@ class PlannedRun:
     name: str  # `day:2022-03-07`
     cmd: str  # its command
     status: Status  # error, incomplete or stale
-    reason: str  # `status code 1`, `no status_code`, `the command has changed`
+    reason: str  # `status code 1`, `no outcome yet`, `the command has changed`
 
 
 class Plan:

@@ -98,7 +98,7 @@ class Progress:
 
 
 def summary(counts: Mapping[Verdict, int]) -> str:
-    """Return a plan in one line: `3 of 48 runs to execute: 2 no status_code, 1 the command has changed`."""
+    """Return a plan in one line: `3 of 48 runs to execute: 2 no outcome yet, 1 the command has changed`."""
     ignored = sum(number for verdict, number in counts.items() if verdict.ignored)
     if ignored and ignored == sum(counts.values()):
         return f"{ignored:,} run{'s are' if ignored > 1 else ' is'} ignored"

@@ -52,7 +52,7 @@ def test_a_list_of_commands(weather: Box) -> None:
     weather.write("cmds.txt", "echo a\necho b\n")
     batch = sc.load("cmds.txt", to="listed")
     assert [run.cmd for run in batch] == ["echo a", "echo b"]
-    assert repr(batch.plan()) == "2 of 2 runs to execute: 2 no status_code"
+    assert repr(batch.plan()) == "2 of 2 runs to execute: 2 no outcome yet"
     assert batch.output == f"file://{weather.folder}/listed"
 
 

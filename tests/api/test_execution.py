@@ -48,7 +48,7 @@ def test_what_is_chosen_is_executed_from_any_thread_and_shown_if_asked(
     assert box.executed() == ["a:2", "a:2"]
     shown = capsys.readouterr()
     assert shown.out.splitlines()[:2] == [
-        "1 of 1 runs to execute: 1 no status_code",
+        "1 of 1 runs to execute: 1 no outcome yet",
         "failed a:2: status code 1",
     ]
     assert shown.err == ""

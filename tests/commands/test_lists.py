@@ -29,7 +29,7 @@ def test_a_list_is_executed_here_and_known_by_its_commands(listed: Box) -> None:
     done = listed(*batch)
     assert (done.code, done.out.splitlines()[0]) == (
         0,
-        "2 of 4 runs to execute: 1 no status_code, 1 failed before",
+        "2 of 4 runs to execute: 1 no outcome yet, 1 failed before",
     )
     assert listed.executed() == ["b", "c"]
     listed.write("lists/cmds.txt", "echo b >> log; test -e fixed\necho a >> log\n")
@@ -96,7 +96,7 @@ def test_names_from_a_column(listed: Box) -> None:
     assert listed.out("second/status_code") == "0"
     assert (
         listed.ok("plan", *batch).splitlines()[1]
-        == "  runs:first  incomplete: no status_code  $ echo a >> log"
+        == "  runs:first  incomplete: no outcome yet  $ echo a >> log"
     )
 
 

@@ -34,7 +34,7 @@ def test_run_reaches_every_stage(named: Box) -> None:
     assert named.executed() == runs("list", "plan", "status")
     named.ok("-n", "1", "clean")
     assert named.executed() == runs("clean")
-    assert named.ok().startswith("5 of 18 runs to execute: 5 no status_code\n5 completed, 13 skipped, ")
+    assert named.ok().startswith("5 of 18 runs to execute: 5 no outcome yet\n5 completed, 13 skipped, ")
     assert named.executed() == sorted([*runs("report", "auto"), "batch:2"])
 
 

@@ -9,11 +9,11 @@ from tests.conftest import HEAD, Box
 
 def test_plan_counts_by_reason(stages: Box) -> None:
     assert stages.ok("plan").splitlines() == [
-        "4 of 4 runs to execute: 4 no status_code",
-        "  a:1  incomplete: no status_code",
-        "  a:2  incomplete: no status_code",
-        "  a:3  incomplete: no status_code",
-        "  b  incomplete: no status_code",
+        "4 of 4 runs to execute: 4 no outcome yet",
+        "  a:1  incomplete: no outcome yet",
+        "  a:2  incomplete: no outcome yet",
+        "  a:3  incomplete: no outcome yet",
+        "  b  incomplete: no outcome yet",
     ]
     stages.ok()
     assert stages.ok("plan") == "all 4 runs are up to date\n"
@@ -49,7 +49,7 @@ def test_plan_warns_of_moved_positions(box: Box) -> None:
     assert "warning" not in box.ok("plan")
     box.batchfile(HEAD + '[[runs]]\ncmd = "echo o"\n' + "".join(runs))
     plan = box.ok("plan")
-    assert plan.startswith("4 of 4 runs to execute: 3 the command has changed, 1 no status_code\n")
+    assert plan.startswith("4 of 4 runs to execute: 3 the command has changed, 1 no outcome yet\n")
     assert "warning: 3 runs without a name are where another command was (first `0`)" in plan
 
 

@@ -14,7 +14,7 @@ ALL = ["a:1", "a:2", "a:3", "b"]
 
 def test_everything_then_nothing(stages: Box) -> None:
     out = stages.ok()
-    assert out.splitlines()[0] == "4 of 4 runs to execute: 4 no status_code"
+    assert out.splitlines()[0] == "4 of 4 runs to execute: 4 no outcome yet"
     assert re.fullmatch(r"4 completed, in \d:\d\d", out.splitlines()[-1])
     assert stages.executed() == ALL
     assert stages.tree() == [
@@ -43,7 +43,7 @@ def test_everything_then_nothing(stages: Box) -> None:
         pytest.param(
             "nprocs = 2", "nprocs = 1\ntimeout = 9\nretries = 1", "", [], id="no part of an outcome"
         ),
-        pytest.param("[1, 2, 3]", "[1, 2, 3, 4]", "no status_code", ["a:4", "b"], id="one more"),
+        pytest.param("[1, 2, 3]", "[1, 2, 3, 4]", "no outcome yet", ["a:4", "b"], id="one more"),
         pytest.param("[1, 2, 3]", "[1, 3]", "an earlier run", ["b"], id="one less"),
     ],
 )
@@ -305,7 +305,7 @@ def test_what_the_one_named_run_writes_passes_through(box: Box) -> None:
     with box.start("run", "a") as running:
         assert running.stdout is not None
         assert [running.stdout.readline() for _ in range(2)] == [
-            "1 of 1 runs to execute: 1 no status_code\n", "begin\n",
+            "1 of 1 runs to execute: 1 no outcome yet\n", "begin\n",
         ]  # fmt: skip
         box.write("go", "")
         out, err = running.communicate(timeout=60)
@@ -327,7 +327,7 @@ def test_figures_for_programs(failing: Box) -> None:
     assert done.code == 1
     assert found.pop("seconds") < 60
     assert found == {"completed": 2, "failed": 1, "skipped": 0, "not_executed": 0, "why": []}
-    assert done.err.startswith("3 of 3 runs to execute: 3 no status_code\nfailed a:2: status code 7\n")
+    assert done.err.startswith("3 of 3 runs to execute: 3 no outcome yet\nfailed a:2: status code 7\n")
     done = failing("--json", "--quiet", "--status", "stale")
     assert (json.loads(done.out)["skipped"], done.code) == (0, 0)
     assert done.err == "no run matches --status stale: 3 runs, 2 completed, 1 error\n"

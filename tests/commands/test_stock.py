@@ -29,7 +29,7 @@ def test_list(stages: Box) -> None:
 def test_info_says_why(stages: Box) -> None:
     new = stages("info", "a:1")
     assert (new.code, new.err) == (1, "")
-    assert "incomplete: no status_code" in new.out
+    assert "incomplete: no outcome yet" in new.out
     stages.ok()
     assert "status     : up-to-date" in stages.ok("info", "a:1", program="doit")
     stages.edit('"echo b', '"echo  b')
@@ -153,10 +153,10 @@ def test_ignore_until_forget(stages: Box) -> None:
 def test_ignore_is_honoured_and_shown_by_every_command(stages: Box) -> None:
     stages.ok("a:1")
     stages.ok("ignore", "a:1", "a:2")
-    assert stages.ok("plan").startswith("2 of 2 runs to execute: 2 no status_code; 2 more are ignored\n  a:3")
+    assert stages.ok("plan").startswith("2 of 2 runs to execute: 2 no outcome yet; 2 more are ignored\n  a:3")
     assert "a:1" not in stages.ok("plan", "-a")
     assert "ignored; up to date" in stages("summarize-batch", "--format", "json").out
-    assert "ignored; no status_code" in stages("info", "a:2").out
+    assert "ignored; no outcome yet" in stages("info", "a:2").out
     submitted = stages.ok("submit", "--engine", "local", "--wait")
     assert submitted.startswith("2 runs left out, as `ignore` says\nsubmitted ")
     assert sorted(stages.executed()) == ["a:1", "a:3", "b"]

@@ -23,7 +23,7 @@ def test_a_bar_and_the_failures(failing: Box) -> None:
         assert re.match(r"━+─+  \d+ %  0:0\d", terminal.lines()[-2])
         assert terminal.end() == 1
         *shown, last = terminal.lines()
-    assert shown == ["8 of 8 runs to execute: 8 no status_code", "failed a:2: status code 7", "    oops"]
+    assert shown == ["8 of 8 runs to execute: 8 no outcome yet", "failed a:2: status code 7", "    oops"]
     assert last.startswith("7 completed, 1 failed, in 0:0")
 
 

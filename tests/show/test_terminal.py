@@ -93,7 +93,7 @@ def test_plain_terminals(failing: Box, env: dict[str, str]) -> None:
         assert terminal.end() == 1
         *lines, last = terminal.lines()
         assert "\x1b" not in terminal.raw.decode()
-    assert lines == ["3 of 3 runs to execute: 3 no status_code", "failed a:2: status code 7", "    oops"]
+    assert lines == ["3 of 3 runs to execute: 3 no outcome yet", "failed a:2: status code 7", "    oops"]
     assert re.fullmatch(r"2 completed, 1 failed, in 0:\d\d", last)
 
 

@@ -30,7 +30,7 @@ def test_a_project_folder(box: Box, file: str, text: str) -> None:
     box.batchfile(STAGES)
     box.write("in", "1")
     box.write(file, text)
-    assert box.ok(program="doit").startswith("4 of 4 runs to execute: 4 no status_code\n")
+    assert box.ok(program="doit").startswith("4 of 4 runs to execute: 4 no outcome yet\n")
     assert box.executed() == ["a:1", "a:2", "a:3", "b"]
     assert box.ok(program="doit") == "all 4 runs are up to date\n"
     assert box.ok(program="pydoit-sc") == "all 4 runs are up to date\n"

@@ -19,10 +19,10 @@ def test_the_bar_makes_room_for_a_task_of_a_dodo(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TERM", "xterm")
     with Window() as window:
         reporter = BatchReporter(window.stream(), {})
-        reporter.planned({Verdict(Status.INCOMPLETE, "no status_code"): 2})
+        reporter.planned({Verdict(Status.INCOMPLETE, "no outcome yet"): 2})
         reporter.show(())
         assert window.shown()[1:] == ["─" * 40 + "  0 %  0:00", "0/2 done, 0 failed, 0 skipped, 0 running"]
         reporter.execute_task(Task("_private", ["true"]))
         os.write(window.file, b"what it says\n")
-        assert window.shown() == ["2 of 2 runs to execute: 2 no status_code", "what it says"]
+        assert window.shown() == ["2 of 2 runs to execute: 2 no outcome yet", "what it says"]
         reporter.complete_run()
