@@ -102,6 +102,11 @@ class Lease(Hold, Mark):
     holds: list[str] = Field(
         default=[], description="digests of the keys of runs that no other worker should execute"
     )
+    deaths: dict[str, Annotated[int, Field(ge=0, le=999)]] = Field(
+        default={},
+        description="of runs that a dead worker held: how many will have died in a row while they executed it "
+        "if this one dies now",
+    )
     ended_by: str | None = Field(
         default=None, description="the worker that has ended this lease, its own where it has come to its end"
     )

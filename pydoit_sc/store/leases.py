@@ -12,6 +12,7 @@ that want the same run, at least the one that wrote later sees it with the other
 again, at random times. So a few requests hold many runs. No outcome depends on these holds.
 
 A lease that has come to its end stays for a day, and tells others that somebody may have published since they looked.
+That of a dead worker tells, too, what it held and executed: see store/deaths.py.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from hashlib import blake2b
 from itertools import repeat
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.proc import is_running, machine, started_at
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, ChangedError, get_all
+from pydoit_sc.store.deaths import Death, Suspects, digest_of, last_deaths, read_death
 from pydoit_sc.store.documents import Hold, Lease
 from pydoit_sc.store.stamps import Live, read
 from pydoit_sc.store.workers import are_apart, name_worker
@@ -55,6 +56,14 @@ class FencedError(StoreError):
     """Another worker has ended the worker's lease, and may publish what this one has not."""
 
 
+class Held(NamedTuple):
+    """The answer to a worker that wants to hold runs."""
+
+    taken: Mapping[str, str]  # who has those that it does not get
+    others: bool  # whether anybody else can have published a run since the first scan
+    deaths: Mapping[str, int]  # how many workers in a row have died while they executed a run; 0 is left out
+
+
 class Leases:
     """The leases of a store, as one process sees them."""
 
@@ -68,6 +77,8 @@ class Leases:
         self._told: Mapping[str, Live] = self._live  # what the last renewal has said
         #: Digests of the keys of runs. It is changed in single steps, without the mutex: a request may hold that for long.
         self._holds: set[str] = set()
+        self._suspects = Suspects()
+        self._dead: dict[str, Death] = {}  # what leases of dead workers say, by path
         self._away_since: float | None = None
         self._scanned: float | None = None  # when the store was first scanned
         self._mutex = threading.RLock()
@@ -89,13 +100,14 @@ class Leases:
             thread.join()
             if not self._over:
                 with suppress(Exception):  # it ends without
-                    self._end(self.worker, self._etag)
+                    self._end(Lease(worker=self.worker), self._etag)
             self.worker = ""
 
     def _begin(self, name: str) -> None:
         """Write a new lease, which holds nothing; raises what the store raises."""
         began = _now()
         self._holds.clear()
+        self._suspects = Suspects()
         self._etag = self._blobs.put(f"{_FOLDER}/{name}", self._text(name))
         self.worker, self._renewed, self._over, self._away_since = name, began, "", None
 
@@ -180,7 +192,7 @@ class Leases:
         live: dict[str, Live] = {}
         for data in get_all(self._blobs, (blob.path for blob in fresh)).values():
             lease = read(Lease, data)
-            if lease and _is_here(lease) is not False:
+            if lease and lease.ended_by is None and _is_here(lease) is not False:
                 live.update(lease.running)
         return live
 
@@ -195,14 +207,14 @@ class Leases:
             return where
         self.check()
         try:
-            self._end(worker, blob.etag)
+            self._end(lease.model_copy(update={"worker": worker}), blob.etag)
         except ChangedError:
             return where  # it has been renewed meanwhile
         return ""
 
-    def _end(self, worker: str, etag: str) -> None:
-        ended = Lease(worker=worker, ended_by=self.worker)
-        self._blobs.update(f"{_FOLDER}/{worker}", ended.to_json(), etag)
+    def _end(self, lease: Lease, etag: str) -> None:
+        ended = lease.model_copy(update={"ended_by": self.worker})
+        self._blobs.update(f"{_FOLDER}/{lease.worker}", ended.to_json(), etag)
 
     def _is_old(self, blob: Blob) -> bool:
         if blob.modified is not None:
@@ -224,37 +236,53 @@ class Leases:
         if self._scanned is None:
             self._scanned = _now()
 
-    def hold(self, keys: Iterable[str]) -> tuple[Mapping[str, str], bool]:
-        """Hold runs for the worker; return who holds those that it does not get.
-
-        The second value is whether anybody else can have published a run since the first scan. Raises FencedError, and
-        what the store raises.
-        """
-        wanted = {_digest(key): key for key in keys}
+    def hold(self, keys: Iterable[str]) -> Held:
+        """Hold runs for the worker. Raises FencedError, and what the store raises."""
+        wanted = {digest_of(key): key for key in keys}
         taken, _ = self._look(wanted)
         free = wanted.keys() - taken.keys()
+        deaths = last_deaths(self._blobs, {d: wanted[d] for d in free}, self._dead.values())
         self._holds |= free
+        self._suspects.add(deaths)
         try:
             self.renew()  # also where none is free: it tells what is held no longer
             late, others = self._look(free) if free else ({}, False)
         except BaseException:
-            self._holds -= free
+            self._drop(free)
             raise
         if late:
-            self._holds.difference_update(late)
+            self._drop(late)
             self.renew()
-        return {wanted[digest]: who for digest, who in {**taken, **late}.items()}, others
+        gone = {wanted[digest]: who for digest, who in {**taken, **late}.items()}
+        return Held(gone, others, {wanted[digest]: count for digest, count in deaths.items() if count})
 
     def holds(self, key: str) -> bool:
         """Return whether the lease of now holds a run, as far as the worker knows."""
-        return _digest(key) in self._holds
+        return digest_of(key) in self._holds
+
+    def is_suspect(self, key: str) -> bool:
+        """Return whether a dead worker held a run, and nobody has been told yet that it starts here."""
+        return self._suspects.has_to_tell(digest_of(key))
+
+    def tell_start(self, key: str) -> None:
+        """Tell others that a suspect starts. Raises FencedError, and what the store raises."""
+        with self._suspects.starting(digest_of(key)):
+            self.renew()
 
     def let_go(self, key: str) -> None:
         """Hold a run no longer; others are told with the next renewal."""
-        self._holds.discard(_digest(key))
+        self._drop((digest_of(key),))
+
+    def _drop(self, digests: Iterable[str]) -> None:
+        for digest in digests:
+            self._holds.discard(digest)
+            self._suspects.discard(digest)
 
     def _look(self, wanted: Collection[str]) -> tuple[Mapping[str, str], bool]:
-        """Return who holds which of these runs, by their digests, and whether anybody else was at work since the scan."""
+        """Return who holds which of these runs, by their digests, and whether anybody else was at work since the scan.
+
+        What leases of dead workers say is kept.
+        """
         there = {blob.path: blob for blob in self._blobs.list(_FOLDER)}
         own = there.pop(f"{_FOLDER}/{self.worker}", None)
         renewed = own.modified if own else None
@@ -270,17 +298,26 @@ class Leases:
         }
         known_for = _now() - self._scanned + _DOUBT if self._scanned is not None else math.inf
         at_work = any(age is None or age < known_for for age in others.values())
-        found = get_all(self._blobs, (path for path, age in others.items() if age is None or age < TTL))
         taken: dict[str, str] = {}
-        for path, data in found.items():
-            lease = read(Lease, data)
-            if lease is None or lease.ended_by is not None or _is_here(lease) is False:
-                continue
-            if ages[path] is None and self._seems_old(there[path]):
-                continue
-            who = f"worker {lease.worker} on {lease.host} executes it"
-            taken.update(dict.fromkeys(set(lease.holds).intersection(wanted), who))
+        for path, data in get_all(
+            self._blobs, (path for path, age in others.items() if self._is_news(there[path], age))
+        ).items():
+            lease, age = read(Lease, data) or Lease(), others[path]
+            is_old = self._seems_old(there[path]) if age is None else age >= TTL
+            if is_old or lease.ended_by is not None or _is_here(lease) is False:
+                self._dead[path] = read_death(lease, there[path].modified)
+            else:
+                self._dead.pop(path, None)
+                who = f"worker {lease.worker} on {lease.host} executes it"
+                taken.update(dict.fromkeys(set(lease.holds).intersection(wanted), who))
         return taken, at_work
+
+    def _is_news(self, blob: Blob, age: float | None) -> bool:
+        """Return whether a lease has to be read. An old one has not, if it is known, or its worker has ended it itself."""
+        if age is None or age < TTL:
+            return True
+        name = blob.path.rpartition("/")[2]
+        return blob.path not in self._dead and blob.size != len(Lease(worker=name, ended_by=name).to_json())
 
     def take(self, name: str) -> None:
         """Hold something for the worker whose lease is kept here; raises HeldError where another one holds it."""
@@ -330,6 +367,7 @@ class Leases:
             time=time.time(),
             running=dict(self._told),
             holds=sorted(self._holds),
+            deaths=dict(self._suspects.counts),
         ).to_json()
 
 
@@ -340,10 +378,6 @@ def wait_for(take: Callable[[], None], seconds: float | None = None) -> None:
     """
     waits = repeat(LOOK_EVERY) if seconds is None else repeat(LOOK_EVERY, round(seconds / LOOK_EVERY))
     retry(take, waits, when=lambda error: isinstance(error, HeldError))
-
-
-def _digest(key: str) -> str:
-    return blake2b(key.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 def _now() -> float:

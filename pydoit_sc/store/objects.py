@@ -196,16 +196,13 @@ class ObjectStore:
                 yield key, Contents(known, code, run_json)
 
     def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int | StoreError]:  # noqa: ARG002
-        try:
+        with self._asking():
             self._leases.current()
-            taken, others = self._leases.hold(keys)
-            self._seen = self._scan(set(keys) - taken.keys()) if others else {}
-        except Exception as error:
-            if self._may_pass(error):
-                return dict.fromkeys(keys, self._away(reason(error)))
-            with self._answers():
-                raise
-        return {key: HeldError(taken[key]) if key in taken else 0 for key in keys}
+            held = self._leases.hold(keys)
+            self._seen = self._scan(set(keys) - held.taken.keys()) if held.others else {}
+        return {
+            key: HeldError(held.taken[key]) if key in held.taken else held.deaths.get(key, 0) for key in keys
+        }
 
     def release(self, key: str) -> None:
         self._leases.let_go(key)
@@ -215,7 +212,21 @@ class ObjectStore:
             raise self._away("the lease could not be renewed")
         if not self._leases.holds(key):
             raise HeldError(f"{self.url}: the lease under which it was held has been ended")
+        if self._leases.is_suspect(key):
+            with self._asking():
+                self._leases.tell_start(key)
         return self._seen.get(key)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Turn an error that may pass into a HeldError, as long as the patience lasts."""
+        try:
+            yield
+        except Exception as error:
+            if self._may_pass(error):
+                raise self._away(reason(error)) from error
+            with self._answers():
+                raise
 
     @contextmanager
     def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:

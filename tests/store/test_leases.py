@@ -238,8 +238,8 @@ def test_what_a_renewal_was_to_say_is_said_though_the_reply_to_the_one_before_wa
         with pytest.raises(OSError, match="reset"):
             one.renew()
         blobs.after = lambda _verb, _path: None
-        assert one.hold(["run"])[0] == {}
-        assert list(two.hold(["run"])[0]) == ["run"]
+        assert one.hold(["run"]).taken == {}
+        assert list(two.hold(["run"]).taken) == ["run"]
 
 
 @pytest.mark.usefixtures("elsewhere")

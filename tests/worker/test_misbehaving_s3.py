@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,22 @@ def test_misbehaving_runs_have_outcomes_of_their_own(place: Workplace, store: St
     for key in runs:
         files = store.files(key).keys()
         assert {"stdout", "stderr", "status_code", "run.json"} <= files
+
+
+def test_a_run_that_kills_its_worker_is_given_up(place: Workplace, store: Store) -> None:
+    """By the fifth worker: the first one had no time to say that the run had started."""
+    chunk = place.chunk({"killer": "echo x >> $HERE/log; kill -9 $PPID; sleep 60", "good": GOOD}, nprocs=1)
+    for _ in range(4):
+        finish(start(place, chunk), -signal.SIGKILL)
+    finish(start(place, chunk))
+    assert {key: record.code for key, record in store.scan(["killer", "good"]).items()} == {
+        "killer": 125,
+        "good": 0,
+    }
+    assert store.scan(["killer"])["killer"].reason == "3 workers died while they executed it"
+    assert (place.folder / "log").read_text() == "x\n" * 4
+    finish(start(place, place.chunk({"killer": GOOD})))  # executed again: its outcome has ended the row
+    assert store.scan(["killer"])["killer"].code == 0
 
 
 NAMES = [
