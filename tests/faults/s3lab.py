@@ -28,11 +28,7 @@ from tests.faults.promise import File, State, Violation
 from tests.faults.proxy import Fault, Point, Proxy
 
 BUCKET = "faults"
-TIMES = {
-    "connect_timeout": 2,
-    "read_timeout": 2,
-    "retries": {"max_attempts": 4},
-}  # seconds, of a worker's requests
+REQUEST = 2  # seconds that a worker's request may take, on a machine that has nothing else to do
 PATIENCE = 240.0  # seconds after which a worker hangs
 #: The runs of a worker whose every request is spoiled: those of the laboratory of whose fate there is no other.
 FEW = ("deep/er", FAILS, "retried", "stale", "current")
@@ -76,7 +72,7 @@ class Scene:
     client: str = "obstore"  # or "s3fs"
     raced: bool = False  # with a second worker, which soon ends the first one's lease
     lists: bool = False  # looks at the whole store, as where runs are many
-    patience: float = 3.0  # seconds for which it waits for a store that is away
+    patience: float = 3.0  # seconds for which it waits for a store that is away, on such a machine
     bug: str = ""  # planted in it
 
     @property
@@ -92,6 +88,11 @@ class Ended:
     code: int
     said: str
     seconds: float
+
+
+def slowness() -> int:
+    """Return how many times as long as on a machine that has nothing else to do things take now, as the load says."""
+    return min(10, 1 + int(os.getloadavg()[0] / len(os.sched_getaffinity(0))))
 
 
 class Launcher:
@@ -164,9 +165,12 @@ class S3Lab:
     def __init__(self, folder: Path, server: Server, scene: Scene) -> None:
         self.runs, self._scene = scene.runs, scene
         self._folder, self._server, self._logs = folder, server, folder / "logs"
+        self.slow = slowness()  # all times of its workers follow it
+        seconds = REQUEST * self.slow
+        times = {"connect_timeout": seconds, "read_timeout": seconds, "retries": {"max_attempts": 4}}
         # s3fs serves what obstore has no words for.
         self._options: dict[str, Any] = {
-            "config_kwargs": TIMES,
+            "config_kwargs": times,
             **({"requester_pays": False} if scene.client == "s3fs" else {}),
         }
         self.proxy = Proxy(server.address)
@@ -271,7 +275,7 @@ class S3Lab:
             env={**self._server.environment, **more},
             folder=str(self._folder),
             output=str(output),
-            hasty=self._scene.raced,
+            hasty=self.slow if self._scene.raced else 0,
             lists=self._scene.lists,
         )
         return Worker(self._launchers[who], output, pid)
@@ -294,7 +298,7 @@ class S3Lab:
             path,
             f"s3://{BUCKET}/{self._prefix}",
             (stage,),
-            patience=self._scene.patience,
+            patience=self._scene.patience * self.slow,
             storage_options=self._options,
         )
         items = [

@@ -23,13 +23,18 @@ from tests.faults import planted
 
 
 def become(request: dict[str, Any]) -> int:
-    """Be the worker; a hasty one has a short lease, so that it need not be waited for a minute.
+    """Be the worker; a hasty one has a short lease, so that it need not be waited for a minute: so many times 5 s.
 
     One that lists does not ask for each run, few as they are.
     """
     adopt_orphans(False)
-    if request["hasty"]:
-        leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = 5.0, 1.0, 2.0, 0.2
+    if slow := request["hasty"]:
+        leases.TTL, leases.RENEW_EVERY, leases.MARGIN, leases.LOOK_EVERY = (
+            5.0 * slow,
+            1.0 * slow,
+            2.0 * slow,
+            0.2,
+        )
     if request["lists"]:
         objects.FEW, listing._PER_RUN = 0, 1 << 30
     os.environ.update(request["env"])

@@ -174,7 +174,7 @@ def test_the_network_is_away_for_a_while(tally: Tally, moto: Benches, fault: Fau
 
 
 def test_a_worker_is_frozen_and_a_second_one_goes_on(tally: Tally, moto: Benches) -> None:
-    bench = moto(Scene(raced=True), 6 if NIGHTLY else 3)
+    bench = moto(Scene(raced=True, patience=60.0), 6 if NIGHTLY else 3)
     hold(tally, "SIGSTOP, and a second worker", Experiment(bench, freeze, every_freeze, 3))
 
 
