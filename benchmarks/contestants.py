@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from measure import Command, find_program, ours
@@ -26,6 +25,7 @@ class Job:
     nprocs: int
     folder: Path
     floor: Path  # the compiled floor
+    peers: Path | None = None  # where the peers from PyPI have a virtual environment each
 
     @property
     def out(self) -> Path:
@@ -37,9 +37,17 @@ class Job:
         """What a shell does to leave the files of a run, given its directory in $d."""
         return f'mkdir -p "$d/results"; {self.cmd} > "$d/stdout" 2> "$d/stderr"; echo $? > "$d/status_code"'
 
+    def installed(self, requirement: str, program: str) -> str:
+        """Return a program of a peer from PyPI."""
+        return str(find_peer(requirement, self.peers) / program)
+
 
 class MissingOutputError(Exception):
     """A contestant that ended well without having done its work."""
+
+
+class NotInstalledError(Exception):
+    """A contestant that takes no part, since it is not there."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,9 @@ class Contestant:
     name: str
     prepare: Callable[[Job], Command]  # writes its input, which is not measured
     verify: Callable[[Job], None]  # raises MissingOutputError
-    slow: bool = False  # executes fewer runs, from which the cost of all is reckoned
-    program: str | None = None  # what must be installed
-    module: str | None = None  # the same, in Python
+    share: int = 1  # a slow one executes one in so many runs, from which the cost of all is reckoned
+    program: str | None = None  # what must be on PATH, or beside this Python
+    requirement: str | None = None  # what must be in a virtual environment of its own
 
 
 def verify_directories(job: Job) -> None:
@@ -183,7 +191,39 @@ if __name__ == "__main__":
     Parallel({job.nprocs})(delayed(execute)(run) for run in range({job.runs}))
 """
     (job.folder / "executed.py").write_text(script, encoding="utf-8")
-    return Command([sys.executable, "executed.py"], job.folder)
+    return Command([job.installed(JOBLIB, "python"), "executed.py"], job.folder)
+
+
+def prepare_hyperqueue(job: Job) -> Command:
+    """HyperQueue's server with one worker: stdout and stderr are its own, a shell writes the rest."""
+    script = f"""from hyperqueue import Job, LocalCluster
+from hyperqueue.cluster import WorkerConfig
+
+with LocalCluster({str(job.folder / "server")!r}, WorkerConfig({job.nprocs})) as cluster:
+    job = Job()
+    for run in range({job.runs}):
+        d = {str(job.out)!r} + "/" + str(run)
+        line = f'mkdir "{{d}}/results"; {job.cmd}; echo $? > "{{d}}/status_code"'
+        job.program(["sh", "-c", line], stdout=d + "/stdout", stderr=d + "/stderr")
+    client = cluster.client()
+    client.wait_for_jobs([client.submit(job)])
+"""
+    (job.folder / "executed.py").write_text(script, encoding="utf-8")
+    return Command([job.installed(HYPERQUEUE, "python"), "executed.py"], job.folder)
+
+
+def prepare_snakemake(job: Job) -> Command:
+    """Snakemake with a rule whose shell writes the files."""
+    snakefile = f"""rule all:
+    input: expand("out/{{run}}/status_code", run=range({job.runs}))
+
+rule each:
+    output: "out/{{run}}/status_code"
+    shell: {"d=out/{wildcards.run}; " + job.by_shell!r}
+"""
+    (job.folder / "Snakefile").write_text(snakefile, encoding="utf-8")
+    argv = [job.installed(SNAKEMAKE, "snakemake"), "--cores", str(job.nprocs), "--quiet", "all"]
+    return Command(argv, job.folder, {"XDG_CACHE_HOME": str(job.folder / "cache")})
 
 
 def write_batchfile(job: Job, durable: bool) -> None:
@@ -221,6 +261,8 @@ def prepare_batch(job: Job) -> Command:
     return Command([*ours(), "batch", str(write_chunk(job))], job.folder)
 
 
+HYPERQUEUE, JOBLIB, SNAKEMAKE = "hyperqueue==0.27.0", "joblib==1.6.0", "snakemake==9.27.1"
+
 FLOOR = Contestant("floor", prepare_floor, verify_directories)
 
 CONTESTANTS = (
@@ -228,10 +270,12 @@ CONTESTANTS = (
     Contestant("floor-durable", prepare_durable_floor, verify_directories),
     Contestant("xargs-bare", prepare_bare_xargs, verify_nothing, program="xargs"),
     Contestant("xargs", prepare_xargs, verify_directories, program="xargs"),
-    Contestant("parallel", prepare_parallel, verify_parallel, slow=True, program="parallel"),
-    Contestant("sc-batch", prepare_sc, verify_directories, slow=True, program="sc"),
-    Contestant("doit", prepare_doit, verify_directories, slow=True),
-    Contestant("joblib", prepare_joblib, verify_directories, slow=True, module="joblib"),
+    Contestant("parallel", prepare_parallel, verify_parallel, share=4, program="parallel"),
+    Contestant("sc-batch", prepare_sc, verify_directories, share=4, program="sc"),
+    Contestant("doit", prepare_doit, verify_directories, share=4),
+    Contestant("joblib", prepare_joblib, verify_directories, share=4, requirement=JOBLIB),
+    Contestant("hyperqueue", prepare_hyperqueue, verify_directories, requirement=HYPERQUEUE),
+    Contestant("snakemake", prepare_snakemake, verify_directories, share=20, requirement=SNAKEMAKE),
     Contestant("run", prepare_run, verify_directories),
     Contestant("run-pure", prepare_pure_run, verify_directories),
     Contestant("run-not-durable", prepare_fast_run, verify_directories),
@@ -239,11 +283,30 @@ CONTESTANTS = (
 )
 
 
-def is_installed(contestant: Contestant) -> bool:
-    """Say whether the program or the module that a contestant needs is there."""
-    if contestant.module and find_spec(contestant.module) is None:
-        return False
-    return contestant.program is None or find_program(contestant.program) is not None
+def find_peer(requirement: str, peers: Path | None) -> Path:
+    """Return the folder of programs of a peer from PyPI; it is installed where it is missing."""
+    if peers is None:
+        raise NotInstalledError("left out: --peers DIR installs it")
+    folder = peers / requirement
+    done = folder / "installed"
+    if not done.exists():
+        print(f"installing {requirement} in {folder}", file=sys.stderr)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, requirement], check=True)
+        except subprocess.CalledProcessError as error:
+            raise NotInstalledError(f"left out: cannot be installed, {requirement}") from error
+        done.touch()
+    return folder / "bin"
+
+
+def check_installed(contestant: Contestant, peers: Path | None) -> None:
+    """Install what a contestant needs, if that is on PyPI; raise NotInstalledError where something is missing."""
+    if contestant.requirement:
+        find_peer(contestant.requirement, peers)
+    if contestant.program and find_program(contestant.program) is None:
+        raise NotInstalledError(f"left out: there is no program `{contestant.program}`")
 
 
 def select(names: Iterable[str] | None) -> list[Contestant]:

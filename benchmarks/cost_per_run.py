@@ -25,13 +25,12 @@ from contestants import (
     Contestant,
     Job,
     MissingOutputError,
+    NotInstalledError,
+    check_installed,
     compile_floor,
-    is_installed,
     select,
 )
 from measure import CommandError, Cost, file_system, machine, measure
-
-SLOW_SHARE = 4  # slow contestants execute a quarter of the runs
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,15 @@ GOALS = (Setting("true", 5000, 2), Setting("true", 5000, 8), Setting("sleep 0.2"
 
 
 @dataclass(frozen=True)
+class Bench:
+    """What all measurements have in common."""
+
+    floor: Path  # compiled
+    peers: Path | None = None  # where those from PyPI are installed
+    timeout: float = 300  # seconds for one measurement
+
+
+@dataclass(frozen=True)
 class Sample:
     """One measurement: milliseconds per run."""
 
@@ -71,6 +79,12 @@ class Record:
     contestant: Contestant
     samples: list[Sample] = field(default_factory=list)  # one a round
     failure: str | None = None  # why it takes no further part
+    left_out: str | None = None  # why it takes no part
+
+    @property
+    def why_missing(self) -> str | None:
+        """What stands in the table in place of figures."""
+        return self.left_out or (f"failed: {self.failure}" if self.failure else None)
 
 
 @dataclass(frozen=True)
@@ -82,53 +96,56 @@ class Place:
     records: list[Record]
 
 
-def execute(contestant: Contestant, setting: Setting, where: Path, timeout: float, floor: Path) -> Cost:
+def execute(contestant: Contestant, setting: Setting, where: Path, bench: Bench) -> Cost:
     """Execute runs in a fresh folder, check that their outputs exist, and return the cost."""
     with tempfile.TemporaryDirectory(prefix="cost-per-run-", dir=where) as folder:
-        job = Job(setting.cmd, setting.runs, setting.nprocs, Path(folder), floor)
-        cost = measure(contestant.prepare(job), timeout)
+        job = Job(setting.cmd, setting.runs, setting.nprocs, Path(folder), bench.floor, bench.peers)
+        cost = measure(contestant.prepare(job), bench.timeout)
         contestant.verify(job)
     if file_system(where) != "tmpfs":
         os.sync()  # so that nobody pays for what this one has left to be written
     return cost
 
 
-def take_sample(contestant: Contestant, setting: Setting, where: Path, timeout: float, floor: Path) -> Sample:
+def take_sample(contestant: Contestant, setting: Setting, where: Path, bench: Bench) -> Sample:
     """Measure one contestant once. A slow one's cost of all runs is reckoned from one run and a part of them."""
     runs = setting.runs
-    part = runs // SLOW_SHARE
-    if contestant.slow and part > 1:
-        one = execute(contestant, replace(setting, runs=1), where, timeout, floor)
-        some = execute(contestant, replace(setting, runs=part), where, timeout, floor)
+    part = runs // contestant.share
+    if part in (0, 1, runs):
+        cost = execute(contestant, setting, where, bench)
+        wall, cpu = cost.wall, cost.cpu
+    else:
+        one = execute(contestant, replace(setting, runs=1), where, bench)
+        some = execute(contestant, replace(setting, runs=part), where, bench)
         scale = (runs - 1) / (part - 1)
         wall = one.wall + (some.wall - one.wall) * scale
         cpu = one.cpu + (some.cpu - one.cpu) * scale
-    else:
-        cost = execute(contestant, setting, where, timeout, floor)
-        wall, cpu = cost.wall, cost.cpu
     return Sample(1000 * wall / runs, 1000 * cpu / runs)
 
 
-def compare(setting: Setting, where: Path, args: argparse.Namespace, floor: Path) -> Place:
+def compare(
+    contestants: Sequence[Contestant], setting: Setting, where: Path, rounds: int, bench: Bench
+) -> Place:
     """Measure every contestant once a round. One that fails is out, with its reason."""
     where.mkdir(parents=True, exist_ok=True)
-    records = [Record(each) for each in select(args.only)]
+    records = [Record(each) for each in contestants]
     for record in records:
-        if not is_installed(record.contestant):
-            record.failure = "not installed"
+        try:
+            check_installed(record.contestant, bench.peers)
+        except NotInstalledError as error:
+            record.left_out = str(error)
     rng = random.Random(0)
-    for number in range(1, args.rounds + 1):
+    for number in range(1, rounds + 1):
         for record in rng.sample(records, len(records)):
-            if record.failure:
+            if record.left_out or record.failure:
                 continue
             print(
-                f"{where}: {setting}: round {number} of {args.rounds}, {record.contestant.name}",
-                file=sys.stderr,
+                f"{where}: {setting}: round {number} of {rounds}, {record.contestant.name}", file=sys.stderr
             )
             try:
-                record.samples.append(take_sample(record.contestant, setting, where, args.timeout, floor))
+                record.samples.append(take_sample(record.contestant, setting, where, bench))
             except (CommandError, MissingOutputError) as error:
-                record.failure = f"failed: {error}"
+                record.failure = str(error)
     return Place(setting, where, records)
 
 
@@ -139,9 +156,9 @@ def ratio(values: Sequence[float], floors: Sequence[float]) -> float:
 
 def make_row(record: Record, floor: Record, ideal: float) -> str:
     """Return a line of the table."""
-    name = record.contestant.name + ("*" if record.contestant.slow else "")
-    if record.failure or floor.failure:
-        return f"{name:16}  {record.failure or 'nothing to compare with'}"
+    name = record.contestant.name + ("*" if record.contestant.share > 1 else "")
+    if record.why_missing or floor.why_missing:
+        return f"{name:16}  {record.why_missing or 'nothing to compare with'}"
     wall, cpu = [sample.wall for sample in record.samples], [sample.cpu for sample in record.samples]
     wall_ratio = ratio(wall, [sample.wall for sample in floor.samples])
     cpu_ratio = ratio(cpu, [sample.cpu for sample in floor.samples])
@@ -166,11 +183,12 @@ def make_table(place: Place) -> str:
 def make_legend(places: Sequence[Place]) -> str:
     """Return what the names of the table mean."""
     contestants = [record.contestant for record in places[0].records]
-    lines = [f"{each.name:16} {each.prepare.__doc__}" for each in contestants]
-    if any(each.slow for each in contestants):
-        lines.append(
-            f"*                executed one of {SLOW_SHARE} runs, and 1 run; all are reckoned from both"
-        )
+    lines = []
+    for each in contestants:
+        words = [each.prepare.__doc__ or "", f"{each.requirement}." if each.requirement else ""]
+        if each.share > 1:
+            words.append(f"* Reckoned from one run and one in {each.share} of the runs.")
+        lines.append(f"{each.name:16} {' '.join(filter(None, words))}")
     return "\n".join(lines)
 
 
@@ -186,7 +204,7 @@ def make_json(places: Sequence[Place]) -> str:
                 "contestants": [
                     {
                         "name": record.contestant.name,
-                        "failure": record.failure,
+                        "missing": record.why_missing,
                         "wall_ms": [round(sample.wall, 4) for sample in record.samples],
                         "cpu_ms": [round(sample.cpu, 4) for sample in record.samples],
                     }
@@ -219,13 +237,17 @@ def parse_args() -> argparse.Namespace:
         help="folder to write in, several times for several (/dev/shm, and the one for temporary files)",
     )
     parser.add_argument("--only", nargs="+", choices=[each.name for each in CONTESTANTS], metavar="NAME")
+    parser.add_argument(
+        "--peers", type=Path, metavar="DIR",
+        help="folder in which the peers from PyPI are, or are installed (these are left out if it is not given)",
+    )  # fmt: skip
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one measurement (300)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Return 0 when every contestant that is installed has done its work."""
+    """Return 0 when every contestant that takes part has done its work."""
     args = parse_args()
     memory = Path("/dev/shm")
     wheres: list[Path] = args.where or ([memory] if args.goals else [memory, Path(tempfile.gettempdir())])
@@ -235,14 +257,14 @@ def main() -> int:
     places = []
     with tempfile.TemporaryDirectory(prefix="floor-") as folder:
         floor = compile_floor(Path(__file__).with_name("floor.c"), Path(folder))
+        bench = Bench(floor, args.peers and args.peers.resolve(), args.timeout)
         for where, setting in product(wheres, settings):
-            places.append(compare(setting, where.resolve(), args, floor))
+            places.append(compare(select(args.only), setting, where.resolve(), args.rounds, bench))
             print(make_table(places[-1]), end="\n\n", flush=True)
     print(make_legend(places))
     if args.json:
         args.json.write_text(make_json(places), encoding="utf-8")
-    failures = [record.failure for place in places for record in place.records]
-    return 1 if any(failure and failure != "not installed" for failure in failures) else 0
+    return 1 if any(record.failure for place in places for record in place.records) else 0
 
 
 if __name__ == "__main__":
