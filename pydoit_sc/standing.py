@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from pydoit_sc.batch import Stage, Status
+from pydoit_sc.batch import Stage, Status, stage_of, task_of
 from pydoit_sc.made import keys_of
+from pydoit_sc.order import Causes
 from pydoit_sc.plan import Ledger, judge_live
 from pydoit_sc.store import Live
 
+_TO_EXECUTE = (Status.INCOMPLETE, Status.STALE)
 _SOME = 1000  # runs whose times stand for those of all
 
 
@@ -69,6 +71,22 @@ def stand_all(
     """Return how each of these stages stands, by name, and how they stand together."""
     standings = {stage.name: stand(ledger, stage, running) for stage in stages}
     return standings, total(standings.values())
+
+
+def goes_on(ledger: Ledger, stages: Iterable[Stage], running: Mapping[str, Live]) -> bool:
+    """Return whether one of these runs executes, or has yet to execute and waits for none that has failed."""
+    failed = {
+        key: record
+        for key, record in ledger.records.items()
+        if record.code and key not in running and ledger.ignored.isdisjoint((stage_of(key), task_of(key)))
+    }
+    causes = Causes(failed)
+    return any(
+        (run.key in running or (verdict.status in _TO_EXECUTE and not causes.of(run)))
+        for stage in stages
+        for run in ledger.unsettled(stage)
+        if (verdict := ledger.verdict(stage, run)).execute
+    )
 
 
 def _times(ledger: Ledger, stage: Stage) -> list[float]:

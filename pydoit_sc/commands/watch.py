@@ -18,7 +18,7 @@ from pydoit_sc.project import Project
 from pydoit_sc.show.bars import encodes, is_moving
 from pydoit_sc.show.footer import Footer
 from pydoit_sc.show.live import View, figures, picture
-from pydoit_sc.standing import stand_all
+from pydoit_sc.standing import goes_on, stand_all
 from pydoit_sc.store import StoreError
 from pydoit_sc.times import local
 
@@ -26,9 +26,10 @@ from pydoit_sc.times import local
 EVERY, EVERY_REQUESTS = 1.0, 5.0
 PAUSE = 5  # times as long as a look takes is waited before the next
 _TOTAL = "total"
-_OPEN = (Status.INCOMPLETE, Status.STALE, Status.RUNNING)
 
-OPT_WATCH = flag("watch", "show it again and again, with what executes now, until every run has ended")
+OPT_WATCH = flag(
+    "watch", "show it again and again, with what executes now, until no run executes or may yet execute"
+)
 
 
 def is_watched(options: dict[str, Any], form: str) -> bool:
@@ -39,7 +40,7 @@ def is_watched(options: dict[str, Any], form: str) -> bool:
 
 
 def watch(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> int:
-    """Draw how these runs stand, all if None, until each has ended; on a terminal as a picture, elsewhere a line at each change."""
+    """Draw how these runs stand, all if None, as long as that may change; on a terminal as a picture, elsewhere a line at each change."""
     moving = is_moving(sys.stdout)
     footer, graphic = Footer(sys.stdout), encodes(sys.stdout, "█░▁")
     said, lines = "", list[str]()
@@ -57,11 +58,13 @@ def watch(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> int:
     finally:
         footer.clear()
         print("\n".join(lines), end="\n" if lines else "")
+    if any(view.standings[_TOTAL].statuses[status] for status in (Status.INCOMPLETE, Status.STALE)):
+        print("nothing executes, and what is left waits for runs that have failed")
     return 0
 
 
 def _views(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> Iterator[View]:
-    """Yield how the runs stand, at a rate that leaves the store alone most of the time, until each has ended."""
+    """Yield how the runs stand, at a rate that leaves the store alone most of the time, as long as that may change."""
     every = EVERY if project.store.window == 1 else EVERY_REQUESTS
     view: View | None = None
     while True:
@@ -73,7 +76,7 @@ def _views(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> Iter
                 raise
             view = replace(view, error=str(error))
         yield view
-        if not any(view.standings[_TOTAL].statuses[status] for status in _OPEN):
+        if not view.goes_on:
             return
         time.sleep(max(every, PAUSE * (time.monotonic() - began)))
 
@@ -98,4 +101,6 @@ def _look(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> View:
         for run in stage.runs
         if (record := ledger.records.get(run.key)) and record.ended
     ]
-    return View({**standings, _TOTAL: whole}, live, ended, time.time())
+    return View(
+        {**standings, _TOTAL: whole}, live, ended, time.time(), goes_on=goes_on(ledger, stages, running)
+    )

@@ -29,6 +29,7 @@ class View:
     ended: Sequence[float]  # when runs have ended, in seconds since the epoch
     now: float  # in seconds since the epoch
     error: str = ""  # why it is not newer
+    goes_on: bool = True  # whether a run executes, or may yet execute
 
 
 def picture(view: View, columns: int, rows: int, *, graphic: bool) -> list[str]:

@@ -346,6 +346,36 @@ def test_watched_without_a_terminal(
         status(stages, "--watch", form="json")
 
 
+def test_a_watch_ends_where_the_rest_waits_for_a_run_that_has_failed(
+    stages: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pause(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 1:  # the failed run is executed anew
+            outcome(stages, "a/3")
+            outcome(stages, "a/2", 1)
+        else:
+            outcome(stages, "b")
+
+    looks: list[float] = []
+    monkeypatch.setattr(watch_module, "time", Time(pause))
+    for key, code in (("a/1", 0), ("a/2", 0), ("a/3", 1)):
+        outcome(stages, key, code)
+    with executing(stages, _3="node3"):
+        monkeypatch.setattr(watch_module, "EVERY", 0.0)
+        real = PosixStore.running
+        monkeypatch.setattr(PosixStore, "running", lambda store: {} if looks else real(store))
+        status(stages, "--watch", "b")
+    assert len(looks) == 1
+    stages.write(".pydoit_sc.json", '{"a:2": {"ignore:": "1"}}')  # so it holds nothing up
+    status(stages, "--watch")
+    assert len(looks) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[21:] for line in lines if line[0].isdecimal()] == ["0/1", "2/4", "3/4"]
+    assert lines[1] == "nothing executes, and what is left waits for runs that have failed"
+    assert len(lines) == 4
+
+
 def test_a_store_that_is_gone_for_a_while_ends_no_watch(
     stages: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
