@@ -16,14 +16,20 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.errors import UserError, printable
 from pydoit_sc.outcomes.history import attempt_at
 from pydoit_sc.outcomes.output import LiveOutput
+from pydoit_sc.project import Project
 from pydoit_sc.show.written import Printer, print_output
 from pydoit_sc.store import Live, Store
 from pydoit_sc.store.asking import ASKED_FOR, LOOK_EVERY, SHOW_EVERY, Asking
 from pydoit_sc.store.layout import STDERR, STDOUT
+from pydoit_sc.submissions.notes import under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 PAUSE = 0.2  # seconds between two looks at files that are being written
+PATIENCE = (
+    3.0  # seconds without any run that executes; on file systems a worker says within one what it executes
+)
 _ASK_EVERY = 1.0
+_ASK_ENGINE_EVERY = 30.0
 MOST_FOLLOWED = 64  # runs
 
 
@@ -36,7 +42,8 @@ class LogsCommand(Command):
         "A run's stdout goes to standard output, its stderr to standard error, byte for byte; of several runs, each line "
         "begins with the run's name. Of a run that executes now, on any machine: what it has written so far. Where its "
         "files are out of reach, its worker is asked for them. It looks for that every 5 s, and shows the last 64 kB of "
-        "each file.\n"
+        "each file. With `--follow`, runs without an outcome are waited for, as long as something executes or has "
+        "been submitted.\n"
         "\n"
         "`history RUN` counts the attempts of `--attempt`; without it, it is the one that executes, or else the last "
         "that was published.\n"
@@ -48,7 +55,7 @@ class LogsCommand(Command):
         *SELECTING,
         flag("stdout", "stdout only"),
         flag("stderr", "stderr only"),
-        flag("follow", "of runs that execute: show what they write, until they have ended"),
+        flag("follow", "show what they write until they have ended; wait for those that have yet to start"),
         OPT_ATTEMPT,
     )
 
@@ -71,7 +78,11 @@ class LogsCommand(Command):
             live = _live(project.store, printers)
             ended = [key for key in printers if key not in live]
             found = [print_output(project.store, key, printers[key]) for key in ended]
-            found.append((_follow if options["follow"] else _show)(project.store, live, printers))
+            if options["follow"]:
+                awaited = [key for key, one in zip(ended, found, strict=True) if not one]
+                found.append(_follow(project, live, printers, awaited))
+            else:
+                found.append(_show(project.store, live, printers))
         if chosen and not any(found):
             raise InvalidCommand(f"logs: {_listed(printers.values())} no output in {project.store.url}")
         return 0
@@ -111,15 +122,22 @@ def _show(store: Store, live: Mapping[str, LiveOutput], printers: Mapping[str, P
     return any(output.is_known for output in live.values())
 
 
-def _follow(store: Store, live: dict[str, LiveOutput], printers: Mapping[str, Printer]) -> bool:
-    """Print what these runs write until all have ended; return whether there are any."""
+def _follow(
+    project: Project, live: dict[str, LiveOutput], printers: Mapping[str, Printer], awaited: Iterable[str]
+) -> bool:
+    """Print what these runs write until all have ended, also those that have yet to start; return whether there are any."""
     if len(live) > MOST_FOLLOWED:
         raise UserError(f"--follow: expected {MOST_FOLLOWED} runs that execute at most, found {len(live):,}")
+    store = project.store
     pause = PAUSE if store.window == 1 else SHOW_EVERY
     until, found = time.monotonic() + ASKED_FOR, bool(live)
+    waiting = _Waiting(project, awaited, printers)
     with Asking(store) as asking:
-        while live:
+        while live or waiting.keys:
             running = store.running()
+            for key in waiting.started(running, MOST_FOLLOWED - len(live)):
+                live[key], found = LiveOutput(store, running[key]), True
+            found |= waiting.ended()
             silent = _ask(asking, live.values())
             if silent and time.monotonic() > until:
                 _tell(silent)
@@ -127,9 +145,63 @@ def _follow(store: Store, live: dict[str, LiveOutput], printers: Mapping[str, Pr
             for key, output in live.items():
                 _print_new(output, printers[key])
             _end(store, live, printers, running)
-            if live:
+            if waiting.is_in_vain(running):
+                break
+            if live or waiting.keys:
                 time.sleep(pause)
     return found
+
+
+class _Waiting:
+    """The runs that are followed and have not started yet, as long as something executes or has been submitted."""
+
+    def __init__(self, project: Project, keys: Iterable[str], printers: Mapping[str, Printer]) -> None:
+        self.keys = dict.fromkeys(keys)
+        self._project, self._store, self._printers = project, project.store, printers
+        self._patience = PATIENCE if project.store.window == 1 else 2 * LOOK_EVERY
+        self._until = time.monotonic() + self._patience
+        self._next_look = 0.0
+        if self.keys:
+            print(f"waiting for {self._names}", file=sys.stderr)
+
+    @property
+    def _names(self) -> str:
+        first = self._printers[next(iter(self.keys))].run
+        return f"`{printable(first)}`" + (f" and {len(self.keys) - 1:,} more" if len(self.keys) > 1 else "")
+
+    def started(self, running: Mapping[str, Live], at_most: int) -> list[str]:
+        """Take out, and return, some of those that execute now."""
+        found = [key for key in self.keys if key in running][:at_most] if self.keys else []
+        for key in found:
+            del self.keys[key]
+        return found
+
+    def ended(self) -> bool:
+        """Take out those that have ended between two looks, and print what they have written."""
+        if not self.keys or (began := time.monotonic()) < self._next_look:
+            return False
+        found = list(self._store.glance(self.keys))
+        for key in found:
+            del self.keys[key]
+            print_output(self._store, key, self._printers[key])
+        self._next_look = began + 5 * (time.monotonic() - began) + PAUSE
+        return bool(found)
+
+    def is_in_vain(self, running: Mapping[str, Live]) -> bool:
+        """Return whether nothing has executed for a while, and nothing is submitted, so that none of them will start."""
+        now = time.monotonic()
+        if not self.keys or running:
+            self._until = now + self._patience
+        if now < self._until:
+            return False
+        if under_way(self._store, self._project.batch):
+            self._until = now + _ASK_ENGINE_EVERY
+            return False
+        print(
+            f"nothing executes, and nothing is submitted: no longer waiting for {self._names}",
+            file=sys.stderr,
+        )
+        return True
 
 
 def _ask(asking: Asking, outputs: Iterable[LiveOutput]) -> list[LiveOutput]:

@@ -162,6 +162,61 @@ def test_followed_elsewhere_until_its_end(
     assert streams.read()[0] == b"stdout of 0a-1\nmore\nthe last line\n"
 
 
+def test_a_run_that_has_yet_to_start_is_waited_for(
+    box: Box, streams: Streams, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.batchfile(THREE)
+    with elsewhere(box, _1="0a-1", _2="0a-2") as (store, _):
+        later = {"a/2": Live(host="node3", folder="/f/0a-2", since=1.0)}
+        store.announce("0a", {"a/1": Live(host="node3", folder="/f/0a-1", since=1.0)})
+
+        def story() -> Iterator[None]:
+            while b"waiting for `a:2` and 1 more\n" not in streams.read()[1]:
+                yield
+            box.write("out/a/3/stdout", "third\n")  # it starts and ends between two looks
+            box.write("out/a/3/stderr", "")
+            box.write("out/a/3/status_code", "0")
+            while b"a:3: third\n" not in streams.read()[0]:
+                yield
+            store.announce("0a", later)
+            while b"a:2: stdout of 0a-2\n" not in streams.read()[0]:
+                yield
+            box.write("out/a/2/run.json", '{"attempt": "0a-2", "fingerprint": "f"}')
+            box.write("out/a/2/status_code", "0")
+            yield
+            raise AssertionError("it goes on after the end of the runs")
+
+        steps = story()
+        monkeypatch.setattr(logs_module, "time", Time(lambda: next(steps)))
+        logs(box, "--follow", "a:2", "a:3")
+
+
+def test_nothing_is_waited_for_where_nothing_executes(
+    box: Box, streams: Streams, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.batchfile(THREE)
+    monkeypatch.setattr(logs_module, "PATIENCE", 0.02)
+    with pytest.raises(InvalidCommand, match="`a:2` has no output in "):
+        logs(box, "--follow", "a:2")
+    assert streams.read()[1] == (
+        b"waiting for `a:2`\nnothing executes, and nothing is submitted: no longer waiting for `a:2`\n"
+    )
+    box.write("out/a/1/stdout", "one\n")
+    logs(box, "--follow", "--stdout", "a:1", "a:2")
+    assert streams.read()[0] == b"a:1: one\n"
+    asked: list[float] = []
+
+    def is_submitted(store: Store, batch: object) -> list[object]:
+        asked.append(1)
+        return [1] if len(asked) < 3 else []
+
+    monkeypatch.setattr(logs_module, "under_way", is_submitted)
+    monkeypatch.setattr(logs_module, "_ASK_ENGINE_EVERY", 0.0)
+    with pytest.raises(InvalidCommand, match="`a:2` has no output in "):
+        logs(box, "--follow", "a:2")
+    assert len(asked) == 3
+
+
 def _story(box: Box, store: Store, folder: Path, streams: Streams) -> Iterator[None]:
     while streams.read()[0] != b"stdout of 0a-1\n":
         yield
