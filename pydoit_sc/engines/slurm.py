@@ -15,13 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
+from math import ceil
 from string import Template
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile.fields import Count, Script, Text, Texts, matching
+from pydoit_sc.batchfile.durations import parse_duration
+from pydoit_sc.batchfile.fields import Count, Parsed, Script, Text, Texts, matching
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission, call_program
 from pydoit_sc.errors import warn_once
@@ -46,14 +48,21 @@ _HELD = re.compile(
 )
 
 
-SlurmTime = Annotated[
-    str,
-    matching(
-        r"[1-9]\d*|\d+(:\d+){1,2}|\d+-\d+(:\d+){0,2}",
-        'minutes, or "hours:minutes:seconds" or "days-hours:minutes:seconds"',
-        numbers=True,
-    ),
-]
+_TIME = 'a duration such as "4h" or "1h 30m", a number of minutes, or "hours:minutes:seconds" or "days-hours:minutes:seconds"'
+_AS_SBATCH = matching(r"[1-9]\d*|\d+(:\d+){1,2}|\d+-\d+(:\d+){0,2}", _TIME, numbers=True)
+
+
+def _time(value: object) -> str:
+    """Return a time as sbatch takes it; one with a unit becomes minutes, rounded up. Raises PydanticCustomError."""
+    if isinstance(value, str) and value.strip()[-1:].isalpha():
+        with suppress(ValueError):
+            if seconds := parse_duration(value):
+                return str(ceil(seconds / 60))
+    return _AS_SBATCH.parse(value)  # type: ignore[no-any-return]
+
+
+_EXAMPLES = {"type": "string", "examples": ["4h", "1h 30m", "12:00:00", "1-00:00:00"]}
+SlurmTime = Annotated[str, Parsed(_time, {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _EXAMPLES]})]
 Gpus = Annotated[
     str,
     matching(r"([A-Za-z][\w.-]*:)?[1-9]\d*", 'an integer of at least 1, or "kind:number"', numbers=True),
@@ -66,7 +75,7 @@ class SlurmTable(Table):
     partition: Text | None = Field(default=None, description="`--partition`")
     account: Text | None = Field(default=None, description="`--account`")
     time: SlurmTime | None = Field(
-        default=None, description="`--time` of each job: minutes, or as sbatch takes it"
+        default=None, description='`--time` of each job: `"4h"`, a number of minutes, or as sbatch takes it'
     )
     mem: Text | None = Field(default=None, description='`--mem` of each job, such as `"16G"`')
     cpus_per_task: Count | None = Field(

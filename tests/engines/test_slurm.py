@@ -102,7 +102,14 @@ def test_the_job_that_tells_of_the_end(submission: Callable[..., Submission], tm
 
 @pytest.mark.parametrize(
     ("time", "limit"),
-    [("1-00:00:00", 77_640.0), ("30", 1_500.0), ("2:00", 0.0), ("0:00", None)],
+    [
+        ("1-00:00:00", 77_640.0),
+        ("30", 1_500.0),
+        ("2:00", 0.0),
+        ("0:00", None),
+        ("1 day", 77_640.0),
+        ("29m 30 s", 1_500.0),
+    ],
 )
 def test_a_job_has_its_time_less_a_tenth_and_the_end(
     submission: Callable[..., Submission], time: str, limit: float | None
@@ -117,8 +124,13 @@ def test_a_job_has_its_time_less_a_tenth_and_the_end(
     [
         ('partition = "a\\nb"', "slurm.partition: expected a string without control characters"),
         ('options = ["--a\\n--wrap=evil"]', "slurm.options.0: expected a string without control characters"),
-        ("time = 0", "slurm.time: expected minutes, or"),
-        ('time = "soon"', "slurm.time: expected minutes, or"),
+        (
+            "time = 0",
+            'slurm.time: expected a duration such as "4h" or "1h 30m", a number of minutes, or "hours:',
+        ),
+        ('time = "soon"', "slurm.time: expected a duration such as"),
+        ('time = "0h"', "slurm.time: expected a duration such as"),
+        ('time = "4h 30"', "slurm.time: expected a duration such as"),
         ("gpus_per_node = 0", "slurm.gpus_per_node: expected an integer of at least 1"),
         ('gpus_per_node = "a100"', "slurm.gpus_per_node: expected an integer of at least 1"),
         ('partitions = "a"', "slurm.partitions: unknown key; did you mean `partition`?"),
