@@ -55,7 +55,7 @@ def open_regular(path: str) -> BinaryIO:
 def replacing(path: str) -> Iterator[str]:
     """Give the name of a new file beside `path`, which replaces `path` in one step at the end.
 
-    If the body raises, `path` stays as it was and the new file is removed. Raises OSError.
+    If the body raises, `path` stays as it was and the new file is removed. Raises OSError, which names `path`.
 
         with replacing("report.txt") as aside:
             shutil.copyfile("draft.txt", aside)
@@ -64,6 +64,10 @@ def replacing(path: str) -> Iterator[str]:
     try:
         yield aside
         os.replace(aside, path)
+    except OSError as error:
+        if error.filename == aside:
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
     finally:
         with suppress(OSError):
             os.unlink(aside)

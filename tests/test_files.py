@@ -28,6 +28,14 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    for path in (tmp_path / "none" / "file", tmp_path / "folder"):
+        with pytest.raises(OSError) as error:
+            write_whole(str(path), b"new")
+        assert (error.value.filename, error.value.filename2) == (str(path), None)
+
+
 def test_what_is_made_is_not_writable_by_everybody(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -313,7 +313,7 @@ def test_files_that_cannot_be_written(three: Box, shown: Shown, monkeypatch: pyt
         ):
             shown("--to", name)
     for end in ("csv", "parquet", "duckdb"):
-        with pytest.raises(InvalidDodoFile, match="missing/m"):
+        with pytest.raises(InvalidDodoFile, match=rf"missing/m\.{end}: "):
             shown("--to", str(three.folder / f"missing/m.{end}"))
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(InvalidDodoFile, match=r"pip install 'pydoit-sc\[frames\]' brings polars"):
