@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -14,6 +15,7 @@ from pydoit_sc.commands.parsing import format_options, parse_format
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
+from pydoit_sc.outcomes.sidebyside import side_by_side
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Live, Record
@@ -22,6 +24,7 @@ from pydoit_sc.times import local, span, utc
 
 FORMATS = ("table", "json")
 _HEADERS = ("run", "attempt", "started", "took", "ended", "memory", "host", "submission")
+_NAMED = 5  # runs without an attempt
 _RIGHT = ("attempt", "took", "memory")
 
 Row = Mapping[str, object]
@@ -58,18 +61,20 @@ class HistoryCommand(Command):
         running = project.store.running()
         make = _as_json if form == "json" else _cells
         rows: list[Row] = []
-        for stage, run in chosen:
-            known = [past.record for past in attempts_at(project.store, run.key)]
-            live = running.get(run.key)
-            rows += make(stage.task_name(run), known, live)
+        keys = (run.key for _, run in chosen)
+        found = side_by_side(partial(attempts_at, project.store), keys, project.store.stagers)
+        for (stage, run), attempts in zip(chosen, found, strict=True):
+            known = [past.record for past in attempts]
+            rows += make(stage.task_name(run), known, running.get(run.key))
         if form == "json":
             print(json.dumps(rows, indent=1))
         elif rows:
             headers = _HEADERS if len(chosen) > 1 else _HEADERS[1:]
             print(table(headers, ([row[name] for name in headers] for row in rows), right=_RIGHT))
         elif chosen:
-            names = ", ".join(stage.task_name(run) for stage, run in chosen)
-            print(f"no attempt has ended: {names}", file=sys.stderr)
+            names = ", ".join(stage.task_name(run) for stage, run in chosen[:_NAMED])
+            more = f" and {len(chosen) - _NAMED:,} more" if len(chosen) > _NAMED else ""
+            print(f"no attempt has ended: {names}{more}", file=sys.stderr)
         return 0
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.commands import history as history_module
 from pydoit_sc.commands.history import HistoryCommand
-from pydoit_sc.store import Live, open_store
+from pydoit_sc.outcomes.history import Past, attempts_at
+from pydoit_sc.store import Live, Outputs, open_store
 from pydoit_sc.store.documents import Provenance
 from tests.conftest import HEAD, Box
 
@@ -74,6 +77,22 @@ def test_what_has_no_history(history: Callable[..., tuple[str, str]]) -> None:
         history()
     assert history("--status", "error")[1].startswith("no run matches")
     assert history("--status", "completed")[0].count("completed") == 1
+
+
+def test_runs_on_an_object_store_are_asked_for_side_by_side(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    def look(store: Outputs, key: str) -> list[Past]:
+        both.wait(60)
+        return attempts_at(store, key)
+
+    monkeypatch.setattr(history_module, "attempts_at", look)
+    box.batchfile(
+        '[batch]\nremote_output_path = "memory://history"\n[runs.a]\ncmd = "true {x}"\nmatrix = { x = [1, 2] }\n'
+    )
+    assert HistoryCommand(config={}).parse_execute(["-f", str(box.folder / "batchfile.toml"), "a"]) == 0
 
 
 def test_logs_of_an_attempt(box_with_history: Box) -> None:
