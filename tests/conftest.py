@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pydoit_sc.batch import OURS
+from tests.s3 import serve_s3
 from tests.starts import PROGRAMS, Program, start
 
 #: What says how wide a terminal is, and what it may show; pytest-xdist sets the first of them for its processes.
@@ -190,6 +191,13 @@ def failing(box: Box) -> Box:
     box.batchfile(FAILING)
     box.write("code", "7")
     return box
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The URL of an S3 server."""
+    with serve_s3() as url:
+        yield url
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -9,9 +9,7 @@ import pytest
 
 import pydoit_sc as sc
 from tests.conftest import Box
-from tests.store.conftest import KEYS, s3
-
-__all__ = ["s3"]
+from tests.s3 import KEYS
 
 pytestmark = pytest.mark.slow  # the server
 

@@ -13,9 +13,7 @@ from pydoit_sc.commands import failures
 from pydoit_sc.outcomes import failed
 from pydoit_sc.outcomes.kinds import Failure, kinds_of
 from tests.conftest import HEAD, Box
-from tests.store.conftest import KEYS, s3
-
-__all__ = ["s3"]
+from tests.s3 import KEYS
 
 DAYS = HEAD + '[runs.day]\ncmd = "true {x}"\nmatrix = { x = { range = [0, 40] } }\n[runs.end]\ncmd = "true"\n'
 

@@ -17,9 +17,7 @@ from pydoit_sc.outcomes.output import LiveOutput
 from pydoit_sc.project import Project
 from pydoit_sc.store.cloud import CloudBlobs
 from tests.conftest import Box, until
-from tests.store.conftest import KEYS, s3
-
-__all__ = ["s3"]
+from tests.s3 import KEYS
 
 CMD = """\
 echo attempt {x}

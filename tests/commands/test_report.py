@@ -12,9 +12,7 @@ import pytest
 from pydoit_sc.cli import main
 from tests.conftest import HEAD, Box
 from tests.report.values import BEGUN, read_page, unpack
-from tests.store.conftest import KEYS, s3
-
-__all__ = ["s3"]
+from tests.s3 import KEYS
 
 #: Text that would be obeyed by a page that does not escape it.
 HOSTILE = "</script></pre><script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;\u2028${x}`{{7*7}}\x1b[31m\u202e"

@@ -30,12 +30,10 @@ from pydoit_sc.store import Live, Record, StoreError, open_store
 from pydoit_sc.store.documents import Lease, Provenance
 from pydoit_sc.store.posix import PosixStore
 from tests.conftest import HEAD, STAGES, Box
+from tests.s3 import KEYS
 from tests.starts import PROGRAMS
-from tests.store.conftest import KEYS, s3
 from tests.terminals import Window
 from tests.test_plan import batch, execute, stage
-
-__all__ = ["s3"]
 
 
 def outcome(box: Box, key: str, code: int = 0, seconds: float | None = None) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Box
-from tests.store.conftest import KEYS, s3
+from tests.s3 import KEYS
 
-__all__ = ["s3"]
 S3 = "s3://bucket/p"
 COMMANDS = (["plan"], ["status"], ["run"], ["batch", "batchfile.toml"], ["summarize-batch"], ["verify"])
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.engines.cluster import Cluster
 from tests.engines.conftest import slurm, whole_cluster
-from tests.store.conftest import KEYS, s3
+from tests.s3 import KEYS
 
-__all__ = ["s3", "slurm", "whole_cluster"]
+__all__ = ["slurm", "whole_cluster"]
 
 
 @pytest.fixture

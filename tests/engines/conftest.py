@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,15 +10,7 @@ import pytest
 from tests.engines.cluster import MISSING, Cluster, installed, start_cluster
 from tests.engines.conformance_engines import ENGINES
 from tests.engines.place import AWKWARD, Place
-
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
+from tests.s3 import serve_s3
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +46,5 @@ def place(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
 @pytest.fixture
 def s3() -> Iterator[str]:
     """The URL of an S3 server without buckets."""
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        assert server.stdin and server.stdout
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.stdin.close()
-        server.wait(30)
+    with serve_s3() as url:
+        yield url

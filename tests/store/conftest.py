@@ -1,10 +1,8 @@
-"""What all tests of stores share: a temporary folder, an S3 server, an environment without AWS."""
+"""What all tests of stores share: a temporary folder, an environment without AWS."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,17 +10,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
-#: What a client of the S3 server needs.
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture(autouse=True)
@@ -45,20 +32,6 @@ def no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """An S3 and STS server in a process of its own that ends with ours; the URL of its endpoint."""
-    command = [sys.executable, "-W", "ignore", "-c", SERVER]
-    env = {**os.environ, **KEYS}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
-    ) as server:
-        assert server.stdin and server.stdout
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        server.stdin.close()
-        server.wait(30)
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -7,7 +7,8 @@ import pytest
 from pydoit_sc.store import StoreError, open_store
 from pydoit_sc.store.cloudconfig import Config
 from pydoit_sc.store.cloudfaults import explain
-from tests.store.conftest import KEYS, Elsewhere
+from tests.s3 import KEYS
+from tests.store.conftest import Elsewhere
 
 KEYS_IN_OPTIONS = {"key": "k", "secret": "s"}
 

@@ -11,9 +11,9 @@ import fsspec
 import pytest
 
 from pydoit_sc.store import Finished, Store, StoreError, open_store
+from tests.s3 import KEYS
 from tests.store import conformance
 from tests.store.conformance import Place
-from tests.store.conftest import KEYS
 
 
 @pytest.fixture(

@@ -14,8 +14,8 @@ import pytest
 from pydoit_sc.store import Store, StoreError, open_store
 from pydoit_sc.store.manifest import fault
 from tests.conftest import Box
+from tests.s3 import KEYS
 from tests.store.conformance import Place
-from tests.store.conftest import KEYS
 
 MARKERS = (
     "",

@@ -14,7 +14,7 @@ from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.cloud import CloudBlobs
 from pydoit_sc.store.cloudconfig import Config
 from pydoit_sc.store.listing import list_whole
-from tests.store.conftest import KEYS
+from tests.s3 import KEYS
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 FILES = ("run.json", "status_code", "stderr", "stdout")

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 
 from pydoit_sc.store import Finished, Outcome, Staged, open_store
-from tests.store.conftest import KEYS
+from tests.s3 import KEYS
 
 
 def test_uploads_of_a_dead_worker_are_aborted(

@@ -12,13 +12,11 @@ import fsspec
 import pytest
 
 from pydoit_sc.store import Store, open_store
-from tests.store.conftest import KEYS, s3
+from tests.s3 import KEYS
 from tests.worker.test_misbehaving import ATTACKS, GOOD, R, start
 from tests.worker.workplace import PATIENCE, Workplace, finish
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["s3"]
 #: Here, too, what cannot be read cannot be kept.
 CODES = {name: code for name, (_, code) in ATTACKS.items()} | {"file closed": 125}
 

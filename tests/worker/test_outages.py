@@ -15,12 +15,10 @@ import pytest
 from pydoit_sc.store import open_store
 from tests.conftest import until
 from tests.faults.proxy import Fault, Point, Proxy
-from tests.store.conftest import KEYS, s3
+from tests.s3 import KEYS
 from tests.worker.workplace import QUICK, Workplace, finish
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["s3"]
 
 RUNS = 24
 

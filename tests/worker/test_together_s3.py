@@ -12,12 +12,10 @@ import pytest
 from pydoit_sc.store import open_store
 from tests.conftest import Box, until
 from tests.faults.proxy import Proxy
-from tests.store.conftest import KEYS, s3
+from tests.s3 import KEYS
 from tests.worker.workplace import Workplace, finish
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["s3"]
 
 RUNS = 60
 
