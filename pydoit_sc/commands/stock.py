@@ -11,14 +11,14 @@ from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
-from doit.exceptions import InvalidDodoFile
 
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
 from pydoit_sc.selection import are_statuses, parse_selection
-from pydoit_sc.store import TakenError
+from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
+from pydoit_sc.tasks.tasks import RunTask
 
 _SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
 
@@ -136,13 +136,17 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
 
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
         """Clean each task; go on after one whose place something else takes."""
-        for task in tasks:
-            try:
-                super().clean_tasks([task], dryrun, cleanforget)
-            except InvalidDodoFile as error:
-                if not isinstance(error.__cause__, TakenError):
-                    raise
-                self.leave(task.name, error)
+        runs = {task.name: task for task in tasks if isinstance(task, RunTask)}
+        for task in runs.values():
+            task.clean(self.outstream, dryrun=True)  # says what is removed below, some at once
+            if cleanforget and not dryrun:
+                self.dep_manager.remove(task.name)
+        super().clean_tasks([task for task in tasks if task.name not in runs], dryrun, cleanforget)
+        if runs and not dryrun:
+            store = next(iter(runs.values())).project.store
+            with user_errors():
+                for name, error in change_each(store, store.remove, {n: t.run.key for n, t in runs.items()}):
+                    self.leave(name, error)
 
 
 class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]

@@ -146,6 +146,9 @@ class Outputs(Protocol):
         Raises TakenError where something else is there.
         """
 
+    def changing(self) -> AbstractContextManager[None]:
+        """Let many runs be forgotten and removed as one worker, by as many threads as may stage."""
+
     def former(self, key: str) -> Sequence[str]:
         """Return the keys of a run's former outcomes and retried attempts, which are in the history, in any order."""
 

@@ -8,12 +8,11 @@ takes a mixture for a finished run.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import tempfile
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from typing import BinaryIO
@@ -23,12 +22,13 @@ from pydoit_sc.errors import reason
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
+from pydoit_sc.store.clearing import Clearing
 from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.history import attempts_in, home_of
 from pydoit_sc.store.index import pack, read_index, status_code_of
 from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
-from pydoit_sc.store.leases import TTL, FencedError, Leases
+from pydoit_sc.store.leases import FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole, worth
 from pydoit_sc.store.patience import Patience
 from pydoit_sc.store.places import Places, Taken, above, outer_keys
@@ -52,6 +52,7 @@ class ObjectStore:
         self.stagers = blobs.at_once
         self._blobs = blobs
         self._leases = Leases(blobs, url)
+        self._clearing = Clearing(blobs, url)
         #: Outcomes of runs that are held, published since the first scan.
         self._seen: Mapping[str, Record] = {}
         self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
@@ -331,32 +332,19 @@ class ObjectStore:
         return b""
 
     def forget(self, key: str) -> bool:
-        with self._clearing(key) as (claims, files):
-            claims.to_history(key, files)
-        return bool(files)
+        with self._answers():
+            return self._clearing.forget(key)
 
     def remove(self, key: str) -> bool:
-        with self._clearing(key) as (claims, files):
-            claims.check_ours(key, files)
-            claims.delete(key, files)
-            history = home_of(key)
-            names = claims.list(history)
-            attempts = attempts_in(names)  # others are of runs whose keys lie below this one
-            claims.delete(history, (name for name in names if name.partition("/")[0] in attempts))
-        return bool(files)
+        with self._answers():
+            return self._clearing.remove(key)
 
     @contextmanager
-    def _clearing(self, key: str) -> Iterator[tuple[Claims, Collection[str]]]:
-        """Hold a key for a user's command, under a lease of its own; give the names of the run's objects."""
-        with self._answers():
-            if not self._claims().list(key):
-                yield self._claims(), ()
-                return
-            leases = Leases(self._blobs, self.url)
-            with leases.keep(secrets.token_hex(5)):
-                claims = Claims(self._blobs, leases, self.url)
-                with claims.clearing(key, 2 * TTL):
-                    yield claims, claims.list(key).keys()
+    def changing(self) -> Iterator[None]:
+        with ExitStack() as shared:
+            with self._answers():
+                shared.enter_context(self._clearing.sharing())
+            yield
 
     def former(self, key: str) -> Sequence[str]:
         home = home_of(key)

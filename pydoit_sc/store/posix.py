@@ -24,7 +24,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
@@ -286,6 +286,9 @@ class PosixStore:
                 with suppress(OSError):  # parents that are now empty; the root has our own folder
                     os.removedirs(os.path.dirname(self._path(key)))
         return there
+
+    def changing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def former(self, key: str) -> Sequence[str]:
         with answers(self.root):

@@ -21,7 +21,7 @@ from pydoit_sc.parts import in_order
 from pydoit_sc.project import STATE, Project
 from pydoit_sc.selection import Selection, parse_selection, select, select_to_execute
 from pydoit_sc.show.screen import escape_in_place
-from pydoit_sc.store import TakenError
+from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
 from pydoit_sc.utf8 import check_encoding
@@ -208,22 +208,26 @@ def _forget_outputs(cmd: Forget, project: Project) -> None:
     dependencies: Dependency = cmd.dep_manager
     leave = getattr(cmd, "leave", None)  # of our own command
     remove_mark, remove_marks = dependencies.remove, dependencies.remove_all  # of `ignore`
+    close = dependencies.close
     keys = {stage.task_name(run): run.key for stage, run in project.batch.runs()}
 
-    @user_errors()
+    pending: dict[str, str] = {}
+
     def forget(name: str) -> None:
         remove_mark(name)
         if name in keys:  # and not the group of a stage
-            try:
-                project.store.forget(keys[name])
-            except TakenError as error:
-                if leave is None:
-                    raise
-                leave(name, error)
+            pending[name] = keys[name]
 
     def forget_all() -> None:
         remove_marks()
-        for name in keys:
-            forget(name)
+        pending.update(keys)
 
-    dependencies.remove, dependencies.remove_all = forget, forget_all
+    @user_errors()
+    def end() -> None:
+        close()
+        for name, error in change_each(project.store, project.store.forget, pending):
+            if leave is None:
+                raise error
+            leave(name, error)
+
+    dependencies.remove, dependencies.remove_all, dependencies.close = forget, forget_all, end

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import termios
+import threading
+from collections.abc import Iterable
 from contextlib import suppress
 
+import fsspec
 import pytest
 
+from pydoit_sc.store.claims import Claims
+from pydoit_sc.tasks.program import run_program
 from tests.conftest import HEAD, STAGES, Box
 from tests.starts import PROGRAMS
 
@@ -137,6 +143,34 @@ def test_forget_keeps_the_output_as_history(stages: Box) -> None:
     assert "name the runs or stages" in stages("forget").refused()
     stages.ok("forget", "--all", program="doit")
     assert stages.tree() == []
+
+
+@pytest.mark.parametrize("words", [("forget", "a"), ("forget", "--all"), ("clean", "a")])
+def test_many_outputs_on_an_object_store_are_changed_side_by_side_under_one_lease(
+    stages: Box, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(stages.folder)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # which the loader sets for a program
+    url = f"memory://{stages.folder.name}-{words[0]}-{len(words[1])}"
+    memory = fsspec.filesystem("memory")
+    root = url.removeprefix("memory:/")
+    for key in ("a/1", "a/2", "a/3"):
+        for name in ("stdout", "stderr", "run.json", "status_code"):
+            memory.pipe_file(f"{root}/{key}/{name}", b"0")
+    both = threading.Barrier(3)
+    real = Claims.check_ours
+
+    def check_ours(claims: Claims, key: str, files: Iterable[str]) -> None:
+        both.wait(60)
+        real(claims, key, files)
+
+    monkeypatch.setattr(Claims, "check_ours", check_ours)
+    assert run_program([words[0], "--remote-output-path", url, *words[1:]]) == 0
+    left = [path.removeprefix(f"{root}/") for path in memory.find(root)]
+    assert len([path for path in left if path.startswith(".pydoit_sc/leases/")]) == 1
+    assert not [path for path in left if path.startswith("a/")]
+    kept = [path for path in left if path.startswith(".pydoit_sc/history/")]
+    assert len(kept) == (12 if words[0] == "forget" else 0)
 
 
 def test_ignore_until_forget(stages: Box) -> None:
