@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -107,6 +107,11 @@ class Stage:
     named: bool = True  # False: at least one run is known only by its position
     #: Gives the values of the axes of the run at a position: `{"model": "a", "month.start": "2012-01-01", …}`.
     axes: Callable[[int], Axes] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def folders(self) -> Iterable[str]:
+        """The folders of its outputs; those of a plain list are its runs'."""
+        return (stage_of(run.key) for run in self.runs) if self.name == PLAIN else (self.name,)
 
     def axes_of(self, run: Run) -> Axes:
         """Return the values of the axes that a run was made from, by what placeholders name of them."""

@@ -54,8 +54,16 @@ class Texts(Made[str]):
 
     def isascii(self) -> bool:
         """Return whether all of them are ASCII."""
-        return all(
-            map(str.isascii, chain.from_iterable([p] if isinstance(p, str) else p[1] for p in self.parts))
+        return all(map(str.isascii, self.pieces()))
+
+    def pieces(self) -> Iterator[str]:
+        """Yield all that they are put together from."""
+        return chain.from_iterable([part] if isinstance(part, str) else part[1] for part in self.parts)
+
+    def longest(self) -> int:
+        """Return a length that none of them is beyond."""
+        return sum(
+            len(part) if isinstance(part, str) else max(map(len, part[1]), default=0) for part in self.parts
         )
 
     def _one(self, i: int) -> str:

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import compress
 from typing import NamedTuple
 
-from pydoit_sc.batch import PLAIN, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
+from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
@@ -25,6 +25,7 @@ from pydoit_sc.fingerprint import (
     digest_text,
 )
 from pydoit_sc.globbing import outputs_of
+from pydoit_sc.made import MatrixRuns
 from pydoit_sc.parts import in_order
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
@@ -144,7 +145,7 @@ class Ledger:
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
-        folders = (name for stage in batch.stages for name in _folders(stage))
+        folders = (name for stage in batch.stages for name in stage.folders)
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
         self._settings: dict[int, str] = {}
@@ -169,12 +170,14 @@ class Ledger:
             return self.settled[stage_of(run.key)].seconds[run.position] or None
         return (record.seconds or None) if record and record.code == 0 else None
 
-    def settles(self, run: Run, record: Record) -> bool:
-        """Return whether an outcome is completed and current."""
-        try:
-            return record.code == 0 and is_current(record, self.fingerprint(run))
-        except MissingFileDepError:
-            return False
+    def fingerprints(self, runs: MatrixRuns) -> Iterator[str | None]:
+        """Yield what each of many runs depends on now; None where a `file_dep` is missing."""
+        for cmd, settings, after in zip(runs.cmds, runs.settings, runs.after, strict=True):
+            earlier = after_part(self._sum(after)) if after else NOTHING
+            try:
+                yield f"{digest_text(cmd)}-{self._parts_of(settings)}-{earlier}"
+            except MissingFileDepError:
+                yield None
 
     def unsettled(self, stage: Stage) -> Iterable[Run]:
         """Return the runs of a stage but for those that are known to be up to date, or all of them."""
@@ -289,11 +292,6 @@ class Ledger:
     def leaves(self, run: Run) -> bool:
         """Return whether the user has said that a run that others come after is to be left as it is."""
         return bool(self.ignored) and not self.ignored.isdisjoint((stage_of(run.key), task_of(run.key)))
-
-
-def _folders(stage: Stage) -> Iterable[str]:
-    """Return the folders of a stage's outputs; those of a plain list are its runs'."""
-    return (stage_of(run.key) for run in stage.runs) if stage.name == PLAIN else (stage.name,)
 
 
 class Planned(NamedTuple):

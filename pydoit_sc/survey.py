@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from pydoit_sc.batch import Batch, Run, Stage
@@ -15,6 +15,7 @@ from pydoit_sc.made import MatrixRuns, keys_of
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import Ledger, Settled
 from pydoit_sc.store import Record, Store, Taken
+from pydoit_sc.store.places import There
 
 MANY = 50_000  # runs of a stage; of fewer all outcomes are kept
 _LEAST = 25_000  # runs that a process is worth while for
@@ -47,10 +48,13 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     ordered = in_order(list(stages))
     spared = {stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage)}
     if not spared or store.window > 1:  # an object store is listed once for all stages
-        found = iter(store.look([key for stage in ordered for key in keys_of(stage.runs)]))
+        wanted = chain.from_iterable(
+            _fingerprints(ledger, stage.runs, sparing=stage.name in spared) for stage in ordered
+        )
+        found = store.look([key for stage in ordered for key in keys_of(stage.runs)], wanted)
         for stage in ordered:
             settled = _room(stage.runs, spared.get(stage.name))
-            _take(ledger, stage, [_read(ledger, stage.runs, islice(found, len(stage.runs)), settled)])
+            _take(ledger, stage, [_read(stage.runs, islice(found, len(stage.runs)), settled)])
         return ledger
     for stage in ordered:
         rows = shares(len(stage.runs), _LEAST) if stage.name in spared else [slice(None)]
@@ -69,7 +73,13 @@ def _is_awaited(stage: Stage, batch: Batch) -> bool:
 
 
 def _look(ledger: Ledger, store: Store, runs: Sequence[Run], awaited: bool | None) -> _Found:
-    return _read(ledger, runs, store.look(keys_of(runs)), _room(runs, awaited))
+    wanted = _fingerprints(ledger, runs, sparing=awaited is not None)
+    return _read(runs, store.look(keys_of(runs), wanted), _room(runs, awaited))
+
+
+def _fingerprints(ledger: Ledger, runs: Sequence[Run], *, sparing: bool) -> Iterable[str | None]:
+    """Return for each run the fingerprint of an outcome that need not be kept."""
+    return ledger.fingerprints(runs) if sparing and isinstance(runs, MatrixRuns) else repeat(None, len(runs))
 
 
 def _room(runs: Sequence[Run], awaited: bool | None) -> Settled | None:
@@ -81,21 +91,19 @@ def _room(runs: Sequence[Run], awaited: bool | None) -> Settled | None:
     return Settled(bytearray(b"\1") * count, attempts, array("f", bytes(4 * count)))
 
 
-def _read(
-    ledger: Ledger, runs: Sequence[Run], found: Iterator[Record | Taken | None], settled: Settled | None
-) -> _Found:
+def _read(runs: Sequence[Run], found: Iterator[There | None], settled: Settled | None) -> _Found:
     part = _Found({}, {}, settled)
-    for i, (run, one) in enumerate(zip(runs, found, strict=True)):
+    for i, (key, one) in enumerate(zip(keys_of(runs), found, strict=True)):
         if one is None:
             continue
-        if isinstance(one, Taken):
-            part.taken[run.key] = one.words
-        elif settled is not None and ledger.settles(run, one):
+        if isinstance(one, Record):
+            part.records[key] = one
+        elif isinstance(one, Taken):
+            part.taken[key] = one.words
+        elif settled is not None:
             settled.others[i], settled.seconds[i] = 0, one.seconds
             if settled.attempts:
-                settled.attempts[i] = digest_attempt(run.key, one.attempt)
-        else:
-            part.records[run.key] = one
+                settled.attempts[i] = digest_attempt(key, one.attempt)
     return part
 
 

@@ -61,9 +61,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 def write(folder: Path, key: str, record: Record) -> None:
     place = folder / "out" / key
     place.mkdir(parents=True, exist_ok=True)
-    told = {"fingerprint": record.fingerprint, "attempt": record.attempt}
-    times = {"started": record.started, "finished": record.ended}
-    (place / "run.json").write_text(json.dumps({**told, **times} if record.started else told))
+    told: dict[str, object] = {"fingerprint": record.fingerprint, "attempt": record.attempt}
+    if record.started:  # as a worker writes it
+        told |= {
+            "status_code": record.code,
+            "started": record.started,
+            "finished": record.ended,
+            "host": "vm",
+        }
+        told |= {"rank": 0, "cpu_seconds": 0.5, "files": {}}
+    (place / "run.json").write_text(json.dumps(told))
     (place / "status_code").write_text(str(record.code))
 
 

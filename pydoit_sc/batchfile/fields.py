@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from pydoit_sc import passwords
+from pydoit_sc import made, passwords
 from pydoit_sc.batch import Share
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
@@ -151,6 +151,13 @@ def command_fault(cmd: str) -> str | None:
     if size > MAX_COMMAND:
         return f"a command has at most {MAX_COMMAND:,} bytes (Linux takes no more), this one {size:,}"
     return None
+
+
+def are_sound(cmds: made.Texts) -> bool:
+    """Return whether no command has a fault, where that shows in what they are made of: there may be a million."""
+    literal = "".join(part for part in cmds.parts if isinstance(part, str))
+    clean = all(piece.isascii() and "\0" not in piece for piece in cmds.pieces())
+    return clean and bool(literal.strip()) and cmds.longest() <= MAX_COMMAND
 
 
 def _command(value: object) -> str:

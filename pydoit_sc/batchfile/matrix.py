@@ -74,6 +74,26 @@ class Combinations:
             for name, part in parts(self.values[key][i]).items()
         }
 
+    def are_told_apart(self, texts: Texts) -> bool:
+        """Return whether no two combinations have the same text, where that shows in what they are made of.
+
+        Read from the left, a value ends where the literal text behind it begins, if no value of its axis has the
+        character that this begins with. So equal texts are of equal values, of each axis that has several.
+        """
+        several = {key for key in self.axes if len(self.values[key]) > 1}
+        before: Sequence[str] = ()  # what may stand right before
+        for part in texts.parts:
+            if isinstance(part, str):
+                if any(part[:1] in text for text in before):
+                    return False
+                before = ()
+            elif before or len(set(part[1])) < len(part[1]):
+                return False
+            else:
+                before = part[1]
+                several -= {key for key in self.axes if self.columns[key] is part[0]}
+        return not (several or self.created)
+
     def names(self) -> Sequence[str]:
         """Return default names: the values of the axes joined by `_`, and all values where `include` made one."""
         labels = {key: [label(value) for value in values] for key, values in self.values.items()}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 from pydoit_sc.batch import ENGINE_TASKS, OURS, PLAIN
+from pydoit_sc.made import Texts
 
 #: The tasks of ours: no stage may hide one. It may be called as a command is, which wins as the first word alone.
 RESERVED = frozenset((*ENGINE_TASKS, PLAIN))
 
 _SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
-_ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,200}")  # most names: nothing more to check
+_LENGTH = 200  # characters of an ordinary name
+_ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,199}")  # most names: nothing more to check
+_PIECE = re.compile(r"[A-Za-z0-9_.,+-]*")  # of an ordinary name
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f=*?\[]|::")
 _NAMED = {
     "=": "`=`, which doit reads as a variable",
@@ -34,6 +37,16 @@ def check_name(name: object) -> str | None:
     if name.startswith("/"):
         return "a name has no `/` at its start"
     return _check_segments(name.split("/"))
+
+
+def are_ordinary(names: Texts) -> bool:
+    """Return whether `check_name` takes all of these, where that shows in what they are made of: there may be a million."""
+    begin = Texts(names.parts[:1], names.size)
+    return (
+        all(map(_ORDINARY.match, begin.pieces() if begin.parts else ("",)))
+        and all(map(_PIECE.fullmatch, names.pieces()))
+        and names.longest() <= _LENGTH
+    )
 
 
 def _forbidden(name: str) -> str:

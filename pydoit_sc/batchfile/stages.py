@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from pydoit_sc import made
 from pydoit_sc.batch import Run, RunSet, Settings, Stage, stage_of
 from pydoit_sc.batchfile.after import AfterError, Named, StageIndex, combined, stage_order
 from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable
@@ -16,16 +17,15 @@ from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.durations import EXPECTED
 from pydoit_sc.batchfile.errors import Where, show
-from pydoit_sc.batchfile.fields import Command, StageTimeout, Text, Texts, command_fault
+from pydoit_sc.batchfile.fields import Command, StageTimeout, Text, Texts, are_sound, command_fault
 from pydoit_sc.batchfile.matrix import AFTER, Combinations, expand
-from pydoit_sc.batchfile.names import check_name, check_stage_name, nested, repeated
+from pydoit_sc.batchfile.names import are_ordinary, check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.batchfile.template import Writer, unquotable
 from pydoit_sc.batchfile.values import Row, Value
 from pydoit_sc.batchfile.varied import vary
 from pydoit_sc.globbing import escape
-from pydoit_sc.made import MatrixRuns
 from pydoit_sc.shells import is_like_sh
 from pydoit_sc.utf8 import escaped
 
@@ -132,7 +132,7 @@ def _stage(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage |
     varied = vary(settings, table.env, writer, where)
     if cmds is None or names is None or varied is None or after is None:
         return None
-    runs = MatrixRuns(name, names, cmds, varied, after, range(combinations.count))
+    runs = made.MatrixRuns(name, names, cmds, varied, after, range(combinations.count))
     return Stage(name, runs, stages, axes=combinations.axes_of)
 
 
@@ -192,7 +192,7 @@ def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> S
         writer.notes.add(where, refused)
         return None
     cmds = writer.commands(cmd, where)
-    for row, written in enumerate(cmds or ()):
+    for row, written in enumerate(() if cmds is None or are_sound(cmds) else cmds):
         if (fault := command_fault(written)) is not None:
             writer.notes.add(where, f"{fault} (in the combination {writer.combinations.describe(row)})")
             return None
@@ -210,6 +210,8 @@ def _names(name: str | None, writer: Writer, where: Where) -> Sequence[str] | No
         if rendered is None:
             return None
         names = rendered if rendered.isascii() else list(map(escaped, rendered))
+    if isinstance(names, made.Texts) and are_ordinary(names) and combinations.are_told_apart(names):
+        return names
     all_names = list(names)
     for row, written in enumerate(all_names):
         if (reason := check_name(written)) is not None:

@@ -20,7 +20,7 @@ from pydoit_sc.store.base import (
     TakenError,
 )
 from pydoit_sc.store.blobs import Blobs
-from pydoit_sc.store.layout import Record, stays
+from pydoit_sc.store.layout import Current, Record, stays
 from pydoit_sc.store.places import Taken
 from pydoit_sc.store.stamps import Live
 from pydoit_sc.store.workers import name_worker
@@ -29,6 +29,7 @@ from pydoit_sc.store.workers import name_worker
 EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
 
 __all__ = [
+    "Current",
     "Finished",
     "HeldError",
     "Live",

@@ -12,7 +12,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, Record
 from pydoit_sc.store.stamps import Live
 
 if TYPE_CHECKING:
-    from pydoit_sc.store.places import Taken
+    from pydoit_sc.store.places import Fingerprints, There
 
 
 class StoreError(UserError):
@@ -110,8 +110,11 @@ class Outputs(Protocol):
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         """Scan for somebody who looks again and again: without a request for each run, records may lack what `run.json` says."""
 
-    def look(self, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
-        """Yield for each of these runs, in their order, its record, or what else takes its place; in one bulk read."""
+    def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
+        """Yield for each of these runs, in their order, its record, or what else takes its place; in one bulk read.
+
+        `fingerprints` stand beside the keys: of an outcome that is completed and has this one, no record is made.
+        """
 
     def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
         """Yield what `status_code` and `run.json` hold of each of these runs that has an outcome, in their order."""

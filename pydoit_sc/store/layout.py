@@ -45,8 +45,26 @@ class Record(NamedTuple):
     @property
     def seconds(self) -> float:
         """How long it took; 0 where that is not known."""
-        seconds = round(self.ended - self.started, 3) if self.started else 0.0
-        return seconds if 0 < seconds < times.LONGEST else 0.0
+        return duration(self.started, self.ended)
+
+    def told(self, fingerprint: str | None) -> Record | Current:
+        """Return what is told of it to somebody who knows what its run depends on now: all, unless it is current."""
+        if fingerprint is None or self.code != 0 or self.fingerprint not in ("", fingerprint):
+            return self
+        return Current(self.attempt, self.seconds)
+
+
+class Current(NamedTuple):
+    """An outcome that is completed, and that of what its run depends on now: all that is told of it where runs are many."""
+
+    attempt: str
+    seconds: float  # how long it took; 0 where that is not known
+
+
+def duration(started: float, ended: float) -> float:
+    """Return how long a run took, from the seconds since the epoch; 0 where that is not known."""
+    seconds = round(ended - started, 3) if started else 0.0
+    return seconds if 0 < seconds < times.LONGEST else 0.0
 
 
 def parse_status_code(data: bytes) -> int | None:

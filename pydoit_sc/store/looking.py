@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
 
-from pydoit_sc.store.layout import Record
-from pydoit_sc.store.places import Taken, inside_of, parents, strange
-from pydoit_sc.store.reading import ABSENT, located, read_record
+from pydoit_sc.store.layout import Current, Record
+from pydoit_sc.store.places import Fingerprints, Taken, There, inside_of, parents, strange
+from pydoit_sc.store.reading import ABSENT, located, read_outcome
 
 _FEW = 100  # up to so many runs are looked for one by one
 _ROOM = 500_000  # names that are kept, of the entries of folders
 
 
-def read_each(root: str, keys: Sequence[str]) -> Iterator[Record | bool]:
-    """Yield for each key the record there; else whether there is anything at all. Raises OSError with the whole path."""
+def read_each(
+    root: str, keys: Sequence[str], fingerprints: Fingerprints = None
+) -> Iterator[Record | Current | bool]:
+    """Yield for each key the outcome there; else whether there is anything at all. Raises OSError with the whole path.
+
+    Of those that are completed and have the fingerprints beside their keys no record is made.
+    """
     try:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except ABSENT:
@@ -24,14 +30,14 @@ def read_each(root: str, keys: Sequence[str]) -> Iterator[Record | bool]:
     names = _Names(folder, 0 if len(keys) <= _FEW else _ROOM)
     last, there = None, None
     try:
-        for key in keys:
+        for key, fingerprint in zip(keys, fingerprints or repeat(None), strict=False):
             parent, _, name = key.rpartition("/")
             if parent != last:
                 last, there = parent, names.of(parent)
             if there is not None and name not in there:
                 yield False
             else:
-                yield read_record(key, folder) or _is_there(key, folder)
+                yield read_outcome(key, folder, fingerprint) or _is_there(key, folder)
     except OSError as error:
         raise located(error, root) from None
     finally:
@@ -74,8 +80,8 @@ class _Names:
             os.close(folder)
 
 
-def look(root: str, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
-    """Yield for each key its record, or what else takes its place."""
+def look(root: str, keys: Sequence[str], fingerprints: Fingerprints) -> Iterator[There | None]:
+    """Yield for each key the outcome there, or what else takes its place."""
 
     @lru_cache(10_000)
     def outer(parent: str) -> str | None:
@@ -86,7 +92,7 @@ def look(root: str, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
         return next((path for path in reversed(around) if isinstance(found[path], Record)), None)
 
     last, output = "", None
-    for key, found in zip(keys, read_each(root, keys), strict=True):
+    for key, found in zip(keys, read_each(root, keys, fingerprints), strict=True):
         parent = key.rpartition("/")[0]
         if parent != last:
             last, output = parent, outer(parent)

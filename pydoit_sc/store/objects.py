@@ -15,6 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import repeat
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
@@ -31,7 +32,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, 
 from pydoit_sc.store.leases import FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole, worth
 from pydoit_sc.store.patience import Patience
-from pydoit_sc.store.places import Places, Taken, above, outer_keys
+from pydoit_sc.store.places import Fingerprints, Places, There, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 
@@ -77,7 +78,7 @@ class ObjectStore:
             found = self._documents(set(wanted))
         return ((key, *found.pop(key)) for key in wanted if key in found)
 
-    def look(self, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
+    def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
         wanted = set(keys)
         places = Places(wanted)
@@ -90,9 +91,9 @@ class ObjectStore:
                 inner = (blob.path for blob in list_each(self._blobs, wanted - found.keys()))
                 for path in (*get_all(self._blobs, outer), *inner):
                     places.see(path)
-        for key in keys:
-            small = found.get(key)
-            yield places.of(key, parse_record(*small) if small else None)
+        for key, fingerprint in zip(keys, fingerprints or repeat(None), strict=False):
+            one = places.of(key, parse_record(*found[key]) if key in found else None)
+            yield one.told(fingerprint) if isinstance(one, Record) else one
 
     def _list(
         self, keys: set[str], few: int, see: Callable[[str], None] | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pydoit_sc.store.base import TakenError
-from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
+from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Current, Record
 from pydoit_sc.store.stamps import read
 
 FILES = frozenset({STDOUT, STDERR, STATUS_CODE, RUN_JSON})
@@ -20,6 +20,13 @@ class Taken(NamedTuple):
     """What lies in the place of a run, and is no output of it."""
 
     words: str
+
+
+#: What there is of a run.
+There = Record | Current | Taken
+
+#: Of each run the fingerprint of an outcome of which no record is wanted; None: a record is wanted of all.
+Fingerprints = Iterable[str | None] | None
 
 
 def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | None]) -> None:

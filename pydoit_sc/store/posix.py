@@ -40,7 +40,7 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
 from pydoit_sc.store.looking import look, read_each
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import Taken, check_folder
+from pydoit_sc.store.places import Fingerprints, There, check_folder
 from pydoit_sc.store.reading import (
     ABSENT,
     read_contents,
@@ -80,9 +80,9 @@ class PosixStore:
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         return self.scan(keys)
 
-    def look(self, keys: Sequence[str]) -> Iterator[Record | Taken | None]:
+    def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
         with answers(self.root):
-            yield from look(self.root, keys)
+            yield from look(self.root, keys, fingerprints)
 
     def peek(self, key: str) -> Record | None:
         path = self._path(key)

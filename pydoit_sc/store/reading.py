@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from pydoit_sc.store.base import Contents, answers
 from pydoit_sc.store.copying import sizes
-from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Record
-from pydoit_sc.store.stamps import parse_record, parse_written
+from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Current, Record
+from pydoit_sc.store.stamps import parse_current, parse_record, parse_written
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -18,20 +18,31 @@ _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
+    """Return what the store says of a run, from its two small files."""
+    record = read_outcome(folder, dir_fd, None)
+    assert not isinstance(record, Current)
+    return record
+
+
+def read_outcome(folder: str, dir_fd: int | None, fingerprint: str | None) -> Record | Current | None:
     """Read a run's two small files: as a rule by their names, else through its open folder.
+
+    Where a fingerprint is given, a completed outcome of it is told as no more than that.
 
     The folder of this name may be replaced between the two. The later one that is read, `run.json`, then is of the new
     outcome, which is whole; it says the same code, or both files are read again.
     """
     try:
         code = _read_block(f"{folder}/{STATUS_CODE}", dir_fd)
-        record = parse_written(code, _read_block(f"{folder}/{RUN_JSON}", dir_fd))
+        run_json = _read_block(f"{folder}/{RUN_JSON}", dir_fd)
     except OSError:
-        record = None
-    if record:
-        return record
+        code, run_json = b"", b""
+    if fingerprint is not None and (current := parse_current(code, run_json, fingerprint)) is not None:
+        return current
+    if record := parse_written(code, run_json):
+        return record.told(fingerprint)
     small = read_documents(folder, dir_fd)
-    return parse_record(*small) if small else None
+    return parse_record(*small).told(fingerprint) if small else None
 
 
 def _read_block(path: str, dir_fd: int | None) -> bytes:

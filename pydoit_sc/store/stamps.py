@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pydoit_sc.models import Deferred, build
-from pydoit_sc.store.layout import Record, parse_status_code
+from pydoit_sc.store.layout import Current, Record, duration, parse_status_code
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -122,6 +122,24 @@ def parse_written(status_code: bytes, run_json: bytes) -> Record | None:
         int(rank),
         float(cpu),
     )
+
+
+#: How it begins where the run is completed, as far as that matters to somebody who asks whether it is current.
+_COMPLETED = re.compile(
+    rb'\{"fingerprint": "([0-9a-f-]*)", "attempt": "([\w-]{0,64})", (?:"submission": "[ !#-\[\]-~]*", )?'
+    rb'"status_code": 0, "started": (\d+\.\d+), "finished": (\d+\.\d+), "host": "'
+)
+
+
+def parse_current(status_code: bytes, run_json: bytes, fingerprint: str) -> Current | None:
+    """Return what is told of an outcome of this fingerprint; None where it is not completed and current, or that does not show quickly."""
+    match = _COMPLETED.match(run_json)
+    if match is None or status_code != b"0" or not run_json.endswith(b"}"):
+        return None
+    found, attempt, started, ended = match.groups()
+    if found.decode() != fingerprint:
+        return None
+    return Current(attempt.decode(), duration(float(started), float(ended)))
 
 
 def parse_record(status_code: bytes, run_json: bytes | None) -> Record:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import csv
 import subprocess
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
 import tomli
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile import load
+from pydoit_sc.batchfile import load, stages
 from pydoit_sc.batchfile.axes import MatrixTable
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Document, Source
-from pydoit_sc.batchfile.matrix import expand
+from pydoit_sc.batchfile.fields import are_sound, command_fault
+from pydoit_sc.batchfile.matrix import Combinations, expand
+from pydoit_sc.batchfile.names import are_ordinary, check_name
 from pydoit_sc.batchfile.report import Notes, Report
+from pydoit_sc.batchfile.values import Value
+from pydoit_sc.made import Texts
 
 Make = Callable[..., Batch]
 Problems = Callable[..., list[str]]
@@ -403,6 +410,65 @@ def test_names_that_are_not_unique(problems: Problems, tmp_path: Path) -> None:
     assert problems(stage('a = [".."]')) == [
         'batchfile.toml:3:1: runs.s: a name has no segment `..`: ".." in the combination a=".."; give the stage a `name`'
     ]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "name", "count"),
+    [
+        ('a = ["1", "1-1"]\nb = ["1-1", "1"]', "{a}-{b}", 2),
+        ('a = ["1", "11"]\nb = ["11", "1"]', "{a}{b}", 2),
+        ('a = ["1", "12"]\nb = ["2-3", "3"]', "{a}2-{b}", 0),
+        ('a = ["1", "12"]\nb = ["2x", "x"]', "n{a}2{b}", 2),
+        ('a = ["x", "y", "x"]', "{a}", 2),
+        ("a = [1.25, 1.26]", "{a:.1f}", 0),
+        ("a = [1.24, 1.23]", "{a:.1f}", 2),
+        ("a = [1, 2]\ninclude = [{ a = 3 }, { a = 3, e = 1 }]", "{a}", 2),
+        ("a = [1, 2]\nb = [1]\nexclude = [{ a = 1 }]", "n", 0),
+        ("a = [1, 2]\nb = [1]", "n", 2),
+    ],
+)
+def test_names_that_are_put_together_alike_are_found(
+    problems: Problems, make: Make, matrix: str, name: str, count: int
+) -> None:
+    if count:
+        assert f"{count} runs have the name" in problems(stage(matrix, name=name))[0]
+    else:
+        names = [run.name for run in make(stage(matrix, name=name)).stages[0].runs]
+        assert len(set(names)) == len(names)
+
+
+PIECES = st.lists(st.text("1-./ é", max_size=3), min_size=1, max_size=3)
+
+
+@given(st.lists(st.one_of(PIECES, st.text("1-./ é", max_size=2)), max_size=4), st.integers(0, 250))
+def test_what_shows_in_the_pieces_of_names_and_commands_is_so(
+    pieces: list[list[str] | str], more: int
+) -> None:
+    values = {i: piece for i, piece in enumerate(pieces) if isinstance(piece, list)}
+    rows = [*product(*(range(len(piece)) for piece in values.values()))]
+    columns = dict(zip(map(str, values), zip(*rows, strict=True), strict=True))
+    written: dict[str, list[Value]] = {str(i): [*piece] for i, piece in values.items()}
+    matrix = Combinations(tuple(columns), written, columns, len(rows), 0)
+    parts = [piece if isinstance(piece, str) else (columns[str(i)], piece) for i, piece in enumerate(pieces)]
+    texts = Texts([*parts, "1" * more], matrix.count)
+    if matrix.are_told_apart(texts):
+        assert len(set(texts)) == matrix.count
+    if are_ordinary(texts):
+        assert {check_name(text) for text in texts} == {None}
+    if are_sound(texts):
+        assert {command_fault(text) for text in texts} == {None}
+
+
+def test_what_many_names_and_commands_are_made_of_is_enough(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looks_at_each(*_: object) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(stages, "check_name", looks_at_each)
+    monkeypatch.setattr(stages, "command_fault", looks_at_each)
+    text = stage('a = { range = [0, 30, 1] }\nb = ["x", "y"]', "echo {a}", "n{a}-{b}")
+    assert len(make(text).stages[0].runs) == 60
 
 
 def test_names_that_clash_show_what_tells_the_values_apart(problems: Problems, tmp_path: Path) -> None:

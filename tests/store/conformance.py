@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.store import Finished, HeldError, Outcome, Record, Staged, Store, StoreError, Taken, TakenError
+from pydoit_sc.store import (
+    Current,
+    Finished,
+    HeldError,
+    Outcome,
+    Record,
+    Staged,
+    Store,
+    StoreError,
+    Taken,
+    TakenError,
+)
 from pydoit_sc.store.accepted import read_accepted, write_accepted
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
@@ -282,6 +293,18 @@ def another_command(place: Place) -> None:
     assert {path.partition("/")[0] for path in place.history("run")} == {old.attempt}
 
 
+def current(place: Place) -> None:
+    """Of an outcome that is completed and current no record is made where its fingerprint is given."""
+    place.publish(place.attempt("good"), place.attempt("failed", 7))
+    place.put("sc/status_code", b"0")
+    place.put("sc/stdout", b"")
+    keys = ["good", "good", "failed", "none", "sc", "good"]
+    good, other, failed, none, sc, unknown = place.reopen().look(keys, ["f", "g", "f", "f", "f", None])
+    assert (good, sc, none) == (Current("abc-1", 0.0), Current("", 0.0), None)
+    assert other == unknown == place.record("good")
+    assert failed == place.record("failed")
+
+
 def superseding(place: Place) -> None:
     """What the plan knew is replaced whole, by a success as by a failure; the old outcome is kept aside."""
     old = place.attempt("run", results={"a": b"old", "b/c": b"old"})
@@ -515,6 +538,6 @@ def accepted(place: Place) -> None:
 
 
 CHECKS = (
-    nothing_there, status_codes, run_json, documents, outputs, tails, hostile_names, completed_wins, another_command, superseding, failures,
+    nothing_there, status_codes, run_json, documents, outputs, tails, hostile_names, completed_wins, another_command, current, superseding, failures,
     one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, glances, retried, orphaned, workspaces, notes, accepted,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from pydoit_sc.store.documents import (
 from pydoit_sc.store.stamps import (
     Stamp,
     claim_of,
+    parse_current,
     parse_record,
     parse_written,
     read,
@@ -186,6 +187,19 @@ def test_what_a_worker_writes_is_read_quickly_as_the_model_reads_it(written: dic
     assert quick == (parse_record(b" %d" % code, data) if quick else None)  # no worker writes that blank
     assert parse_written(b"%d" % (code + 1), data) is None  # of another outcome
     assert parse_written(b"%d" % code, data[:-1]) is None  # torn
+
+
+@given(WRITTEN, st.sampled_from([0, 0, 0, 7]))
+def test_what_is_current_is_told_quickly_as_its_record_tells_it(written: dict[str, Any], code: int) -> None:
+    given = {key: value for key in ORDER if (value := written[key]) is not None} | {"status_code": code}
+    if code == 0:
+        given.pop("reason", None)
+    data, own = json.dumps(given).encode(), given["fingerprint"]
+    quick = parse_current(b"%d" % code, data, own)
+    assert quick == (parse_record(b"%d" % code, data).told(own) if code == 0 else None)
+    assert parse_current(b"7", data, own) is None  # of another outcome
+    assert parse_current(b"%d" % code, data[:-1], own) is None  # torn
+    assert parse_current(b"%d" % code, data, own.replace("a", "b")) is None  # of another command
 
 
 def test_every_field_is_described() -> None:
