@@ -12,8 +12,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path(__file__).with_name("pydoit_sc") / "worker" / "starter.c"
-LIBRARY = "libstarter.so"
+SOURCE = Path(__file__).with_name("pydoit_sc") / "worker" / "quick.c"
+LIBRARY = "libquick.so"
 
 
 def compile_library(folder: Path) -> Path | None:
@@ -41,7 +41,7 @@ def compile_library(folder: Path) -> Path | None:
     return library
 
 
-class CompileStarter(BuildHookInterface):  # type: ignore[type-arg]
+class CompileLibrary(BuildHookInterface):  # type: ignore[type-arg]
     """Adds the library to a wheel, or to the checkout that an editable install is of."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

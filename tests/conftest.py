@@ -123,7 +123,7 @@ class Box:
     def __call__(self, *words: str, program: str = "pydoit-sc", cwd: Path | None = None, **env: str) -> Done:
         """Run a program to its end."""
         with self.start(*words, program=program, cwd=cwd, **env) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=180)
         return Done(process.returncode, out, err)
 
     def shell(self, line: str, **env: str) -> Done:
@@ -136,7 +136,7 @@ class Box:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

@@ -28,6 +28,7 @@ from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOU
 from pydoit_sc.worker import cgroup, salvage
 from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
 from pydoit_sc.worker.disks import DISK_ERRORS
+from pydoit_sc.worker.lastfiles import LastFiles, make_last_files
 from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.starter import Environment
@@ -140,7 +141,7 @@ class Attempt:
         return "; ".join(filter(None, (why, self.spoilt)))
 
     def conclude(
-        self, exit_: Exit, host: str, submission: str, *, copied: bool = False
+        self, last: LastFiles, exit_: Exit, host: str, submission: str, *, copied: bool = False
     ) -> tuple[Finished, Result]:
         """Write `run.json` and `status_code`; return what is to be published, and its result.
 
@@ -148,22 +149,24 @@ class Attempt:
         be read is spoilt, too. Raises OSError for what the worker lacks.
         """
         try:
-            return self._conclude(exit_, host, submission, copied=copied)
+            return self._conclude(last, exit_, host, submission, copied=copied)
         except OSError as error:
             if error.errno in _WORKERS:
                 raise
             self.spoilt, spoilt = salvage.reason(error, self.folder), self.folder
             self.folder = f"{spoilt}.kept"
             salvage.keep(spoilt, self.folder)
-            return self._conclude(exit_, host, submission, copied=copied)
+            return self._conclude(last, exit_, host, submission, copied=copied)
 
-    def _conclude(self, exit_: Exit, host: str, submission: str, *, copied: bool) -> tuple[Finished, Result]:
+    def _conclude(
+        self, last: LastFiles, exit_: Exit, host: str, submission: str, *, copied: bool
+    ) -> tuple[Finished, Result]:
         work, code = self.work, self.code(exit_)
         reason = self._reason(exit_) if code else ""
         seconds = exit_.clock - self.clock
         started, ended = _milliseconds(self.started), _milliseconds(self.started + seconds)
         cpu = _milliseconds(exit_.cpu_seconds)
-        sizes = self._sizes(copied=copied)
+        sizes = self._sizes(last, copied=copied)
         digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
         md5s = dict(digests(self.folder, sizes)) if digested else {}
         files = ", ".join([_entry(name, size, md5s.get(name)) for name, size in sizes.items()])
@@ -185,8 +188,8 @@ class Attempt:
             + self.code_said
             + f'"seconds": {seconds:.3f}, "retries": {len(self.retry_codes)}}}'
         )
-        _write(f"{self.folder}/{RUN_JSON}", said.encode())
-        _write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
+        last.write(f"{self.folder}/{RUN_JSON}", said.encode())
+        last.write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
         supersedes = work.known.attempt if work.known else None
         memory = exit_.peak_memory or 0
         record = Record(
@@ -206,9 +209,9 @@ class Attempt:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             return file.read()
 
-    def _sizes(self, *, copied: bool) -> dict[str, int]:
+    def _sizes(self, last: LastFiles, *, copied: bool) -> dict[str, int]:
         """Return the size in bytes of each file that is to be kept, by path below the folder."""
-        if not copied and (plain := _plain_sizes(self.folder)):
+        if not copied and (plain := last.plain_sizes(self.folder)):
             return plain
         found = {}
         for name, entry in kept_files(self.folder):
@@ -223,28 +226,22 @@ class Attempt:
         return found
 
 
-def _plain_sizes(folder: str) -> dict[str, int] | None:
-    """Return the sizes of stdout and stderr where a run has written nothing else; None where it has. Raises OSError."""
-    with os.scandir(folder) as found:
-        entries = {entry.name: entry for entry in found}
-    if entries.keys() != _PLACES:
-        return None
-    out, err, results = entries[STDOUT], entries[STDERR], entries[RESULTS]
-    if not (out.is_file(follow_symlinks=False) and err.is_file(follow_symlinks=False)):
-        return None
-    if not results.is_dir(follow_symlinks=False) or os.listdir(results.path):
-        return None
-    return {
-        STDOUT: out.stat(follow_symlinks=False).st_size,
-        STDERR: err.stat(follow_symlinks=False).st_size,
-    }
-
-
 class Attempts:
     """Makes a worker's attempts, each with a folder of its own below one, and their environments."""
 
-    def __init__(self, worker: str, folder: str, limits: Limits) -> None:
+    def __init__(  # noqa: PLR0913 (what `run.json` says of all of them)
+        self,
+        worker: str,
+        folder: str,
+        limits: Limits,
+        host: str = "",
+        submission: str = "",
+        *,
+        copied: bool = False,
+    ) -> None:
         self.count = 0
+        self._host, self._submission, self._copied = host, submission, copied
+        self._last = make_last_files()
         self._worker, self._folder, self._gpus = worker, folder, limits.gpus
         self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
         commit = commit_of(os.getcwd())
@@ -271,6 +268,10 @@ class Attempts:
                 attempt.make_folders()
                 return attempt
         raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
+
+    def conclude(self, attempt: Attempt, exit_: Exit) -> tuple[Finished, Result]:
+        """Write the last files of an attempt; see there."""
+        return attempt.conclude(self._last, exit_, self._host, self._submission, copied=self._copied)
 
     def environment(self, attempt: Attempt) -> Environment:
         """Return the environment of an attempt, encoded: what runs in a row have in common, that is done once."""
@@ -330,15 +331,6 @@ def _plain(value: str | int | float | bool) -> str:
     if isinstance(value, str):
         return _quote(value)
     return repr(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def _write(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        while data:  # a disk that is nearly full takes a part
-            data = data[os.write(fd, data) :]
-    finally:
-        os.close(fd)
 
 
 def _open_plain(path: str, flags: int) -> int:

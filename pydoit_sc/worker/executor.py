@@ -5,7 +5,7 @@ The loop is one thread, and goes round like this:
 1. Start runs while a rank is free: always the lowest ones. One that needs more than are free is not overtaken.
 2. Write the last files of the runs that ended in the last round. Only now: their ranks already execute the next runs.
 3. Commit the outcomes that the stager has brought to the store since.
-4. Reap what has ended, heed signals, deadlines and disks. If nothing happened, wait until something does.
+4. Wait until something happens. Reap what has ended, heed signals, deadlines and disks.
 
 A retry is a further attempt on the same rank; only the last one is published.
 
@@ -112,7 +112,10 @@ class Executor:
         self._memory = MemoryWatch(self.limits.min_free_memory, self.tell)
         self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
         with self.store.workspace(self.worker, self.limits.scratch) as folder:
-            self._attempts = Attempts(self.worker, folder, self.limits)
+            copied = not (self.store.in_place and self.limits.scratch is None)
+            self._attempts = Attempts(
+                self.worker, folder, self.limits, self._host, self.submission, copied=copied
+            )
             self._processes = self.processes(self.worker)
             wake = self._processes.wake
             self._stager = Stager(self.store, wake)
@@ -153,14 +156,12 @@ class Executor:
             published = self._stager.take(COMMITS + len(ended))
             for staged, result in published:
                 yield from self._commit(staged, result)
-            free, ended = len(self._ranks), self._attend()
-            if published or ended or len(self._ranks) > free:
-                continue
-            waits = self._live or self._held or self._stager.pending
-            if not waits and (self._stopping or not self._supply.is_waiting):
-                return
-            self._stager.hurry(waiting or not self._live)
-            self._processes.wait(self._until_next())
+            if not published:  # else a run that has waited for one of them may start
+                waits = self._live or self._held or self._stager.pending
+                if not waits and (self._stopping or not self._supply.is_waiting):
+                    return
+                self._stager.hurry(waiting or not self._live)
+                self._processes.wait(self._until_next())
             ended = self._attend()
 
     def _fill(self) -> Generator[Result, None, bool]:
@@ -359,9 +360,8 @@ class Executor:
         """Write the attempt's last files and have it staged."""
         succeeded = not attempt.code(exit_)
         attempt.for_memory = exit_.code == 128 + signal.SIGKILL and self._kills.has_killed(exit_.clock)
-        copied = not (self.store.in_place and self.limits.scratch is None)
         try:
-            finished, result = attempt.conclude(exit_, self._host, self.submission, copied=copied)
+            finished, result = self._attempts.conclude(attempt, exit_)
         except OSError as error:
             self._give_up(f"cannot write a run's output in {attempt.folder}", error)
             return

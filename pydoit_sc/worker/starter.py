@@ -1,7 +1,7 @@
 """Start programs, each in a session of its own: by a small library in C where there is one, or else by posix_spawn.
 
-posix_spawn returns when the program is loaded; until then the worker could do nothing else. The library, `starter.c`, does
-not wait, so that it is known only from the end of a child whether it ever had its program.
+posix_spawn returns when the program is loaded; until then the worker could do nothing else. The library does not wait, so
+that it is known only from the end of a child whether it ever had its program.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-SOURCE = os.path.join(os.path.dirname(__file__), "starter.c")
-LIBRARY = os.path.join(os.path.dirname(__file__), "libstarter.so")
-#: Where this is set in the environment, the library is not used.
-PURE = "PYDOIT_SC_PURE"
+from pydoit_sc.worker import library
+
+if TYPE_CHECKING:
+    from ctypes import PyDLL
+
 #: Python ignores SIGPIPE, and a shell may start us with others ignored; programs expect the defaults.
 DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -60,23 +60,18 @@ class Starter:
 
 
 class QuickStarter(Starter):
-    """Starts programs by the library; raises OSError, ValueError where that cannot be loaded, or is not of this version."""
+    """Starts programs by the library."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, quick: PyDLL) -> None:
         import ctypes  # noqa: PLC0415 - only what executes runs needs it
 
-        library = ctypes.PyDLL(path)  # keeps the interpreter's lock: a call takes less than handing that over
-        with open(SOURCE, "rb") as file:
-            digest = blake2b(file.read(), digest_size=16).hexdigest().encode()
-        if (ctypes.c_char * len(digest)).in_dll(library, "source_digest").value != digest:
-            raise ValueError(f"{path}: not compiled from {SOURCE}")
         text, size = ctypes.c_char_p, ctypes.c_size_t
-        self._start = library.start_program
+        self._start = quick.start_program
         self._start.argtypes = (text, size, text, size, text, size, text, text)
         self._common: Mapping[bytes, bytes] = {}
         self._text = b""  # of what is common: made once for programs in a row
-        self._error = library.start_error
-        self._await = ctypes.CDLL(path).await_programs  # which may take long
+        self._error = quick.start_error
+        self._await = ctypes.CDLL(quick._name).await_programs  # which may take long
 
     def start(self, words: tuple[str, ...], env: Environment, stdout: str, stderr: str) -> int:
         """Start a program; see above. Where the library does not do it, posix_spawn does."""
@@ -116,9 +111,5 @@ def _joined(strings: Sequence[bytes]) -> bytes:
 
 def make_starter() -> Starter:
     """Return the quickest way that there is here."""
-    if os.environ.get(PURE) or not os.path.exists(LIBRARY):
-        return Starter()
-    try:
-        return QuickStarter(LIBRARY)
-    except (OSError, ValueError):  # built for another machine or C library; of another version
-        return Starter()
+    quick = library.find()
+    return QuickStarter(quick) if quick else Starter()

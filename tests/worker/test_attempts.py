@@ -16,6 +16,7 @@ from pydoit_sc.store.documents import Code, FileEntry, Provenance
 from pydoit_sc.store.stamps import parse_record, parse_written, read
 from pydoit_sc.worker import cgroup
 from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Attempts, outer_environment
+from pydoit_sc.worker.lastfiles import LastFiles
 from pydoit_sc.worker.process import Exit
 from pydoit_sc.worker.results import Limits
 
@@ -41,7 +42,7 @@ def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd
 def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd: str) -> None:
     attempt = attempt_in(tmp_path, 3, 75, cmd=cmd)
     attempt.code_said = f'"code": {{"commit": "{"0" * 40}", "dirty": true}}, '
-    _, result = attempt.conclude(Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
+    _, result = attempt.conclude(LastFiles(), Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
     data = (tmp_path / "w-1" / "run.json").read_bytes()
     written = read(Provenance, data)
     assert written is not None
@@ -70,12 +71,12 @@ def test_success_after_a_timeout_is_none(tmp_path: Path) -> None:
 
 def test_what_it_replaces_is_what_was_known(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path, known=Record(1, "w-0"))
-    finished, _ = attempt.conclude(Exit(1, 0, 0.0, 0, 51.0), "host", "")
+    finished, _ = attempt.conclude(LastFiles(), Exit(1, 0, 0.0, 0, 51.0), "host", "")
     assert (finished.key, finished.supersedes) == ("a", "w-0")
 
 
 def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
-    _, result = attempt_in(tmp_path).conclude(Exit(1, 3, 0.0, 0, 51.0), "host", "")
+    _, result = attempt_in(tmp_path).conclude(LastFiles(), Exit(1, 3, 0.0, 0, 51.0), "host", "")
     tail = result.stderr_tail
     assert tail.endswith(b"the end")
     assert len(tail) == 2000
@@ -110,6 +111,6 @@ def test_a_run_that_is_killed_tells_how_much_memory_it_had(
         (139, 15_900_000_000, "killed by SIGSEGV"),
     ):
         attempt = attempt_in(tmp_path / f"{code}-{peak}")
-        _, result = attempt.conclude(Exit(1, code, 0.1, peak, 51.5, code - 128), "host", "")
+        _, result = attempt.conclude(LastFiles(), Exit(1, code, 0.1, peak, 51.5, code - 128), "host", "")
         assert result.record is not None
         assert result.record.reason == reason

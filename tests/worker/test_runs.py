@@ -301,7 +301,7 @@ def test_retries(place: Workplace) -> None:
     only = Settings(retries=2, retry_on=frozenset((75, 137)))
     settings = dict.fromkeys(runs, only) | {
         "any": Settings(retries=5),
-        "late": Settings(retries=1, timeout=0.2),
+        "late": Settings(retries=1, timeout=1.0),
     }
     place.work(place.chunk(runs, settings))
     assert place.codes() == {

@@ -12,29 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from hatch_build import SOURCE, compile_library
+from hatch_build import SOURCE
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import Executor
+from pydoit_sc.worker.library import PURE, load
 from pydoit_sc.worker.process import Exit, Processes
 from pydoit_sc.worker.results import Limits
-from pydoit_sc.worker.starter import PURE, Environment, QuickStarter, Starter, make_starter
+from pydoit_sc.worker.starter import Environment, QuickStarter, Starter, make_starter
 
 LONG = 60.0
 NONE = Environment({}, {})
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (built := compile_library(tmp_path_factory.mktemp("library"))) is None:
-        pytest.skip("no C compiler for x86-64")
-    return built
-
-
 @pytest.fixture
 def quick(library: Path) -> QuickStarter:
-    return QuickStarter(str(library))
+    return QuickStarter(load(str(library)))
 
 
 @pytest.fixture(params=["library", "posix_spawn"])
@@ -164,22 +158,22 @@ def test_the_library_is_not_used_where_it_is_absent_unfit_or_not_wanted(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(PURE, raising=False)
-    monkeypatch.setattr("pydoit_sc.worker.starter.LIBRARY", str(library))
+    monkeypatch.setattr("pydoit_sc.worker.library.LIBRARY", str(library))
     assert type(make_starter()) is QuickStarter
     monkeypatch.setenv(PURE, "1")
     assert type(make_starter()) is Starter
     monkeypatch.delenv(PURE)
-    source = tmp_path / "starter.c"
+    source = tmp_path / "quick.c"
     source.write_bytes(SOURCE.read_bytes() + b"/* of another version */")
     with monkeypatch.context() as other:
-        other.setattr("pydoit_sc.worker.starter.SOURCE", str(source))
+        other.setattr("pydoit_sc.worker.library.SOURCE", str(source))
         assert type(make_starter()) is Starter
     assert type(make_starter()) is QuickStarter
     for text in (None, b"", b"no library"):
         path = tmp_path / f"of-{text!r}"
         if text is not None:
             path.write_bytes(text)
-        monkeypatch.setattr("pydoit_sc.worker.starter.LIBRARY", str(path))
+        monkeypatch.setattr("pydoit_sc.worker.library.LIBRARY", str(path))
         assert type(make_starter()) is Starter
 
 
@@ -220,7 +214,7 @@ class Broken(Processes):
 
 @pytest.fixture(params=["library", "posix_spawn"])
 def either(request: pytest.FixtureRequest, library: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pydoit_sc.worker.starter.LIBRARY", str(library))
+    monkeypatch.setattr("pydoit_sc.worker.library.LIBRARY", str(library))
     monkeypatch.delenv(PURE, raising=False)
     if request.param == "posix_spawn":
         monkeypatch.setenv(PURE, "1")

@@ -1,6 +1,7 @@
-/* Start a program in a session of its own, without waiting until it is loaded: for starter.py.
+/* The two things of which a worker does most, quickly: to start programs, for starter.py, and to see and write the files of
+ * an attempt that has ended, for lastfiles.py.
  *
- * posix_spawn lends the child our memory, by CLONE_VM, and lets us sleep until the child has its program, by CLONE_VFORK:
+ * A program is started in a session of its own, without waiting until it is loaded. posix_spawn lends the child our memory, by CLONE_VM, and lets us sleep until the child has its program, by CLONE_VFORK:
  * hundreds of microseconds in which the worker starts and finishes nothing. Here the child borrows our memory, too, but
  * we go on. So all that it reads and writes until then, its stack, words, environment and paths, is in a `struct start`
  * of its own, which is left alone until the kernel says, by CLONE_CHILD_CLEARTID, that the child has left our memory: it
@@ -10,6 +11,7 @@
  * blocked from before the clone until their handlers, which are ours, too, are gone.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,4 +214,58 @@ void await_programs(int milliseconds) {
     for (struct start *start = starts; start; start = start->next)
         for (int tries = milliseconds * 20; is_borrowed(start) && tries > 0; tries--)
             nanosleep(&pause, NULL);
+}
+
+/* Return how many entries a folder has, with "." and ".."; or less than 0. */
+static int count_entries(int folder) {
+    char entries[2048] __attribute__((aligned(__alignof__(struct dirent64))));
+    long size;
+    int number = 0;
+    while ((size = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+        for (long at = 0; at < size; at += ((struct dirent64 *)(entries + at))->d_reclen)
+            number++;
+    return size < 0 ? -1 : number;
+}
+
+/* Put the size of a regular file there, and return whether it is one. */
+static int is_file(int folder, const char *name, long long *size) {
+    struct stat found;
+    if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) || !S_ISREG(found.st_mode))
+        return 0;
+    *size = found.st_size;
+    return 1;
+}
+
+/* Put the sizes of a folder's stdout and stderr there, and return whether that is sure to be all that it has but for
+ * an empty results folder.
+ */
+int plain_sizes(const char *path, long long sizes[2]) {
+    int plain = 0, results = -1, folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return 0;
+    if (count_entries(folder) == 5 && is_file(folder, "stdout", &sizes[0]) && is_file(folder, "stderr", &sizes[1]) &&
+        (results = openat(folder, "results", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0)
+        plain = count_entries(results) == 2;
+    if (results >= 0)
+        close(results);
+    close(folder);
+    return plain;
+}
+
+/* Write a file that is not there yet; return 0, or a negative errno. */
+int write_file(const char *path, const char *data, size_t size) {
+    int error = 0, file = TEMP_FAILURE_RETRY(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (file < 0)
+        return -errno;
+    while (size && !error) { /* a disk that is nearly full takes a part */
+        ssize_t written = TEMP_FAILURE_RETRY(write(file, data, size));
+        if (written < 0) {
+            error = -errno;
+        } else {
+            data += written;
+            size -= written;
+        }
+    }
+    close(file);
+    return error;
 }
