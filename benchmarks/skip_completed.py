@@ -1,4 +1,4 @@
-"""Measure what a batch costs when nothing is left to execute: `run`, `plan`, `summarize-batch`, and starting up.
+"""Measure what a batch costs when nothing is left to execute: `run`, `plan`, `summarize-batch`.
 
 The store is a real one: `pydoit-sc run` executes every run once, and the tree stays in the folder that --where names,
 for the next time. With --memory instead, the peak memory of executing a small and a large batch is compared.
@@ -18,7 +18,6 @@ from statistics import median
 from measure import Command, CommandError, Cost, file_system, machine, measure, ours
 
 COMMANDS = (["run"], ["plan"], ["summarize-batch"])
-HELP_ROUNDS = 20
 MEMORY_RUNS = (2_000, 20_000)
 SAMPLES = 100  # runs looked at to see that nothing was executed
 
@@ -95,8 +94,6 @@ def measure_skipping(where: Path, args: argparse.Namespace) -> None:
         print(make_row(words, costs), flush=True)
     if inspect(folder, runs) != before:
         raise ExecutedError("runs that were completed have been executed again")
-    starts = [execute(folder, ["--help"], args.timeout) for _ in range(HELP_ROUNDS)]
-    print(make_row(["--help"], starts), f"  (median of {HELP_ROUNDS})")
 
 
 def measure_memory(where: Path, args: argparse.Namespace) -> None:
