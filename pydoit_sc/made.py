@@ -131,6 +131,30 @@ class Picked(Made[Run]):
         return Picked(self.runs, self.positions[rows])
 
 
+@dataclass(frozen=True, slots=True)
+class Befores(Made[tuple[Run | RunSet, ...]]):
+    """What each run of a stage comes after: some that are the same for all, and one of each column."""
+
+    common: tuple[Run | RunSet, ...]
+    columns: Sequence[Sequence[Run]]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[tuple[Run | RunSet, ...]]:
+        if not self.columns:
+            return repeat(self.common, self.size)
+        return zip(*(repeat(one, self.size) for one in self.common), *self.columns, strict=True)
+
+    def _one(self, i: int) -> tuple[Run | RunSet, ...]:
+        return (*self.common, *(column[i] for column in self.columns))
+
+    def _some(self, rows: slice) -> Befores:
+        columns = [column[rows] for column in self.columns]
+        return Befores(self.common, columns, len(range(self.size)[rows]))
+
+
 def names_of(runs: Sequence[Run]) -> Iterable[str]:
     """Return the names of runs, without making the runs where that can be."""
     return runs.names if isinstance(runs, MatrixRuns) else (run.name for run in runs)

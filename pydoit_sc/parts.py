@@ -1,4 +1,4 @@
-"""Parts of a batch: chosen runs, and all that they come after, as stages that have only these."""
+"""Parts of a batch: chosen runs, and all that they come after, as stages that have only these; and those that are to be executed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from operator import attrgetter
 
-from pydoit_sc.batch import Batch, Run, Stage, stage_of
+from pydoit_sc.batch import Batch, Run, RunSet, Stage, stage_of
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
@@ -55,3 +55,38 @@ def _parts(batch: Batch, wanted: Mapping[str, Mapping[str, Run]]) -> list[Stage]
         for stage in batch.stages
         if stage.name in wanted
     ]
+
+
+class Busy:
+    """The runs that are going to be executed, as far as others come after them."""
+
+    def __init__(self) -> None:
+        self._marks: dict[
+            str, bytearray
+        ] = {}  # by stage: for each run, by its position, 1 where it is one of them
+        self._first: dict[int, Run | None] = {}  # of RunSet: the first that is going to be executed
+
+    def __bool__(self) -> bool:
+        return bool(self._marks)
+
+    def add(self, run: Run) -> None:
+        """Add a run; all runs of a stage are added before a run that comes after one of them is looked at."""
+        marks = self._marks.setdefault(stage_of(run.key), bytearray())
+        marks.extend(bytes(max(0, run.position + 1 - len(marks))))
+        marks[run.position] = 1
+
+    def before(self, run: Run) -> Run | None:
+        """Return the first run to execute that a run comes after, if there is one."""
+        if not self._marks:
+            return None
+        found = (one if isinstance(one, Run) else self._first_of(one) for one in run.after)
+        return next((one for one in found if one is not None and self._has(one)), None)
+
+    def _has(self, run: Run) -> bool:
+        marks = self._marks.get(stage_of(run.key), b"")
+        return run.position < len(marks) and bool(marks[run.position])
+
+    def _first_of(self, runs: RunSet) -> Run | None:
+        if id(runs) not in self._first:
+            self._first[id(runs)] = next(filter(self._has, runs.members), None)
+        return self._first[id(runs)]

@@ -26,7 +26,7 @@ from pydoit_sc.fingerprint import (
 )
 from pydoit_sc.globbing import outputs_of
 from pydoit_sc.made import MatrixRuns
-from pydoit_sc.parts import in_order
+from pydoit_sc.parts import Busy, in_order
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
 
@@ -300,33 +300,6 @@ class Planned(NamedTuple):
     stage: Stage
     run: Run
     verdict: Verdict
-
-
-class Busy:
-    """The runs that are going to be executed, as far as others come after them."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-        self._first: dict[int, Run | None] = {}  # of RunSet: the first that is going to be executed
-
-    def __bool__(self) -> bool:
-        return bool(self._keys)
-
-    def add(self, run: Run) -> None:
-        """Add a run; all runs of a stage are added before a run that comes after one of them is looked at."""
-        self._keys.add(run.key)
-
-    def before(self, run: Run) -> Run | None:
-        """Return the first run to execute that a run comes after, if there is one."""
-        if not self._keys:
-            return None
-        found = (one if isinstance(one, Run) else self._first_of(one) for one in run.after)
-        return next((one for one in found if one is not None and one.key in self._keys), None)
-
-    def _first_of(self, runs: RunSet) -> Run | None:
-        if id(runs) not in self._first:
-            self._first[id(runs)] = next((run for run in runs.members if run.key in self._keys), None)
-        return self._first[id(runs)]
 
 
 def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:

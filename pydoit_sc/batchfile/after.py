@@ -8,11 +8,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cached_property
+from itertools import repeat
 
 from pydoit_sc.batch import Run, RunSet, Stage, is_pattern
 from pydoit_sc.batchfile.errors import SHOWN, nearest
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.made import Picked
+from pydoit_sc.made import Befores, MatrixRuns, Picked, Texts, names_of
 
 _SOME = 5  # names in a message
 _MAGIC = re.compile(r"[*?\[]")
@@ -32,12 +33,29 @@ class StageIndex:
         self._found: dict[str, Named] = {}
 
     @cached_property
-    def _by_name(self) -> Mapping[str, Run]:
-        return {run.name: run for run in self._stage.runs}
+    def _at(self) -> Mapping[str, int]:
+        return {name: i for i, name in enumerate(names_of(self._stage.runs))}
 
     @cached_property
     def _sorted(self) -> list[tuple[str, int]]:
-        return sorted((run.name, i) for i, run in enumerate(self._stage.runs))
+        return sorted((name, i) for i, name in enumerate(names_of(self._stage.runs)))
+
+    def column(self, names: Texts) -> Named | Sequence[Named]:
+        """Return what all of these names or patterns name, or each of them; raises AfterError.
+
+        Where they are names, no run is kept: of a stage with the same names the runs are its own, else their positions.
+        """
+        stage, runs = self._stage.name, self._stage.runs
+        if all(isinstance(part, str) for part in names.parts):
+            return self.find(f"{stage}:{names[0]}")
+        if self._stage.single or any(map(is_pattern, names.pieces())):
+            return [self.find(f"{stage}:{name}") for name in names]
+        if isinstance(runs, MatrixRuns) and runs.names == names:
+            return runs
+        try:
+            return Picked(runs, array("i", map(self._at.__getitem__, names)))
+        except KeyError as missing:
+            raise AfterError(self._unknown(missing.args[0])) from None
 
     def find(self, word: str) -> Named:
         """Return what a word names: `align`, `align:s1` or `align:s*`; raises AfterError.
@@ -61,13 +79,15 @@ class StageIndex:
             if members:
                 return RunSet(stage.name, Picked(stage.runs, members), whole=False)
             raise AfterError(f"no run of `{stage.name}` matches `{name}`; {self._some()}")
-        if name in self._by_name:
-            return self._by_name[name]
+        if name in self._at:
+            return stage.runs[self._at[name]]
+        raise AfterError(self._unknown(name))
+
+    def _unknown(self, name: str) -> str:
+        stage = self._stage.name
         near = nearest(name, [name for name, _ in self._sorted[:10_000]])
-        raise AfterError(
-            f"stage `{stage.name}` has no run `{name}`; "
-            + (f"did you mean `{stage.name}:{near}`?" if near else self._some())
-        )
+        hint = f"did you mean `{stage}:{near}`?" if near else self._some()
+        return f"stage `{stage}` has no run `{name}`; {hint}"
 
     def _matching(self, pattern: str) -> Iterator[int]:
         """Yield the positions of the runs that match: of those alone that begin as the pattern does are looked at."""
@@ -85,7 +105,27 @@ class StageIndex:
         return f"it has {', '.join(names)}" + (f" and {more:,} more" if more else "")
 
 
-def combined(named: Sequence[Named]) -> tuple[Named, ...]:
+def put_together(
+    words: Sequence[str], columns: Sequence[Named | Sequence[Named]], count: int
+) -> Sequence[tuple[Named, ...]]:
+    """Return what each of so many runs comes after, from what each word names: the same for all of them, or one for each."""
+    common = [one for one in columns if isinstance(one, (Run, RunSet))]
+    made = [one for one in columns if isinstance(one, (MatrixRuns, Picked))]
+    stages = {word.partition(":")[0] for word in words}
+    if len(common) + len(made) == len(stages) == len(words):  # no run is named twice
+        return Befores(tuple(common), made, count)
+    known: dict[tuple[str | int, ...], tuple[Named, ...]] = {}
+    rows = zip(
+        *(repeat(one, count) if isinstance(one, (Run, RunSet)) else one for one in columns), strict=True
+    )
+    return [known.setdefault(tuple(map(_key, row)), _combined(row)) for row in rows]
+
+
+def _key(one: Named) -> str | int:
+    return one.key if isinstance(one, Run) else id(one)
+
+
+def _combined(named: Sequence[Named]) -> tuple[Named, ...]:
     """Return what several words name, each run once."""
     if len(named) == 1:
         return (named[0],)

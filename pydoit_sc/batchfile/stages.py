@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pydoit_sc import made
 from pydoit_sc.batch import Run, RunSet, Settings, Stage, stage_of
-from pydoit_sc.batchfile.after import AfterError, Named, StageIndex, combined, stage_order
+from pydoit_sc.batchfile.after import AfterError, Named, StageIndex, put_together, stage_order
 from pydoit_sc.batchfile.axes import VARIANTS, MatrixTable
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Source
@@ -142,25 +142,21 @@ def _after(
     """Return what each run of a stage comes after, or None after noting a word that names nothing."""
     count = writer.combinations.count if writer else 1
     problems = notes.report.count
-    columns: list[list[Named]] = []
+    columns: list[Named | Sequence[Named]] = []
     for i, word in enumerate(words):
-        earlier = above.earlier.get(word.partition(":")[0])
+        stage, _, text = word.partition(":")
+        earlier = above.earlier.get(stage)
         where: Where = ("runs", name, "after", i)
-        texts = (writer.texts(word, where, escape) or []) if writer and ":" in word else [word]
-        if earlier is None or not texts:
+        texts = writer.texts(text, where, escape) if writer and text else None
+        if earlier is None or (texts is None and writer and text):
             continue  # noted, here or where that stage is
         try:
-            column = [earlier.find(text) for text in texts]
+            columns.append(earlier.find(word) if texts is None else earlier.column(texts))
         except AfterError as error:
             notes.add(where, str(error))
-            continue
-        columns.append(column * count if len(column) < count else column)
     if notes.report.count > problems or len(columns) < len(words):
         return None
-    if not columns:
-        return [()] * count
-    known: dict[tuple[int, ...], tuple[Named, ...]] = {}
-    return [known.setdefault(tuple(map(id, row)), combined(row)) for row in zip(*columns, strict=True)]
+    return put_together(words, columns, count)
 
 
 def _with_outputs(

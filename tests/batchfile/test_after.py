@@ -1,0 +1,84 @@
+"""What each run of a stage comes after, whatever way it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pydoit_sc.batch import Batch, Run, RunSet
+from pydoit_sc.made import Befores, MatrixRuns, Picked
+
+Make = Callable[..., Batch]
+
+STAGES = """
+[batch]
+remote_output_path = "/o"
+[runs.first]
+cmd = "x"
+[runs.a]
+cmd = "x"
+name = "{m}-{n}"
+matrix = { m = ["p", "q"], n = { range = [0, 3, 1] } }
+[runs.c]
+cmd = "x"
+matrix = { m = ["q", "p"], include = [{ m = "r" }] }
+[runs.b]
+cmd = "x {m} {n}"
+name = "{n}-{m}"
+AFTER
+matrix = { n = { range = [0, 3, 1] }, m = ["p", "q"] }
+[runs.d]
+cmd = "x {m} {n}"
+name = "{m}-{n}"
+AFTER
+matrix = { m = ["p", "q"], n = { range = [0, 3, 1] } }
+"""
+
+#: The words, what they are for `p` and 1, and whether no run of an earlier stage is kept.
+CASES: list[tuple[list[str], list[str], bool]] = [
+    ([], [], True),
+    (["a:{m}-{n}"], ["a/p-1"], True),
+    (["c:{m}"], ["c/p"], True),
+    (["a:{m}-{n}", "c:{m}"], ["a/p-1", "c/p"], True),
+    (["c", "a:{m}-{n}", "first"], ["c: c/q c/p c/r", "first", "a/p-1"], True),
+    (["a:q-2"], ["a/q-2"], True),
+    (["a:q-*", "c:r"], ["a: a/q-0 a/q-1 a/q-2", "c/r"], True),
+    (["a:{m}-*"], ["a: a/p-0 a/p-1 a/p-2"], False),
+    (["a:{m}-{n}", "a:q-0"], ["a/p-1", "a/q-0"], False),
+    (["a:{m}-{n}", "a:p-1"], ["a/p-1"], False),
+    (["a:{m}-{n}", "a"], ["a: a/p-0 a/p-1 a/p-2 a/q-0 a/q-1 a/q-2"], False),
+]
+
+
+def said(before: Sequence[Run | RunSet]) -> list[str]:
+    return [
+        one.key if isinstance(one, Run) else f"{one.stage}: {' '.join(run.key for run in one.members)}"
+        for one in before
+    ]
+
+
+@pytest.mark.parametrize(("words", "expected", "is_made"), CASES)
+def test_what_a_run_comes_after(make: Make, words: list[str], expected: list[str], is_made: bool) -> None:
+    batch = make(STAGES.replace("AFTER", f"after = {words}" if words else ""))
+    stages = {stage.name: stage for stage in batch.stages}
+    for name in ("b", "d"):
+        runs = stages[name].runs
+        assert isinstance(runs, MatrixRuns)
+        assert isinstance(runs.after, Befores) == is_made
+        whole = list(runs.after)
+        (one,) = (i for i, run in enumerate(runs) if run.name in ("p-1", "1-p"))
+        assert sorted(said(whole[one])) == sorted(expected)
+        assert [run.after for run in runs] == [runs.after[i] for i in range(len(runs))] == whole
+        assert list(runs.after[1:5:2]) == whole[1:5:2] == [run.after for run in runs[1:5:2]]
+
+
+def test_runs_that_pair_up_are_those_of_the_stage(make: Make) -> None:
+    batch = make(STAGES.replace("AFTER", 'after = ["a:{m}-{n}"]'))
+    a, b, d = (stage.runs for stage in batch.stages if stage.name in "abd")
+    assert isinstance(b, MatrixRuns) and isinstance(d, MatrixRuns)
+    assert isinstance(b.after, Befores) and isinstance(d.after, Befores)
+    assert d.after.columns[0] is a
+    assert isinstance(b.after.columns[0], Picked)
+    assert [run.after[0] for run in d] == list(a)
+    assert [said(run.after) for run in b] == [[f"a/{m}-{n}"] for n in range(3) for m in "pq"]
