@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
@@ -16,8 +16,10 @@ from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
 from pydoit_sc.selection import are_statuses, parse_selection
+from pydoit_sc.show.rows import write_json
 from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
+from pydoit_sc.tasks.listing import Part, in_turn
 from pydoit_sc.tasks.tasks import RunTask
 
 _SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
@@ -55,35 +57,58 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
             "a list, with name, doc, and with -s the status in doit's words: up-to-date, run, ignore, error"
         ),
     )
-    _listed: list[dict[str, str]] | None = None  # for JSON
+    parts: Sequence[Part] | None = None  # what to show, from our loader; None for tasks of a submission
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; runs that options have selected stay in their order, the slowest first."""
         if params["slowest"]:
             params["sort"] = "definition"
-        self._listed = [] if params["as_json"] else None
-        code = super().execute(params, args)
-        if self._listed is not None:
-            self.outstream.write(f"{json.dumps(self._listed, indent=1)}\n")
-        return code
+        self._as_json = params["as_json"]
+        return super().execute(params, args)
 
     def answer(self, params: Any, text: str) -> int:
         """Tell that nothing matches; to a program by a list without runs."""
         if not params["as_json"]:
             return super().answer(params, text)
+        print("[]")
         print(text, file=sys.stderr)
         return 0
 
-    def _print_task(self, template: str, task: Any, status: bool, list_deps: bool, tasks: Any) -> None:
-        """Print a task, or keep it for JSON."""
-        if self._listed is None:
-            super()._print_task(template, task, status, list_deps, tasks)
-            return
-        one = {"name": task.name, "doc": task.doc}
-        if status:
-            is_ignored = self.dep_manager.status_is_ignore(task)
-            one["status"] = "ignore" if is_ignored else self.dep_manager.get_status(task, tasks).status
-        self._listed.append(one)
+    def _execute(  # noqa: PLR0913 - doit's, which looks at the names
+        self,
+        *,
+        subtasks: bool,
+        quiet: bool,
+        status: bool,
+        private: bool,  # noqa: ARG002 - no name of ours begins so
+        list_deps: bool,
+        template: str | None,
+        sort: str,
+        pos_args: list[str],
+    ) -> int:
+        """Print the tasks, each of which is made for that."""
+        known, by_name = {task.name: task for task in self.task_list}, sort == "name"
+        if self.parts is None:
+            found = self._list_filtered(known, pos_args, subtasks)
+            tasks: Iterable[Any] = sorted(found) if by_name else found
+            names: Iterable[str] = [task.name for task in found]
+        else:
+            tasks = in_turn(self.loader.project, self.parts, by_name=by_name)
+            names = (name for part in self.parts for name in part.names())
+        if self._as_json:
+            columns = ("name", "doc", *(("status",) if status else ()))
+            rows = ([task.name, task.doc, *([self._status(task, known)] if status else ())] for task in tasks)
+            write_json(self.outstream, columns, rows)
+            return 0
+        width = max(map(len, names), default=0) + 3
+        line = template or f"{'{status} ' * status}{{name:<{width}}}{'' if quiet else '{doc}'}"
+        for task in tasks:
+            self._print_task(f"{line}\n", task, status, list_deps, known)
+        return 0
+
+    def _status(self, task: Any, tasks: Any) -> str:
+        ignored = self.dep_manager.status_is_ignore(task)
+        return "ignore" if ignored else str(self.dep_manager.get_status(task, tasks).status)
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Run the command; called by doit. A `--status` without one is doit's `-s`."""

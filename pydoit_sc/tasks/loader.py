@@ -23,6 +23,7 @@ from pydoit_sc.selection import Selection, parse_selection, select, select_to_ex
 from pydoit_sc.show.screen import escape_in_place
 from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
+from pydoit_sc.tasks.listing import Part, parts_of, parts_with
 from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
 from pydoit_sc.utf8 import check_encoding
 
@@ -147,6 +148,9 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
             cmd.sel_tasks = pos_args  # doit has looked at the words before, where there may have been none
         if chosen.submission:
             return _with_submission(project, chosen)
+        if hasattr(cmd, "parts"):  # our `list`: it makes the tasks of runs itself
+            cmd.parts = _parts(project, selection, chosen, with_runs=bool(self._options.get("subtasks")))
+            return stage_tasks(project)
         if command in ("info", "help") or (command == "list" and not self._options.get("subtasks")):
             return [*stage_tasks(project), *run_tasks(project, chosen.runs)]
         if selection.said and not any(self._options.get(option) for option in ("cleandep", "forget_sub")):
@@ -183,6 +187,13 @@ def _choose(project: Project, command: str, selection: Selection) -> _Chosen:
     submission = [word for word in words if command in _WITH_SUBMISSION and project.has_task(word)]
     rest = [word for word in words if word not in known and word not in submission]
     return _Chosen(groups, project.select(rest, COMMANDS if command == "run" else ()), submission)
+
+
+def _parts(project: Project, selection: Selection, chosen: _Chosen, *, with_runs: bool) -> list[Part]:
+    if not selection:
+        return parts_of(project.batch.stages, with_runs=with_runs)
+    groups = [stage for stage in project.batch.stages if stage.name in chosen.groups]
+    return [*parts_of(groups, with_runs=with_runs), *parts_with(chosen.runs)]
 
 
 def _alone(project: Project, runs: list[tuple[Stage, Run]]) -> list[Task]:

@@ -10,12 +10,21 @@ import termios
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 
 import fsspec
 import pytest
+from doit.cmd_list import List as DoitList
 
+from pydoit_sc.batch import Run, Stage
+from pydoit_sc.commands.stock import ListCommand
+from pydoit_sc.project import Project
 from pydoit_sc.store.claims import Claims
+from pydoit_sc.tasks import listing
+from pydoit_sc.tasks.listing import in_turn, parts_of
+from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.program import run_program
+from pydoit_sc.tasks.tasks import RunTask
 from tests.conftest import HEAD, STAGES, Box
 from tests.starts import PROGRAMS
 
@@ -30,6 +39,55 @@ def test_list(stages: Box) -> None:
     assert {line[0] for line in stages.ok("list", "--all", "--status").splitlines()} == {"U"}
     assert stages.ok("list", "a", "--all", "-q").split() == ["a", "a:1", "a:2", "a:3"]
     assert stages.ok("list", "a:*", "-q").split() == ["a:1", "a:2", "a:3"]
+
+
+LISTED = """\
+[batch]
+remote_output_path = "out"
+[runs.a]
+cmd = "x {n}"
+name = "{n}"
+matrix = { n = [1, 10, 2] }
+[runs.a-b]
+cmd = "y {n}"
+name = "{n}"
+matrix = { n = [2, 1] }
+[runs.b]
+cmd = "z"
+"""
+
+
+@pytest.mark.parametrize("words", [
+    "", "--all", "-q --all", "--all a", "--sort definition b a:2 a:1", "a:2 b a:1", "a a-b:2", "--all -s", "--all --deps",
+])  # fmt: skip
+def test_list_is_that_of_doit(
+    box: Box, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box.batchfile(LISTED)
+    monkeypatch.chdir(box.folder)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+
+    def shown(command: type[DoitList]) -> str:
+        lister = command(task_loader=BatchfileLoader(), config={}, bin_name="doit")
+        assert lister.parse_execute(words.split()) == 0
+        return capsys.readouterr().out
+
+    assert shown(ListCommand) == shown(DoitList)
+
+
+def test_the_tasks_of_a_long_list_are_made_one_by_one(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.batchfile(HEAD + '[runs.a]\ncmd = "x {n}"\nmatrix = { n = { range = [0, 300] } }\n')
+    monkeypatch.chdir(box.folder)
+    project, made = Project.load(), list[str]()
+
+    def make(project: Project, stage: Stage, run: Run) -> RunTask:
+        made.append(run.name)
+        return RunTask(project, stage, run)
+
+    monkeypatch.setattr(listing, "RunTask", make)
+    some = islice(in_turn(project, parts_of(project.batch.stages, with_runs=True), by_name=True), 4)
+    assert [task.name for task in some] == ["a", "a:0", "a:1", "a:10"]
+    assert made == ["0", "1", "10"]
 
 
 def test_info_says_why(stages: Box) -> None:
