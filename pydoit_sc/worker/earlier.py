@@ -30,20 +30,18 @@ def note_name(submission: str) -> str:
     return f"submissions/{submission}/after.json"
 
 
-def after_earlier(store: Store, chunk: Chunk) -> tuple[Chunk, list[Verdict]]:
-    """Return the chunk with its final fingerprints, without the runs that have to wait, and why; raises StoreError."""
-    if not chunk.before:
-        return chunk, []
-    return checked(chunk, *_read(store, chunk))
+def after_earlier(store: Store, chunk: Chunk) -> tuple[Chunk, list[Verdict], Mapping[str, Record]]:
+    """Return the chunk with its final fingerprints, without the runs that have to wait, and why; raises StoreError.
 
-
-def _read(store: Store, chunk: Chunk) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Record]]:
-    """Return the runs of the stages that are awaited as a whole, and what the store has of all that are awaited."""
+    The last is what the store has of its runs and of those that they wait for, from one scan.
+    """
     befores = [one for found in chunk.before.values() for one in found]
     names = {one.stage for one in befores if one.stage}
     stages = _stages(store, chunk, names) if names else {}
-    keys = {key for one in befores for key in one.runs}
-    return stages, store.scan(keys.union(*stages.values()))
+    own = (work.run.key for work in chunk.works)
+    earlier = (key for runs in (*stages.values(), *(one.runs for one in befores)) for key in runs)
+    records = store.scan(dict.fromkeys((*own, *earlier)))
+    return (*checked(chunk, stages, records), records)
 
 
 def _stages(store: Store, chunk: Chunk, names: set[str]) -> Mapping[str, Mapping[str, str]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.plan import Work, failure_budget
 from pydoit_sc.show.bars import Bar, make_bar
 from pydoit_sc.show.progress import Progress, counted, failure_line
-from pydoit_sc.store import Outputs, Store, StoreError, name_worker, open_store
+from pydoit_sc.store import Record, Store, StoreError, name_worker, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import after_earlier
@@ -38,10 +38,10 @@ def execute_chunk(
 
 
 def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
-    chunk, held = after_earlier(store, chunk)
+    chunk, held, records = after_earlier(store, chunk)
     for line in counted(held):
         print(line, file=sys.stderr, flush=True)
-    todo, limits = _left(store, chunk, chunk.works), _limits(chunk, nprocs, store.url)
+    todo, limits = _left(chunk, records), _limits(chunk, nprocs, store.url)
     for work in {id(work.run.settings): work for work in todo}.values():
         check_needs(work.task, work.run.settings, limits.nprocs)
     bar, progress = make_bar(sys.stdout, quiet=quiet), Progress()
@@ -68,10 +68,9 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     return code or (2 if held else 0)
 
 
-def _left(store: Outputs, chunk: Chunk, works: Sequence[Work]) -> list[Work]:
+def _left(chunk: Chunk, records: Mapping[str, Record]) -> list[Work]:
     """Return those of a chunk's runs that are to be executed, with what the store has of them."""
-    records = store.scan(work.run.key for work in works)
-    known = (work._replace(known=records.get(work.run.key)) for work in works)
+    known = (work._replace(known=records.get(work.run.key)) for work in chunk.works)
     return [work for work in known if not chunk.completed(work.fingerprint, work.known)]
 
 

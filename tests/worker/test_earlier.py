@@ -32,7 +32,7 @@ def publish(folder: Path, key: str, code: int, fingerprint: str) -> None:
 
 def test_a_chunk_of_the_first_stage_needs_nothing(store: Store) -> None:
     chunk = Chunk([WORK], "file:///out", 1, "s1")
-    assert after_earlier(store, chunk) == (chunk, [])
+    assert after_earlier(store, chunk) == (chunk, [], {})
 
 
 def test_a_chunk_waits_for_every_run_of_the_stages_before_it(store: Store, tmp_path: Path) -> None:
@@ -42,14 +42,17 @@ def test_a_chunk_waits_for_every_run_of_the_stages_before_it(store: Store, tmp_p
     )
     publish(tmp_path, "a/1", 0, "f1")
     publish(tmp_path, "a/2", 1, "f2")
-    chunk, held = after_earlier(store, CHUNK)
+    chunk, held, _ = after_earlier(store, CHUNK)
     assert (chunk.works, [verdict.words for verdict in held]) == ([], ["waits for a:2 (failed)"])
 
 
 def test_the_fingerprints_tell_which_attempts_came_before(store: Store, tmp_path: Path) -> None:
     store.write_note(note_name("s1"), json.dumps({"a": {"a/1": "f1"}, "b": {}}).encode())
     publish(tmp_path, "a/1", 0, "f1")
-    (work,) = after_earlier(store, CHUNK)[0].works
+    publish(tmp_path, "plot", 0, "old")
+    chunk, _, records = after_earlier(store, CHUNK)
+    (work,) = chunk.works
+    assert {key: record.attempt for key, record in records.items()} == {"plot": "of-t", "a/1": "of-1"}
     assert work.fingerprint == f"1-2-3-{after_part(digest_attempt('a/1', 'of-1'))}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pytest
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.plan import Work
-from pydoit_sc.store import StoreError
+from pydoit_sc.store import Record, StoreError
+from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import execute
 from pydoit_sc.worker.execute import execute_chunk
 from pydoit_sc.worker.executor import Executor
@@ -95,6 +96,21 @@ def test_it_goes_on_where_a_run_of_the_chunk_was_completed_before() -> None:
     bad = chunk_of({"good": "true", **{str(n): "exit 1" for n in range(24)}})
     assert execute_chunk(bad, quiet=True) == 0
     assert len(list(Path("out").glob("*/status_code"))) == 25
+
+
+def test_the_store_is_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scans = []
+
+    def scan(store: PosixStore, keys: Iterable[str]) -> dict[str, Record]:
+        scans.append(list(keys))
+        return scanned(store, scans[-1])
+
+    scanned = PosixStore.scan
+    monkeypatch.setattr(PosixStore, "scan", scan)
+    chunk = chunk_of({"1": "true", "2": "true"}, before={})
+    waits = {chunk.works[1].output: (Before(runs={"earlier": "f"}),)}
+    assert execute_chunk(replace(chunk, before=waits), quiet=True) == 2
+    assert scans == [["1", "2", "earlier"]]
 
 
 def test_no_run_is_executed_before_those_that_it_comes_after(capsys: pytest.CaptureFixture[str]) -> None:
