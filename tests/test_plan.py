@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status
-from pydoit_sc.order import Causes
+from pydoit_sc.batch import Batch, Run, Settings, Share, Stage, Status
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import (
     FORCED,
@@ -27,24 +26,7 @@ from pydoit_sc.plan import (
     plan,
 )
 from pydoit_sc.store import Record
-
-PLAIN = Settings()
-
-
-def stage(name: str, size: int = 2, *after: str, settings: Settings = PLAIN, named: bool = True) -> Stage:
-    """Return a stage after whole other ones, which `batch` puts in."""
-    runs = [Run(str(n), f"{name} {n}", f"{name}/{n}", settings) for n in range(size)]
-    return Stage(name, runs, after, named=named)
-
-
-def batch(*given: Stage, folder: Path = Path("/nowhere"), max_failures: int | Share | None = None) -> Batch:
-    sets: dict[str, RunSet] = {}
-    for one in in_order(given):
-        after = tuple(sets[name] for name in one.after)
-        runs = [run._replace(after=after) for run in one.runs]
-        sets[one.name] = RunSet(one.name, runs, whole=True)
-    stages = tuple(replace(one, runs=sets[one.name].members) for one in given)
-    return Batch("b", folder / "batchfile.toml", "/out", stages, max_failures=max_failures)
+from tests.stages import PLAIN, batch, batches, stage
 
 
 def execute(ledger: Ledger, keys: Iterable[str] | None = None) -> None:
@@ -179,19 +161,6 @@ def test_count_puts_the_most_frequent_first() -> None:
     assert FORCED not in counts
 
 
-@st.composite
-def batches(draw: st.DrawFn) -> Batch:
-    """Up to five stages, each of which may come after any before it, in any order."""
-    names = "vwxyz"[: draw(st.integers(1, 5))]
-    stages = [
-        stage(
-            name, draw(st.integers(0, 3)), *draw(st.sets(st.sampled_from(names[:n])) if n else st.just(set()))
-        )
-        for n, name in enumerate(names)
-    ]
-    return batch(*draw(st.permutations(stages)))
-
-
 @given(batches(), st.data())
 def test_executing_what_is_planned_leaves_nothing_to_plan(of: Batch, data: st.DataObject) -> None:
     ledger = Ledger(of, {})
@@ -206,21 +175,3 @@ def test_executing_what_is_planned_leaves_nothing_to_plan(of: Batch, data: st.Da
     assert lost <= planned
     execute(ledger, planned)
     assert reasons(ledger) == {}
-
-
-@given(batches())
-def test_stages_are_in_order(of: Batch) -> None:
-    ordered = [stage.name for stage in in_order(of.stages)]
-    assert sorted(ordered) == sorted(stage.name for stage in of.stages)
-    for item in of.stages:
-        assert all(ordered.index(name) < ordered.index(item.name) for name in item.after)
-
-
-def test_the_cause_of_what_is_not_executed() -> None:
-    """It is the run that has failed, however far before; many that come after many are looked at once."""
-    chain = batch(stage("a", 3000), stage("b", 3000, "a"), stage("c", 1, "b"), stage("d"))
-    by_key = {run.key: run for _, run in chain.runs()}
-    causes = Causes({"a/2999": Record(7), "a/0": Record(0)})
-    found = {key: causes.of(run) for key, run in by_key.items()}
-    assert {key for key, cause in found.items() if cause} == {f"b/{n}" for n in range(3000)} | {"c/0"}
-    assert {cause.key for cause in found.values() if cause} == {"a/2999"}

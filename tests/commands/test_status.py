@@ -31,9 +31,10 @@ from pydoit_sc.store.documents import Lease, Provenance
 from pydoit_sc.store.posix import PosixStore
 from tests.conftest import HEAD, STAGES, Box
 from tests.s3 import KEYS
+from tests.stages import batch, stage
 from tests.starts import PROGRAMS
 from tests.terminals import Window
-from tests.test_plan import batch, execute, stage
+from tests.test_plan import execute
 
 
 def outcome(box: Box, key: str, code: int = 0, seconds: float | None = None) -> None:

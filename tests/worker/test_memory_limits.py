@@ -1,4 +1,4 @@
-"""Runs that use more memory than they may: whose a process is, and what several share."""
+"""Runs that use more memory than they may, and what several processes share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from pydoit_sc.batch import Settings
-from pydoit_sc.proc import Stat, read_stat, resident_size
-from pydoit_sc.worker.descent import with_descendants
+from pydoit_sc.proc import read_stat, resident_size
 from pydoit_sc.worker.memory import is_larger
 from tests.worker.workplace import Workplace
 
@@ -40,12 +39,6 @@ def test_runs_that_grow_are_killed_whole(place: Workplace) -> None:
     assert place.codes() == {**dict.fromkeys(runs, 137), "shares": 0, "unlimited": 0}
     assert {place.run_json(run)["reason"] for run in runs} == {"used more than 120 MB of memory"}
     assert "reason" not in place.run_json("shares")
-
-
-def test_whose_a_process_is() -> None:
-    parents = {2: 1, 3: 2, 4: 3, 5: 1, 6: 5, 7: 6, 8: 9}
-    processes = {pid: Stat("S", parent, 0, "", 0) for pid, parent in parents.items()}
-    assert with_descendants({2: 2, 5: 5, 7: 2}, processes) == {2: 2, 3: 2, 4: 2, 5: 5, 6: 5, 7: 2}
 
 
 @pytest.mark.parametrize(("most", "larger"), [(30, False), (29, True)])
