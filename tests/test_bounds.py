@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,3 +94,28 @@ def test_the_memory_of_a_run_stays_small(batches: Batches) -> None:
     small, large = batches
     assert (kept[1] - kept[0]) / (large - small) < 80, kept  # bytes
     assert (peaks[1] - peaks[0]) / (large - small) < 300, peaks
+
+
+@pytest.mark.slow
+def test_a_worker_keeps_nothing_of_what_it_has_executed(tmp_path: Path) -> None:
+    """Where no run comes after it: from the thousandth run on its memory stays what it is."""
+    (tmp_path / "batchfile.toml").write_text(
+        '[batch]\nremote_output_path = "out"\ndurable = false\n'
+        '[runs.each]\ncmd = ":"\nmatrix = {n = {range = [0, 3000, 1]}}\n'
+    )
+    sizes: dict[int, int] = {}  # kilobytes, by how many runs had been executed
+    words = [sys.executable, "-m", "pydoit_sc", "run", "-n", "2", "--quiet"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL) as worker:
+        while worker.poll() is None:
+            with suppress(FileNotFoundError):
+                sizes[len(os.listdir(tmp_path / "out/each"))] = resident(worker.pid)
+            time.sleep(0.02)
+    first, *_, last = (count for count, size in sizes.items() if count >= 1000 and size)
+    assert last - first > 1500
+    assert sizes[last] - sizes[first] < 512
+
+
+def resident(pid: int) -> int:
+    """Return how many kilobytes of memory a process has; 0 where it has ended."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) if found else 0
