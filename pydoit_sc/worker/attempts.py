@@ -45,9 +45,8 @@ _PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
 #: Bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop.
 _LITTLE, _FEW = 1 << 15, 16
-_WORKER, _ATTEMPT = os.fsencode(WORKER_VARIABLE), os.fsencode(ATTEMPT_VARIABLE)
-_RANK, _GPUS = b"SATURN_RUN_LOCAL_RANK", b"CUDA_VISIBLE_DEVICES"
-_RESULTS_DIR, _OUTPUT_PATH = b"SATURN_RUN_LOCAL_RESULTS_DIR", b"SATURN_RUN_REMOTE_OUTPUT_PATH"
+_RANK, _GPUS = "SATURN_RUN_LOCAL_RANK", "CUDA_VISIBLE_DEVICES"
+_RESULTS_DIR, _OUTPUT_PATH = "SATURN_RUN_LOCAL_RESULTS_DIR", "SATURN_RUN_REMOTE_OUTPUT_PATH"
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 #: Of so many attempts of a run that a worker retries, so many last bytes of stdout and stderr are kept in the history.
 KEPT, KEPT_END = 10, 64 << 10
@@ -243,18 +242,18 @@ class Attempts:
         self._host, self._submission, self._copied = host, submission, copied
         self._last = make_last_files()
         self._worker, self._folder, self._gpus = worker, folder, limits.gpus
-        self._outer = _encoded(outer_environment(os.environ, alone=limits.nprocs == 1))
+        self._outer = outer_environment(os.environ, alone=limits.nprocs == 1)
         commit = commit_of(os.getcwd())
         self._code = f'"code": {_object({"commit": commit.id, "dirty": commit.dirty})}, ' if commit else ""
         self._own = {
             _RANK,
             _RESULTS_DIR,
             _OUTPUT_PATH,
-            _ATTEMPT,
+            ATTEMPT_VARIABLE,
             *([_GPUS] if limits.gpus is not None else []),
         }
         self._settings: Settings | None = None  # of the last run, and what runs with them have in common
-        self._common: dict[bytes, bytes] = {}
+        self._common: dict[str, str] = {}
 
     def make(self, work: Work, ranks: Sequence[int], retry_codes: tuple[int, ...]) -> Attempt:
         """Make an attempt and its folder; runs may have taken its name, or removed the folder that it lies in."""
@@ -274,25 +273,21 @@ class Attempts:
         return attempt.conclude(self._last, exit_, self._host, self._submission, copied=self._copied)
 
     def environment(self, attempt: Attempt) -> Environment:
-        """Return the environment of an attempt, encoded: what runs in a row have in common, that is done once."""
+        """Return the environment of an attempt; what runs in a row have in common is one and the same mapping."""
         settings = attempt.settings
         if settings is not self._settings:
-            common = {**self._outer, **_encoded(settings.env), _WORKER: os.fsencode(self._worker)}
+            common = {**self._outer, **settings.env, WORKER_VARIABLE: self._worker}
             self._common = {name: value for name, value in common.items() if name not in self._own}
             self._settings = settings
         own = {
-            _RANK: b"%d" % attempt.ranks[0],
-            _RESULTS_DIR: os.fsencode(attempt.results),
-            _OUTPUT_PATH: os.fsencode(attempt.work.output),
-            _ATTEMPT: os.fsencode(attempt.id),
+            _RANK: str(attempt.ranks[0]),
+            _RESULTS_DIR: attempt.results,
+            _OUTPUT_PATH: attempt.work.output,
+            ATTEMPT_VARIABLE: attempt.id,
         }
         if self._gpus is not None:
-            own[_GPUS] = os.fsencode(",".join([self._gpus[rank] for rank in attempt.ranks]))
+            own[_GPUS] = ",".join([self._gpus[rank] for rank in attempt.ranks])
         return Environment(self._common, own)
-
-
-def _encoded(env: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
 
 
 def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:

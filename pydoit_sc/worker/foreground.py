@@ -21,7 +21,7 @@ class Foreground:
     """A run that can be started."""
 
     words: tuple[str, ...]  # the first is the path of a program
-    env: Mapping[bytes, bytes]
+    env: Mapping[str, str]
     folder: str  # its output, of which nothing is published
     results: str
 

@@ -328,7 +328,7 @@ class Processes:
         return {int(pid) for pid in (*_read_whole(self._children), *_read_whole(self._children))}
 
 
-def become(words: tuple[str, ...], env: Mapping[bytes, bytes]) -> NoReturn:
+def become(words: tuple[str, ...], env: Mapping[str, str]) -> NoReturn:
     """Replace this process by a command in the foreground; raises OSError."""
     for number in DEFAULTS:
         signal.signal(number, signal.SIG_DFL)

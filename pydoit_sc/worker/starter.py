@@ -22,12 +22,15 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Environment(NamedTuple):
-    """The variables of a program: those that programs in a row have in common, and its own, which are others."""
+    """The variables of a program: those that programs in a row have in common, and its own, which are others.
 
-    common: Mapping[bytes, bytes]
-    own: Mapping[bytes, bytes]
+    What they have in common is encoded once, as long as it is the same mapping.
+    """
 
-    def whole(self) -> dict[bytes, bytes]:
+    common: Mapping[str, str]
+    own: Mapping[str, str]
+
+    def whole(self) -> dict[str, str]:
         """Return all of them."""
         return {**self.common, **self.own}
 
@@ -35,12 +38,18 @@ class Environment(NamedTuple):
 class Starter:
     """Starts programs by posix_spawn."""
 
+    def __init__(self) -> None:
+        self._common: Mapping[str, str] = {}
+        self._encoded: dict[bytes, bytes] = {}
+
     def start(self, words: tuple[str, ...], env: Environment, stdout: str, stderr: str) -> int:
         """Start a program, whose path is the first of the words, with files that it appends to; return its pid, or raise OSError."""
+        if env.common is not self._common:
+            self._encoded, self._common = _encoded(env.common), env.common
         return os.posix_spawn(
             words[0],
             words,
-            env.whole(),
+            {**self._encoded, **_encoded(env.own)},
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, stdout, _APPEND, 0o644),
@@ -65,24 +74,21 @@ class QuickStarter(Starter):
     def __init__(self, quick: PyDLL) -> None:
         import ctypes  # noqa: PLC0415 - only what executes runs needs it
 
+        super().__init__()
         text, size = ctypes.c_char_p, ctypes.c_size_t
         self._start = quick.start_program
         self._start.argtypes = (text, size, text, size, text, size, text, text)
-        self._common: Mapping[bytes, bytes] = {}
-        self._text = b""  # of what is common: made once for programs in a row
+        self._said: Mapping[str, str] = {}  # what is common, and its text
+        self._text = b""
         self._error = quick.start_error
         self._await = ctypes.CDLL(quick._name).await_programs  # which may take long
 
     def start(self, words: tuple[str, ...], env: Environment, stdout: str, stderr: str) -> int:
         """Start a program; see above. Where the library does not do it, posix_spawn does."""
         try:
-            if env.common is not self._common:
-                self._text, self._common = (
-                    _joined([b"%b=%b" % item for item in env.common.items()]),
-                    env.common,
-                )
-            said = _joined([os.fsencode(word) for word in words])
-            own = _joined([b"%b=%b" % item for item in env.own.items()])
+            if env.common is not self._said:
+                self._text, self._said = _joined([*map("=".join, env.common.items())]), env.common
+            said, own = _joined(words), _joined([*map("=".join, env.own.items())])
         except ValueError:
             return super().start(words, env, stdout, stderr)  # which says what is wrong
         text, out, err = self._text, os.fsencode(stdout), os.fsencode(stderr)
@@ -101,12 +107,16 @@ class QuickStarter(Starter):
         self._await(int(1000 * seconds))
 
 
-def _joined(strings: Sequence[bytes]) -> bytes:
+def _encoded(env: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+
+
+def _joined(strings: Sequence[str]) -> bytes:
     """Return strings with a zero byte behind each; raises ValueError where one has such a byte itself."""
-    text = b"\0".join([*strings, b""])
-    if text.count(b"\0") != len(strings):
+    text = "\0".join([*strings, ""])
+    if text.count("\0") != len(strings):
         raise ValueError("a zero byte")
-    return text
+    return os.fsencode(text)
 
 
 def make_starter() -> Starter:

@@ -33,7 +33,7 @@ class FakeProcesses(Processes):
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.spawned: list[tuple[str, Mapping[bytes, bytes], float]] = []  # command, environment, when
+        self.spawned: list[tuple[str, Mapping[str, str], float]] = []  # command, environment, when
         self.sent: list[tuple[float, int, int]] = []  # when, signal, pid
         self.to_come: list[tuple[float, int]] = []  # stop signals of the worker: when, which
         self.lasting: dict[
@@ -59,7 +59,7 @@ class FakeProcesses(Processes):
         self.spawned.append((cmd, env.whole(), self.clock.now))
         self.lasting[pid] = self.clock.now + float(seconds), int(code), "stubborn" in how
         self.most_at_once = max(self.most_at_once, len(self.lasting))
-        assert env.own[ATTEMPT_VARIABLE.encode()] == attempt.encode()
+        assert env.own[ATTEMPT_VARIABLE] == attempt
         return pid
 
     def wait(self, timeout: float | None) -> None:

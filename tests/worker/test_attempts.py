@@ -85,9 +85,9 @@ def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
 def test_environments(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path)
     env = Attempts("w", str(tmp_path), Limits(4, gpus=["4", "5", "6", "7"])).environment(attempt).whole()
-    assert (env[b"A"], env[b"SATURN_RUN_LOCAL_RANK"], env[b"CUDA_VISIBLE_DEVICES"]) == (b"b", b"3", b"7")
-    assert env[b"SATURN_RUN_REMOTE_OUTPUT_PATH"] == b"/o/a"
-    assert os.path.isdir(env[b"SATURN_RUN_LOCAL_RESULTS_DIR"])
+    assert (env["A"], env["SATURN_RUN_LOCAL_RANK"], env["CUDA_VISIBLE_DEVICES"]) == ("b", "3", "7")
+    assert env["SATURN_RUN_REMOTE_OUTPUT_PATH"] == "/o/a"
+    assert os.path.isdir(env["SATURN_RUN_LOCAL_RESULTS_DIR"])
 
 
 def test_what_is_said_to_the_worker_does_not_reach_its_runs() -> None:

@@ -57,10 +57,7 @@ class Loop:
 
     def started(self) -> list[tuple[float, str, str]]:
         """Return when each command was started, and on which rank."""
-        return [
-            (when - 1000, cmd, env[b"SATURN_RUN_LOCAL_RANK"].decode())
-            for cmd, env, when in self.processes.spawned
-        ]
+        return [(when - 1000, cmd, env["SATURN_RUN_LOCAL_RANK"]) for cmd, env, when in self.processes.spawned]
 
     def codes(self, results: list[Result]) -> dict[str, int | None]:
         return {result.work.task: result.record and result.record.code for result in results}
@@ -81,8 +78,8 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
 def test_the_lowest_free_rank_comes_first(loop: Loop) -> None:
     executor = loop.executor(nprocs=2)
     loop.run(executor, "5 0", "1 0", "1 0", "1 0", "9 0")
-    ranks = [env[b"SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned]
-    assert ranks == [b"0", b"1", b"1", b"1", b"1"]
+    ranks = [env["SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned]
+    assert ranks == ["0", "1", "1", "1", "1"]
     assert [when - 1000 for _, _, when in loop.processes.spawned] == [0, 0, 1, 2, 3]
     assert loop.processes.most_at_once == 2
 
@@ -121,11 +118,11 @@ def test_a_retry_keeps_its_slots(loop: Loop) -> None:
     runs = [("1 3", Settings(slots=2, retries=1)), ("1 0", Settings()), ("1 0", Settings())]
     loop.run_each(loop.executor(nprocs=2, gpus=["4", "7"]), *runs)
     assert loop.started() == [(0, "1 3", "0"), (1, "1 3", "0"), (2, "1 0", "0"), (2, "1 0", "1")]
-    assert [env[b"CUDA_VISIBLE_DEVICES"] for _, env, _ in loop.processes.spawned] == [
-        b"4,7",
-        b"4,7",
-        b"4",
-        b"7",
+    assert [env["CUDA_VISIBLE_DEVICES"] for _, env, _ in loop.processes.spawned] == [
+        "4,7",
+        "4,7",
+        "4",
+        "7",
     ]
 
 
@@ -138,7 +135,7 @@ def test_what_waits_for_slots_is_left_when_the_worker_is_stopped(loop: Loop) -> 
 
 def test_each_rank_sees_its_gpu(loop: Loop) -> None:
     loop.run(loop.executor(nprocs=2, gpus=["4", "7"]), "1 0", "1 0")
-    assert [env[b"CUDA_VISIBLE_DEVICES"] for _, env, _ in loop.processes.spawned] == [b"4", b"7"]
+    assert [env["CUDA_VISIBLE_DEVICES"] for _, env, _ in loop.processes.spawned] == ["4", "7"]
 
 
 def test_outcomes_are_published_with_their_codes(loop: Loop) -> None:
@@ -154,7 +151,7 @@ def test_outcomes_are_published_with_their_codes(loop: Loop) -> None:
 def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
     executor = loop.executor(nprocs=2)
     results = loop.run(executor, "1 3", "9 0", retries=2)
-    assert [env[b"SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned] == [b"0", b"1", b"0", b"0"]
+    assert [env["SATURN_RUN_LOCAL_RANK"] for _, env, _ in loop.processes.spawned] == ["0", "1", "0", "0"]
     assert loop.codes(results) == {"r:0": 3, "r:1": 0}
     assert loop.said(0)["retry_codes"] == [3, 3]
     assert (executor._attempts.count, executor.failures.count) == (4, 1)
