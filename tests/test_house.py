@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.elsewhere import ELSEWHERE
+
 PACKAGE = Path(__file__).parents[1] / "pydoit_sc"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -150,6 +152,26 @@ def test_one_noun_has_one_meaning() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(name_of(path))
     assert not {name: where for name, where in places.items() if len(where) > 1 and not name.startswith("_")}
+
+
+def test_every_module_is_tested_in_a_file_of_its_name_or_in_one_that_is_named() -> None:
+    """A module without a function has nothing to test."""
+    tests = PACKAGE.parent / "tests"
+    listed = [(module, file) for file, modules in ELSEWHERE.items() for module in modules.split()]
+    elsewhere = dict(listed)
+    assert len(elsewhere) == len(listed)
+    assert [file for file in ELSEWHERE if not (tests / file).exists()] == []
+    with_functions = {
+        name_of(path).partition(".")[2]: path.relative_to(PACKAGE)
+        for path in MODULES
+        if path.stem != "__init__" and re.search(r"^ *(async )?def ", path.read_text(), re.MULTILINE)
+    }
+    own = {
+        module
+        for module, path in with_functions.items()
+        if (tests / path).with_name(f"test_{path.stem.strip('_')}.py").exists()
+    }
+    assert with_functions.keys() - own == elsewhere.keys(), "tests/elsewhere.py"
 
 
 def test_no_model_is_built_by_an_import() -> None:
