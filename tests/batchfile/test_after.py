@@ -10,6 +10,7 @@ from pydoit_sc.batch import Batch, Run, RunSet
 from pydoit_sc.made import Befores, MatrixRuns, Picked
 
 Make = Callable[..., Batch]
+Problems = Callable[..., list[str]]
 
 STAGES = """
 [batch]
@@ -82,3 +83,29 @@ def test_runs_that_pair_up_are_those_of_the_stage(make: Make) -> None:
     assert isinstance(b.after.columns[0], Picked)
     assert [run.after[0] for run in d] == list(a)
     assert [said(run.after) for run in b] == [[f"a/{m}-{n}"] for n in range(3) for m in "pq"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["first:x"], "stage `first` is one run, without a name; write `first`"),
+        (["c:s"], "stage `c` has no run `s`; it has `q`, `p`, `r`"),
+        (["a:p_1"], "stage `a` has no run `p_1`; did you mean `a:p-1`?"),
+        (["a:{n}-{m}"], "stage `a` has no run `0-p`; it has `p-0`, `p-1`, `p-2`, `q-0`, `q-1` and 1 more"),
+        (["a:x*"], "no run of `a` matches `x*`; it has `p-0`, `p-1`, `p-2`, `q-0`, `q-1` and 1 more"),
+    ],
+)
+def test_a_word_that_names_nothing(problems: Problems, words: list[str], message: str) -> None:
+    found = problems(STAGES.replace("AFTER", f"after = {words}"))
+    assert [line.partition(": ")[2] for line in found] == [
+        f"runs.{stage}.after[0]: {message}" for stage in ("b", "d")
+    ]
+
+
+def test_a_command_knows_the_output_of_the_one_run_before_it(make: Make, problems: Problems) -> None:
+    text = STAGES.replace("x {m} {n}", "x {after.a} {after.first}")
+    batch = make(text.replace("AFTER", 'after = ["a:{m}-{n}", "first"]'))
+    b = next(stage.runs for stage in batch.stages if stage.name == "b")
+    assert [run.cmd for run in b][:2] == ["x /o/a/p-0 /o/first", "x /o/a/q-0 /o/first"]
+    line, _ = problems(text.replace("AFTER", 'after = ["a:{m}-*", "first"]'))
+    assert "runs.b.cmd: `{after.a}` is the output of one run, and `after` names several of `a` (in " in line
