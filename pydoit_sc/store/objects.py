@@ -15,7 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
@@ -177,8 +177,11 @@ class ObjectStore:
         with self._answers():
             wanted, index = set(keys), []
             files: dict[str, dict[str, Blob]] = defaultdict(dict)
-            many = len(wanted) > FEW
-            for blob in list_whole(self._blobs, wanted) if many else list_each(self._blobs, wanted):
+            blobs = list_each(self._blobs, wanted)
+            if len(wanted) > FEW:
+                whole = [*islice(list_whole(self._blobs, wanted), worth(wanted) + 1)]
+                blobs = iter(whole) if len(whole) <= worth(wanted) else blobs
+            for blob in blobs:
                 folder, _, _ = blob.path.rpartition("/")
                 if folder == f"{OURS}/index":
                     index.append(blob)

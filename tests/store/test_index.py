@@ -109,7 +109,7 @@ def test_a_bomb_is_not_read_to_its_end(bucket: Bucket, bomb: bytes) -> None:
     assert peak - before < 4 << 20
 
 
-@pytest.mark.parametrize("asks", ["scan", "look", "glance"])
+@pytest.mark.parametrize("asks", ["scan", "look", "glance", "contents"])
 def test_runs_that_are_few_beside_what_the_store_has_are_read_one_by_one(bucket: Bucket, asks: str) -> None:
     for n in range(COUNT * 50):
         bucket.objects[f"each/{n}/stdout"] = (b"", 0.0)
@@ -125,8 +125,13 @@ def test_runs_that_are_few_beside_what_the_store_has_are_read_one_by_one(bucket:
     blobs.list = count  # type: ignore[method-assign]
     blobs.before = lambda verb, path: read.append(path) if verb == "get" else None
     answer = getattr(ObjectStore("memory", blobs), asks)(wanted)
-    assert (dict(zip(wanted, answer, strict=True)) if asks == "look" else answer) == TRUTH
-    assert listed <= COUNT * 40 + 1
+    if asks == "contents":
+        assert {key: int(there.status_code) for key, there in answer} == {
+            key: record.code for key, record in TRUTH.items()
+        }
+    else:
+        assert (dict(zip(wanted, answer, strict=True)) if asks == "look" else answer) == TRUTH
+    assert listed <= COUNT * 42 + 1  # those of the runs, too
     assert sorted(path for path in read if path.endswith("run.json")) == sorted(
         f"{key}/run.json" for key in wanted
     )
