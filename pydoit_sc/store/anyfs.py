@@ -32,6 +32,7 @@ class AnyBlobs:
     """
 
     lists_after = False
+    not_in_keys = ""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         scheme = url.partition("://")[0]
@@ -101,7 +102,7 @@ class AnyBlobs:
     def read(self, path: str) -> tuple[bytes, Blob]:
         data = self.get(path)
         info = _patiently(lambda: self._fs.info(self._path(path)))
-        return data, self._blob(path, info)._replace(etag=_tag(data))
+        return data, self._blob(path, info)._replace(version=_tag(data))
 
     def open(self, path: str) -> BinaryIO:
         try:
@@ -122,9 +123,9 @@ class AnyBlobs:
             raise
         return _tag(data)
 
-    def update(self, path: str, data: bytes, etag: str) -> str:
+    def update(self, path: str, data: bytes, version: str) -> str:
         try:
-            if etag.strip('"') != _tag(self.get(path)):
+            if version != _tag(self.get(path)):
                 raise ChangedError(path)
         except FileNotFoundError as error:
             raise ChangedError(path) from error

@@ -26,6 +26,7 @@ class Blob(NamedTuple):
     size: int  # bytes
     etag: str  # as the store writes it; "" where it has none
     modified: float | None  # seconds since the epoch by the store's own clock, where it says
+    version: str = ""  # what `update` wants; a listing need not show it
 
     @property
     def md5(self) -> str:
@@ -42,6 +43,7 @@ class Blobs(Protocol):
     """
 
     at_once: int  # how many threads may use it
+    not_in_keys: str  # characters that the store takes for others
     lists_after: bool  # whether `list` can begin in the middle without having asked for what is before
 
     def may_pass(self, error: Exception) -> bool:
@@ -60,7 +62,7 @@ class Blobs(Protocol):
         """Return an object's content; raises TooLargeError where it has more bytes than `at_most`."""
 
     def read(self, path: str) -> tuple[bytes, Blob]:
-        """Return an object's content, as `get` does, and that version as a listing shows it."""
+        """Return an object's content, as `get` does, and what it is known by."""
 
     def open(self, path: str) -> BinaryIO:
         """Open an object to read it in pieces."""
@@ -69,13 +71,13 @@ class Blobs(Protocol):
         """Return the last bytes of an object, at most so many."""
 
     def put(self, path: str, data: bytes) -> str:
-        """Write an object over what is there, and return its ETag."""
+        """Write an object over what is there, and return its version."""
 
     def create(self, path: str, data: bytes) -> str:
-        """Write a new object and return its ETag; raises FileExistsError."""
+        """Write a new object and return its version; raises FileExistsError."""
 
-    def update(self, path: str, data: bytes, etag: str) -> str:
-        """Replace one version of an object and return the new ETag; raises ChangedError if another is there, or none."""
+    def update(self, path: str, data: bytes, version: str) -> str:
+        """Replace one version of an object and return the new one; raises ChangedError if another is there, or none."""
 
     def upload(self, file: str, path: str, *, new: bool) -> None:
         """Write a local file, whole or not at all; if `new`, as `create` does, where the store can for a file of its size."""

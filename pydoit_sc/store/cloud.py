@@ -43,6 +43,10 @@ class CloudBlobs:
         self._no_path, self._generic = exceptions.InvalidPathError, exceptions.GenericError
         self._config, self._aws = config, AwsClient(config)
         self.lists_after = config.kind == "s3"  # Azure sends all from the start
+        self.not_in_keys = "\\" if config.kind == "az" else ""  # Azure makes `/` of it
+        self._version = (
+            "version" if config.kind == "gs" else "e_tag"
+        )  # Google compares generations, not ETags
         kind = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}[config.kind]
         more = {"credential_provider": config.credentials} if config.credentials else {}
 
@@ -117,7 +121,7 @@ class CloudBlobs:
         except (FileNotFoundError, self._generic) as error:
             self._explain(error)
             raise
-        blob = _blob(answer.meta)
+        blob = _blob(answer.meta)._replace(version=answer.meta[self._version] or "")
         if blob.size > at_most:
             raise TooLargeError(f"{path}: {blob.size:,} bytes, expected {at_most:,} at most")
         return bytes(answer.bytes()), blob
@@ -126,11 +130,11 @@ class CloudBlobs:
         return io.BufferedReader(_Reader(self._store.get(path).stream(_PIECE)), _PIECE)
 
     def put(self, path: str, data: bytes) -> str:
-        return self._once.put(path, data, use_multipart=False)["e_tag"] or ""
+        return self._once.put(path, data, use_multipart=False)[self._version] or ""
 
     def create(self, path: str, data: bytes) -> str:
         try:
-            return self._once.put(path, data, mode="create")["e_tag"] or ""
+            return self._once.put(path, data, mode="create")[self._version] or ""
         except self._exists as error:
             raise FileExistsError(path) from error
         except self._unable:  # AWS_CONDITIONAL_PUT=disabled, for a server that lacks it
@@ -139,13 +143,13 @@ class CloudBlobs:
                 raise FileExistsError(path) from None
             return self.put(path, data)
 
-    def update(self, path: str, data: bytes, etag: str) -> str:
+    def update(self, path: str, data: bytes, version: str) -> str:
         try:
-            return self._once.put(path, data, mode={"e_tag": etag})["e_tag"] or ""
+            return self._once.put(path, data, mode={self._version: version})[self._version] or ""
         except (self._changed, FileNotFoundError) as error:
             raise ChangedError(path) from error
         except self._unable:
-            if self.read(path)[1].etag != etag:
+            if self.read(path)[1].version != version:
                 raise ChangedError(path) from None
             return self.put(path, data)
 

@@ -27,6 +27,8 @@ def explain(text: str, config: Config) -> str:
     """
     if "<Code>NoSuchBucket</Code>" in text:
         return f"there is no bucket `{config.bucket}`"
+    if "<Code>ContainerNotFound</Code>" in text:
+        return f"there is no container `{config.bucket}`"
     if any(machine in text for machine in _MACHINES):
         return (
             f"found no credentials, nor has this machine any; expected {_CREDENTIALS[config.kind]}; "

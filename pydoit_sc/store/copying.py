@@ -23,7 +23,7 @@ _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
 @cache
 def _unkept() -> re.Pattern[str]:
-    return re.compile("[\0-\x1f\x7f\ud800-\udfff\ufffe\uffff]|%(?=[01][0-9A-F]|7F|[89A-F][0-9A-F]|25)")
+    return re.compile("[\0-\x1f\x7f\\\\\ud800-\udfff\ufffe\uffff]|%(?=[01][0-9A-F]|5C|7F|[89A-F][0-9A-F]|25)")
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -77,11 +77,11 @@ def regular_files(folder: str) -> Iterator[tuple[str, str]]:
 def object_name(path: str) -> str:
     r"""Return the name of a file as every object store can hold it.
 
-    Control characters, bytes that are not UTF-8 and what XML forbids are written as `%0A`, and so is a `%` that could be
-    taken for one of these; a name that is too long ends in a digest.
+    Control characters, bytes that are not UTF-8, what XML forbids and backslashes, which Azure takes for slashes, are written
+    as `%0A`, and so is a `%` that could be taken for one of these; a name that is too long ends in a digest.
 
-    >>> object_name("a b%20"), object_name("a\nb"), object_name("a%0Ab"), object_name("\udcff")
-    ('a b%20', 'a%0Ab', 'a%250Ab', '%FF')
+    >>> object_name("a b%20"), object_name("a\nb"), object_name("a%0Ab"), object_name("\udcff"), object_name("a\\b")
+    ('a b%20', 'a%0Ab', 'a%250Ab', '%FF', 'a%5Cb')
     """
     name = _unkept().sub(lambda found: "".join(f"%{byte:02X}" for byte in os.fsencode(found[0])), path)
     data = name.encode()

@@ -27,6 +27,7 @@ class Death(NamedTuple):
 
     counts: Mapping[str, int]  # how many workers have died of each run that it held, with itself; by digest
     when: float | None  # seconds since the epoch by the store's clock, where it says
+    is_over: bool  # that worker cannot go on with it
 
 
 class Suspects:
@@ -68,10 +69,12 @@ def digest_of(key: str) -> str:
     return blake2b(key.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
-def read_death(lease: Lease, when: float | None) -> Death:
+def read_death(lease: Lease, when: float | None, *, is_over: bool) -> Death:
     """Return what the last lease of a dead worker says; nothing where it has come to its end itself."""
     executing = {digest_of(key) for key in lease.running}
-    return Death({digest: lease.deaths.get(digest, int(digest in executing)) for digest in lease.holds}, when)
+    return Death(
+        {digest: lease.deaths.get(digest, int(digest in executing)) for digest in lease.holds}, when, is_over
+    )
 
 
 def last_deaths(blobs: Blobs, wanted: Mapping[str, str], dead: Iterable[Death]) -> dict[str, int]:

@@ -21,7 +21,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import repeat
@@ -70,8 +70,9 @@ class Leases:
     def __init__(self, blobs: Blobs, url: str) -> None:
         self._blobs, self._url = blobs, url
         self.worker = ""  # the name of the lease that is kept here; "": none is
-        self._etag = ""
+        self._version = ""
         self._renewed = 0.0
+        self.breaks = 0  # renewals that came so late that others may have held this worker for dead
         self._over = ""  # the message once another worker has ended it, until there is another one
         self._live: Mapping[str, Live] = {}
         self._told: Mapping[str, Live] = self._live  # what the last renewal has said
@@ -82,8 +83,8 @@ class Leases:
         self._away_since: float | None = None
         self._scanned: float | None = None  # when the store was first scanned
         self._mutex = threading.RLock()
-        # For stores without times: the version of each lease, and since when it has been there.
-        self._seen: dict[str, tuple[str, float]] = {}
+        # For stores without times: what each lease says of its own, and since when.
+        self._seen: dict[str, tuple[float, float]] = {}
 
     @contextmanager
     def keep(self, worker: str) -> Iterator[None]:
@@ -100,7 +101,7 @@ class Leases:
             thread.join()
             if not self._over:
                 with suppress(Exception):  # it ends without
-                    self._end(Lease(worker=self.worker), self._etag)
+                    self._end(Lease(worker=self.worker), self._version)
             self.worker = ""
 
     def _begin(self, name: str) -> None:
@@ -108,7 +109,7 @@ class Leases:
         began = _now()
         self._holds.clear()
         self._suspects = Suspects()
-        self._etag = self._blobs.put(f"{_FOLDER}/{name}", self._text(name))
+        self._version = self._blobs.put(f"{_FOLDER}/{name}", self._text(name))
         self.worker, self._renewed, self._over, self._away_since = name, began, "", None
 
     def _keep_renewing(self, end: threading.Event) -> None:
@@ -139,14 +140,15 @@ class Leases:
             path = f"{_FOLDER}/{self.worker}"
             for _ in range(_TAKES):
                 try:
-                    self._etag = self._blobs.update(path, text, self._etag)
+                    self._version = self._blobs.update(path, text, self._version)
                     break
                 except ChangedError:
-                    self._etag = self._still_own(path)
+                    self._version = self._still_own(path)
             else:
                 raise StoreError(
                     f"{self._url}/{path}: has changed {_TAKES} times; something else writes there"
                 )
+            self.breaks += _now() - self._renewed > TTL
             self._renewed, self._away_since = began, None
 
     def _still_own(self, path: str) -> str:
@@ -156,7 +158,7 @@ class Leases:
             by = f"worker {there[0].ended_by}" if there and there[0].ended_by else "another worker"
             self._over = f"{self._url}: worker {self.worker} did not renew its lease for {TTL:g} s, and {by} has ended it"
             raise FencedError(self._over) from None
-        return there[1].etag
+        return there[1].version
 
     def check(self, name: str | None = None) -> None:
         """Return if the worker may write now, under the lease of this name; raises FencedError where it may not.
@@ -203,33 +205,33 @@ class Leases:
             return ""
         lease, blob = there
         where = f"worker {worker} on {lease.host}"
-        if _is_here(lease) is not False and not self._is_old(blob):
+        if _is_here(lease) is not False and not self._is_old(lease, blob):
             return where
         self.check()
         try:
-            self._end(lease.model_copy(update={"worker": worker}), blob.etag)
+            self._end(lease.model_copy(update={"worker": worker}), blob.version)
         except ChangedError:
             return where  # it has been renewed meanwhile
         return ""
 
-    def _end(self, lease: Lease, etag: str) -> None:
+    def _end(self, lease: Lease, version: str) -> None:
         ended = lease.model_copy(update={"ended_by": self.worker})
-        self._blobs.update(f"{_FOLDER}/{lease.worker}", ended.to_json(), etag)
+        self._blobs.update(f"{_FOLDER}/{lease.worker}", ended.to_json(), version)
 
-    def _is_old(self, blob: Blob) -> bool:
+    def _is_old(self, lease: Lease, blob: Blob) -> bool:
         if blob.modified is not None:
             self.renew()  # to get the store's time now
             own = self._read(Lease, f"{_FOLDER}/{self.worker}")
             if own and own[1].modified is not None:
                 return own[1].modified - blob.modified > TTL
-        return self._seems_old(blob)
+        return self._seems_old(lease, blob.path)
 
-    def _seems_old(self, blob: Blob) -> bool:
+    def _seems_old(self, lease: Lease, path: str) -> bool:
         """Return whether a lease has not changed for as long as it may last, in a store that tells no times."""
-        etag, since = self._seen.setdefault(blob.path, (blob.etag, _now()))
-        if etag != blob.etag:
-            self._seen[blob.path] = (blob.etag, _now())
-        return etag == blob.etag and _now() - since > TTL
+        said, since = self._seen.setdefault(path, (lease.time, _now()))
+        if said != lease.time:
+            self._seen[path] = (lease.time, _now())
+        return said == lease.time and _now() - since > TTL
 
     def scanned(self) -> None:
         """Note when the store was first scanned: what others publish from now on is not known."""
@@ -239,7 +241,7 @@ class Leases:
     def hold(self, keys: Iterable[str]) -> Held:
         """Hold runs for the worker. Raises FencedError, and what the store raises."""
         wanted = {digest_of(key): key for key in keys}
-        taken, _ = self._look(wanted)
+        taken, _ = self._look(wanted.keys())
         free = wanted.keys() - taken.keys()
         deaths = last_deaths(self._blobs, {d: wanted[d] for d in free}, self._dead.values())
         self._holds |= free
@@ -253,7 +255,7 @@ class Leases:
         if late:
             self._drop(late)
             self.renew()
-        gone = {wanted[digest]: who for digest, who in {**taken, **late}.items()}
+        gone = {wanted[digest]: f"{who} executes it" for digest, who in {**taken, **late}.items()}
         return Held(gone, others, {wanted[digest]: count for digest, count in deaths.items() if count})
 
     def holds(self, key: str) -> bool:
@@ -278,10 +280,10 @@ class Leases:
             self._holds.discard(digest)
             self._suspects.discard(digest)
 
-    def _look(self, wanted: Collection[str]) -> tuple[Mapping[str, str], bool]:
+    def _look(self, wanted: Set[str]) -> tuple[Mapping[str, str], bool]:
         """Return who holds which of these runs, by their digests, and whether anybody else was at work since the scan.
 
-        What leases of dead workers say is kept.
+        Leases that are old are ended where they hold one; what those of dead workers say is kept.
         """
         there = {blob.path: blob for blob in self._blobs.list(_FOLDER)}
         own = there.pop(f"{_FOLDER}/{self.worker}", None)
@@ -303,13 +305,21 @@ class Leases:
             self._blobs, (path for path, age in others.items() if self._is_news(there[path], age))
         ).items():
             lease, age = read(Lease, data) or Lease(), others[path]
-            is_old = self._seems_old(there[path]) if age is None else age >= TTL
-            if is_old or lease.ended_by is not None or _is_here(lease) is False:
-                self._dead[path] = read_death(lease, there[path].modified)
+            is_old = self._seems_old(lease, path) if age is None else age >= TTL
+            is_over = lease.ended_by is not None or _is_here(lease) is False
+            if is_over or is_old:
+                self._dead[path] = read_death(lease, there[path].modified, is_over=is_over)
             else:
                 self._dead.pop(path, None)
-                who = f"worker {lease.worker} on {lease.host} executes it"
-                taken.update(dict.fromkeys(set(lease.holds).intersection(wanted), who))
+                who = f"worker {lease.worker} on {lease.host}"
+                taken.update(dict.fromkeys(wanted & set(lease.holds), who))
+        for path, death in self._dead.items():
+            if not death.is_over and wanted & death.counts.keys():
+                # Its worker may only have been away, and must not go on with what is taken from it.
+                if who := self.is_alive(path.rpartition("/")[2]):
+                    taken.update(dict.fromkeys(wanted & death.counts.keys(), who))
+                else:
+                    self._dead[path] = death._replace(is_over=True)
         return taken, at_work
 
     def _is_news(self, blob: Blob, age: float | None) -> bool:
@@ -338,7 +348,7 @@ class Leases:
             if alive:
                 raise HeldError(f"{self._url}: {name} is held by {alive}")
             with suppress(ChangedError):
-                self._blobs.update(path, text, there[1].etag)
+                self._blobs.update(path, text, there[1].version)
                 return
         raise HeldError(f"{self._url}: {name} has changed hands {_TAKES} times")
 

@@ -81,7 +81,7 @@ class ObjectStore:
     def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
         wanted = set(keys)
-        places = Places(wanted)
+        places = Places(wanted, self._blobs.not_in_keys)
         with self._answers():
             if listed := self._list(wanted, FEW, places.see):
                 found = self._small_contents(*listed)

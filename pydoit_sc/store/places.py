@@ -96,10 +96,13 @@ def parents(path: str) -> Iterator[str]:
 
 
 class Places:
-    """The places of runs, from the paths that a listing shows: which of them are taken by something else."""
+    """The places of runs, from the paths that a listing shows: which of them are taken by something else.
 
-    def __init__(self, keys: Set[str]) -> None:
-        self._keys = keys
+    `forbidden` are characters that no key may have.
+    """
+
+    def __init__(self, keys: Set[str], forbidden: str = "") -> None:
+        self._keys, self._forbidden = keys, forbidden
         self._outer = outer_keys(keys)
         self._strange: dict[str, set[str]] = {}
         self._outputs: set[str] = set()  # of `outer`, those that are there
@@ -118,6 +121,10 @@ class Places:
 
     def of(self, key: str, record: Record | None) -> Record | Taken | None:
         """Return what there is of a run, given the record that there may be."""
+        if bad := next((char for char in self._forbidden if char in key), ""):
+            return Taken(
+                f"its name has `{bad}`, which this store takes for another character: give it another name"
+            )
         if self._outputs and (outer := above(key, self._outputs)) is not None:
             return inside_of(outer)
         names = self._strange.get(key)

@@ -93,7 +93,7 @@ def lease_ignored() -> None:
     """On objects: a worker that has lost its lease goes on."""
 
     def renew(self: Leases) -> None:
-        self._etag = self._blobs.put(f".pydoit_sc/leases/{self.worker}", self._text(self.worker))
+        self._version = self._blobs.put(f".pydoit_sc/leases/{self.worker}", self._text(self.worker))
 
     Leases.renew = renew  # type: ignore[method-assign]
     Leases.is_recent = True  # type: ignore[assignment,method-assign]

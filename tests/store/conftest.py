@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+
+from tests.store import azurite
+from tests.store.gcs import GcsServer
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +37,33 @@ def no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder
+
+
+@pytest.fixture
+def google(tmp_path: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    """The URL of an empty place on Google Cloud Storage, and its options."""
+    with GcsServer("box") as server:
+        said = {"gcs_base_url": server.url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}  # fmt: skip
+        token = tmp_path / "token.json"
+        token.write_text(json.dumps(said))
+        yield "gs://box/deep er/prefix", {"token": str(token)}
+
+
+@pytest.fixture(scope="session")
+def azurite_port() -> Iterator[int]:
+    """The port of an emulator of Azure."""
+    if not azurite.program():
+        pytest.skip("there is no emulator of Azure: npm install -g azurite")
+    with azurite.server() as port:
+        yield port
+
+
+@pytest.fixture
+def azure(azurite_port: int) -> tuple[str, dict[str, object]]:
+    """The URL of an empty place on Azure, and its options."""
+    container = f"box-{uuid.uuid4().hex[:12]}"
+    azurite.make_container(azurite_port, container)
+    return f"az://{container}/deep er/prefix", azurite.options(azurite_port)
 
 
 class Refusing(BaseHTTPRequestHandler):

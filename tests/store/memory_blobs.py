@@ -29,6 +29,7 @@ class MemoryBlobs:
 
     at_once = 1
     lists_after = False
+    not_in_keys = ""
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -83,10 +84,10 @@ class MemoryBlobs:
         self.after("create", path)
         return tag
 
-    def update(self, path: str, data: bytes, etag: str) -> str:
+    def update(self, path: str, data: bytes, version: str) -> str:
         self.before("update", path)
         with self.bucket.mutex:
-            if path not in self.bucket.objects or self._blob(path).etag != etag:
+            if path not in self.bucket.objects or self._blob(path).version != version:
                 raise ChangedError(path)
             tag = self._set(path, data)
         self.after("update", path)
@@ -117,8 +118,9 @@ class MemoryBlobs:
 
     def _set(self, path: str, data: bytes) -> str:
         self.bucket.objects[path] = (data, self.bucket.clock)
-        return self._blob(path).etag
+        return self._blob(path).version
 
     def _blob(self, path: str) -> Blob:
         data, modified = self.bucket.objects[path]
-        return Blob(path, len(data), f'"{md5(data).hexdigest()}"', modified)
+        etag = f'"{md5(data).hexdigest()}"'
+        return Blob(path, len(data), etag, modified, etag)

@@ -84,3 +84,8 @@ def test_a_bucket_that_is_not_there(
         store.scan(str(n) for n in range(count))
     with pytest.raises(StoreError, match="there is no bucket"):
         list(store.look([str(n) for n in range(count)]))
+
+
+def test_a_container_that_is_not_there() -> None:
+    said = "404 Not Found: <Error>\n  <Code>ContainerNotFound</Code>"
+    assert explain(said, Config("az", "box", "")) == "there is no container `box`"

@@ -131,6 +131,31 @@ def test_a_store_without_times_is_watched(bucket: Bucket, monkeypatch: pytest.Mo
         two.take("chunks/c")
 
 
+@pytest.mark.usefixtures("elsewhere")
+def test_a_worker_is_alive_in_a_store_whose_listings_tell_nothing(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = MemoryBlobs._blob
+    monkeypatch.setattr(
+        MemoryBlobs, "_blob", lambda self, path: plain(self, path)._replace(modified=None, etag="")
+    )
+    one, two = Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s")
+    with one.keep("w1"), two.keep("w2"):
+        one.take("chunks/c")
+        one.hold(["run"])
+        for _ in range(3):
+            assert list(two.hold(["run"]).taken) == ["run"]
+            with pytest.raises(HeldError):
+                two.take("chunks/c")
+            bucket.clock += TTL + 1
+            monkeypatch.setattr(time, "time", lambda: bucket.clock)
+            one.renew()
+        bucket.clock += TTL + 1
+        two.hold(["run"])
+        bucket.clock += TTL + 1
+        assert two.hold(["run"]).taken == {}
+
+
 def test_a_worker_that_died_here_is_seen_at_once(bucket: Bucket, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pydoit_sc.store.leases import Leases; from pydoit_sc.store.anyfs import AnyBlobs\n"
