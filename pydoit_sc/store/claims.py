@@ -19,7 +19,7 @@ from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.history import home_of
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
-from pydoit_sc.store.leases import Leases, wait_for
+from pydoit_sc.store.leases import FencedError, Leases, wait_for
 from pydoit_sc.store.places import check_ours
 from pydoit_sc.store.stamps import Claim, claim_of, parse_record
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Claims:
-    """The keys of runs, changed under the lease of now: once that has ended nothing is written.
+    """The keys of runs, changed under the lease of now: once that has ended, or was not renewed in time, nothing is written.
 
     To make one raises what the store raises, where that lease has to be taken first.
     """
@@ -41,7 +41,7 @@ class Claims:
     ) -> None:
         self.blobs, self.url, self._hurried = blobs, url, hurried
         self.lease = leases.current()
-        self._leases = leases
+        self._leases, self._breaks = leases, leases.breaks
 
     def insist(self, call: Callable[[], T]) -> T:
         """Make a brief request that writes; try it again as long as the lease lasts."""
@@ -49,8 +49,14 @@ class Claims:
             call,
             pauses(_TRIES - 1, _PAUSE),
             when=lambda error: not (self._hurried() or isinstance(error, _FINAL)),
-            before=partial(self._leases.check, self.lease),
+            before=self._check,
         )
+
+    def _check(self) -> None:
+        """Raise FencedError if others may have worked here since: a request that is made again could undo that."""
+        self._leases.check(self.lease)
+        if self._leases.breaks > self._breaks:
+            raise FencedError(f"{self.url}: worker {self.lease} was away for longer than its lease lasts")
 
     def list(self, key: str) -> dict[str, Blob]:
         """Return the objects of a run, by path below its key. Markers of folders are left out, and told."""

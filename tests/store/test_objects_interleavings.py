@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, leases, objects, patience
+from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, Taken, leases, objects, patience
 from pydoit_sc.store.manifest import fault
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
@@ -231,11 +231,12 @@ def test_an_error_at_every_request(
 
 
 def freeze(
-    world: World, at: int, known: str | None, second_code: int, *, late: bool
+    world: World, at: int, known: str | None, second_code: int, *, late: bool, unheard: bool = False
 ) -> tuple[Outcome | StoreError, dict[str, bytes], Outcome | StoreError, Worker]:
     """Freeze a worker, have another one take over and publish, thaw the first.
 
-    `late`: the request at which it froze takes effect only now, as if it had been under way all the time.
+    `late`: the request at which it froze takes effect only now, as if it had been under way all the time; `unheard`: its
+    reply came too late, and it makes the request again.
     Returns the second one's outcome, what was there then, and the first one's outcome.
     """
     first, second = world.worker(), world.worker()
@@ -245,6 +246,8 @@ def freeze(
     def stop() -> None:
         frozen.set()
         assert thaw.wait(30)
+        if unheard:
+            raise ConnectionError("timed out")
 
     first.at = at
     if late:
@@ -301,6 +304,14 @@ def test_frozen_after_every_request_and_patient(
         elif outcome is Outcome.PUBLISHED and thawed is Outcome.PUBLISHED:
             assert files["status_code"] in (b"0", before["status_code"]), where
         assert (thawed is Outcome.LOST) <= (files["stdout"] != f"stdout of {first.name}".encode()), where
+
+
+def test_a_request_is_not_made_again_after_a_freeze(worlds: Callable[[], World]) -> None:
+    """To delete `run.json`, the last of the old outcome, once more would delete that of the new one."""
+    for at, world in each_point(stale, worlds):
+        outcome, before, thawed, first = freeze(world, at, supersedes(world), 0, late=False, unheard=True)
+        if outcome is Outcome.PUBLISHED and thawed is not Outcome.PUBLISHED:
+            assert world.finished() == before, (at, first.requests[at], thawed)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
@@ -431,6 +442,10 @@ def test_a_run_is_held_until_the_lease_is_over(world: World) -> None:
             assert third.store.hold(third.name, [KEY]) == {KEY: 0}
             with pytest.raises(HeldError, match="could not be renewed"):
                 first.store.peek(KEY)
+            with pytest.raises(
+                HeldError, match=f"{third.name} has ended it"
+            ):  # and not only taken over a run
+                first.store.hold(first.name, [KEY, "other"])
             held = first.store.hold(first.name, [KEY, "other"])
             assert (isinstance(held[KEY], HeldError), held["other"]) == (True, 0)
             third.store.release(KEY)
@@ -475,3 +490,12 @@ def test_two_that_ask_at_the_same_moment_do_not_both_get_it(world: World) -> Non
             first.what = lambda: answers.append(second.store.hold(second.name, [KEY])[KEY])  # noqa: B023
             mine = first.store.hold(first.name, [KEY])[KEY]
             assert 0 not in (mine, *answers) or (mine, *answers).count(0) == 1, (at, mine, answers)
+
+
+def test_a_name_that_the_store_takes_for_another_is_refused(world: World) -> None:
+    """Azure makes `/` of a backslash."""
+    worker = world.worker()
+    worker.blobs.not_in_keys = "\\"
+    (good, bad) = worker.store.look(["a/b", "a\\b"])
+    assert good is None
+    assert isinstance(bad, Taken) and bad.words.startswith("its name has `\\`, which this store takes for")
