@@ -31,7 +31,7 @@ class AnyBlobs:
     create. So two workers that do so at the same moment may both succeed.
     """
 
-    lists_after = False
+    lists_after = is_atomic = False
     not_in_keys = ""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
@@ -131,10 +131,11 @@ class AnyBlobs:
             raise ChangedError(path) from error
         return self.put(path, data)
 
-    def upload(self, file: str, path: str, *, new: bool) -> None:
+    def upload(self, file: str, path: str, *, new: bool) -> str:
         if new and _patiently(lambda: self._fs.exists(self._path(path))):
             raise FileExistsError(path)
         self._write(path, lambda full: self._fs.put_file(file, full))
+        return ""
 
     def abort(self, path: str, size: int) -> None:
         """Nothing: fsspec aborts those of a whole bucket at once, or none."""

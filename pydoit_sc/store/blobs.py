@@ -45,6 +45,7 @@ class Blobs(Protocol):
     at_once: int  # how many threads may use it
     not_in_keys: str  # characters that the store takes for others
     lists_after: bool  # whether `list` can begin in the middle without having asked for what is before
+    is_atomic: bool  # whether `create` and `upload` look and write in one step, as far as is known
 
     def may_pass(self, error: Exception) -> bool:
         """Return whether an error may pass by itself: an outage, and not a refusal, an object that is there, or a local file."""
@@ -79,8 +80,11 @@ class Blobs(Protocol):
     def update(self, path: str, data: bytes, version: str) -> str:
         """Replace one version of an object and return the new one; raises ChangedError if another is there, or none."""
 
-    def upload(self, file: str, path: str, *, new: bool) -> None:
-        """Write a local file, whole or not at all; if `new`, as `create` does, where the store can for a file of its size."""
+    def upload(self, file: str, path: str, *, new: bool) -> str:
+        """Write a local file, whole or not at all; if `new`, as `create` does, where the store can for a file of its size.
+
+        Returns its ETag, "" where that is not known.
+        """
 
     def abort(self, path: str, size: int) -> None:
         """Abort uploads in parts, of so many bytes, that nobody completes any more; where that is not possible, do nothing."""

@@ -7,10 +7,11 @@ an outcome, and a user's command, which keeps a lease for this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
+from itertools import count
 from typing import TypeVar
 
 from pydoit_sc.errors import warn_once
@@ -77,35 +78,40 @@ class Claims:
         except FileNotFoundError:
             return Claim()
 
-    def _check_free(self, key: str) -> None:
-        """Raise HeldError while another worker that may be alive is publishing the run."""
+    def _list_free(self, key: str) -> Mapping[str, Blob]:
+        """Return a run's objects; raises HeldError while another worker that may be alive is publishing it."""
         files = self.list(key)
-        if STATUS_CODE in files or RUN_JSON not in files:
-            return
-        worker = self.holder(key).lease
-        if worker and worker != self.lease:
-            alive = self._leases.is_alive(worker)
-            if alive:
+        if STATUS_CODE not in files and RUN_JSON in files:
+            worker = self.holder(key).lease
+            if worker and worker != self.lease and (alive := self._leases.is_alive(worker)):
                 raise HeldError(f"{self.url}: {key} is being published by {alive}")
+        return files
 
     @contextmanager
-    def clearing(self, key: str, seconds: float | None = None) -> Iterator[None]:
-        """Hold a key that nobody is publishing, to move its objects; raises HeldError after waiting for so long."""
+    def clearing(self, key: str, seconds: float | None = None) -> Iterator[Mapping[str, Blob]]:
+        """Hold a key that nobody is publishing; give its objects, to be moved; raises HeldError after waiting for so long.
+
+        No others may be moved: once these are gone, and `run.json` is the last of them to go, a worker may claim the key.
+        """
         name = f"replacing/{_digest(key)}"
-        wait_for(partial(self._take, key, name), seconds)
+        files = wait_for(partial(self._take, key, name), seconds)
         try:
-            yield
+            yield files
         finally:
             self._leases.release(name)
 
-    def _take(self, key: str, name: str) -> None:
-        self._check_free(key)
+    def _take(self, key: str, name: str) -> Mapping[str, Blob]:
+        self._list_free(key)
         self._leases.take(name)
         try:
-            self._check_free(key)  # a worker may have claimed it in between
+            return self._list_free(key)  # a worker may have claimed it in between
         except BaseException:
             self._leases.release(name)
             raise
+
+    def check(self) -> None:
+        """Raise FencedError where the lease has been ended: others may then have cleared what was claimed under it."""
+        self._leases.check(self.lease)
 
     def to_history(self, key: str, files: Iterable[str]) -> None:
         """Move a run's objects there, into a folder named after their attempt."""
@@ -134,10 +140,21 @@ class Claims:
     def delete(self, key: str, names: Iterable[str]) -> None:
         """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""
         rest = set(names)
+        whose = self.holder(key) if rest else Claim()
         for part in ({STATUS_CODE}, rest - {STATUS_CODE, RUN_JSON}, {RUN_JSON}):
             paths = [f"{key}/{name}" for name in sorted(part & rest)]
             if paths:
-                self.insist(partial(self.blobs.delete, paths))
+                self._delete(key, paths, whose)
+
+    def _delete(self, key: str, paths: Sequence[str], whose: Claim) -> None:
+        """Delete objects; where a reply was lost, a worker may have claimed the key since, and what it has sent stays."""
+        tries = count()
+
+        def delete() -> None:
+            if not next(tries) or self.holder(key) == whose:
+                self.blobs.delete(paths)
+
+        self.insist(delete)
 
 
 def read_small(blobs: Blobs, keys: Iterable[str]) -> dict[str, tuple[bytes, bytes | None]]:

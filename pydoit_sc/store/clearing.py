@@ -62,5 +62,5 @@ class Clearing:
         with ExitStack() as ours:
             leases = self._shared or ours.enter_context(self._lease())
             claims = Claims(self._blobs, leases, self._url)
-            with claims.clearing(key, 2 * TTL):
-                yield claims, claims.list(key).keys()
+            with claims.clearing(key, 2 * TTL) as files:
+                yield claims, files.keys()

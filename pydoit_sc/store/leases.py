@@ -50,6 +50,7 @@ _BEGIN_AGAIN = (1.0, 3.0)  # seconds before the second and the third try to writ
 _FOLDER = f"{OURS}/leases"
 
 H = TypeVar("H", bound=Hold)
+T = TypeVar("T")
 
 
 class FencedError(StoreError):
@@ -381,13 +382,10 @@ class Leases:
         ).to_json()
 
 
-def wait_for(take: Callable[[], None], seconds: float | None = None) -> None:
-    """Call until it no longer raises HeldError, or has done so for so long.
-
-    Who is waited for has a lease that it renews: one that dies, or is cut off, is waited for no longer than that lasts.
-    """
+def wait_for(take: Callable[[], T], seconds: float | None = None) -> T:
+    """Return what a call returns; call again while it raises HeldError, for so long, or until the other's lease is over."""
     waits = repeat(LOOK_EVERY) if seconds is None else repeat(LOOK_EVERY, round(seconds / LOOK_EVERY))
-    retry(take, waits, when=lambda error: isinstance(error, HeldError))
+    return retry(take, waits, when=lambda error: isinstance(error, HeldError))
 
 
 def _now() -> float:

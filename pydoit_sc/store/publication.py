@@ -1,10 +1,14 @@
-"""One attempt's publication on an object store: claim the run's key, upload, look, seal, look again.
+"""One attempt's publication on an object store: look at the run's key, claim it, upload, seal.
 
 The first object is `run.json`, by conditional create: the manifest is also the claim, under the lease of now. What the
 attempt has sent under one that has ended is cleared like that of a dead worker, unless it was sealed. All others are created
-conditionally, too, so a worker that was frozen overwrites nothing of the worker that took its place. Before
-`status_code`, the commit, all that the manifest lists must be there as it says; after it the claim must still be ours.
-If not, what has been done is undone, and it begins again.
+conditionally, too, so a worker that was frozen overwrites nothing of the worker that took its place. `status_code` is the
+commit.
+
+Where the key was empty, all answers say what the manifest says, and the lease has not ended meanwhile, all is there: who
+clears a key moves only what was there when nobody had claimed it. Elsewhere there are two more looks. Before the commit
+all that the manifest lists must be there as it says; after it the claim must still be ours. If not, what has been done
+is undone, and it begins again.
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ class Publication:
 
     def __init__(self, claims: Claims, attempt: Finished) -> None:
         self._claims, self._blobs, self._attempt = claims, claims.blobs, attempt
+        self._alone = False  # the key was empty, and all that has been sent has arrived as it is listed
         self._files: Mapping[str, _Sent] = {}
         self._code = b""
         self.run_json = b""
@@ -63,7 +68,7 @@ class Publication:
                 if self._agrees(there):
                     return Outcome.PUBLISHED
                 self._claims.delete(self._attempt.key, {STATUS_CODE})
-            if self._upload_all(there) and self._is_whole() and self._seal():
+            if self._upload_all(there) and (self._alone or self._is_whole()) and self._seal():
                 return Outcome.PUBLISHED
         raise StoreError(
             f"{self._claims.url}/{self._attempt.key}: what was sent is not there, {_AGAIN} times; something else "
@@ -87,8 +92,9 @@ class Publication:
     def _claim(self) -> Mapping[str, Blob] | None:
         """Claim the run's key, after clearing it; return what is there of ours, None where an outcome stays."""
         key, attempt = self._attempt.key, self._attempt
-        for _ in range(_TRIES):
+        for n in range(_TRIES):
             files = self._claims.list(key)
+            self._alone = self._blobs.is_atomic and not (n or files)
             if not files:
                 with suppress(FileExistsError):
                     self._claims.insist(partial(self._blobs.create, f"{key}/{RUN_JSON}", self.run_json))
@@ -100,8 +106,8 @@ class Publication:
             elif self._stays(files):
                 return None
             else:
-                with self._claims.clearing(key):
-                    self._clear()
+                with self._claims.clearing(key) as there:
+                    self._clear(there)
         raise StoreError(
             f"{self._claims.url}/{key}: has changed {_TRIES} times while {attempt.attempt} waited for it"
         )
@@ -113,9 +119,8 @@ class Publication:
         is_own = record is not None and record.attempt == attempt.attempt
         return is_own or stays(record, attempt.supersedes, attempt.fingerprint)
 
-    def _clear(self) -> None:
+    def _clear(self, files: Mapping[str, Blob]) -> None:
         """Move what is there to the history, unless it stays."""
-        files = self._claims.list(self._attempt.key)
         if not self._stays(files):
             if STATUS_CODE not in files:
                 self._end_uploads(files)
@@ -133,19 +138,21 @@ class Publication:
     def _upload_all(self, there: Mapping[str, Blob]) -> bool:
         """Upload what is not there yet; return False where the run's key is not ours any more."""
         return all(
-            self._upload(name, sent.path)
+            self._upload(name, sent)
             for name, sent in self._files.items()
             if not (name in there and there[name].md5 and sent.is_there(there[name]))
         )
 
-    def _upload(self, name: str, path: str) -> bool:
+    def _upload(self, name: str, sent: _Sent) -> bool:
         target = f"{self._attempt.key}/{name}"
         try:
-            self._claims.insist(partial(self._blobs.upload, path, target, new=True))
+            etag = self._claims.insist(partial(self._blobs.upload, sent.path, target, new=True))
+            self._alone = self._alone and etag.strip('"') == sent.entry.md5
         except FileExistsError:  # ours, and the reply was lost; or of a worker whose lease has ended
+            self._alone = False
             if not self._is_ours():
                 return False
-            self._claims.insist(partial(self._blobs.upload, path, target, new=False))
+            self._claims.insist(partial(self._blobs.upload, sent.path, target, new=False))
         return True
 
     def _is_whole(self) -> bool:
@@ -174,7 +181,7 @@ class Publication:
         """Write `status_code`, the commit; return False, and take it back, where the key is not ours any more."""
         path = f"{self._attempt.key}/{STATUS_CODE}"
         try:
-            self._claims.insist(partial(self._blobs.create, path, self._code))
+            self._claims.insist(partial(self._commit, path))
         except FileExistsError:
             # Ours, and the reply was lost. Or late, of a worker whose lease has ended: all else here is ours.
             if not self._is_ours():
@@ -182,10 +189,19 @@ class Publication:
             if self._blobs.get(path) != self._code:
                 self._claims.insist(partial(self._blobs.delete, [path]))
                 return False
+        if self._alone:
+            self._claims.check()
+            return True
         if self._is_ours():
             return True
         self._claims.insist(partial(self._blobs.delete, [path]))
         return False
+
+    def _commit(self, path: str) -> None:
+        """Create `status_code`; where its first try has failed it may have come, and all have been cleared since."""
+        alone, self._alone = self._alone, False
+        self._blobs.create(path, self._code)
+        self._alone = alone
 
     def _is_ours(self) -> bool:
         return self._claims.holder(self._attempt.key) == (self._attempt.attempt, self._claims.lease)

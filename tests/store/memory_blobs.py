@@ -30,6 +30,7 @@ class MemoryBlobs:
     at_once = 1
     lists_after = False
     not_in_keys = ""
+    is_atomic = True
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -93,9 +94,9 @@ class MemoryBlobs:
         self.after("update", path)
         return tag
 
-    def upload(self, file: str, path: str, *, new: bool) -> None:
+    def upload(self, file: str, path: str, *, new: bool) -> str:
         with open(file, "rb") as stream:
-            (self.create if new else self.put)(path, stream.read())
+            return (self.create if new else self.put)(path, stream.read())
 
     def abort(self, path: str, size: int) -> None:
         pass

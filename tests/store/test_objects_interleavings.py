@@ -401,19 +401,136 @@ def test_published_at_every_request_of_forgetting(
         assert set(files) in ({*()}, {*files, "run.json", "stdout"}), (at, user.requests[at], set(files))
 
 
+def test_forgotten_by_two_while_it_is_published(side_by_side: Callable[[], World]) -> None:
+    """One user has cleared the key, another one is about to: what a worker publishes meanwhile is left alone."""
+
+    def count() -> tuple[int, int]:
+        world = side_by_side()
+        failed(world)
+        user, worker = world.worker(), world.worker()
+        user.store.forget(KEY)
+        worker.publish()
+        return len(user.requests), len(worker.requests)
+
+    for user_at, worker_at in itertools.product(*map(range, count())):
+        world = side_by_side()
+        failed(world)
+        slow, quick, worker = world.worker(), world.worker(), world.worker()
+        paused, over = threading.Event(), threading.Event()
+        answers: list[Outcome | StoreError] = []
+        thread = threading.Thread(target=lambda: answers.append(worker.publish()))  # noqa: B023
+
+        def pause() -> None:
+            paused.set()  # noqa: B023
+            while not (over.wait(0.001) or world.waiting.is_set()):  # noqa: B023
+                continue
+
+        def at_each_request(verb: str, path: str) -> None:
+            slow._before(verb, path)  # noqa: B023
+            if verb == "create" and "replacing" in path and not quick.requests:  # noqa: B023
+                quick.store.forget(KEY)  # noqa: B023
+            if quick.requests and len(slow.requests) > user_at and thread.ident is None:  # noqa: B023
+                world.waiting.clear()  # noqa: B023
+                thread.start()  # noqa: B023
+                while thread.is_alive() and not paused.wait(0.001):  # noqa: B023
+                    if world.waiting.is_set():  # noqa: B023
+                        break
+                world.waiting.clear()  # noqa: B023
+
+        worker.at, worker.what = worker_at, pause
+        slow.blobs.before = at_each_request
+        slow.store.forget(KEY)
+        over.set()
+        if thread.ident is None:
+            continue
+        thread.join(30)
+        assert answers == [Outcome.PUBLISHED], (user_at, worker_at)
+        files = world.finished()
+        assert set(files) in ({*()}, {*files, "run.json", "stdout"}), (user_at, worker_at, set(files))
+
+
+def test_a_run_is_published_with_a_request_for_each_file_and_one_look(world: World) -> None:
+    worker = world.worker()
+    assert worker.publish() is Outcome.PUBLISHED
+    asked = [request for request in worker.requests if "leases" not in request[1]]
+    files = ("run.json", "results/common", f"results/of {worker.name}", "stderr", "stdout", "status_code")
+    assert asked == [("list", KEY), *(("create", f"{KEY}/{name}") for name in files)]
+
+
+def test_what_is_forgotten_while_its_worker_is_frozen_is_not_called_published(world: World) -> None:
+    """The status code comes to the store when its lease has been ended, and its claim cleared."""
+    worker = world.worker()
+    assert worker.publish() is Outcome.PUBLISHED
+    at = worker.requests.index(("create", f"{KEY}/status_code"))
+    world.bucket.objects.clear()
+    worker, user = world.worker(), world.worker()
+
+    def freeze() -> None:
+        world.sleep(2 * leases.TTL)
+        assert user.store.forget(KEY)
+
+    worker.at, worker.what = at, freeze
+    assert isinstance(worker.publish(), StoreError)
+
+
+def test_forgotten_before_the_commit_is_tried_again(world: World) -> None:
+    """Its reply was lost, and the run was forgotten at once: the next try would write a status code alone."""
+    worker = world.worker()
+    assert worker.publish() is Outcome.PUBLISHED
+    at = worker.requests.index(("create", f"{KEY}/status_code"))
+    world.bucket.objects.clear()
+    worker, user = world.worker(), world.worker()
+
+    def lose() -> None:
+        assert user.store.forget(KEY)
+        raise OSError("the connection is reset")
+
+    worker.at, worker.lost = at, lose
+    assert worker.publish() is Outcome.PUBLISHED
+    assert world.finished().keys() >= {"run.json", "stdout"}
+
+
+@pytest.mark.parametrize("scene", SCENES[1:4], ids=lambda scene: scene.__name__)
+def test_published_before_a_deletion_is_tried_again(
+    scene: Callable[[World], None], worlds: Callable[[], World]
+) -> None:
+    """The reply to the last deletion of a user's `forget` was lost, and a worker has claimed the empty key since."""
+
+    def lose(world: World, worker: Worker) -> None:
+        if not world.files():
+            assert worker.publish() is Outcome.PUBLISHED
+        raise OSError("the connection is reset")
+
+    world = worlds()
+    scene(world)
+    user = world.worker()
+    assert user.store.forget(KEY)
+    last = max(
+        at for at, (verb, path) in enumerate(user.requests) if verb == "delete" and path.startswith(KEY)
+    )
+    world = worlds()
+    scene(world)
+    user, worker = world.worker(), world.worker()
+    user.at, user.lost = last, partial(lose, world, worker)
+    assert user.store.forget(KEY)
+    assert {*world.finished()} >= {"run.json", "stdout", "stderr"}
+
+
 def test_what_somebody_removes_while_it_is_published_is_sent_again(world: World) -> None:
-    """Another program takes no claim: what it removes, or puts there, is seen before and after the commit."""
+    """Another program takes no claim: where the key itself is looked at, what it removes is seen before and after the commit."""
 
     def remove(name: str) -> Callable[[], None]:
         return lambda: world.bucket.objects.pop(f"{KEY}/{name}", None) and None
 
     first = world.worker()
+    first.blobs.is_atomic = False
     assert first.publish() is Outcome.PUBLISHED
     requests = len(first.requests)
     for name in ("run.json", "stdout", "results/common"):
         for at in range(requests):
             world.bucket.objects.clear()
             worker = world.worker()
+            worker.blobs.is_atomic = False
             worker.at, worker.what = at, remove(name)
             outcome = worker.publish()
             verb, path = worker.requests[at]

@@ -77,5 +77,5 @@ def test_holds_cost_a_few_requests(place: Workplace, url: str, s3: str) -> None:
     place.work(place.chunk(dict.fromkeys(names, "true"), nprocs=2))
     own = [point.label for point in proxy.seen if ".pydoit_sc/" in point.label]
     assert len(own) < 40, own
-    assert len(proxy.seen) == len(own) + 8 * RUNS
+    assert len(proxy.seen) == len(own) + 6 * RUNS
     proxy.close()
