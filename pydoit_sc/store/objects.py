@@ -14,14 +14,14 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, repeat
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
-from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.blobs import Blob, Blobs, get_all, threads_for
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.clearing import Clearing
 from pydoit_sc.store.documents import Manifest
@@ -35,6 +35,9 @@ from pydoit_sc.store.patience import Patience
 from pydoit_sc.store.places import Fingerprints, Places, There, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 INDEX_EVERY = 1000  # outcomes in one object of the index
 FEWEST = 10  # up to so many are read one by one where somebody looks again and again
@@ -294,12 +297,16 @@ class ObjectStore:
         if self._patience.is_tried:  # one brief request before many
             self._leases.current()
             self._leases.renew()
-        publication = Publication(self._claims(), attempt)
+        publication = Publication(self._claims(), attempt, self._uploading)
         outcome = publication.publish()
         if outcome is Outcome.PUBLISHED:
             self._published.append(publication.run_json)
             self._write_index(INDEX_EVERY)
         return outcome
+
+    @cached_property
+    def _uploading(self) -> ThreadPoolExecutor:
+        return threads_for(self._blobs)
 
     def _claims(self) -> Claims:
         return Claims(self._blobs, self._leases, self.url, self._patience.has_ended)

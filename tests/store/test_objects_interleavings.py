@@ -516,6 +516,21 @@ def test_published_before_a_deletion_is_tried_again(
     assert {*world.finished()} >= {"run.json", "stdout", "stderr"}
 
 
+def test_many_files_are_uploaded_at_once(world: World) -> None:
+    worker = world.worker()
+    worker.blobs.at_once = 8
+    together = threading.Barrier(4)
+
+    def meet(verb: str, path: str) -> None:
+        worker._before(verb, path)
+        if verb == "create" and path.startswith(KEY) and not path.endswith(("run.json", "status_code")):
+            together.wait(30)
+
+    worker.blobs.before = meet
+    assert worker.publish() is Outcome.PUBLISHED
+    assert len(world.finished()) == 6
+
+
 def test_what_somebody_removes_while_it_is_published_is_sent_again(world: World) -> None:
     """Another program takes no claim: where the key itself is looked at, what it removes is seen before and after the commit."""
 
