@@ -30,7 +30,11 @@ class Blob(NamedTuple):
 
     @property
     def md5(self) -> str:
-        """The MD5 of the content in hexadecimal; "" where the ETag is none (several parts, encryption)."""
+        """The MD5 of the content in hexadecimal, "" where the ETag is plainly none, as of several parts.
+
+        With keys of KMS, and in directory buckets of S3, it looks like one and is none. So it counts only beside a
+        `run.json` whose MD5 it is.
+        """
         tag = self.etag.strip('"')
         return tag if len(tag) == 32 else ""
 

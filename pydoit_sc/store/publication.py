@@ -46,9 +46,11 @@ class _Sent:
     entry: FileEntry
     state: tuple[int, int, int]
 
-    def is_there(self, blob: Blob | None) -> bool:
-        """Return whether an object has the file's size and its MD5, where the listing shows one."""
-        return blob is not None and blob.size == self.entry.size and blob.md5 in ("", self.entry.md5)
+    def is_there(self, blob: Blob | None, *, shown: bool) -> bool:
+        """Return whether an object has the file's size and, if listings show MD5s and this one does, its MD5."""
+        if blob is None or blob.size != self.entry.size:
+            return False
+        return not (shown and blob.md5) or blob.md5 == self.entry.md5
 
 
 class Publication:
@@ -106,7 +108,7 @@ class Publication:
                     self._claims.insist(partial(self._blobs.create, f"{key}/{RUN_JSON}", self.run_json))
                     return files
             elif self._is_ours():  # of an earlier try, or a lost reply
-                if not self._is_manifest(files[RUN_JSON]):
+                if not (self._shows_manifest(files[RUN_JSON]) or self._reads_manifest()):
                     self._claims.insist(partial(self._blobs.put, f"{key}/{RUN_JSON}", self.run_json))
                 return files
             elif self._stays(files):
@@ -146,7 +148,7 @@ class Publication:
         left = [
             name
             for name, sent in self._files.items()
-            if not (name in there and there[name].md5 and sent.is_there(there[name]))
+            if not (name in there and there[name].md5 and sent.is_there(there[name], shown=True))
         ]
         arrived = [*map(self._upload, left)] if len(left) <= _FEW else self._upload_side_by_side(left)
         self._alone = self._alone and all(
@@ -177,24 +179,38 @@ class Publication:
     def _is_whole(self) -> bool:
         """Return whether all is there, and delete what else is: late, of a worker that was fenced."""
         there = self._claims.list(self._attempt.key)
-        if not self._agrees(there) or not (there[RUN_JSON].md5 or self._is_ours()):
+        if not self._agrees(there):
             return False
         self._claims.delete(self._attempt.key, there.keys() - self._files.keys() - {RUN_JSON})
         return True
 
     def _agrees(self, there: Mapping[str, Blob]) -> bool:
-        """Return whether objects are those of the manifest, and this itself, as far as a listing shows."""
-        if RUN_JSON not in there or not self._is_manifest(there[RUN_JSON]):
+        """Return whether objects are those of the manifest, and this itself, as far as a listing shows.
+
+        Of what it does not show the files here must still be what was sent, and the manifest is read.
+        """
+        if RUN_JSON not in there:
             return False
-        if not all(sent.is_there(there.get(name)) for name, sent in self._files.items()):
+        shown = self._shows_manifest(there[RUN_JSON])
+        if not (shown or self._reads_manifest()):
+            return False
+        if not all(sent.is_there(there.get(name), shown=shown) for name, sent in self._files.items()):
             return False
         with answers(self._attempt.folder):
-            hidden = [sent for name, sent in self._files.items() if not there[name].md5]
+            hidden = [sent for name, sent in self._files.items() if not (shown and there[name].md5)]
             return all(_state(sent.path) == sent.state for sent in hidden)
 
-    def _is_manifest(self, blob: Blob) -> bool:
-        """Return whether an object is the manifest as it is now, as far as the listing shows."""
-        return blob.md5 in ("", md5(self.run_json, usedforsecurity=False).hexdigest())
+    def _shows_manifest(self, blob: Blob) -> bool:
+        """Return whether a listing shows that an object is the manifest as it is now.
+
+        Where it is all the same, ETags are no MD5s.
+        """
+        return blob.md5 == md5(self.run_json, usedforsecurity=False).hexdigest()
+
+    def _reads_manifest(self) -> bool:
+        with suppress(FileNotFoundError):
+            return self._blobs.get(f"{self._attempt.key}/{RUN_JSON}") == self.run_json
+        return False
 
     def _seal(self) -> bool:
         """Write `status_code`, the commit; return False, and take it back, where the key is not ours any more."""

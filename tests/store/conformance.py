@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from pydoit_sc.store import (
     TakenError,
 )
 from pydoit_sc.store.accepted import read_accepted, write_accepted
+from pydoit_sc.store.manifest import fault
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
 HOSTILE = (
@@ -444,6 +446,23 @@ def glances(place: Place) -> None:
         assert found["run 13"].attempt in ("", "abc-1")  # without ETags the index tells nothing
 
 
+def whole(place: Place) -> None:
+    """What has been published is whole; other content of the same size is found, if need be by reading it."""
+    attempt = place.attempt("run", results={"r": b"1"})
+    said = Path(attempt.folder) / "run.json"
+    said.write_text(json.dumps({**json.loads(said.read_bytes()), "status_code": 0}))
+    assert place.publish(attempt) == [Outcome.PUBLISHED]
+
+    def told() -> str | None:
+        ((_, found),) = place.reopen().contents(["run"])
+        return fault(found, lambda name: md5(place.read("run", name)).hexdigest())
+
+    listed = told()
+    assert not listed
+    place.put("run/results/r", b"2")
+    assert told() == (listed if listed is None else "results/r: its content is not that of the attempt")
+
+
 def retried(place: Place) -> None:
     """An attempt that was retried is in the history, whatever becomes of the run, and the run is held further."""
     first = place.attempt("run", 75, stdout=b"no\n")._replace(retried=True)
@@ -542,5 +561,5 @@ def accepted(place: Place) -> None:
 
 CHECKS = (
     nothing_there, status_codes, run_json, documents, outputs, tails, hostile_names, completed_wins, another_command, current, superseding, failures,
-    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, glances, retried, orphaned, workspaces, notes, accepted,
+    one_bad_attempt, special_files, forgetting, strangers, history_of_inner_runs, glances, whole, retried, orphaned, workspaces, notes, accepted,
 )  # fmt: skip

@@ -5,28 +5,36 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from hashlib import md5
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from pydoit_sc.store import Finished, Store, StoreError, open_store
+from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.cloud import CloudBlobs
 from pydoit_sc.store.cloudconfig import read_config
+from pydoit_sc.store.objects import ObjectStore
 from tests.s3 import KEYS
 from tests.store import conformance
 from tests.store.conformance import Place
+from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 SLOW = ("s3", "s3 by fsspec", "gs", "az")
 
 
-@pytest.fixture(params=["posix", "memory", *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)])
+@pytest.fixture(
+    params=["posix", "memory", "encrypted", *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)]
+)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """An empty store of each kind."""
     folder = tmp_path / "attempts"
     folder.mkdir()
     if request.param == "posix":
         return posix_place(tmp_path / "store", folder)
+    if request.param == "encrypted":
+        return encrypted_place(folder)
     if request.param in ("gs", "az"):
         where: tuple[str, dict[str, object]]
         where = request.getfixturevalue({"gs": "google", "az": "azure"}[request.param])
@@ -78,6 +86,32 @@ def cloud_place(url: str, options: Mapping[str, object], folder: Path) -> Place:
         lambda: open_store(url, options),
         blobs.not_in_keys,
     )
+
+
+class Encrypted(MemoryBlobs):
+    """A client of a bucket that is encrypted with keys of KMS: its ETags look like MD5s of contents, and are none."""
+
+    def _blob(self, path: str) -> Blob:
+        blob = super()._blob(path)
+        etag = f'"{md5(blob.etag.encode()).hexdigest()}"'
+        return blob._replace(etag=etag, version=etag)
+
+
+def encrypted_place(folder: Path) -> Place:
+    """A store like S3 with such a bucket."""
+    bucket = Bucket()
+    blobs = Encrypted(bucket)
+
+    def put(path: str, data: bytes) -> None:
+        blobs.put(path, data)
+
+    def paths() -> set[str]:
+        return {path for path in bucket.objects if not re.match("[.]pydoit_sc/(index|leases)/", path)}
+
+    def reopen() -> Store:
+        return ObjectStore("memory", Encrypted(bucket))
+
+    return Place(reopen(), put, paths, folder, reopen)
 
 
 def posix_place(root: Path, folder: Path) -> Place:
