@@ -238,6 +238,8 @@ def _end(
         now = None if published else running.get(key)
         if now is not None and now.folder == output.live.folder:
             continue
+        if now is None and not published and output.may_be_published():
+            continue
         for name in printers[key].names:
             for data in output.rest(name, key if published else None):
                 printers[key].write(name, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
@@ -14,6 +15,8 @@ from pydoit_sc.store.asking import Ending, worker_of
 from pydoit_sc.store.layout import STDERR, STDOUT
 
 _BLOCK = 1 << 20  # bytes that are read at once
+#: Seconds from when an attempt executes no longer until it is taken for one that is not published.
+PUBLISHED_WITHIN = 30.0
 
 
 class LiveOutput:
@@ -27,6 +30,9 @@ class LiveOutput:
         self._files = {name: file for name in self._taken if (file := self._open(name))}
         self.lost: dict[str, int] = {}
         self._shown: Mapping[str, Ending] = {}
+        self._ended: float | None = (
+            None  # when it was first seen to execute no longer, by the monotonic clock
+        )
 
     @property
     def is_known(self) -> bool:
@@ -50,6 +56,11 @@ class LiveOutput:
     def show(self, shown: Mapping[str, Ending]) -> None:
         """Take up what its worker shows of it."""
         self._shown = shown
+
+    def may_be_published(self) -> bool:
+        """Return whether the rest of an attempt that executes no longer, and is out of reach, may still come by its outcome."""
+        self._ended = self._ended or time.monotonic()
+        return not self.is_here and time.monotonic() - self._ended < PUBLISHED_WITHIN
 
     def new(self, name: str) -> Iterator[bytes]:
         """Yield what is new of a file now, and note in `lost` how many bytes before that are out of reach."""

@@ -226,6 +226,8 @@ def _story(box: Box, store: Store, folder: Path, streams: Streams) -> Iterator[N
         yield
     with (folder / "0a-1" / "stdout").open("a") as file:
         file.write("the last line\n")
+    store.announce("0a", {})  # it executes no longer, and is not published yet
+    yield
     box.write("scratch/0a-1/status_code", "0")
     box.write("scratch/0a-1/run.json", '{"attempt": "0a-1", "fingerprint": "f"}')
     (staged,) = store.stage([Finished("a/1", "0a-1", str(folder / "0a-1"), None)])
