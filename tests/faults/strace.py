@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,25 +135,23 @@ class Launcher:
         output = self.folder / "said"
         request = {"words": words, "env": dict(env), "folder": str(self.folder), "output": str(output)}
         self._in.write(json.dumps(request).encode() + b"\n")
-        tracers: dict[int, subprocess.Popen[str]] = {}
         threads, worker, hangs = 0, 0, False
-        while "ended" not in (message := self._hear()):
-            if not message:
-                assert not hangs, "the launcher hangs"
-                hangs = True
-                os.kill(worker, signal.SIGKILL)
-            elif "started" in message:
-                worker = message["started"]
-            elif "thread" in message:
-                expressions = (trace or {}).get(threads)
-                if expressions:
-                    tracers[threads] = _attach(message["thread"], expressions, self._log(threads))
-                threads += 1
-                self._in.write(b"\n")
-            elif "stopped" in message:
-                stopped(message["stopped"])
-        for tracer in tracers.values():
-            tracer.communicate(timeout=PATIENCE)
+        with ended_tracers() as tracers:
+            while "ended" not in (message := self._hear()):
+                if not message:
+                    assert not hangs, "the launcher hangs"
+                    hangs = True
+                    os.kill(worker, signal.SIGKILL)
+                elif "started" in message:
+                    worker = message["started"]
+                elif "thread" in message:
+                    expressions = (trace or {}).get(threads)
+                    if expressions:
+                        tracers[threads] = _attach(message["thread"], expressions, self._log(threads))
+                    threads += 1
+                    self._in.write(b"\n")
+                elif "stopped" in message:
+                    stopped(message["stopped"])
         if hangs:
             raise Violation(f"the worker hangs: {output.read_text(errors='replace')}")
         traces = {thread: self._log(thread).read_text(errors="replace").splitlines() for thread in tracers}
@@ -176,6 +175,21 @@ class Launcher:
         return message
 
 
+@contextmanager
+def ended_tracers() -> Iterator[dict[int, subprocess.Popen[str]]]:
+    """Give a place for tracers and wait for their ends; where what is done meanwhile fails, they are killed."""
+    tracers: dict[int, subprocess.Popen[str]] = {}
+    try:
+        yield tracers
+    except BaseException:
+        for tracer in tracers.values():
+            tracer.kill()
+        raise
+    finally:
+        for tracer in tracers.values():
+            tracer.communicate(timeout=PATIENCE)
+
+
 def _attach(tid: int, expressions: Sequence[str], log: Path) -> subprocess.Popen[str]:
     """Trace one thread and nothing that it starts."""
     options = [word for expression in expressions for word in ("-e", expression)]
@@ -187,5 +201,8 @@ def _attach(tid: int, expressions: Sequence[str], log: Path) -> subprocess.Popen
     )
     assert tracer.stderr
     said = tracer.stderr.readline()
-    assert "attached" in said, said
+    if "attached" not in said:
+        tracer.kill()
+        tracer.communicate()
+        raise AssertionError(said)
     return tracer
