@@ -199,9 +199,9 @@ def test_a_lease_that_is_ignored_is_found(moto: Benches) -> None:
 
 
 def test_a_thawed_worker_that_starts_runs_is_found(moto: Benches) -> None:
-    # Up to three times: not every trial meets a worker that has runs left to start.
+    # Up to eight times: not every trial meets a worker that has runs left to start.
     scene = Scene(raced=True, bug="started_blindly")
-    tries = (find(moto(scene, 1), freeze, frozen_while_it_looks) for _ in range(3))
+    tries = (find(moto(scene, 1), freeze, frozen_while_it_looks) for _ in range(8))
     assert any("executed again after they were completed" in found for found in tries)
 
 
