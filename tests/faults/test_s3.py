@@ -72,8 +72,7 @@ def hold(tally: Tally, fault: str, experiment: Experiment) -> None:
 
 def find(bench: Bench, attempt: Callable[[S3Lab, Trial], bool], trials: Trials) -> str:
     """Return what the suite says of the planted bug, "" if it does not find it."""
-    with closing(bench):
-        return "\n".join(Experiment(bench, attempt, trials, 0).explore().violations)
+    return "\n".join(Experiment(bench, attempt, trials, 0).explore().violations)
 
 
 def every_request(fault: Fault, *, lasting: float = 0.0) -> Trials:
