@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pydoit_sc.store.layout import RESULTS, STDERR, STDOUT
-from pydoit_sc.worker import library
+from pydoit_sc.worker import native
 
 if TYPE_CHECKING:
     from ctypes import PyDLL
@@ -70,5 +70,5 @@ class QuickLastFiles(LastFiles):
 
 def make_last_files() -> LastFiles:
     """Return the quickest way that there is here."""
-    quick = library.find()
+    quick = native.find()
     return QuickLastFiles(quick) if quick else LastFiles()

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydoit_sc.worker import library
+from pydoit_sc.worker import native
 
 if TYPE_CHECKING:
     from ctypes import PyDLL
@@ -121,5 +121,5 @@ def _joined(strings: Sequence[str]) -> bytes:
 
 def make_starter() -> Starter:
     """Return the quickest way that there is here."""
-    quick = library.find()
+    quick = native.find()
     return QuickStarter(quick) if quick else Starter()

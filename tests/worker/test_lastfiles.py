@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.worker.lastfiles import LastFiles, QuickLastFiles
-from pydoit_sc.worker.library import load
+from pydoit_sc.worker.native import load
 
 
 @pytest.fixture(params=["library", "python"])
