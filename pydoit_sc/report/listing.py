@@ -23,7 +23,7 @@ def pack(runs: Sequence[Reported], columns: Columns, kinds: Mapping[str, int]) -
     """Return the table as base64 of JSON, compressed; `kinds` has the numbers of the kinds of failed runs, by task."""
     listed: list[Mapping[str, Any]] = [
         _texts("Run", (one.task for one in runs)),
-        _texts("Status", (WORDS.get(one.status, str(one.status)) for one in runs)),
+        _texts("Status", (WORDS[one.status] for one in runs)),
         _texts("Ended", map(_ended, runs)),
         _numbers("Duration", "span", runs, lambda one: one.seconds, 1000),
         _numbers("CPU", "span", runs, lambda one: one.cpu, 100),

@@ -180,7 +180,7 @@ def test_failures_are_told_by_kind_and_at_the_end(failing: Box) -> None:
     *_, last = done.out.splitlines()
     assert last == "37 × exit 5  no 3  e.g. a:3  pydoit-sc run --like a:3"
     assert (
-        failing("run", "-q", "--like", "a:9", "--limit", "3").out.splitlines()[-1]
+        failing("run", "-q", "-n", "1", "--like", "a:9", "--limit", "3").out.splitlines()[-1]
         == "3 × exit 5  no 3  e.g. a:3  pydoit-sc run --like a:3"
     )
 

@@ -16,6 +16,7 @@ from pydoit_sc.report.scale import Clock
 from pydoit_sc.report.spread import spread
 from pydoit_sc.report.timeline import drawn, lanes_of
 from pydoit_sc.report.workers import workers_of
+from pydoit_sc.show.standings import WORDS
 from pydoit_sc.store import Record
 from tests.report.values import BEGUN, read_page, reported, unpack
 
@@ -149,7 +150,7 @@ RECORDS = st.builds(
 
 
 @settings(max_examples=20)
-@given(st.lists(st.tuples(st.sampled_from([*Status]), st.none() | RECORDS), min_size=1, max_size=6))
+@given(st.lists(st.tuples(st.sampled_from([*WORDS]), st.none() | RECORDS), min_size=1, max_size=6))
 def test_no_outcome_is_too_odd_for_a_page(found: list[tuple[Status, Record | None]]) -> None:
     kept = reported(axes={"day": "2022-01-01"})
     runs = [
