@@ -1,4 +1,4 @@
-"""Compile the worker's small library in C into the wheel. Without a C compiler, or on another machine than x86-64, the wheel is pure."""
+"""Compile the small library in C into the wheel. Without a C compiler, or on another machine than x86-64, the wheel is pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path(__file__).with_name("pydoit_sc") / "worker" / "quick.c"
+SOURCE = Path(__file__).with_name("pydoit_sc") / "quick.c"
 LIBRARY = "libquick.so"
 
 
@@ -49,6 +49,6 @@ class CompileLibrary(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable":
             compile_library(SOURCE.parent)
         elif library := compile_library(Path(tempfile.mkdtemp())):
-            build_data["force_include"][str(library)] = f"pydoit_sc/worker/{LIBRARY}"
+            build_data["force_include"][str(library)] = f"pydoit_sc/{LIBRARY}"
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

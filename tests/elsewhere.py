@@ -66,7 +66,7 @@ ELSEWHERE = {
     "worker/test_health.py": "worker.heldback",
     "worker/test_misbehaving.py": "worker.salvage",
     "worker/test_runs.py": "worker.process",
-    "worker/test_starter.py": "worker.native",
+    "worker/test_starter.py": "native",
     "worker/test_stops.py": "worker.guardian worker.sessions",
     "worker/test_together.py": "store.holds worker.supply",
 }

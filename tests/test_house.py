@@ -58,6 +58,7 @@ ROOMS = [
         "keptdigests",
         "linux",
         "models",
+        "native",
         "passwords",
         "private",
         "proc",

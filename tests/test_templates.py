@@ -1,4 +1,4 @@
-"""Templates are found in a checkout and in a wheel, which has the worker's library, too, where it can be compiled."""
+"""Templates are found in a checkout and in a wheel, which has the library in C, too, where it can be compiled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_wheel_has_them(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with_library = compile_library(tmp_path) is not None
-    assert ("pydoit_sc/worker/libquick.so" in zipfile.ZipFile(wheel).namelist()) == with_library
+    assert ("pydoit_sc/libquick.so" in zipfile.ZipFile(wheel).namelist()) == with_library
     assert wheel.name.endswith("-py3-none-any.whl") != with_library
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     page = {path.name for path in (tmp_path / "installed" / "pydoit_sc" / "report").glob("page.*")}

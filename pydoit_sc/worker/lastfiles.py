@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from pydoit_sc import native
 from pydoit_sc.store.layout import RESULTS, STDERR, STDOUT
-from pydoit_sc.worker import native
 
 if TYPE_CHECKING:
     from ctypes import PyDLL

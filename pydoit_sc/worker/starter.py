@@ -11,7 +11,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydoit_sc.worker import native
+from pydoit_sc import native
 
 if TYPE_CHECKING:
     from ctypes import PyDLL

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.native import load
 from pydoit_sc.worker.lastfiles import LastFiles, QuickLastFiles
-from pydoit_sc.worker.native import load
 
 
 @pytest.fixture(params=["library", "python"])

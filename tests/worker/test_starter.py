@@ -14,10 +14,10 @@ import pytest
 
 from hatch_build import SOURCE
 from pydoit_sc.batch import Run, Settings
+from pydoit_sc.native import PURE, load
 from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import Executor
-from pydoit_sc.worker.native import PURE, load
 from pydoit_sc.worker.process import Exit, Processes
 from pydoit_sc.worker.results import Limits
 from pydoit_sc.worker.starter import Environment, QuickStarter, Starter, make_starter
@@ -158,7 +158,7 @@ def test_the_library_is_not_used_where_it_is_absent_unfit_or_not_wanted(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(PURE, raising=False)
-    monkeypatch.setattr("pydoit_sc.worker.native.LIBRARY", str(library))
+    monkeypatch.setattr("pydoit_sc.native.LIBRARY", str(library))
     assert type(make_starter()) is QuickStarter
     monkeypatch.setenv(PURE, "1")
     assert type(make_starter()) is Starter
@@ -166,14 +166,14 @@ def test_the_library_is_not_used_where_it_is_absent_unfit_or_not_wanted(
     source = tmp_path / "quick.c"
     source.write_bytes(SOURCE.read_bytes() + b"/* of another version */")
     with monkeypatch.context() as other:
-        other.setattr("pydoit_sc.worker.native.SOURCE", str(source))
+        other.setattr("pydoit_sc.native.SOURCE", str(source))
         assert type(make_starter()) is Starter
     assert type(make_starter()) is QuickStarter
     for text in (None, b"", b"no library"):
         path = tmp_path / f"of-{text!r}"
         if text is not None:
             path.write_bytes(text)
-        monkeypatch.setattr("pydoit_sc.worker.native.LIBRARY", str(path))
+        monkeypatch.setattr("pydoit_sc.native.LIBRARY", str(path))
         assert type(make_starter()) is Starter
 
 
@@ -214,7 +214,7 @@ class Broken(Processes):
 
 @pytest.fixture(params=["library", "posix_spawn"])
 def either(request: pytest.FixtureRequest, library: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pydoit_sc.worker.native.LIBRARY", str(library))
+    monkeypatch.setattr("pydoit_sc.native.LIBRARY", str(library))
     monkeypatch.delenv(PURE, raising=False)
     if request.param == "posix_spawn":
         monkeypatch.setenv(PURE, "1")

@@ -1,4 +1,4 @@
-"""The worker's small library in C, `quick.c`, where there is one: what it does can all be done by Python, too."""
+"""The small library in C, `quick.c`, where there is one: what it does can all be done by Python, too."""
 
 from __future__ import annotations
 
