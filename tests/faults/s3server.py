@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+
+from seaweed import seaweed as start_seaweed
 
 from tests.faults.s3lab import BUCKET, Server
 
@@ -53,65 +54,17 @@ def moto() -> Iterator[Server]:
 
 @contextmanager
 def seaweed() -> Iterator[Server]:
-    """SeaweedFS with all its parts, on ports of its own."""
+    """SeaweedFS, on ports of its own."""
     program = weed()
     assert program
-    parts = (
-        "master.port",
-        "volume.port",
-        "filer.port",
-        "s3.port",
-        "admin.port",
-        "s3.port.iceberg",
-        "s3.port.lance",
-    )
-    ports = dict(zip(parts, _free_ports(len(parts)), strict=True))
-    with tempfile.TemporaryDirectory(prefix="faults-weed-") as folder:
-        command = [
-            *(
-                program,
-                "mini",
-                f"-dir={folder}",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-master.telemetry=false",
-            ),
-            *(f"-{part}={port}" for part, port in ports.items()),
-            *("-webdav=false", "-admin.ui=false"),
-        ]
-        server = Server("SeaweedFS", ("127.0.0.1", ports["s3.port"]))
-        log = Path(folder, "log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **server.environment},
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            _await_bucket(server, process, log)
-            yield server
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
-            process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free, and with them those 10,000 above, which SeaweedFS takes for its own purposes."""
-    found: list[int] = []
-    for port in range(20_000 + os.getpid() % 10_000, 45_000):
-        with suppress(OSError):
-            for one in (port, port + 10_000):
-                socket.create_server(("127.0.0.1", one)).close()
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
+    server = Server("SeaweedFS", ("127.0.0.1", 0))  # the port comes with its start
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-weed-") as folder,
+        start_seaweed(program, Path(folder), server.environment) as started,
+    ):
+        server = replace(server, address=("127.0.0.1", started.port))
+        _await_bucket(server, started.process, started.log)
+        yield server
 
 
 def _await_bucket(
