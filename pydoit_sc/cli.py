@@ -33,6 +33,8 @@ Examples
 def main(args: list[str] | None = None) -> int:
     """Run the program with these arguments, its own if none are given, and return its exit code."""
     if args is None:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # among imports an exception is a traceback, or lost
         utf8.insist()
         gc.disable()  # until all is imported: that is no garbage, and to look through it takes long
     words = sys.argv[1:] if args is None else args

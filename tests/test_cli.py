@@ -191,3 +191,17 @@ def test_interrupted_while_planning(stages: Box, program: str) -> None:
     assert "Traceback" not in err
     assert out == ""
     assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("module", ["doit", "pydoit_sc.tasks.program", "pydoit_sc.commands.status"])
+def test_interrupted_while_it_imports(stages: Box, module: str) -> None:
+    lines = (
+        "import os, signal, sys",
+        "class Interrupted:",
+        "    def find_spec(name, path, target=None):",
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)",
+        "sys.meta_path.insert(0, Interrupted)",
+    )
+    stages.write("started/sitecustomize.py", "\n".join(lines))
+    done = stages("status", PYTHONPATH=str(stages.folder / "started"))
+    assert (done.code, done.out, done.err) == (-signal.SIGINT, "", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +59,10 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run the command; called by doit."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(
+                signal.SIGINT, signal.default_int_handler
+            )  # a command may have something to clear up
         with user_errors():
             try:
                 return self.call(opt_values, pos_args)
