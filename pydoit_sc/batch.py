@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, Union
@@ -64,8 +63,7 @@ class Run(NamedTuple):
     position: int = 0  # among the runs of its stage
 
 
-@dataclass(frozen=True, slots=True)  # one value for all that come after it, known by its identity
-class RunSet:
+class RunSet(NamedTuple):  # one value for all that come after it, known by its identity
     """Runs of one stage that others come after together: all of it, or those that match a pattern."""
 
     stage: str
@@ -96,8 +94,7 @@ def task_of(key: str) -> str:
     return key.replace("/", ":", 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """A named group of runs of one shape."""
 
     name: str  # the doit task group
@@ -106,7 +103,7 @@ class Stage:
     single: bool = False  # no matrix: its one run is the task `name` itself
     named: bool = True  # False: at least one run is known only by its position
     #: Gives the values of the axes of the run at a position: `{"model": "a", "month.start": "2012-01-01", …}`.
-    axes: Callable[[int], Axes] | None = field(default=None, compare=False, repr=False)
+    axes: Callable[[int], Axes] | None = None
 
     @property
     def folders(self) -> Iterable[str]:
@@ -122,15 +119,13 @@ class Stage:
         return self.name if self.single else f"{self.name}:{run.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """A part of the batch's runs, from 0 to 1 (`max_failures = "5 %"`)."""
 
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """All that one batchfile, run list or chunk describes."""
 
     name: str
@@ -145,11 +140,11 @@ class Batch:
     durable: bool = True
     patience: float = PATIENCE
     min_free_memory: int | None = None  # bytes that must be available for a run to be started
-    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    storage_options: Mapping[str, Any] = {}
     on_failure: str | None = None  # a command for the end of an execution that has failed: hooks.py
     on_finish: str | None = None  # one for every end
-    tables: Mapping[str, object] = field(default_factory=dict)  # [sync] and those of engines, by name
-    instead: Mapping[str, Any] = field(default_factory=dict)  # settings of all runs, in place of their own
+    tables: Mapping[str, object] = {}  # [sync] and those of engines, by name
+    instead: Mapping[str, Any] = {}  # settings of all runs, in place of their own
     workdir: Path | None = None  # where its commands run, where that is not the folder of its file
     words: tuple[str, ...] = ()  # the options that name this batch on a command line, in any folder
 

@@ -35,7 +35,7 @@ class Made(Sequence[T]):
         return self._some(i) if isinstance(i, slice) else self._one(range(len(self))[i])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class Texts(Made[str]):
     """What a template is for each combination of a matrix."""
 
@@ -74,7 +74,7 @@ class Texts(Made[str]):
         return Texts(parts, len(range(self.size)[rows]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class MatrixRuns(Made[Run]):
     """The runs of a stage with a matrix, by the columns of what they are made of."""
 
@@ -111,7 +111,7 @@ class MatrixRuns(Made[Run]):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Picked(Made[Run]):
     """Some of a stage's runs, by their positions in the stage."""
 
@@ -131,7 +131,7 @@ class Picked(Made[Run]):
         return Picked(self.runs, self.positions[rows])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Befores(Made[tuple[Run | RunSet, ...]]):
     """What each run of a stage comes after: some that are the same for all, and one of each column."""
 

@@ -13,7 +13,7 @@ from pydoit_sc.batch import Run, RunSet, Stage, stage_of
 from pydoit_sc.store import Record
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Wait:
     """A number of runs that are not completed yet, and the runs that wait for all of them."""
 

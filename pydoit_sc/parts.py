@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from graphlib import TopologicalSorter
 from operator import attrgetter
 
@@ -51,7 +50,7 @@ def _parts(batch: Batch, wanted: Mapping[str, Mapping[str, Run]]) -> list[Stage]
     return [
         stage
         if len(wanted[stage.name]) == len(stage.runs)
-        else replace(stage, runs=sorted(wanted[stage.name].values(), key=attrgetter("position")))
+        else stage._replace(runs=sorted(wanted[stage.name].values(), key=attrgetter("position")))
         for stage in batch.stages
         if stage.name in wanted
     ]

@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -118,7 +117,7 @@ class Project:
 
     def execute_as(self, options: Mapping[str, Any]) -> None:
         """Let the options of a command line take the place of what the batchfile says; raises UserError."""
-        self.batch = replace(self.batch, instead=_read(options, _OF_RUNS), **_read(options, _OF_BATCH))
+        self.batch = self.batch._replace(instead=_read(options, _OF_RUNS), **_read(options, _OF_BATCH))
 
     @property
     def store(self) -> Store:

@@ -8,9 +8,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pydoit_sc.batch import Axes, Run, Stage, Status, is_pattern
 from pydoit_sc.batchfile import nearest
@@ -35,8 +34,7 @@ class NothingMatchesError(Exception):
     """No run is as asked for: an answer, not a mistake. The text says how the runs are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """What the value of an axis has to be."""
 
     axis: str
@@ -68,8 +66,7 @@ def _compare(one: str, other: str) -> int:
     return (one > other) - (one < other)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What a user has said of the runs that are meant; all of it holds for each of them."""
 
     words: tuple[str, ...] = ()  # names, patterns, outputs; none: all runs
@@ -231,7 +228,7 @@ def select_to_execute(
     """
     if not selection:
         return project.batch.stages
-    chosen = select(project, replace(selection, limit=None), commands)
+    chosen = select(project, selection._replace(limit=None), commands)
     parts = project.narrow(chosen)
     if selection.limit is not None:
         keys = {run.key for _, run in chosen}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -25,7 +24,7 @@ def batch(*given: Stage, folder: Path = Path("/nowhere"), max_failures: int | Sh
         after = tuple(sets[name] for name in one.after)
         runs = [run._replace(after=after) for run in one.runs]
         sets[one.name] = RunSet(one.name, runs, whole=True)
-    stages = tuple(replace(one, runs=sets[one.name].members) for one in given)
+    stages = tuple(one._replace(runs=sets[one.name].members) for one in given)
     return Batch("b", folder / "batchfile.toml", "/out", stages, max_failures=max_failures)
 
 

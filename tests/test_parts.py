@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,7 +41,7 @@ def test_single_runs_bring_what_they_come_after_however_far() -> None:
     of = batch(stage("c", 1, "b"), stage("a", 3), stage("b", 2, "a"), stage("d"))
     c, a, b, d = of.stages
     single = [run._replace(after=(a.runs[n + 1],)) for n, run in enumerate(b.runs)]
-    paired = replace(b, runs=single)
-    last = replace(c, runs=[c.runs[0]._replace(after=(RunSet("b", single, whole=True),))])
-    found = with_earlier(replace(of, stages=(last, a, paired, d)), [(last, last.runs[0])])
+    paired = b._replace(runs=single)
+    last = c._replace(runs=[c.runs[0]._replace(after=(RunSet("b", single, whole=True),))])
+    found = with_earlier(of._replace(stages=(last, a, paired, d)), [(last, last.runs[0])])
     assert [run.key for one in found for run in one.runs] == ["c/0", "a/1", "a/2", "b/0", "b/1"]

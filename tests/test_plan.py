@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,7 +140,7 @@ def test_moved() -> None:
     shifted = [Run(str(n), cmd, f"runs/{n}", PLAIN) for n, cmd in enumerate(cmds)]
     now = Stage("runs", shifted, named=False)
     assert _moved(Ledger(batch(now), was.records)) == ["0", "1", "2", "3"]
-    assert _moved(Ledger(batch(replace(now, named=True)), was.records)) == []
+    assert _moved(Ledger(batch(now._replace(named=True)), was.records)) == []
     edited = [runs[0]._replace(cmd="edited"), *runs[1:]]
     assert _moved(Ledger(batch(Stage("runs", edited, named=False)), was.records)) == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydoit_sc.api.execution import execute, words_of
@@ -121,7 +120,7 @@ class ChosenRuns:
         """
         frames.need("polars")
         project, selection = self._project.again(), self._selection
-        chosen = self._chosen(project, replace(selection, limit=None))
+        chosen = self._chosen(project, selection._replace(limit=None))
         bad: list[str] = []
         with results_of(
             project,

@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
         )
     plain = given == STDIN or document.format == "lines"
     notes = Notes(Report(), document)
-    source = Source(os.path.dirname(os.path.abspath(file)), file)
+    source = Source(os.path.dirname(os.path.abspath(file)), file, datetime.now(timezone.utc))
     if document.format == "toml":
         made = _from_toml(source, notes, override)
     else:
@@ -156,7 +156,7 @@ def _stages(
         outputs = outputs_of(remote, source.folder, runs) if remote else ()
         for name, table in runs.items():
             check_slots(table, batch.nprocs, notes, ("runs", name))
-        return read_stages(runs, settings, replace(source, outputs=outputs), remote, notes)
+        return read_stages(runs, settings, source._replace(outputs=outputs), remote, notes)
     if isinstance(runs, list):
         reader = RunReader(RunTable, settings, notes, ("runs",), remote)
         return (reader.read(runs, source.folder, batch.nprocs),)

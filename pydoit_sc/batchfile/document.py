@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydoit_sc.batchfile.errors import BatchfileError, Problem, Where
@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where the batchfile lies, and when it is read."""
 
     folder: str  # absolute
     file: str  # as messages name it
+    now: datetime
     outputs: tuple[str, ...] = ()  # the folders of the batch's outputs: no pattern looks into them
-    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
 Place = tuple[int | None, int | None]  # line and column, from 1
@@ -81,7 +80,7 @@ def _decode(raw: bytes, file: str) -> str:
         raise failure(file, f"not UTF-8 at byte {start:,} (0x{raw[start]:02x})", line, column) from None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Frame:
     """An open list or table, while a text is scanned for its keys."""
 

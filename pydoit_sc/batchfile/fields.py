@@ -10,8 +10,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -50,8 +49,7 @@ def told(error: ValueError, value: object) -> str:
     return f"{error}, found {show(value)}" if is_expected else str(error)
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """Words for what a type takes, in place of pydantic's: `Annotated[bool, Expected("true or false")]`."""
 
     what: str
@@ -62,12 +60,11 @@ class Expected:
         )
 
 
-@dataclass(frozen=True, eq=False)  # hashed as metadata of types
 class Parsed:
     """A type that a function reads, with its JSON schema; the function raises `expected(…)` or `fault(…)`."""
 
-    parse: Callable[[Any], Any]
-    schema: Mapping[str, Any]
+    def __init__(self, parse: Callable[[Any], Any], schema: Mapping[str, Any]) -> None:
+        self.parse, self.schema = parse, schema
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.parse)

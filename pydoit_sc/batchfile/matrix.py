@@ -30,7 +30,7 @@ _SHOWN = 200  # characters of a value in a message
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Combinations:
     """The runs that a matrix makes, by column."""
 
@@ -40,7 +40,7 @@ class Combinations:
     count: int
     created: int  # so many of them, the last ones, were made by `include`
     #: What placeholders have been written as, for each value of their axis: several texts may hold the same one.
-    written: dict[Hashable, list[str]] = field(default_factory=dict, compare=False)
+    written: dict[Hashable, list[str]] = field(default_factory=dict)
 
     def axes_of(self, row: int) -> Axes:
         """Return the values of a combination as JSON has them, by what placeholders name of them.

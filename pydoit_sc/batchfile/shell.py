@@ -38,7 +38,7 @@ _EXPANDED = re.compile(r"\$[({]|`|\\\n")  # in a here-document: the shells do no
 _NEUTRAL = re.compile(r"[\w@%+=:,./ -]*", re.ASCII)
 
 
-@dataclass
+@dataclass(repr=False)
 class Reading:
     """How far a command has been read: what is open there, the innermost last."""
 

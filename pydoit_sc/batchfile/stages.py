@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -59,14 +59,13 @@ class StageTable(AttemptTable):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Above:
+class _Above(NamedTuple):
     """What a stage is read with: what holds for the whole batch, and the stages that it may come after."""
 
     settings: Settings
     source: Source
     remote: str | None  # where the outputs go; None if that could not be read
-    earlier: dict[str, StageIndex] = field(default_factory=dict)
+    earlier: dict[str, StageIndex]
 
 
 def read_stages(
@@ -77,7 +76,7 @@ def read_stages(
         notes.add(("runs",), "no stage; write [runs.NAME] with `cmd`")
     sound = {name: found for name, content in table.items() if (found := _table(name, content, notes))}
     order = stage_order({name: _words(content) for name, content in table.items()}, notes)
-    above, stages = _Above(batch, source, remote), dict[str, Stage]()
+    above, stages = _Above(batch, source, remote, {}), dict[str, Stage]()
     for name in order or sound:
         stage = _stage(name, sound[name], above, notes) if name in sound else None
         if stage is not None:

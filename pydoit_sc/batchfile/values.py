@@ -7,9 +7,8 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Union
+from typing import NamedTuple, Union
 
 from pydoit_sc.batchfile.windows import Window
 from pydoit_sc.utf8 import escaped
@@ -45,15 +44,13 @@ class Cell(str):
         return super().__format__(spec)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of a CSV file, or a table in a list."""
 
     cells: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True)
-class FilePath:
+class FilePath(NamedTuple):
     """A file that a glob found, from the batchfile's folder."""
 
     path: str

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import calendar
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from itertools import count as numbers
 from typing import Any, NamedTuple, TypeVar
@@ -44,8 +43,7 @@ _UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A half-open span of time; dates or date-times, as `from` was written."""
 
     start: date

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydoit_sc.batch import PATIENCE, Share
 from pydoit_sc.plan import Work, is_current
 from pydoit_sc.store import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """Runs that a run comes after: some by their fingerprints, or a whole stage."""
 
     stage: str = ""  # its runs are in a note of the submission: worker/earlier.py
-    runs: Mapping[str, str] = field(default_factory=dict)  # fingerprints by key
+    runs: Mapping[str, str] = {}  # fingerprints by key
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What one worker takes."""
 
     works: Sequence[Work]
@@ -30,13 +27,13 @@ class Chunk:
     submission: str = ""  # its id; "" for a run list
     always: bool = False  # the submission executes completed runs again
     #: What must be completed first, by output.
-    before: Mapping[str, Sequence[Before]] = field(default_factory=dict)
+    before: Mapping[str, Sequence[Before]] = {}
     max_failures: int | Share | None = None
     durable: bool = True
     patience: float = PATIENCE
     scratch: str | None = None
     min_free_memory: int | None = None
-    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    storage_options: Mapping[str, Any] = {}
 
     @property
     def id(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
@@ -80,7 +79,7 @@ class ResultsCommand(Command):
             write = partial(_print_table, options)
         project = open_project(options)
         selection = parse_selection(options, words)
-        among = replace(selection, limit=None)
+        among = selection._replace(limit=None)
         chosen = chosen_of(project, among) if among else list(project.batch.runs())
         bad = _Told()
         sort = options["sort"]

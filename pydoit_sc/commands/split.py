@@ -134,7 +134,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
         if options[name]:
             raise InvalidCommand(f"split: --{name.replace('_', '-')} is for Saturn Cloud, not for Kubernetes")
     read = open_project(options)
-    project, engine = Project(replace(read.batch, **_numbers(options))), load_engine("kubernetes")
+    project, engine = Project(read.batch._replace(**_numbers(options))), load_engine("kubernetes")
     wanted = _wanted(project, options)
     project.needs_verdicts_only = not wanted.completed
     choice = choose(project.ledger, wanted, project.batch.stages)
@@ -179,7 +179,7 @@ def _for_saturn(batch: Batch, options: dict[str, Any], recipe: str | None) -> Ba
     changes["sync"] = (*table.sync, *(_from_here(text, batch) for text in options["sync"]))
     kept = "saturn" in batch.tables or recipe is not None
     tables = {**batch.tables, "saturn": table.model_copy(update=changes)} if kept else batch.tables
-    return replace(batch, tables=tables, **_numbers(options))
+    return batch._replace(tables=tables, **_numbers(options))
 
 
 def _url(url: str) -> str:

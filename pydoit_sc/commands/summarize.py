@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from doit.exceptions import InvalidCommand
@@ -163,7 +162,7 @@ def _sorted(
 ) -> Sequence[RunRow]:
     """Return the selected rows, failures first, or by the cells of some columns."""
     if selection:
-        rows = _selected(project, replace(selection, limit=None if order else selection.limit), rows)
+        rows = _selected(project, selection._replace(limit=None if order else selection.limit), rows)
     rows = sorted(rows, key=lambda row: _ORDER.index(row.verdict.status))
     for name in reversed(order):
         rows = in_order(rows, COLUMNS[name], reverse=reverse)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from pydoit_sc.ends import briefly
 from pydoit_sc.errors import printable
@@ -74,8 +74,7 @@ def telling_line(tail: bytes) -> str:
     return next(telling, next(iter(outer or lines), "")).strip()[:_LONGEST]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A failed run: how it ended, and the end of its stderr."""
 
     task: str  # the name of its doit task
@@ -134,7 +133,7 @@ class Tally:
         self.count += 1
         key = key_of(failure)
         if key not in self._kinds and len(self._kinds) >= _MOST:
-            failure = replace(failure, tail=None)
+            failure = failure._replace(tail=None)
             key = key_of(failure)
         is_first = key not in self._kinds
         if is_first:

@@ -20,7 +20,7 @@ _LABEL = 40  # characters of a command
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Running:
     """What executes now."""
 

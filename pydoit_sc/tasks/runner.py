@@ -11,7 +11,7 @@ import signal
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -48,7 +48,7 @@ from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Open:
     """A stage whose runs are executed."""
 
@@ -131,7 +131,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if isinstance(task, RunTask) and task.stage.name not in parts:
                 singles.setdefault(task.stage.name, []).append(task.run)
         chosen = [
-            replace(stage, runs=singles[stage.name]) if stage.name in singles else parts[stage.name]
+            stage._replace(runs=singles[stage.name]) if stage.name in singles else parts[stage.name]
             for stage in self._project.batch.stages
             if stage.name in parts or stage.name in singles
         ]

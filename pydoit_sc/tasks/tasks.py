@@ -144,7 +144,7 @@ class RunTask(Task):  # type: ignore[misc]
             self.project.store.remove(self.run.key)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RunNode:
     """What doit's ExecNode says of a run that is selected; its task is made when it is asked for."""
 

@@ -52,7 +52,7 @@ _TAIL = 2000  # bytes of a failed run's stderr that are shown
 KEPT, KEPT_END = 10, 64 << 10
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Attempt:
     """An attempt that is executing, or has just ended."""
 

@@ -7,7 +7,7 @@ store itself, for each run. Only then are the attempts of the earlier runs known
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pydantic import ConfigDict
 
@@ -58,8 +58,7 @@ def _stages(store: Store, chunk: Chunk, names: set[str]) -> Mapping[str, Mapping
     return {stage: stages[stage] for stage in names}
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(NamedTuple):
     """What the store has of runs that others come after together."""
 
     total: int  # the sum of the digests of their attempts
@@ -85,7 +84,7 @@ def checked(
             held.append(waiting(NEW, hindrance, state))
         else:
             works.append(_final(work, found) if found else work)
-    return replace(chunk, works=works), held
+    return chunk._replace(works=works), held
 
 
 def _state(

@@ -51,7 +51,7 @@ LOOK_EVERY = 0.2  # seconds between two looks at the disks while runs are execut
 Pending = tuple[Attempt, Exit, Result]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Executor:
     """Executes runs, `limits.nprocs` at once, and publishes their outcomes in `store`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pydoit_sc.plan import Work
@@ -22,8 +21,7 @@ class Result(NamedTuple):
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The limits of a worker."""
 
     nprocs: int

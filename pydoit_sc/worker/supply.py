@@ -24,7 +24,7 @@ _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another w
 _QUICK = 5.0  # seconds; runs that are started sooner than that are held more at once the next time
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Asked:
     """Runs that the store is asked to hold, each with the pause before it is asked again."""
 

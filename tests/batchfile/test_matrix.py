@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timezone
 from itertools import product
 from pathlib import Path
 
@@ -330,7 +331,7 @@ def combinations(text: str, tmp_path: Path) -> list[str]:
     notes = Notes(report, Document("f", "toml", text, table))
     matrix = check(MatrixTable, table, notes)
     assert matrix is not None
-    found = expand(matrix, Source(str(tmp_path), "f"), notes, ())
+    found = expand(matrix, Source(str(tmp_path), "f", datetime.now(timezone.utc)), notes, ())
     report.check()
     assert found is not None
     return [found.describe(row) for row in range(found.count)]

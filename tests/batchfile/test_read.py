@@ -221,7 +221,9 @@ def test_yaml_aliases_and_merge_keys(make: Make) -> None:
 def test_a_path_like_and_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "batchfile.toml").write_text(FULL)
     monkeypatch.chdir(tmp_path)
-    assert load("batchfile.toml") == load(tmp_path / "batchfile.toml")
+    named, absolute = load("batchfile.toml"), load(tmp_path / "batchfile.toml")
+    assert named._replace(stages=()) == absolute._replace(stages=())
+    assert [run[:4] for _, run in named.runs()] == [run[:4] for _, run in absolute.runs()]
 
 
 def test_the_import_is_cheap() -> None:

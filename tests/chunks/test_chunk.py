@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pydoit_sc.batch import Run, Settings
@@ -34,15 +32,15 @@ CHUNK = Chunk([work("1"), work("2")], "file:///out", 2, "mine")
 )
 def test_what_is_completed(record: Record | None, completed: bool, always: bool) -> None:
     assert CHUNK.completed("now", record) is completed
-    assert replace(CHUNK, always=True).completed("now", record) is always
+    assert CHUNK._replace(always=True).completed("now", record) is always
 
 
 def test_a_run_list_has_no_submission_that_could_have_completed_something() -> None:
-    chunk = replace(CHUNK, submission="")
+    chunk = CHUNK._replace(submission="")
     assert not chunk.completed("now", Record(0, "x", "before", ""))
 
 
 def test_no_two_chunks_have_the_same_id() -> None:
-    others = [replace(CHUNK, submission="s2"), replace(CHUNK, works=CHUNK.works[:1])]
+    others = [CHUNK._replace(submission="s2"), CHUNK._replace(works=CHUNK.works[:1])]
     assert len({CHUNK.id, *(other.id for other in others)}) == 3
     assert "/" not in CHUNK.id

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ PATIENCE = 60.0  # seconds until a test gives up
 def submission_of(batch: Batch, engine: str, table: Any, **changes: Any) -> Submission:
     """Put all runs of a batch into chunks in its store, a group for each stage, and return their submission."""
     kind = load_engine(engine).table
-    batch = replace(batch, tables={engine: table if isinstance(table, kind) else kind(**table)})
+    batch = batch._replace(tables={engine: table if isinstance(table, kind) else kind(**table)})
     id_ = new_submission()
     scheme, _, path = batch.remote_output_path.partition("://")
     root = Path(path) if scheme == "file" else batch.folder / "elsewhere"

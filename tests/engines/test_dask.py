@@ -214,7 +214,7 @@ def test_what_is_fetched_comes_first(yard: Yard, address: str) -> None:
 
 def test_a_folder_that_is_not_there_ends_the_chunk(yard: Yard, address: str) -> None:
     submission = yard.submission(MONTHS, "dask", {"address": address})
-    gone = replace(submission.batch, path=yard.folder / "nowhere" / "batchfile.toml")
+    gone = submission.batch._replace(path=yard.folder / "nowhere" / "batchfile.toml")
     yard.await_end(submission, yard.hand_in(replace(submission, batch=gone)))
     assert yard.codes() == {}
 

@@ -121,7 +121,7 @@ def submission_in(yard: Yard, text: str, **changes: Any) -> Submission:
     """Return a submission with an id that is known before; its chunks are in a folder here only."""
     (yard.folder / "batchfile.toml").write_text(text)
     batch = load(yard.folder / "batchfile.toml")
-    here = replace(batch, remote_output_path=f"file://{yard.folder}/out")
+    here = batch._replace(remote_output_path=f"file://{yard.folder}/out")
     made = submission_of(here, "kubernetes", batch.table("kubernetes", KubernetesTable), **changes)
     id_ = "20240102-030405-abcdef"
     chunks = f"{batch.remote_output_path}/.pydoit_sc/submissions/{id_}"
@@ -372,13 +372,13 @@ def test_how_many_runs_a_pod_executes_at_once(yard: Yard, nprocs: str, expected:
     if expected == 4:
         for cpu, cores in (("500m", 1), ("2500m", 2), ("3.7", 3)):
             tables = {"kubernetes": KubernetesTable(cpu=cpu)}
-            assert yard.engine.nprocs(replace(batch, tables=tables)) == cores
+            assert yard.engine.nprocs(batch._replace(tables=tables)) == cores
 
 
 def test_hostile_names(yard: Yard) -> None:
     for name in ("-", "日本", "A" * 300, "a_b/c", "--x--"):
         submission = submission_in(yard, BATCH + TABLE)
-        made = manifest(replace(submission, batch=replace(submission.batch, name=name)))
+        made = manifest(replace(submission, batch=submission.batch._replace(name=name)))
         label = made["metadata"]["name"]
         assert len(f"{label}-99999") <= 63
         assert label.replace("-", "a").isalnum() and label.isascii() and label == label.lower()

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -213,7 +213,7 @@ def _check_settings(settings: Settings) -> None:
 def _use_recipe(path: Path) -> None:
     """Do what `split` and `apply` do with a recipe."""
     table = SaturnTable(recipe=str(path), instance_type="large", name="job")
-    batch = replace(_some_batch(path), tables={"saturn": table})
+    batch = _some_batch(path)._replace(tables={"saturn": table})
     finished = job.with_submission(job.read_recipe(batch), table, ["/tmp/commands/0.json"], [])
     if recipe.loads(recipe.dumps(finished)) != finished and "nan" not in repr(finished):
         raise ViolationError("the recipe does not read back as it was written")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +97,7 @@ def test_what_the_engine_refuses_has_ended(tmp_path: Path, engine: Fake) -> None
 
 def test_a_run_of_more_slots_than_a_machine_has_is_submitted_nowhere(tmp_path: Path) -> None:
     (tmp_path / "batchfile.toml").write_text(BATCH.replace("nprocs = 2\nbatch_size = 2", "slots = 5"))
-    batch = replace(load(tmp_path / "batchfile.toml"), nprocs=4)  # as `split --nprocs 4` has it
+    batch = load(tmp_path / "batchfile.toml")._replace(nprocs=4)  # as `split --nprocs 4` has it
     ledger = Ledger(batch, {})
     choice = choose(ledger, Wanted(completed=False, failures=True), batch.stages, ordered=True)
     with pytest.raises(UserError, match=r"^b: expected `slots` of at most 4, .* found 5$"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +31,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def chunk_of(cmds: Mapping[str, str], submission: str = "s1", **how: object) -> Chunk:
+def chunk_of(cmds: Mapping[str, str], submission: str = "s1", **how: Any) -> Chunk:
     """Return a chunk of these commands by name."""
     root, settings = f"file://{Path.cwd()}/out", Settings()
     works = [
@@ -39,7 +39,7 @@ def chunk_of(cmds: Mapping[str, str], submission: str = "s1", **how: object) -> 
         for name, cmd in cmds.items()
     ]
     chunk = Chunk(works, root, 1, submission, durable=False)
-    return replace(chunk, **how)  # type: ignore[arg-type]
+    return chunk._replace(**how)
 
 
 def log() -> list[str]:
@@ -109,14 +109,14 @@ def test_the_store_is_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PosixStore, "scan", scan)
     chunk = chunk_of({"1": "true", "2": "true"}, before={})
     waits = {chunk.works[1].output: (Before(runs={"earlier": "f"}),)}
-    assert execute_chunk(replace(chunk, before=waits), quiet=True) == 2
+    assert execute_chunk(chunk._replace(before=waits), quiet=True) == 2
     assert scans == [["1", "2", "earlier"]]
 
 
 def test_no_run_is_executed_before_those_that_it_comes_after(capsys: pytest.CaptureFixture[str]) -> None:
     chunk = chunk_of({name: f"echo {name} >> log" for name in "xyz"})
     before = {f"{chunk.remote_output_path}/x": [Before("b")], f"{chunk.remote_output_path}/y": [Before("b")]}
-    chunk = replace(chunk, before=before)
+    chunk = chunk._replace(before=before)
     note = Path("out/.pydoit_sc/submissions/s1/after.json")
     note.parent.mkdir(parents=True)
     note.write_text('{"b": {"b/1": "now"}}')
@@ -134,7 +134,7 @@ def test_what_the_worker_before_has_completed_is_skipped(
 
     def watch(*args: object) -> int:
         monkeypatch.setattr(execute, "_watch", really)
-        assert execute_chunk(replace(chunk, works=chunk.works[:1]), quiet=True) == 0
+        assert execute_chunk(chunk._replace(works=chunk.works[:1]), quiet=True) == 0
         return really(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(execute, "_watch", watch)
