@@ -16,7 +16,7 @@ import re
 from contextlib import suppress
 from hashlib import blake2b
 
-from pydoit_sc.store.base import HeldError
+from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.folders import touch, who_lives
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -34,7 +34,7 @@ class Holds:
     def take(self, worker: str, key: str) -> int:
         """Hold a run for a worker, and return how many workers in a row have died while they executed it.
 
-        Raises HeldError while another worker that is alive has it, and OSError.
+        Raises HeldError while another worker that is alive has it, StoreError where the folder has been removed, and OSError.
         """
         path, deaths = self._path(key), 0
         for _ in range(_TRIES):
@@ -48,6 +48,8 @@ class Holds:
             except OSError as error:
                 if error.errno in _NO_LINKS:
                     return 0
+                if error.errno == errno.ENOENT:
+                    raise StoreError(f"{self._folder}: removed while runs execute") from error
                 raise
             there = _text_of(path)
             holder, _, before = there.partition("+")

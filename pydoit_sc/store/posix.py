@@ -135,7 +135,7 @@ class PosixStore:
         staged = [self._bring(attempt) for attempt in attempts]
         for folder in {self._home(attempt) for attempt in attempts}:
             if not is_there(folder):  # what a run or we have written there since is a part of an attempt
-                said = f"{folder}: is gone: another worker has taken this one for dead, without a sign of it for long"
+                said = f"{folder}: removed, or another worker has taken this one for dead, without a sign of it for long"
                 return [StoreError(said)] * len(attempts)
         self.settle()
         return staged

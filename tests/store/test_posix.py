@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -251,6 +252,17 @@ def test_a_worker_that_was_taken_for_dead_publishes_nothing(
         assert isinstance(error, StoreError)
         assert "has taken this one for dead" in str(error)
     assert store.scan(["a", "b"]) == {}
+
+
+def test_a_folder_that_is_removed_while_runs_execute(store: PosixStore) -> None:
+    with store.workspace("w", None) as folder:
+        one = attempt(Path(folder), "a", "w-1")
+        shutil.rmtree(store.root)
+        (error,) = store.stage([one])
+        assert f"{folder}: removed, or another worker" in str(error)
+        with pytest.raises(StoreError) as raised:
+            store.hold("w", ["b"])
+        assert str(raised.value) == f"{store.root}/.pydoit_sc/holds: removed while runs execute"
 
 
 @pytest.mark.parametrize("link", [".pydoit_sc", ".pydoit_sc/attempts"])
