@@ -24,10 +24,10 @@ from pydoit_sc.store import Live, Record
 
 Chosen: TypeAlias = list[tuple[Stage, Run]]
 
-_CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(?!=)(.*)", re.DOTALL)  # and not `model==a`
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOST = 10**9
-_STATUSES = [status.value for status in Status]
+_STATUSES = {**{status.value: status for status in Status}, "failed": Status.ERROR}
 
 
 class NothingMatchesError(Exception):
@@ -176,9 +176,9 @@ def parse_statuses(text: str) -> frozenset[Status]:
     names = {name.strip() for name in text.split(",") if name.strip()}
     for name in sorted(names.difference(_STATUSES)):
         near = nearest(name, _STATUSES)
-        hint = f"did you mean `{near}`?" if near else f"expected one of {', '.join(_STATUSES)}"
+        hint = f"did you mean `{near}`?" if near else f"expected one of {', '.join(Status)}"
         raise UserError(f"--status: unknown status `{name}`; {hint}")
-    return frozenset(map(Status, names))
+    return frozenset(_STATUSES[name] for name in names)
 
 
 def are_statuses(word: str) -> bool:

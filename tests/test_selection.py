@@ -83,6 +83,7 @@ FAILED = ["day:a_0", "day:a_1", "day:a_2"]
     [
         ({"statuses": "error"}, [*FAILED, "day:b_0"]),
         ({"statuses": "completed, error", "where": ["model=a"]}, [*FAILED, "day:a_3", "day:a_4"]),
+        ({"statuses": "failed"}, [*FAILED, "day:b_0"]),  # which is how people call it
         ({"codes": "137"}, ["day:b_0"]),
         ({"codes": "0,137"}, ["day:a_3", "day:a_4", "day:b_0"]),
         ({"statuses": "error", "codes": "1"}, FAILED),
@@ -149,6 +150,7 @@ def test_nothing_matches(picked: Box, options: dict[str, object], answer: str) -
         ({"slowest": "ten"}, "--slowest: expected a number of at least 1, found `ten`"),
         ({"since": "yesterday"}, '--since: expected a duration such as "90s", "10m"'),
         ({"where": ["model"]}, "--where: expected a condition such as 'model=a' or 'seed<10', found `model`"),
+        ({"where": ["model==a"]}, "--where: expected a condition such as 'model=a' or 'seed<10', found `model==a`"),
         ({"where": ["modle=a"]}, "--where: no run has an axis `modle`; did you mean `model`?"),
         ({"where": ["x=a"]}, "--where: no run has an axis `x`; the axes are model, month.start, seed"),
         ({"like": "day:a_3"}, "--like: expected a run that has failed, found `day:a_3`, which has not"),

@@ -50,9 +50,9 @@ class Parser(CmdParse):  # type: ignore[misc]
             long += [f"{other}=" for other in others]
             options, words = getopt.gnu_getopt(in_args, self.get_short(), long)
         except getopt.GetoptError as error:
-            near = nearest(f"--{error.opt}", [f"--{name.rstrip('=')}" for name in self.get_long()])
+            near = nearest(error.opt, [name.rstrip("=") for name in self.get_long()])
             unknown = near and "not recognized" in error.msg and len(error.opt) > 1
-            hint = f"did you mean `{near}`?" if unknown else f"see `{self._help_command}`"
+            hint = f"did you mean `--{near}`?" if unknown else f"see `{self._help_command}`"
             raise CmdParseError(f"{error.msg}; {hint}") from error
         first: list[str] = []
         for given, value in options:

@@ -55,10 +55,8 @@ class ScaleCommand(_OrderCommand):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Give the order."""
         if not (words and words[0].isdecimal() and 1 <= int(words[0]) <= MOST_RUNS):
-            found = words[0] if words else "nothing"
-            raise InvalidCommand(
-                f"scale: expected how many runs at once, 1 to {MOST_RUNS:,}, found `{found}`"
-            )
+            found = f"`{words[0]}`" if words else "nothing"
+            raise InvalidCommand(f"scale: expected how many runs at once, 1 to {MOST_RUNS:,}, found {found}")
         return self.give(options, words[1:], f"{int(words[0]):,} at once", nprocs=int(words[0]))
 
 

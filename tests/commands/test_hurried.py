@@ -51,6 +51,8 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
         (["-n", "2.5"], "found `2.5`"),
         (["--xyzzy"], "option --xyzzy not recognized; see `pydoit-sc help run`"),
         (["--contineu"], "did you mean `--continue`?"),
+        (["info", "--json", "a:1"], "option --json not recognized; see `pydoit-sc help info`"),
+        (["scale"], "expected how many runs at once, 1 to 1,024, found nothing"),
         (["a:1", "-Z"], "option -Z not recognized"),
         (["plan", "--al1"], "did you mean `--all`?"),
         (["-r", "jsn"], "available choices are: 'console'"),
