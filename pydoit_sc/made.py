@@ -1,15 +1,17 @@
-"""Texts and runs as sequences that make each one when it is asked for: a matrix may have a million."""
+"""Texts and runs as sequences that make each one when it is asked for: a matrix or a run list may have a million."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import TypeVar, overload
 
-from pydoit_sc.batch import Run, RunSet, Settings
+from pydoit_sc.batch import PLAIN, Run, RunSet, Settings
 
 T = TypeVar("T")
+
+_BLOCK = 32  # texts that are packed into one value: of more, it takes longer to find one of them
 
 #: The positions of a column's values, and the values; or a text that all have.
 Part = str | tuple[Sequence[int], Sequence[str]]
@@ -75,8 +77,71 @@ class Texts(Made[str]):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class MatrixRuns(Made[Run]):
-    """The runs of a stage with a matrix, by the columns of what they are made of."""
+class Packed(Made[str]):
+    """Texts without NUL, packed in blocks: as values of their own, short ones take twice the room."""
+
+    blocks: Sequence[bytes]
+    rows: range  # which of the texts in the blocks
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[str]:
+        if self.rows.step != 1:
+            return map(self._text, self.rows)
+        first, skipped = divmod(self.rows.start, _BLOCK)
+        texts = chain.from_iterable(map(_unpacked, islice(self.blocks, first, None)))
+        return islice(texts, skipped, skipped + len(self.rows))
+
+    def _text(self, row: int) -> str:
+        return _unpacked(self.blocks[row // _BLOCK])[row % _BLOCK]
+
+    def _one(self, i: int) -> str:
+        return self._text(self.rows[i])
+
+    def _some(self, rows: slice) -> Packed:
+        return Packed(self.blocks, self.rows[rows])
+
+
+def pack(texts: Iterable[str]) -> Packed:
+    """Return texts, none of which has a NUL, in little room."""
+    packing = Packing()
+    for text in texts:
+        packing.add(text)
+    return packing.packed()
+
+
+class Packing:
+    """Packs texts as they come."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+        self._open: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Add a text, which has no NUL."""
+        self._open.append(text)
+        if len(self._open) == _BLOCK:
+            self._close()
+
+    def packed(self) -> Packed:
+        """Return all texts; none can be added then."""
+        count = len(self._blocks) * _BLOCK + len(self._open)
+        self._close()
+        return Packed(self._blocks, range(count))
+
+    def _close(self) -> None:
+        self._blocks.append("\0".join(self._open).encode("utf-8", "surrogatepass"))
+        self._open.clear()
+
+
+def _unpacked(block: bytes) -> list[str]:
+    return block.decode("utf-8", "surrogatepass").split("\0")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class MadeRuns(Made[Run]):
+    """The runs of a stage, by the columns of what they are made of."""
 
     stage: str
     names: Sequence[str]
@@ -84,51 +149,66 @@ class MatrixRuns(Made[Run]):
     settings: Sequence[Settings]
     after: Sequence[tuple[Run | RunSet, ...]]
     positions: range
+    results_dirs: Sequence[str] = ()  # of each run, "" for none; empty where none has one
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the name of a run in its key."""
+        return "" if self.stage == PLAIN else f"{self.stage}/"
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __iter__(self) -> Iterator[Run]:
-        prefix = f"{self.stage}/"
-        columns = zip(self.names, self.cmds, self.settings, self.after, self.positions, strict=True)
-        for name, cmd, settings, after, position in columns:
-            yield Run(name, cmd, prefix + name, settings, None, after, position)
+        prefix = self.prefix
+        dirs = self.results_dirs or repeat("", len(self))
+        columns = zip(self.names, self.cmds, self.settings, self.after, self.positions, dirs, strict=True)
+        for name, cmd, settings, after, position, results_dir in columns:
+            yield Run(name, cmd, prefix + name, settings, results_dir or None, after, position)
 
     def _one(self, i: int) -> Run:
-        name, after = self.names[i], self.after[i]
+        name, position = self.names[i], self.positions[i]
+        results_dir = self.results_dirs[i] if self.results_dirs else None
         return Run(
-            name, self.cmds[i], f"{self.stage}/{name}", self.settings[i], None, after, self.positions[i]
+            name,
+            self.cmds[i],
+            self.prefix + name,
+            self.settings[i],
+            results_dir or None,
+            self.after[i],
+            position,
         )
 
-    def _some(self, rows: slice) -> MatrixRuns:
-        return MatrixRuns(
+    def _some(self, rows: slice) -> MadeRuns:
+        return MadeRuns(
             self.stage,
             self.names[rows],
             self.cmds[rows],
             self.settings[rows],
             self.after[rows],
             self.positions[rows],
+            self.results_dirs[rows],
         )
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Picked(Made[Run]):
-    """Some of a stage's runs, by their positions in the stage."""
+class Picked(Made[T]):
+    """Some of a sequence, by their positions in it: some of a stage's runs, or a value for each of many."""
 
-    runs: Sequence[Run]
+    whole: Sequence[T]
     positions: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    def __iter__(self) -> Iterator[Run]:
-        return map(self.runs.__getitem__, self.positions)
+    def __iter__(self) -> Iterator[T]:
+        return map(self.whole.__getitem__, self.positions)
 
-    def _one(self, i: int) -> Run:
-        return self.runs[self.positions[i]]
+    def _one(self, i: int) -> T:
+        return self.whole[self.positions[i]]
 
-    def _some(self, rows: slice) -> Picked:
-        return Picked(self.runs, self.positions[rows])
+    def _some(self, rows: slice) -> Picked[T]:
+        return Picked(self.whole, self.positions[rows])
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -157,13 +237,15 @@ class Befores(Made[tuple[Run | RunSet, ...]]):
 
 def names_of(runs: Sequence[Run]) -> Iterable[str]:
     """Return the names of runs, without making the runs where that can be."""
-    return runs.names if isinstance(runs, MatrixRuns) else (run.name for run in runs)
+    return runs.names if isinstance(runs, MadeRuns) else (run.name for run in runs)
 
 
 def keys_of(runs: Sequence[Run]) -> Sequence[str]:
     """Return the keys of runs, in the same way."""
-    if not isinstance(runs, MatrixRuns):
+    if not isinstance(runs, MadeRuns):
         return [run.key for run in runs]
+    if not runs.prefix:
+        return runs.names
     if not isinstance(runs.names, Texts):
-        return [f"{runs.stage}/{name}" for name in runs.names]
-    return Texts([f"{runs.stage}/", *runs.names.parts], runs.names.size)
+        return [runs.prefix + name for name in runs.names]
+    return Texts([runs.prefix, *runs.names.parts], runs.names.size)

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import compress
 from typing import NamedTuple
 
-from pydoit_sc.batch import Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
+from pydoit_sc.batch import PLAIN, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
 from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
@@ -25,7 +25,7 @@ from pydoit_sc.fingerprint import (
     digest_text,
 )
 from pydoit_sc.globbing import outputs_of
-from pydoit_sc.made import MatrixRuns
+from pydoit_sc.made import MadeRuns
 from pydoit_sc.parts import Busy, in_order
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
@@ -161,16 +161,16 @@ class Ledger:
     def record(self, run: Run) -> Record | None:
         """Return the outcome of a run; raises StoreError where it has to be read again, and cannot be."""
         found = self.records.get(run.key)
-        return self.read(run.key) if found is None and self._was_settled(run) else found
+        return self.read(run.key) if found is None and self._settled_with(run) else found
 
     def took(self, run: Run) -> float | None:
         """Return how many seconds a run took; None if its outcome does not say how long it takes, as that of a failure."""
         record = self.records.get(run.key)
-        if record is None and self._was_settled(run):
-            return self.settled[stage_of(run.key)].seconds[run.position] or None
+        if record is None and (known := self._settled_with(run)):
+            return known.seconds[run.position] or None
         return (record.seconds or None) if record and record.code == 0 else None
 
-    def fingerprints(self, runs: MatrixRuns) -> Iterator[str | None]:
+    def fingerprints(self, runs: MadeRuns) -> Iterator[str | None]:
         """Yield what each of many runs depends on now; None where a `file_dep` is missing."""
         for cmd, settings, after in zip(runs.cmds, runs.settings, runs.after, strict=True):
             earlier = after_part(self._sum(after)) if after else NOTHING
@@ -188,9 +188,14 @@ class Ledger:
             return compress(stage.runs, known.others)
         return map(stage.runs.__getitem__, compress(range(len(stage.runs)), known.others))
 
-    def _was_settled(self, run: Run) -> bool:
-        known = self.settled.get(stage_of(run.key)) if self.settled else None
-        return known is not None and not known.others[run.position]
+    def _settled_with(self, run: Run) -> Settled | None:
+        """Return what is known of the outcomes of a stage that are not kept, where a run's is one of them."""
+        if not self.settled:
+            return None
+        known = self.settled.get(PLAIN) or self.settled.get(
+            stage_of(run.key)
+        )  # a plain list is the only stage
+        return known if known and not known.others[run.position] else None
 
     def expected(self, run: Run, now: str) -> str:
         """Return the fingerprint of a current outcome: the run's own, or what an accepted outcome has; raises StoreError."""
@@ -201,7 +206,7 @@ class Ledger:
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
-        is_settled = not self._has_changed and self._was_settled(run)
+        is_settled = not self._has_changed and self._settled_with(run)
         verdict = UP_TO_DATE if is_settled else self._verdict(run)
         if self.is_ignored(stage, run):
             return Verdict(verdict.status, f"ignored; {verdict.reason}", verdict.detail, ignored=True)
@@ -285,8 +290,8 @@ class Ledger:
 
     def _attempt(self, run: Run) -> int:
         record = self.records.get(run.key)
-        if record is None and self._was_settled(run):
-            return self.settled[stage_of(run.key)].attempts[run.position]
+        if record is None and (known := self._settled_with(run)):
+            return known.attempts[run.position]
         if record is None or (record.code and self.leaves(run)):
             return 0
         return digest_attempt(run.key, record.attempt)
@@ -333,13 +338,14 @@ def moved(ledger: Ledger, stages: Iterable[Stage]) -> list[str]:
     found = []
     for stage in stages:
         if ledger.records and not stage.named:
-            digests = {run.name: digest_text(run.cmd) for run in stage.runs}
-            known = set(digests.values())
-            for run in stage.runs:
-                record = ledger.record(run)
+            others = {}  # the commands of those outcomes that are of another one, by the names of the runs
+            for run in ledger.unsettled(stage):
+                record = ledger.records.get(run.key)
                 was = record.fingerprint.partition("-")[0] if record else ""
-                if was in known and was != digests[run.name]:
-                    found.append(run.name)
+                if was and was != digest_text(run.cmd):
+                    others[run.name] = was
+            known = set(others.values()).intersection(digest_text(run.cmd) for run in stage.runs)
+            found += [name for name, was in others.items() if was in known]
     return found
 
 

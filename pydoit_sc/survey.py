@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydoit_sc.batch import Batch, Run, Stage
 from pydoit_sc.fingerprint import digest_attempt
 from pydoit_sc.forks import in_processes, shares
-from pydoit_sc.made import MatrixRuns, keys_of
+from pydoit_sc.made import MadeRuns, keys_of
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import Ledger, Settled
 from pydoit_sc.store import Record, Store, Taken
@@ -65,7 +65,7 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
 
 
 def _has_many(stage: Stage) -> bool:
-    return len(stage.runs) > MANY and isinstance(stage.runs, MatrixRuns)
+    return len(stage.runs) > MANY and isinstance(stage.runs, MadeRuns)
 
 
 def _is_awaited(stage: Stage, batch: Batch) -> bool:
@@ -79,7 +79,7 @@ def _look(ledger: Ledger, store: Store, runs: Sequence[Run], awaited: bool | Non
 
 def _fingerprints(ledger: Ledger, runs: Sequence[Run], *, sparing: bool) -> Iterable[str | None]:
     """Return for each run the fingerprint of an outcome that need not be kept."""
-    return ledger.fingerprints(runs) if sparing and isinstance(runs, MatrixRuns) else repeat(None, len(runs))
+    return ledger.fingerprints(runs) if sparing and isinstance(runs, MadeRuns) else repeat(None, len(runs))
 
 
 def _room(runs: Sequence[Run], awaited: bool | None) -> Settled | None:

@@ -18,7 +18,7 @@ ELSEWHERE = {
     "batchfile/test_passwords.py": "passwords",
     "batchfile/test_placeholders.py": "batchfile.template batchfile.varied",
     "batchfile/test_read.py": "batchfile.build batchfile.jsonfile batchfile.yamlfile",
-    "batchfile/test_rows.py": "batchfile.csvfile batchfile.runlist",
+    "batchfile/test_rows.py": "batchfile.csvfile",
     "commands/test_accept.py": "commands.asking store.accepted",
     "commands/test_batch_word.py": "project",
     "commands/test_debug.py": "worker.foreground",

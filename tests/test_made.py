@@ -11,7 +11,7 @@ import pytest
 from pydoit_sc import project as project_module
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.batchfile import load
-from pydoit_sc.made import MatrixRuns, Texts, names_of
+from pydoit_sc.made import MadeRuns, Texts, names_of
 from pydoit_sc.project import Project
 
 MATRIX = """
@@ -24,10 +24,10 @@ matrix = {a = ["x", "y"], b = {range = [0, 5, 1]}}
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> MatrixRuns:
+def runs(tmp_path: Path) -> MadeRuns:
     (tmp_path / "batchfile.toml").write_text(MATRIX)
     (stage,) = load(tmp_path / "batchfile.toml").stages
-    assert isinstance(stage.runs, MatrixRuns)
+    assert isinstance(stage.runs, MadeRuns)
     return stage.runs
 
 
@@ -35,7 +35,7 @@ SLICES = [slice(None), slice(2, 7), slice(-3, None), slice(None, None, -1), slic
 
 
 @pytest.mark.parametrize("part", SLICES)
-def test_runs_of_a_matrix_are_as_a_list_of_them(runs: MatrixRuns, part: slice) -> None:
+def test_runs_of_a_matrix_are_as_a_list_of_them(runs: MadeRuns, part: slice) -> None:
     whole = [
         Run(f"{a}_{b}", f"echo {a} {b}", f"each/{a}_{b}", Settings(), position=5 * i + b)
         for i, a in enumerate("xy")
@@ -56,7 +56,7 @@ def test_texts_without_a_placeholder() -> None:
 
 
 def test_many_names_are_found_in_one_look(
-    runs: MatrixRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: MadeRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, looks = Project.load(str(tmp_path / "batchfile.toml")), list[object]()
 

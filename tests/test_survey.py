@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from pydoit_sc import forks, survey
-from pydoit_sc.batch import Run, Status
+from pydoit_sc.batch import PLAIN, Run, Status
 from pydoit_sc.cli import main
 from pydoit_sc.commands import summarize
 from pydoit_sc.forecast import Forecast
-from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
+from pydoit_sc.plan import UP_TO_DATE, Verdict, count, moved, plan
 from pydoit_sc.project import Project
 from pydoit_sc.standing import stand_all
 from pydoit_sc.store import Record, StoreError
@@ -203,3 +203,38 @@ def test_a_summary_is_the_same(
     assert shown[:3] == shown[3:]
     assert shown[0].out.count("\n") == 182
     assert shown[0].err.startswith("1 error, 1")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_list_of_runs_is_spared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    monkeypatch.setattr(survey, "MANY", 50)
+    monkeypatch.setattr(forks, "has_threads", lambda: False)
+    path, out = tmp_path / "jobs.jsonl", f"{tmp_path}/out"
+
+    def opened(numbers: Iterable[int], *, sparing: bool = True) -> Project:
+        lines = ({"cmd": f"echo {n}"} | ({"name": f"n{n}"} if named else {}) for n in numbers)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        project = Project.load(str(path), remote_output_path=out)
+        project.needs_verdicts_only = sparing
+        return project
+
+    new = opened(range(60), sparing=False)
+    for n, (_, run) in enumerate(new.batch.runs()):
+        write(
+            tmp_path, run.key, Record(0, f"w-{n}", new.ledger.fingerprint(run), started=1000.0, ended=1001.0)
+        )
+    project, whole = opened(range(60)), opened(range(60), sparing=False)
+    assert told(project) == told(whole) == ({UP_TO_DATE: 60}, [])
+    assert (list(project.ledger.settled), project.ledger.records) == ([PLAIN], {})
+    run = run_of(project, f"runs:{whole.batch.stages[0].runs[7].name}")
+    assert project.ledger.record(run) == whole.ledger.records[run.key]
+    assert (project.ledger.took(run), project.ledger.verdict(*project.select([f"runs:{run.name}"])[0])) == (
+        1.0,
+        UP_TO_DATE,
+    )
+    without = [*range(55), *range(56, 60)]  # all that follow the line that is removed are where others were
+    one, other = opened(without), opened(without, sparing=False)
+    assert told(one) == told(other)
+    strange = moved(one.ledger, one.batch.stages)
+    assert strange == moved(other.ledger, other.batch.stages)
+    assert strange == ([] if named else ["56", "57", "58"])

@@ -13,7 +13,7 @@ from itertools import repeat
 from pydoit_sc.batch import Run, RunSet, Stage, is_pattern
 from pydoit_sc.batchfile.errors import SHOWN, nearest
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.made import Befores, MatrixRuns, Picked, Texts, names_of
+from pydoit_sc.made import Befores, MadeRuns, Picked, Texts, names_of
 
 _SOME = 5  # names in a message
 _MAGIC = re.compile(r"[*?\[]")
@@ -50,7 +50,7 @@ class StageIndex:
             return self.find(f"{stage}:{names[0]}")
         if self._stage.single or any(map(is_pattern, names.pieces())):
             return [self.find(f"{stage}:{name}") for name in names]
-        if isinstance(runs, MatrixRuns) and runs.names == names:
+        if isinstance(runs, MadeRuns) and runs.names == names:
             return runs
         try:
             return Picked(runs, array("i", map(self._at.__getitem__, names)))
@@ -110,7 +110,7 @@ def put_together(
 ) -> Sequence[tuple[Named, ...]]:
     """Return what each of so many runs comes after, from what each word names: the same for all of them, or one for each."""
     common = [one for one in columns if isinstance(one, (Run, RunSet))]
-    made = [one for one in columns if isinstance(one, (MatrixRuns, Picked))]
+    made = [one for one in columns if isinstance(one, (MadeRuns, Picked))]
     stages = {word.partition(":")[0] for word in words}
     if len(common) + len(made) == len(stages) == len(words):  # no run is named twice
         return Befores(tuple(common), made, count)

@@ -177,8 +177,18 @@ def _runs_from(
         return ()
     path = os.path.join(source.folder, name)
     file = os.path.join(os.path.dirname(source.file), name)
+    listed = Report()  # of its own: a list may turn out to be none after faults of its runs have been noted
     try:
         document = read(path, file)
+        if document.format == "toml":
+            notes.add(
+                ("batch", "runs_from"),
+                "expected a run list in JSON, JSON Lines, YAML, CSV or TSV, or commands, found TOML",
+            )
+            return ()
+        items, where = listed_items(Notes(listed, document))
+        reader = RunReader(ListedRun, batch.over(Settings()), Notes(listed, document), where, remote)
+        stage = reader.read(items, os.path.dirname(path), batch.nprocs)
     except BatchfileError as error:
         problem = error.problems[0]
         if problem.line is None:  # it is about the whole file: who asks for it should know
@@ -186,16 +196,8 @@ def _runs_from(
         else:
             notes.report.take(error)
         return ()
-    if document.format == "toml":
-        notes.add(
-            ("batch", "runs_from"),
-            "expected a run list in JSON, JSON Lines, YAML, CSV or TSV, or commands, found TOML",
-        )
-        return ()
-    listed = Notes(notes.report, document)
-    items, where = listed_items(listed)
-    reader = RunReader(ListedRun, batch.over(Settings()), listed, where, remote)
-    return (reader.read(items, os.path.dirname(path), batch.nprocs),)
+    notes.report.join(listed)
+    return (stage,)
 
 
 class ListTable(Table):
@@ -215,7 +217,7 @@ def _from_run_list(source: Source, notes: Notes, override: str | None, names: st
     remote = None
     if override is not None or top.get("remote_output_path") is not None:
         remote = _remote(table.remote_output_path, (), source, notes, override)
-    elif isinstance(data, (dict, list)):
+    elif isinstance(data, (dict, list, Iterator)):
         how = (
             "add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by "
             "`--to`, add `--remote-output-path`"

@@ -4,76 +4,85 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from pydoit_sc.batchfile.document import failure
 
 
 def parse_csv(text: str, file: str, delimiter: str | None = None) -> list[dict[str, str]]:
-    """Return the rows of a CSV file that has a header row; raise BatchfileError.
+    """Return the rows of a CSV file that has a header row; raise BatchfileError."""
+    return list(csv_table(io.StringIO(text, newline=""), file, delimiter))
+
+
+def csv_table(lines: Iterable[str], file: str, delimiter: str | None = None) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file that has a header row; raise BatchfileError for the first that is none.
 
     A column without a name is left out where it is the first, which data frames write as their index, or where it is empty.
     """
-    rows = csv_rows(text, file, delimiter)
-    if not rows:
+    rows = csv_rows(lines, file, delimiter)
+    header_line, header = next(rows, (None, []))
+    if header_line is None:
         raise failure(file, "no header row")
-    header_line, header = rows[0]
-    for line, row in rows[1:]:
+    named = [i for i, column in enumerate(header) if column]
+    nameless = [i for i, column in enumerate(header) if not column and i]
+    for i in named:
+        if header.count(header[i]) > 1:
+            raise failure(file, f"the column `{header[i]}` is there twice", header_line)
+    for line, row in rows:
         if len(row) != len(header):
             raise failure(file, f"expected {len(header)} cells as in the header, found {len(row)}", line)
-    named = [i for i, column in enumerate(header) if column]
-    for i, column in enumerate(header):
-        if column and header.count(column) > 1:
-            raise failure(file, f"the column `{column}` is there twice", header_line)
-        if not column and i and any(row[i] for _, row in rows):
-            raise failure(file, f"column {i + 1} has no name", header_line)
-    return [{header[i]: row[i] for i in named} for _, row in rows[1:]]
+        for i in nameless:
+            if row[i]:
+                raise failure(file, f"column {i + 1} has no name", header_line)
+        yield {header[i]: row[i] for i in named}
 
 
-def csv_rows(text: str, file: str, delimiter: str | None = None) -> list[tuple[int, list[str]]]:
-    """Return the rows that are neither blank nor comments, with the lines they start on.
+def csv_rows(
+    lines: Iterable[str], file: str, delimiter: str | None = None
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are neither blank nor comments, with the lines they start on.
 
     A line that begins with `#` is a comment; a first cell that does so is put into quotes. Without a delimiter it is a
     tab in a file `*.tsv`, a comma in a file `*.csv`, and elsewhere what the header has.
     """
-    lines = _Lines(text)
-    delimiter = delimiter or _delimiter(text, file)
-    rows = []
+    numbered = _Lines(lines)
+    rest = iter(numbered)
+    header = next(rest, "")
+    delimiter = delimiter or _delimiter(header, file)
+    reader = csv.reader(chain([header], rest), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True):
+        for row in reader:
             cells = [cell.strip() for cell in row]
             if any(cells):
-                rows.append((lines.start, cells))
-            lines.start = 0
+                yield numbered.start, cells
+            numbered.start = 0
     except csv.Error as error:
-        raise failure(file, f"not CSV: {error}", lines.start or lines.number) from None
-    return rows
+        raise failure(file, f"not CSV: {error}", numbered.start or numbered.number) from None
 
 
-def first_line(text: str) -> str:
+def first_line(lines: Iterable[str]) -> str:
     """Return the first line that is neither blank nor a comment."""
-    lines = (line for line in io.StringIO(text) if line.strip() and not line.lstrip().startswith("#"))
-    return next(lines, "")
+    return next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
 
 
-def _delimiter(text: str, file: str) -> str:
+def _delimiter(header: str, file: str) -> str:
     if file.lower().endswith((".tsv", ".csv")):
         return "\t" if file.lower().endswith(".tsv") else ","
-    header = first_line(text)
     return "\t" if "\t" in header and "," not in header else ","
 
 
 class _Lines:
-    """The lines of a text without the comments between its rows; a quoted cell may have several lines."""
+    """Lines without blank ones and comments between rows; a quoted cell may have several lines."""
 
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
         self.number = 0
         self.start = 0  # the line on which the present row starts, from 1; 0 between two rows
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
             self.number += 1
-            if self.start or not line.lstrip().startswith("#"):
+            if self.start or line.lstrip()[:1] not in ("", "#"):
                 self.start = self.start or self.number
                 yield line

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydoit_sc.batchfile.errors import BatchfileError, Problem, Where
@@ -28,6 +30,7 @@ STDIN = "-"
 STDIN_NAME = "standard input"
 
 _BOM = b"\xef\xbb\xbf"
+_PIECE = 1 << 20  # characters of a text that are looked at together: a run list may have a hundred million
 
 
 class Document(NamedTuple):
@@ -35,9 +38,14 @@ class Document(NamedTuple):
 
     file: str  # as messages name it
     format: str  # toml, json, jsonl, yaml, csv or lines
-    text: str
-    data: Any
+    raw: bytes  # the text in UTF-8, without a mark at its start
+    data: Any  # of jsonl, csv and lines an iterator over the items, which are read as it is asked for them
     root: Node | None = None  # YAML's tree, which has the places
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return self.raw.decode()
 
 
 def failure(file: str, message: str, line: int | None = None, column: int | None = None) -> BatchfileError:
@@ -50,8 +58,18 @@ def place(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
+def lines_of(raw: bytes, newline: str = "\n") -> io.TextIOWrapper:
+    """Return the lines of a text in UTF-8, with their ends: `\\n`, or with `newline=""` as Python has them, too."""
+    return io.TextIOWrapper(io.BytesIO(raw), "utf-8", newline=newline)
+
+
 def read_text(path: str, file: str) -> str:
     """Return a file's text; raise BatchfileError if it has none."""
+    return read_bytes(path, file).decode()
+
+
+def read_bytes(path: str, file: str) -> bytes:
+    """Return a file's text in UTF-8, without a mark at its start; raise BatchfileError if it has none."""
     try:
         with open(0 if path == STDIN else path, "rb", closefd=path != STDIN) as stream:
             raw = stream.read()
@@ -61,23 +79,30 @@ def read_text(path: str, file: str) -> str:
         raise failure(file, "is a folder, expected a file") from None
     except (OSError, ValueError) as error:
         raise failure(file, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    text = _decode(raw, file)
-    if not text.strip():
+    text = raw.removeprefix(_BOM)
+    is_blank = True
+    try:
+        for piece in iter(partial(lines_of(text).read, _PIECE), ""):
+            is_blank = is_blank and piece.isspace()
+    except UnicodeDecodeError:
+        _check_utf8(text, file, len(raw) - len(text))
+    if is_blank:
         raise failure(file, "empty file")
-    if (nul := text.find("\0")) >= 0:
-        raise failure(file, "a NUL character; is this a text file?", *place(text, nul))
+    if (nul := text.find(b"\0")) >= 0:
+        before = text[:nul].decode()
+        raise failure(file, "a NUL character; is this a text file?", *place(before, len(before)))
     return text
 
 
-def _decode(raw: bytes, file: str) -> str:
-    skipped = len(_BOM) if raw.startswith(_BOM) else 0
+def _check_utf8(text: bytes, file: str, skipped: int) -> None:
+    """Raise BatchfileError for a text that is not UTF-8, and stands behind so many bytes of the file."""
     try:
-        return raw[skipped:].decode()
+        text.decode()
     except UnicodeDecodeError as error:
-        start = error.start + skipped
-        before = raw[skipped:start].decode()
+        before = text[: error.start].decode()
         line, column = place(before, len(before))
-        raise failure(file, f"not UTF-8 at byte {start:,} (0x{raw[start]:02x})", line, column) from None
+        byte = f"byte {error.start + skipped:,} (0x{text[error.start]:02x})"
+        raise failure(file, f"not UTF-8 at {byte}", line, column) from None
 
 
 @dataclass(eq=False, repr=False)

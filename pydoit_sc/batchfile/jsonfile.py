@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydoit_sc.batchfile.document import Frame, failure, place
@@ -46,20 +46,25 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Any:
     except _DuplicateKeyError:
         key, offset = _duplicate(text)
         message = f"the key `{key}` is given twice"
+    except RecursionError:
+        raise failure(file, "nested too deeply to be read") from None
     except ValueError as error:
         raise failure(file, f"not JSON: {error}", first_line) from None
     line, column = place(text, offset)
     raise failure(file, message, first_line + line - 1, column)
 
 
-def parse_jsonl(text: str, file: str) -> list[Any]:
-    """Return the values of JSON Lines; raise BatchfileError."""
-    return [parse_json(line, file, number) for number, line in json_lines(text)]
+def parse_jsonl(lines: Iterable[str], file: str) -> Iterator[Any]:
+    """Yield the values of JSON Lines; raise BatchfileError."""
+    for number, line in json_lines(lines):
+        yield parse_json(line, file, number)
 
 
-def json_lines(text: str) -> list[tuple[int, str]]:
-    """Return the lines of JSON Lines that are not blank, with their numbers from 1."""
-    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.isspace() and line]
+def json_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines of JSON Lines that are not blank, without their ends, with their numbers from 1."""
+    for number, line in enumerate(lines, 1):
+        if not line.isspace():
+            yield number, line.removesuffix("\n")
 
 
 def _constant(text: str) -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydoit_sc.batch import ENGINE_TASKS, OURS, PLAIN
 from pydoit_sc.made import Texts
 
 #: The tasks of ours: no stage may hide one. It may be called as a command is, which wins as the first word alone.
 RESERVED = frozenset((*ENGINE_TASKS, PLAIN))
+
+_PARTS = 64  # in which hashes are compared, so that few of them are numbers of Python at once
 
 _SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
 _LENGTH = 200  # characters of an ordinary name
@@ -85,26 +90,41 @@ def check_stage_name(name: str) -> str | None:
     return reason and f"not the name of a stage: {reason}"
 
 
-def nested(names: list[str]) -> list[tuple[int, int]]:
+def nested(names: Sequence[str]) -> list[tuple[int, int]]:
     """Return the pairs (inner, outer) of positions whose outputs would lie in one another, `a/b` in `a`."""
-    if not any("/" in name for name in names):
-        return []
-    position = {name: i for i, name in enumerate(names)}
-    pairs = []
-    for i, name in enumerate(names):
-        end = name.find("/")
-        while end >= 0:
-            if (outer := position.get(name[:end])) is not None:
-                pairs.append((i, outer))
-            end = name.find("/", end + 1)
-    return pairs
+    folders = {folder for name in names if "/" in name for folder in _folders(name)}
+    position = {name: i for i, name in enumerate(names) if name in folders} if folders else {}
+    return [
+        (i, position[folder])
+        for i, name in enumerate(names if position else ())
+        for folder in _folders(name)
+        if folder in position
+    ]
 
 
-def repeated(names: list[str]) -> dict[str, list[int]]:
+def _folders(name: str) -> Iterator[str]:
+    """Yield all that a name lies in, the outermost first."""
+    end = name.find("/")
+    while end >= 0:
+        yield name[:end]
+        end = name.find("/", end + 1)
+
+
+def repeated(names: Sequence[str]) -> dict[str, list[int]]:
     """Return the names that occur more than once, each with its positions."""
-    if len(set(names)) == len(names):
-        return {}
+    hashes = repeated_hashes(names)
     positions: dict[str, list[int]] = {}
-    for i, name in enumerate(names):
-        positions.setdefault(name, []).append(i)
+    for i, name in enumerate(names if hashes else ()):
+        if hash(name) in hashes:
+            positions.setdefault(name, []).append(i)
     return {name: at for name, at in positions.items() if len(at) > 1}
+
+
+def repeated_hashes(texts: Iterable[str]) -> set[int]:
+    """Return the hashes that several of these texts have, of which there may be a million: mostly of equal ones."""
+    parts = [array("q") for _ in range(_PARTS)]
+    for number in map(hash, texts):
+        parts[number % _PARTS].append(number)
+    alone = (len(set(part)) == len(part) for part in parts)
+    counts = (Counter(part) for part, is_alone in zip(parts, alone, strict=True) if not is_alone)
+    return {number for part in counts for number, count in part.items() if count > 1}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Set
+from itertools import islice
 
 from pydoit_sc.batchfile.csvfile import csv_rows
-from pydoit_sc.batchfile.document import Document, Place, place
+from pydoit_sc.batchfile.document import Document, Place, lines_of, place
 from pydoit_sc.batchfile.errors import Where
 from pydoit_sc.batchfile.jsonfile import json_keys, json_lines
 from pydoit_sc.batchfile.plainlist import command_lines
@@ -20,9 +21,10 @@ def find(document: Document, wanted: Set[Where]) -> dict[Where, Place]:
     """Return the place of every wanted value: of its key, or of the nearest thing around it."""
     parts = {where[:n] for where in wanted for n in range(1, len(where) + 1)}
     known: dict[Where, Place] = {}
-    for where, position in _positions(document):
+    text = document.text
+    for where, position in _positions(document, text):
         if where in parts:
-            known.setdefault(where, place(document.text, position) if isinstance(position, int) else position)
+            known.setdefault(where, place(text, position) if isinstance(position, int) else position)
     return {where: _nearest(where, known) for where in wanted}
 
 
@@ -41,9 +43,8 @@ def _nearest(where: Where, known: dict[Where, Place]) -> Place:
     return known.get(where, (None, None))
 
 
-def _positions(document: Document) -> Iterator[tuple[Where, int | Place]]:
+def _positions(document: Document, text: str) -> Iterator[tuple[Where, int | Place]]:
     """Yield the paths of a document, each with its offset, or with its place where that costs nothing."""
-    text = document.text
     if document.format == "toml":
         from pydoit_sc.batchfile.tomlfile import toml_keys  # noqa: PLC0415 - a chunk needs no tomli
 
@@ -51,13 +52,15 @@ def _positions(document: Document) -> Iterator[tuple[Where, int | Place]]:
     elif document.format == "json":
         yield from json_keys(text)
     elif document.format == "jsonl":
-        for i, (number, line) in enumerate(json_lines(text)):
+        for i, (number, line) in enumerate(json_lines(lines_of(document.raw))):
+            yield (i,), (number, None)
             yield from (((i, *where), (number, offset + 1)) for where, offset in json_keys(line))
     elif document.format == "yaml" and document.root is not None:
         from pydoit_sc.batchfile.yamlfile import yaml_keys  # noqa: PLC0415 - yaml is slow to import
 
         yield from yaml_keys(document.root)
     elif document.format == "lines":
-        yield from (((i,), (line, None)) for i, (line, _) in enumerate(command_lines(text)))
+        yield from (((i,), (line, None)) for i, (line, _) in enumerate(command_lines(lines_of(document.raw))))
     elif document.format == "csv":
-        yield from (((i,), (line, None)) for i, (line, _) in enumerate(csv_rows(text, document.file)[1:]))
+        rows = islice(csv_rows(lines_of(document.raw, ""), document.file), 1, None)
+        yield from (((i,), (line, None)) for i, (line, _) in enumerate(rows))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from pydoit_sc.batch import PLAIN
-from pydoit_sc.batchfile.csvfile import first_line, parse_csv
-from pydoit_sc.batchfile.document import STDIN, Document, failure, read_text
+from pydoit_sc.batchfile.csvfile import csv_table, first_line
+from pydoit_sc.batchfile.document import STDIN, Document, failure, lines_of, read_bytes
 from pydoit_sc.batchfile.jsonfile import parse_json, parse_jsonl
 from pydoit_sc.batchfile.plainlist import command_lines
 
@@ -25,27 +26,32 @@ _FORMATS = {
 #: How files are called that may have a command on each line: not as programs are, whose lines would be executed one by one.
 _PLAIN = ("", ".txt", ".list", ".lst", ".cmds", ".jobs", ".tasks")
 
-_PARSERS = {"json": parse_json, "jsonl": parse_jsonl, "csv": parse_csv}
-
 
 def read(path: str, file: str) -> Document:
-    """Read the file at `path`; raise BatchfileError, in which it is called `file`."""
-    text = read_text(path, file)
-    kind = _FORMATS.get(os.path.splitext(path)[1].lower()) or _sniff(text)
+    """Read the file at `path`; raise BatchfileError, in which it is called `file`.
+
+    Of a format with an item on each line the items are read as they are asked for, which raises BatchfileError, too.
+    """
+    raw = read_bytes(path, file)
+    kind = _FORMATS.get(os.path.splitext(path)[1].lower()) or _sniff(raw)
+    if kind == "lines":
+        _check_plain(path, file, raw)
+        return Document(file, kind, raw, _commands(raw, file))
+    if kind == "csv":
+        return Document(file, kind, raw, csv_table(lines_of(raw, ""), file))
+    if kind == "jsonl":
+        return Document(file, kind, raw, parse_jsonl(lines_of(raw), file))
     try:
         if kind == "toml":
             from pydoit_sc.batchfile.tomlfile import parse_toml  # noqa: PLC0415 - a chunk needs no tomli
 
-            return Document(file, kind, text, parse_toml(text, file))
+            return Document(file, kind, raw, parse_toml(raw.decode(), file))
         if kind == "yaml":
             from pydoit_sc.batchfile.yamlfile import parse_yaml  # noqa: PLC0415 - yaml is slow to import
 
-            root, data = parse_yaml(text, file)
-            return Document(file, kind, text, data, root)
-        if kind == "lines":
-            _check_plain(path, file, text)
-            return Document(file, kind, text, _commands(text, file))
-        return Document(file, kind, text, _PARSERS[kind](text, file))
+            root, data = parse_yaml(raw.decode(), file)
+            return Document(file, kind, raw, data, root)
+        return Document(file, kind, raw, parse_json(raw.decode(), file))
     except RecursionError:
         raise failure(file, "nested too deeply to be read") from None
 
@@ -62,11 +68,11 @@ def stage_names(path: str) -> list[str]:
     return list(stages) if isinstance(stages, dict) else [PLAIN]
 
 
-def _check_plain(path: str, file: str, text: str) -> None:
+def _check_plain(path: str, file: str, raw: bytes) -> None:
     """Raise BatchfileError for a program that is taken for a plain list."""
     if path == STDIN:
         return
-    if text.startswith("#!") or os.path.splitext(path)[1].lower() not in _PLAIN:
+    if raw.startswith(b"#!") or os.path.splitext(path)[1].lower() not in _PLAIN:
         raise failure(
             file,
             "no run list, and perhaps a program; where each of its lines is a command, give it a name *.txt or as "
@@ -74,13 +80,11 @@ def _check_plain(path: str, file: str, text: str) -> None:
         )
 
 
-def _commands(text: str, file: str) -> list[str]:
-    commands = []
-    for number, command in command_lines(text):
+def _commands(raw: bytes, file: str) -> Iterator[str]:
+    for number, command in command_lines(lines_of(raw)):
         if command.endswith("\\"):
             raise failure(file, "a command is one line, and this one ends in a backslash", number)
-        commands.append(command)
-    return commands
+        yield command
 
 
 #: How the first line of a file begins that is neither blank nor a comment, and that no command begins so.
@@ -89,13 +93,13 @@ _JSON = re.compile(r"""\s*(\[\s*[\[{]|\["|\{\s*"|[\[{]\s*$|\[\s*\]\s*$|\{\s*\}\s
 _YAML = re.compile(r"""(---|%YAML|- |-$|[\w"'-]+:(\s|$))""")
 
 
-def _sniff(text: str) -> str:
+def _sniff(raw: bytes) -> str:
     """Return the format of a file whose name does not tell it."""
-    line = first_line(text)
+    line = first_line(lines_of(raw))
     if _TOML.match(line):
         return "toml"
     if _JSON.match(line):
-        return "jsonl" if re.match(r"\s*\{.*\}\s*\n\s*\{", text) else "json"
+        return "jsonl" if re.match(rb"\s*\{.*\}\s*\n\s*\{", raw) else "json"
     if "cmd" in [cell.strip().strip('"') for cell in re.split("[,\t]", line)]:
         return "csv"
     return "yaml" if _YAML.match(line) else "lines"

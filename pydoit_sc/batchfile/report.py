@@ -55,6 +55,12 @@ class Report:
         self._count += len(error.problems) + error.more
         self._ready.extend(error.problems)
 
+    def join(self, other: Report) -> None:
+        """Note the problems of another report."""
+        self._found += other._found
+        self._ready += other._ready
+        self._count += other._count
+
     @property
     def count(self) -> int:
         """How many problems there are so far."""

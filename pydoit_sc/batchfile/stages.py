@@ -131,7 +131,7 @@ def _stage(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage |
     varied = vary(settings, table.env, writer, where)
     if cmds is None or names is None or varied is None or after is None:
         return None
-    runs = made.MatrixRuns(name, names, cmds, varied, after, range(combinations.count))
+    runs = made.MadeRuns(name, names, cmds, varied, after, range(combinations.count))
     return Stage(name, runs, stages, axes=combinations.axes_of)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pydoit_sc.batch import Batch, Run, RunSet
-from pydoit_sc.made import Befores, MatrixRuns, Picked
+from pydoit_sc.made import Befores, MadeRuns, Picked
 
 Make = Callable[..., Batch]
 Problems = Callable[..., list[str]]
@@ -65,7 +65,7 @@ def test_what_a_run_comes_after(make: Make, words: list[str], expected: list[str
     stages = {stage.name: stage for stage in batch.stages}
     for name in ("b", "d"):
         runs = stages[name].runs
-        assert isinstance(runs, MatrixRuns)
+        assert isinstance(runs, MadeRuns)
         assert isinstance(runs.after, Befores) == is_made
         whole = list(runs.after)
         (one,) = (i for i, run in enumerate(runs) if run.name in ("p-1", "1-p"))
@@ -77,7 +77,7 @@ def test_what_a_run_comes_after(make: Make, words: list[str], expected: list[str
 def test_runs_that_pair_up_are_those_of_the_stage(make: Make) -> None:
     batch = make(STAGES.replace("AFTER", 'after = ["a:{m}-{n}"]'))
     a, b, d = (stage.runs for stage in batch.stages if stage.name in "abd")
-    assert isinstance(b, MatrixRuns) and isinstance(d, MatrixRuns)
+    assert isinstance(b, MadeRuns) and isinstance(d, MadeRuns)
     assert isinstance(b.after, Befores) and isinstance(d.after, Befores)
     assert d.after.columns[0] is a
     assert isinstance(b.after.columns[0], Picked)

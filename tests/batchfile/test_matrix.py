@@ -328,7 +328,7 @@ include = [
 def combinations(text: str, tmp_path: Path) -> list[str]:
     table = tomli.loads(text)
     report = Report()
-    notes = Notes(report, Document("f", "toml", text, table))
+    notes = Notes(report, Document("f", "toml", text.encode(), table))
     matrix = check(MatrixTable, table, notes)
     assert matrix is not None
     found = expand(matrix, Source(str(tmp_path), "f", datetime.now(timezone.utc)), notes, ())

@@ -30,7 +30,7 @@ NOON = datetime(2024, 10, 27, 12, 30, 15, 99, tzinfo=timezone.utc)  # 13:30 in Z
 def read(axis: str, now: datetime = NOON) -> list[Window]:
     text = f"w = {{ {axis} }}"
     report = Report()
-    table = check(MatrixTable, tomli.loads(text), Notes(report, Document("f", "toml", text, None)))
+    table = check(MatrixTable, tomli.loads(text), Notes(report, Document("f", "toml", text.encode(), None)))
     assert table is not None, report.count
     return [w for w in read_axis(table.axes["w"], Source("/", "f", now=now)) if isinstance(w, Window)]
 
