@@ -7,6 +7,7 @@ for a few runs, and only to tell: the fingerprint alone decides.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from pydoit_sc.store.stamps import read
 if TYPE_CHECKING:
     from pydoit_sc.store.documents import Provenance
 
-_MOST = 8  # changes of many runs whose documents are read
+_MOST = 8  # changes of a stage's runs whose documents are read
 _NAMED = 3  # files or variables of a reason
 _LISTED = 20  # of a run that is looked at
 _EARLIER = 50  # earlier runs whose documents are read
@@ -36,10 +37,12 @@ def in_full(ledger: Ledger, store: Outputs, planned: Iterable[Planned]) -> Itera
     Runs whose fingerprints have changed in the same way have had the same change, so one document tells for all of them.
     """
     told: dict[Way, Mapping[str, str]] = {}
+    looked: Counter[str] = Counter()  # by stage
     for item in planned:
         way = _way(ledger, item)
         files_or_env = tuple(change for change in way if change[0] in ("env", "file_dep"))
-        if files_or_env and files_or_env not in told and len(told) < _MOST:
+        if files_or_env and files_or_env not in told and looked[item.stage.name] < _MOST:
+            looked[item.stage.name] += 1
             told[files_or_env] = _reasons(ledger, store, item.run)
         if reasons := told.get(files_or_env):
             words = ", ".join(reasons.get(part, CHANGED[part]) for part, _, _ in way)

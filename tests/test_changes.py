@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,29 @@ def test_files_and_variables_that_come_and_go(published: Path) -> None:
         "file_dep: p.csv added, q.csv removed",
     ]
     assert "canary" not in "".join(lines)
+
+
+def test_a_stage_of_many_inputs_hides_no_change_of_another(published: Path) -> None:
+    """Documents are read for some runs of each stage: where each run has an input of its own, each may have changed otherwise."""
+    many = [f"{n:02}" for n in range(20)]
+    text = f"""{HEAD}
+[runs.align]
+cmd = "align {{s}}"
+file_dep = ["enrich.py", "{{s}}.csv"]
+matrix = {{ s = {many} }}
+[runs.plot]
+cmd = "plot {{s}}"
+file_dep = ["enrich.py"]
+matrix = {{ s = {many} }}
+"""
+    for name in many:
+        (published / f"{name}.csv").write_text(name)
+    (published / "batchfile.toml").write_text(text)
+    publish(published, "")
+    (published / "enrich.py").write_text("edited")
+    found = reasons(published)
+    assert [found[f"plot/{name}"] for name in many] == ["file_dep enrich.py edited"] * 20
+    assert Counter(found.values()) == {"file_dep enrich.py edited": 28, "a file_dep has changed": 12}
 
 
 def test_the_earlier_run_that_was_published_is_named(published: Path) -> None:
