@@ -123,13 +123,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self._bar.close(self.progress)
         for line in ending(self._failed, self._command):
             self._bar.line(line)
-        for reason, number in self._not_started.items():
-            if reason and number > 1:
-                self._bar.line(f"{number:,} runs were not started: {reason}")
-        for line in counted(self._held):
+        for line in self.why():
             self._bar.line(line)
-        for error in self.runtime_errors:
-            self._bar.line(error)
 
 
 class RunFailed(TaskFailed):  # type: ignore[misc]

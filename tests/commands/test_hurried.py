@@ -113,6 +113,7 @@ def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
     assert done.out.count("failed a:") == 1
     assert "\n1 incomplete: waits for a:1 (failed)\n" in done.out
     assert stages.executed() == []
+    assert f"1 run was not started: file_dep `in` matches no file in {stages.folder}\n" in stages("a:1").out
     assert stages("-r", "console").code == 2
     assert "incomplete: file_dep `in` matches no file" in stages.ok("plan", "a:1")
     stages.write("in", "")
