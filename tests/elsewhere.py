@@ -60,6 +60,7 @@ ELSEWHERE = {
     "submissions/test_handover.py": "engines.base submissions.draft",
     "sync/test_code.py": "sync.fetch",
     "tasks/test_loader.py": "tasks.tasks",
+    "tasks/test_runner.py": "tasks.executing",
     "test_doctests.py": "outcomes.counts times",
     "test_hooks.py": "submissions.finish",
     "test_plan.py": "batch",

@@ -36,15 +36,33 @@ def test_a_stand_in_is_loaded_when_it_is_called() -> None:
             sys.modules["colorsys"] = before
 
 
-def test_a_plan_loads_little(tmp_path: Path) -> None:
+#: What only a worker needs.
+WORKER = {
+    "pydoit_sc.store.asking",
+    "pydoit_sc.tasks.chunk",
+    "pydoit_sc.tasks.executing",
+    "pydoit_sc.tasks.passing",
+    "pydoit_sc.worker.attempts",
+    "pydoit_sc.worker.executor",
+}
+
+
+def _loaded(folder: Path, names: set[str], *words: str) -> str:
+    """Return the exit code of a command, and which of these modules it has loaded."""
+    program = (
+        f"import sys; from pydoit_sc.cli import main; code = main({list(words)});"
+        f"print(code, sorted({names} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_what_executes_nothing_loads_little(tmp_path: Path) -> None:
     (tmp_path / "batchfile.toml").write_text(
         f'{HEAD}[runs.a]\ncmd = "true {{x}}"\nmatrix = {{ x = [0, 1] }}\n'
     )
-    program = (
-        "import sys; from pydoit_sc.cli import main; code = main(['plan']);"
-        f"print(code, sorted({SLOW} & sys.modules.keys()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "0 []"
+    assert _loaded(tmp_path, SLOW | WORKER, "plan") == "0 []"
+    assert _loaded(tmp_path, {"pydoit_sc.worker.executor"}, "run") == "0 ['pydoit_sc.worker.executor']"
+    assert _loaded(tmp_path, SLOW | WORKER, "run") == "0 []"

@@ -32,12 +32,11 @@ from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.show.progress import Progress
 from pydoit_sc.show.screen import screen
-from pydoit_sc.tasks.chunk import CHUNK, ChunkRunner
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.tasks.runner import BatchRunner
-from pydoit_sc.tasks.tasks import RunTask, StageTask, project_of
+from pydoit_sc.tasks.tasks import CHUNK, RunTask, StageTask, project_of
 
 OPT_NPROCS = option(
     "num_process", "runs at once [default: nprocs of the batchfile]", short="n", long="process", metavar="N"
@@ -178,6 +177,8 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             passes = self._is_named and not quiet
             how: dict[str, Any] = {"nprocs": nprocs, "moved": moved, "passes": passes}
             if _are_chunks(self.control):
+                from pydoit_sc.tasks.chunk import ChunkRunner  # noqa: PLC0415 - few execute chunks so
+
                 new_runner, how = ChunkRunner, {"num_process": nprocs or 1}
             runner = new_runner(
                 self.dep_manager,

@@ -22,9 +22,7 @@ from doit.task import Task
 from pydoit_sc.engines.leash import on_leash
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
-
-#: The name of the group.
-CHUNK = "chunk"
+from pydoit_sc.tasks.tasks import CHUNK
 
 #: The tasks that write the chunks: all of one split, or `chunk:3` would be another chunk the next time.
 SPLIT = "split:chunks"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.reporter import ConsoleReporter
@@ -19,9 +19,11 @@ from pydoit_sc.show.bars import Bar, PlainBar, make_bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import Progress, counted, failure_line, summary
 from pydoit_sc.tasks.errors import NotStartedError
-from pydoit_sc.tasks.passing import Passing
-from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.results import Result
+
+if TYPE_CHECKING:
+    from pydoit_sc.tasks.passing import Passing
+    from pydoit_sc.worker.attempts import Attempt
 
 
 class BatchReporter(ConsoleReporter):  # type: ignore[misc]

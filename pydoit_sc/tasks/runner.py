@@ -7,17 +7,16 @@ a hand-written dodo.py, are executed by doit itself, when no run is executing.
 
 from __future__ import annotations
 
-import signal
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, InvalidDodoFile
-from doit.runner import ERROR, FAILURE, Runner
+from doit.runner import FAILURE, Runner
 
 from pydoit_sc.batch import Run, Stage, Status, stage_of, task_of
 from pydoit_sc.errors import UserError
@@ -40,12 +39,13 @@ from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
-from pydoit_sc.tasks.passing import Passing
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
 from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
-from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
+
+if TYPE_CHECKING:
+    from pydoit_sc.worker.executor import Executor
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -75,7 +75,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._nprocs = nprocs
         self._moved = moved  # runs in the places of others are executed
         self._passes = passes  # what a run writes is shown, where it is the only one
-        self._executor: Executor
+        self._limits: Limits
+        self._executor: Executor | None = None  # when the first run is to be executed
         self._executing: dict[str, tuple[Node, _Open | None]] = {}  # by the name of the run's task
         self._project: Project
         self._open: dict[str, _Open] = {}  # by the stage's name
@@ -84,6 +85,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed: deque[ExecNode] = deque()
         self._planned = False
         self._to_execute = 0
+        self._has_completed = False
         #: Stages that others come after: nobody asks for the outcomes of the rest.
         self._awaited: set[str] = set()
         self._alone: set[str] = set()  # keys of runs that have a task of their own
@@ -95,15 +97,26 @@ class BatchRunner(Runner):  # type: ignore[misc]
         first = next(works, None)
         if first is None:  # nothing to execute
             return
+        from pydoit_sc.tasks.executing import make_executor, why_it_ended  # noqa: PLC0415 - only now
+
+        store, completed = self._project.store, self._has_completed
+        executor = make_executor(store, self._limits, self.reporter, has_completed=completed)
+        self._executor = executor
         try:
-            for result in self._executor.run(chain([first], works)):
+            for result in executor.run(chain([first], works)):
                 self._conclude(result)
+                if self._stop_running:
+                    executor.stop()
         except StoreError as error:
-            self._executor.error = str(error)
-        self._tell_why_it_ended()
+            executor.error = str(error)
+        bound = "`max_failures`" if self.continue_ else "--no-continue"
+        why, code = why_it_ended(executor, self._to_execute, bound)
+        if why:
+            self.reporter.runtime_error(why)
+        self.final_result = code or self.final_result
 
     def _prepare(self, dispatcher: TaskDispatcher) -> None:
-        """Make the executor, and find the runs that have a task of their own.
+        """Find what bounds the executor, and the runs that have a task of their own.
 
         Only when the first run is reached: those of doit's `create_after` are made when the task before them has been executed.
         """
@@ -113,11 +126,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._awaited = {name for stage in batch.stages for name in stage.after}
         nprocs, gpus = slots(self._nprocs or batch.nprocs)
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
-        limits = Limits(nprocs, failures, gpus, batch.scratch, batch.min_free_memory)
-        self._executor = Executor(self._project.store, limits)
-        if isinstance(self.reporter, BatchReporter):
-            self._executor.tell, self._executor.show = self.reporter.tell, self.reporter.show
-            self.reporter.progress.running = lambda: self._executor.running
+        self._limits = Limits(nprocs, failures, gpus, batch.scratch, batch.min_free_memory)
         tasks = [dispatcher.tasks[name] for name in closure(dispatcher)]
         self._alone = {task.run.key for task in tasks if isinstance(task, RunTask)}
 
@@ -141,10 +150,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
         needs: dict[object, Planned] = {}  # a run for each shell with its PATH, and each `slots`
         verdicts = count(self._verdicts(chosen, todo, needs), sum(len(stage.runs) for stage in chosen))
         self._to_execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
-        if any(verdict.status is Status.COMPLETED for verdict in verdicts):
-            self._executor.failures.has_completed()
+        self._has_completed = any(verdict.status is Status.COMPLETED for verdict in verdicts)
         for item in needs.values():
-            check_needs(item.stage.task_name(item.run), item.run.settings, self._executor.limits.nprocs)
+            check_needs(item.stage.task_name(item.run), item.run.settings, self._limits.nprocs)
         whole = {stage.name: stage.runs for stage in self._project.batch.stages}
         picked = {name: Picked(whole[name], positions) for name, positions in todo.items()}
         self._order = Order([(stage, picked.get(stage.name, ())) for stage in in_order(chosen)])
@@ -158,6 +166,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if self._passes and self._to_execute == 1:
                 named = [runs_of(dispatcher.tasks[name]) for name in dispatcher.selected_tasks]
                 if sum(map(len, named)) == 1:
+                    from pydoit_sc.tasks.passing import Passing  # noqa: PLC0415 - few show what a run writes
+
                     self.reporter.pass_through(Passing(self._project.store, max(named, key=len)[0].key))
 
     def _verdicts(
@@ -216,7 +226,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _own_task(self, node: ExecNode, dispatcher: TaskDispatcher) -> Iterator[None]:
         """Execute a task that is no run, when no run is executing."""
-        while self._planned and self._executor.running.count:
+        while self._executor and self._executor.running.count:
             yield None
         if self.select_task(node, dispatcher.tasks):
             self.process_task_result(node, self.execute_task(node.task))
@@ -341,8 +351,6 @@ class BatchRunner(Runner):  # type: ignore[misc]
             self._processed.append(node)
         else:
             self._end(opened, result.work.run, completed=record is not None and record.code == 0)
-        if self._stop_running:
-            self._executor.stop()
 
     def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
         """Record a result; the store remembers a run's success, not doit's database."""
@@ -384,16 +392,3 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self.reporter.skip_ignore(node.task)
         self._processed.append(node)
         return True
-
-    def _tell_why_it_ended(self) -> None:
-        executor = self._executor
-        if executor.stopped_by:
-            name = signal.Signals(executor.stopped_by).name
-            self.reporter.runtime_error(f"stopped by {name}: what was executing is incomplete")
-            self.final_result = 128 + executor.stopped_by
-        elif executor.error:
-            self.reporter.runtime_error(executor.error)
-            self.final_result = ERROR
-        elif executor.failures.too_many and executor.failures.count != self._to_execute:
-            bound = "`max_failures`" if self.continue_ else "--no-continue"
-            self.reporter.runtime_error(executor.failures.why(bound))

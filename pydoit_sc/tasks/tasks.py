@@ -20,6 +20,9 @@ from pydoit_sc.plan import Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
+#: The group of the tasks that execute the chunks of a submission.
+CHUNK = "chunk"
+
 _projects: list[Project] = []
 
 
