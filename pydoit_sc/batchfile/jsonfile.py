@@ -5,10 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from pydoit_sc.batchfile.document import Frame, failure, place
+from pydoit_sc.batchfile.document import Frame, failure, lines_of, place
 from pydoit_sc.batchfile.errors import Where
+
+_WINDOW = 1 << 20  # characters of a long list that are read at once
+
+#: Where a list of runs begins: alone, or as a member of a table.
+_LIST = re.compile(r"[ \t\r\n]*\[[ \t\r\n]*")
+_MEMBER = re.compile(r'"runs"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*')
+
+#: How an item ends, and what is between it and the next one, by how an item begins.
+_ENDS = {
+    "{": ("}", re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?=\{)")),
+    '"': ('"', re.compile(r'[ \t\r\n]*,[ \t\r\n]*(?=")')),
+}
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"\s]+')
 
@@ -52,6 +66,71 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Any:
         raise failure(file, f"not JSON: {error}", first_line) from None
     line, column = place(text, offset)
     raise failure(file, message, first_line + line - 1, column)
+
+
+def parse_json_list(raw: bytes, file: str) -> Any:
+    """Return the value of a JSON text; raise BatchfileError. A long list of runs in it is `Items`."""
+    if len(raw) > _WINDOW:
+        with suppress(ValueError, LookupError, RecursionError):  # it is something else, or not JSON
+            before, behind = _around(raw)
+            return Items(raw) if before is None else {**before, "runs": Items(raw), **behind}
+    return parse_json(raw.decode(), file)
+
+
+class Items(Iterable[Any]):
+    """The items of the list of runs in a JSON text, a window at a time: they are made each time they are asked for."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def __iter__(self) -> Iterator[Any]:
+        for part in _parts(self._raw):
+            if isinstance(part, list):
+                yield from part
+
+
+def _around(raw: bytes) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return the members of a table before and behind its list of runs; None for a list alone. Raises as `_parts` does."""
+    around = [part for part in _parts(raw) if isinstance(part, str)]
+    if not around:
+        return None, {}
+    before, behind = (_JSON.decode(part) for part in around)
+    del before["runs"], behind["runs"]
+    if before.keys() & behind.keys():
+        raise _DuplicateKeyError
+    return before, behind
+
+
+def _parts(raw: bytes) -> Iterator[list[Any] | str]:
+    """Yield the items of the list of runs in a JSON text in parts; where it is a member of a table, what stands before and
+    behind it, with 0 in its place.
+
+    Raises ValueError or LookupError for another text, and for one that is not cut easily. What stands up to a cut is a
+    list of items if it is JSON, since within an item a bracket or a quote is open.
+    """
+    read = partial(lines_of(raw).read, _WINDOW)
+    text = read()
+    member = None if _LIST.match(text) else _MEMBER.search(text)
+    begin = member or _LIST.match(text)
+    if begin is None:
+        raise ValueError
+    if member:
+        yield f'{text[: member.start()]}"runs": 0}}'
+    text = text[begin.end() :]
+    last, between = _ENDS[text[:1]]
+    while piece := read():
+        cut = len(text)
+        while not (behind := between.match(text, cut)):
+            cut = text.rindex(last, 0, cut - 1) + 1
+        yield _JSON.decode(f"[{text[:cut]}]")
+        text = text[behind.end() :] + piece
+    items, end = _JSON.raw_decode(f"[{text}")
+    yield items
+    rest = text[end - 1 :]
+    if member:
+        yield f'{{"runs": 0{rest}'
+    elif rest.strip(" \t\r\n"):
+        raise ValueError
 
 
 def parse_jsonl(lines: Iterable[str], file: str) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pydoit_sc.batch import PLAIN
 from pydoit_sc.batchfile.csvfile import csv_table, first_line
 from pydoit_sc.batchfile.document import STDIN, Document, failure, lines_of, read_bytes
-from pydoit_sc.batchfile.jsonfile import parse_json, parse_jsonl
+from pydoit_sc.batchfile.jsonfile import parse_json_list, parse_jsonl
 from pydoit_sc.batchfile.plainlist import command_lines
 
 _FORMATS = {
@@ -51,7 +51,7 @@ def read(path: str, file: str) -> Document:
 
             root, data = parse_yaml(raw.decode(), file)
             return Document(file, kind, raw, data, root)
-        return Document(file, kind, raw, parse_json(raw.decode(), file))
+        return Document(file, kind, raw, parse_json_list(raw, file))
     except RecursionError:
         raise failure(file, "nested too deeply to be read") from None
 
