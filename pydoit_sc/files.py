@@ -77,3 +77,24 @@ def write_whole(path: str, data: bytes, opener: Callable[[str, int], int] = not_
     """Write a file with all its data, or leave what was there; raises OSError."""
     with replacing(path) as aside, open(aside, "xb", opener=opener) as file:
         file.write(data)
+
+
+@contextmanager
+def rewriting(path: str) -> Iterator[BinaryIO]:
+    """Open a file that a user has named; what is written replaces its content in one step at the end.
+
+    A link leads to its file, which keeps its mode. A device or a pipe is none to be replaced: it is written. Raises OSError.
+    """
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        there = None
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        with open(path, "wb") as file:
+            yield file
+        return
+    whole = os.path.realpath(path) if os.path.islink(path) else path
+    with replacing(whole) as aside, open(aside, "xb", opener=not_for_all) as file:
+        if there is not None:
+            os.fchmod(file.fileno(), there.st_mode & 0o777)
+        yield file

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
+import threading
 from pathlib import Path
 
 import pytest
 
-from pydoit_sc.files import make_folders, open_regular, replacing, write_whole
+from pydoit_sc.files import make_folders, open_regular, replacing, rewriting, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -26,6 +28,30 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_named_link_leads_to_its_file_which_keeps_its_mode(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_text("old")
+    path.chmod(0o600)
+    link.symlink_to("file")
+    with rewriting(str(link)) as file:
+        file.write(b"new")
+        assert path.read_text() == "old"
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"] and link.is_symlink()
+
+
+def test_a_named_pipe_is_written_not_replaced(tmp_path: Path) -> None:
+    """As a device is: to root, /dev/stdout would otherwise become a file for all programs."""
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    with rewriting(str(pipe)) as file:
+        file.write(b"new")
+    reader.join()
+    assert got == [b"new"] and pipe.is_fifo()
 
 
 def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pydoit_sc.commands.parsing import option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
-from pydoit_sc.files import write_whole
+from pydoit_sc.files import rewriting
 from pydoit_sc.outcomes.failed import READ
 from pydoit_sc.plan import judge_live
 from pydoit_sc.project import Project
@@ -51,7 +51,8 @@ class ReportCommand(Command):
         data, count = report(open_project(options), selection, among)
         path = options["to"]
         try:
-            write_whole(path, data)
+            with rewriting(path) as file:
+                file.write(data)
         except OSError as error:
             raise UserError(f"--to: {path}: {error.strerror}") from error
         print(f"{path}: {count:,} run{'s' * (count != 1)}")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from doit.exceptions import InvalidCommand
@@ -15,7 +16,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
 from pydoit_sc.errors import UserError, reason
-from pydoit_sc.files import not_for_all, replacing
+from pydoit_sc.files import rewriting
 from pydoit_sc.outcomes.flatten import Value
 from pydoit_sc.outcomes.results import LARGEST_RESULT
 from pydoit_sc.outcomes.resulttable import ResultTable
@@ -182,8 +183,7 @@ def _write_text(
     columns: Sequence[str],
     rows: Rows,
 ) -> None:
-    how: Any = {"encoding": "utf-8", "errors": "backslashreplace", "newline": "", "opener": not_for_all}
-    with replacing(path) as aside, open(aside, "x", **how) as stream:
+    with rewriting(path) as file, TextIOWrapper(file, "utf-8", "backslashreplace", newline="") as stream:
         write(stream, columns, rows)
 
 

@@ -21,7 +21,7 @@ from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, show
 from pydoit_sc.batchfile.fields import Script, Text
 from pydoit_sc.batchfile.jsonfile import parse_json
 from pydoit_sc.batchfile.yamlfile import StrictLoader, parse_yaml
-from pydoit_sc.files import not_for_all, replacing
+from pydoit_sc.files import rewriting
 from pydoit_sc.models import Deferred
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
@@ -210,9 +210,7 @@ def write(recipe: Recipe, path: str | os.PathLike[str]) -> bool:
         with suppress(FileNotFoundError), open(name, "rb") as file:
             if file.read() == data:
                 return False
-        with replacing(name) as aside, open(aside, "xb", opener=not_for_all) as file:
-            with suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), os.stat(name).st_mode & 0o777)
+        with rewriting(name) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

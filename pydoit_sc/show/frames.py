@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydoit_sc.errors import UserError
-from pydoit_sc.files import not_for_all, replacing
+from pydoit_sc.files import rewriting
 from pydoit_sc.show.rows import Cell
 
 TABLE = "results"  # in a DuckDB database
@@ -62,7 +62,7 @@ def _as_str(value: Any) -> str | None:
 
 def write_parquet(path: str, table: Any) -> None:
     """Write a data frame as a Parquet file, whole or not at all; raises OSError."""
-    with replacing(path) as aside, open(aside, "xb", opener=not_for_all) as file:
+    with rewriting(path) as file:
         table.write_parquet(file)
 
 
