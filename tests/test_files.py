@@ -46,11 +46,11 @@ def test_a_named_pipe_is_written_not_replaced(tmp_path: Path) -> None:
     """As a device is: to root, /dev/stdout would otherwise become a file for all programs."""
     pipe, got = tmp_path / "pipe", []
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
     reader.start()
     with rewriting(str(pipe)) as file:
         file.write(b"new")
-    reader.join()
+    reader.join(60)
     assert got == [b"new"] and pipe.is_fifo()
 
 

@@ -64,7 +64,8 @@ def test_names() -> None:
     assert name_longest([("a\x1b[2J\nb", 2)], 30) == "a\\x1b[2J\\nb 0:02"
 
 
-def test_what_a_moving_bar_leaves() -> None:
+def test_what_a_moving_bar_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bars, "_FRAMES", 3600.0)
     with Window(100) as window:
         bar, one = MovingBar(window.stream()), progress()
         bar.update(one)
