@@ -18,7 +18,7 @@ from pydoit_sc.tasks.program import Program
 
 def gather(file: str | None) -> Known:
     """Return what completion offers: of the commands, and of a batchfile, if it can be read."""
-    commands = Program(BatchfileLoader()).get_cmds()
+    commands = Program().get_cmds()
     made = {
         name: commands.get_plugin(name)(task_loader=BatchfileLoader(), cmds=commands) for name in COMMANDS
     }

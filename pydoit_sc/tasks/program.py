@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from configparser import Error as ConfigError
+from typing import Any
 
 import doit.plugin
 from doit.cmdparse import CmdParseError
-from doit.doit_cmd import DoitMain
+from doit.doit_cmd import DoitConfig, DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
 from pydoit_sc.catalogue import COMMANDS, LITERAL
+from pydoit_sc.errors import UserError
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.plugins import entry_points
 
+_CONFIGURATION = ("pyproject.toml", "doit.cfg")  # of doit, in this folder
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    ConfigError,
+    AttributeError,
+    AssertionError,
+)  # the last two where doit expects a table
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")  # and not `s3://bucket/day=1`
 
 
@@ -21,6 +33,14 @@ class Program(DoitMain):  # type: ignore[misc]
     """doit, with the commands of our list; each is imported when it is used."""
 
     BIN_NAME = "pydoit-sc"
+
+    def __init__(self) -> None:
+        super().__init__(BatchfileLoader(), config_filenames=())
+
+    def run(self, all_args: list[str]) -> Any:
+        """Run a command with what the configuration files say; raises UserError for these, CmdParseError."""
+        self.config.update(_configuration())
+        return super().run(all_args)
 
     def get_cmds(self) -> PluginDict:
         """Return the commands by name."""
@@ -45,13 +65,22 @@ class Program(DoitMain):  # type: ignore[misc]
         return [word for word in words if not _VARIABLE.match(word)]
 
 
+def _configuration() -> dict[str, dict[str, Any]]:
+    """Return what doit's configuration files say, by section; raises UserError for one that doit cannot read."""
+    found = DoitConfig()
+    for name in filter(os.path.exists, _CONFIGURATION):
+        try:
+            found.loads([name])
+        except _UNREADABLE as error:
+            raise UserError(f"{name}: not a configuration of doit: {' '.join(str(error).split())}") from error
+    return dict(found.as_dict())
+
+
 def run_program(words: list[str]) -> int:
     """Run the program and return its exit code."""
     doit.plugin.entry_points_impl = lambda: entry_points
     try:
-        return int(Program(BatchfileLoader()).run(words) or 0)
-    except (
-        CmdParseError
-    ) as error:  # before doit looks for errors: in doit.cfg or pyproject.toml, an empty word
+        return int(Program().run(words) or 0)
+    except (CmdParseError, UserError) as error:  # before doit looks for errors
         sys.stderr.write(f"ERROR: {error}\n")
         return 3

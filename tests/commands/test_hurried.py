@@ -104,6 +104,26 @@ def test_bad_configuration(stages: Box) -> None:
     assert "verbosity" in stages().refused()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "answer"),
+    [
+        ("doit.cfg", b"garbage\n", "doit.cfg: not a configuration of doit: File contains no section headers."),
+        ("doit.cfg", b"[GLOBAL]\n[GLOBAL]\n", "section 'GLOBAL' already exists"),
+        ("doit.cfg", b"\xff", "doit.cfg: not a configuration of doit: 'utf-8' codec can't decode byte 0xff"),
+        ("pyproject.toml", b"[tool.doit\n", "pyproject.toml: not a configuration of doit: Expected ']'"),
+        ("pyproject.toml", b"tool = 3\n", "pyproject.toml: not a configuration of doit: "),
+        ("pyproject.toml", b"[tool.doit]\nplugins = { x = 1 }\n", "pyproject.toml: not a configuration of doit: "),
+        ("pyproject.toml", b"[tool.doit]\ncommands = { run = 3 }\n", "pyproject.toml: not a configuration of doit: "),
+    ],
+)  # fmt: skip
+def test_configuration_that_doit_cannot_read(stages: Box, name: str, text: bytes, answer: str) -> None:
+    stages.write(name, text)
+    message = stages("plan").refused()
+    assert message.startswith("ERROR: ")
+    assert answer in message
+    assert message.count("\n") <= 1
+
+
 def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
     (stages.folder / "in").unlink()
     done = stages()

@@ -43,7 +43,7 @@ Commands about runs take names, patterns and these words. A run is meant if all 
 
 def command_of(name: str) -> Any:
     """Return a command of the program."""
-    commands = Program(BatchfileLoader()).get_cmds()
+    commands = Program().get_cmds()
     return commands.get_plugin(name)(
         cmds=commands, config={}, bin_name="pydoit-sc", task_loader=BatchfileLoader()
     )
