@@ -83,8 +83,9 @@ class Progress:
         if count and not self.told_left_behind:
             self.told_left_behind = True
             what = f"{count:,} process{'es' * (count > 1)} of it"
+            killed, them = ("were killed", "them") if count > 1 else ("was killed", "it")
             tell(
-                f"{task}: {what} still ran when its shell ended, and were killed; `wait` for them (told once)"
+                f"{task}: {what} still ran when its shell ended, and {killed}; `wait` for {them} (told once)"
             )
 
     def outcome(self) -> str:

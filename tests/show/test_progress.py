@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pydoit_sc.show.progress import failure_line
+from pydoit_sc.show.progress import Progress, failure_line
 from tests.conftest import Box
 from tests.terminals import Terminal
 
@@ -75,3 +75,16 @@ def test_the_end_of_stderr() -> None:
         "    100 %",
         "            at main",
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(1, "1 process of it still ran when its shell ended, and was killed; `wait` for it (told once)"),
+     (2, "2 processes of it still ran when its shell ended, and were killed; `wait` for them (told once)")],
+)  # fmt: skip
+def test_what_is_left_behind_is_told_once(count: int, words: str) -> None:
+    progress = Progress()
+    told: list[str] = []
+    for task in ("a:0", "a:1"):
+        progress.tell_left_behind(told.append, task, count)
+    assert told == [f"a:0: {words}"]
