@@ -64,5 +64,6 @@ def test_what_executes_nothing_loads_little(tmp_path: Path) -> None:
         f'{HEAD}[runs.a]\ncmd = "true {{x}}"\nmatrix = {{ x = [0, 1] }}\n'
     )
     assert _loaded(tmp_path, SLOW | WORKER, "plan") == "0 []"
-    assert _loaded(tmp_path, {"pydoit_sc.worker.executor"}, "run") == "0 ['pydoit_sc.worker.executor']"
+    executing = {"pydoit_sc.store.documents", "pydoit_sc.tasks.chunk", "pydoit_sc.worker.executor"}
+    assert _loaded(tmp_path, executing, "run") == "0 ['pydoit_sc.worker.executor']"
     assert _loaded(tmp_path, SLOW | WORKER, "run") == "0 []"

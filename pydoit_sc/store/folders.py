@@ -12,6 +12,7 @@ So a worker that was taken for dead, and goes on, finds nothing of its own where
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -72,17 +73,16 @@ def scratch_folder(parent: str, worker: str) -> Iterator[str]:
 
 def _make(parent: str, name: str, mode: int) -> str:
     """Make a folder under another name, and rename it once it has its mark, without which nobody sees it."""
-    from pydoit_sc.store.documents import Mark  # noqa: PLC0415 - models that only workers need, slow to import
-
     own, new = os.path.join(parent, name), os.path.join(parent, f".{name}")
     os.mkdir(new, mode)
     try:
         pid = os.getpid()
-        mark = Mark(host=os.uname().nodename, here=machine(), pid=pid, started=started_at(pid))
-        if not mark.started:
+        # As `Mark` has it, a model that takes long to import: each worker writes one, and few read one.
+        mark = {"host": os.uname().nodename, "here": machine(), "pid": pid, "started": started_at(pid)}
+        if not mark["started"]:
             raise OSError(errno.EIO, "cannot be read", f"/proc/{pid}/stat")
         with open(os.path.join(new, _MARK), "xb", opener=not_for_all) as file:
-            file.write(mark.to_json())
+            file.write(json.dumps(mark).encode())
         os.rename(new, own)
     except OSError:
         shutil.rmtree(new, ignore_errors=True)

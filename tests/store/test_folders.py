@@ -47,6 +47,12 @@ def cleared(parent: Path) -> set[str]:
         return set(os.listdir(parent)) - {"new"}
 
 
+def test_a_folder_says_whose_it_is(tmp_path: Path) -> None:
+    with own_folder(str(tmp_path), "w") as own:
+        mark = Mark.model_validate_json(Path(own, "worker.json").read_bytes())
+    assert mark == HERE.model_copy(update={"host": os.uname().nodename})
+
+
 def test_a_folder_lives_as_long_as_its_worker(tmp_path: Path) -> None:
     with own_folder(str(tmp_path), "w") as own:
         assert is_alive(own)
