@@ -53,6 +53,8 @@ def with_descendants(owners: Mapping[int, int], processes: Mapping[int, Stat]) -
 
 def members(leaders: Collection[int]) -> list[int]:
     """Return all processes of these sessions, with their descendants in whatever session, parents first."""
+    if not leaders:
+        return []  # a machine may have thousands of processes to look at
     processes = read_stats()
     members = {pid for pid, stat in processes.items() if stat.session in leaders}
     while grown := {pid for pid, stat in processes.items() if stat.parent in members} - members:
