@@ -17,7 +17,7 @@ ELSEWHERE = {
     "batchfile/test_matrix.py": "batchfile.axes batchfile.timeaxis batchfile.values",
     "batchfile/test_passwords.py": "passwords",
     "batchfile/test_placeholders.py": "batchfile.template batchfile.varied",
-    "batchfile/test_read.py": "batchfile.build batchfile.yamlfile",
+    "batchfile/test_read.py": "batchfile.build",
     "batchfile/test_rows.py": "batchfile.csvfile",
     "commands/test_accept.py": "commands.asking store.accepted",
     "commands/test_batch_word.py": "project",

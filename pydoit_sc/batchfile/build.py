@@ -19,7 +19,6 @@ from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.document import STDIN, STDIN_NAME, Source, failure
 from pydoit_sc.batchfile.errors import BatchfileError, show
 from pydoit_sc.batchfile.fields import Nprocs, Place
-from pydoit_sc.batchfile.jsonfile import Items
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
@@ -218,7 +217,7 @@ def _from_run_list(source: Source, notes: Notes, override: str | None, names: st
     remote = None
     if override is not None or top.get("remote_output_path") is not None:
         remote = _remote(table.remote_output_path, (), source, notes, override)
-    elif isinstance(data, (dict, list, Items, Iterator)):
+    elif isinstance(data, (dict, list, Iterator)):
         how = (
             "add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by "
             "`--to`, add `--remote-output-path`"

@@ -6,12 +6,9 @@ import io
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydoit_sc.batchfile.errors import BatchfileError, Problem, Where
-
-if TYPE_CHECKING:
-    from yaml.nodes import Node
 
 
 class Source(NamedTuple):
@@ -39,8 +36,7 @@ class Document(NamedTuple):
     file: str  # as messages name it
     format: str  # toml, json, jsonl, yaml, csv or lines
     raw: bytes  # the text in UTF-8, without a mark at its start
-    data: Any  # of jsonl, csv and lines an iterator over the items, which are read as it is asked for them
-    root: Node | None = None  # YAML's tree, which has the places
+    data: Any  # a list of runs, or its items in a table, may be an iterator, which reads them as it is asked for them
 
     @property
     def text(self) -> str:

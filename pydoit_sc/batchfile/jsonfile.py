@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from pydoit_sc.batchfile.document import Frame, failure, lines_of, place
@@ -69,24 +70,13 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Any:
 
 
 def parse_json_list(raw: bytes, file: str) -> Any:
-    """Return the value of a JSON text; raise BatchfileError. A long list of runs in it is `Items`."""
+    """Return the value of a JSON text; raise BatchfileError. The items of a long list of runs in it are read as they are asked for."""
     if len(raw) > _WINDOW:
         with suppress(ValueError, LookupError, RecursionError):  # it is something else, or not JSON
             before, behind = _around(raw)
-            return Items(raw) if before is None else {**before, "runs": Items(raw), **behind}
+            items = chain.from_iterable(part for part in _parts(raw) if isinstance(part, list))
+            return items if before is None else {**before, "runs": items, **behind}
     return parse_json(raw.decode(), file)
-
-
-class Items(Iterable[Any]):
-    """The items of the list of runs in a JSON text, a window at a time: they are made each time they are asked for."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def __iter__(self) -> Iterator[Any]:
-        for part in _parts(self._raw):
-            if isinstance(part, list):
-                yield from part
 
 
 def _around(raw: bytes) -> tuple[dict[str, Any] | None, dict[str, Any]]:

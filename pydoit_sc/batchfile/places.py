@@ -55,10 +55,10 @@ def _positions(document: Document, text: str) -> Iterator[tuple[Where, int | Pla
         for i, (number, line) in enumerate(json_lines(lines_of(document.raw))):
             yield (i,), (number, None)
             yield from (((i, *where), (number, offset + 1)) for where, offset in json_keys(line))
-    elif document.format == "yaml" and document.root is not None:
+    elif document.format == "yaml":
         from pydoit_sc.batchfile.yamlfile import yaml_keys  # noqa: PLC0415 - yaml is slow to import
 
-        yield from yaml_keys(document.root)
+        yield from yaml_keys(text)
     elif document.format == "lines":
         yield from (((i,), (line, None)) for i, (line, _) in enumerate(command_lines(lines_of(document.raw))))
     elif document.format == "csv":

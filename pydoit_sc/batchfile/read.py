@@ -30,7 +30,7 @@ _PLAIN = ("", ".txt", ".list", ".lst", ".cmds", ".jobs", ".tasks")
 def read(path: str, file: str) -> Document:
     """Read the file at `path`; raise BatchfileError, in which it is called `file`.
 
-    Of a format with an item on each line the items are read as they are asked for, which raises BatchfileError, too.
+    The items of a list may be read as they are asked for, which raises BatchfileError, too.
     """
     raw = read_bytes(path, file)
     kind = _FORMATS.get(os.path.splitext(path)[1].lower()) or _sniff(raw)
@@ -47,10 +47,9 @@ def read(path: str, file: str) -> Document:
 
             return Document(file, kind, raw, parse_toml(raw.decode(), file))
         if kind == "yaml":
-            from pydoit_sc.batchfile.yamlfile import parse_yaml  # noqa: PLC0415 - yaml is slow to import
+            from pydoit_sc.batchfile.yamlfile import parse_yaml_list  # noqa: PLC0415 - yaml is slow to import
 
-            root, data = parse_yaml(raw.decode(), file)
-            return Document(file, kind, raw, data, root)
+            return Document(file, kind, raw, parse_yaml_list(raw, file))
         return Document(file, kind, raw, parse_json_list(raw, file))
     except RecursionError:
         raise failure(file, "nested too deeply to be read") from None

@@ -11,7 +11,6 @@ from pydoit_sc.batch import PLAIN, Settings, Stage
 from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.errors import Where, show
 from pydoit_sc.batchfile.fields import command_fault
-from pydoit_sc.batchfile.jsonfile import Items
 from pydoit_sc.batchfile.names import check_name, nested, repeated
 from pydoit_sc.batchfile.plainlist import short_name, told_apart
 from pydoit_sc.batchfile.remote import below
@@ -34,13 +33,13 @@ def listed_items(notes: Notes, names: str | None = None) -> tuple[Iterable[Any],
     data = document.data
     if document.format == "csv":
         return _csv_items(notes, names), ()
-    if isinstance(data, (list, Items, Iterator)):
+    if isinstance(data, (list, Iterator)):
         return data, ()
     if not isinstance(data, dict):
         notes.add((), f"expected a list of runs, or a table with `runs`; found {show(data)}")
         return (), ()
     runs = data.get("runs")
-    if isinstance(runs, (list, Items)):
+    if isinstance(runs, (list, Iterator)):
         return runs, ("runs",)
     if "runs" in data:
         notes.add(("runs",), f"expected a list of runs, found {show(runs)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -16,6 +18,15 @@ MOST_NODES = 1_000_000
 
 #: The parser in C descends once per level, on a stack that Python does not watch.
 DEEPEST = 500
+
+_WINDOW = 1 << 18  # bytes of a long list that are parsed at once
+
+#: Lines and words that count for all of a document: the marks of documents, directives, anchors and aliases.
+_FOR_ALL = re.compile(rb"^(?:---|\.\.\.|%)|[\s\[{,:][&*][\w-]", re.MULTILINE)
+#: The key of a list of runs in the lines below it, how the first of them begins, and what follows the last one.
+_RUNS = re.compile(rb"^runs:[ \t]*\r?\n", re.MULTILINE)
+_NEXT_KEY = re.compile(rb"^[^ \t\r\n#-]", re.MULTILINE)
+_FIRST = re.compile(rb"(?:[ \t]*(?:#.*)?\r?\n)*( *)- ")
 
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
 _TEXT = "tag:yaml.org,2002:str"
@@ -69,8 +80,54 @@ def _refuse_duplicates(node: MappingNode) -> None:
         seen.add(key.value if isinstance(key, ScalarNode) else id(key))
 
 
-def parse_yaml(text: str, file: str, kind: type[StrictLoader] = StrictLoader) -> tuple[Node, Any]:
-    """Return the tree and the data of a YAML document; raise BatchfileError, or RecursionError.
+def parse_yaml_list(raw: bytes, file: str) -> Any:
+    """Return the data of a YAML document; raise BatchfileError.
+
+    Of a long list of runs in it the items are parsed as they are asked for, which raises BatchfileError, too.
+    """
+    found = _RUNS.search(raw)
+    start = found.end() if found else 0
+    key = _NEXT_KEY.search(raw, start) if found else None
+    end = key.start() if key else len(raw)
+    first = _FIRST.match(raw, start, end)
+    if len(raw) <= _WINDOW or first is None or _FOR_ALL.search(raw):
+        return parse_yaml(raw.decode(), file)
+    items = _items(raw, file, (start, end), first[1])
+    if found is None:
+        return items
+    around = _try(b"%bruns: 0\n%b" % (raw[: found.start()], raw[end:]), file)
+    return {**around, "runs": items} if isinstance(around, dict) else parse_yaml(raw.decode(), file)
+
+
+def _items(raw: bytes, file: str, lines: tuple[int, int], indent: bytes) -> Iterator[Any]:
+    """Yield the items of the list in these lines of a document, each of which begins so far from the left.
+
+    What is cut before such a line is a list of whole items if it is YAML: within one of them a bracket or a quote is open.
+    If it is none, the whole document says what is wrong, or what the items are.
+    """
+    begin, (at, end), count = re.compile(rb"^%b- " % indent, re.MULTILINE), lines, 0
+    while at < end:
+        found = begin.search(raw, min(at + _WINDOW, end), end)
+        cut = found.start() if found else end
+        items = _try(raw[at:cut], file)
+        if not isinstance(items, list):
+            whole = parse_yaml(raw.decode(), file)
+            yield from islice(whole["runs"] if isinstance(whole, dict) else whole, count, None)
+            return
+        yield from items
+        at, count = cut, count + len(items)
+
+
+def _try(raw: bytes, file: str) -> Any:
+    """Return the data of a part of a document; None where it is no document of its own."""
+    try:
+        return parse_yaml(raw.decode(), file)
+    except BatchfileError:
+        return None
+
+
+def parse_yaml(text: str, file: str, kind: type[StrictLoader] = StrictLoader) -> Any:
+    """Return the data of a YAML document; raise BatchfileError.
 
     `kind` is a loader with other rules for plain values.
     """
@@ -81,13 +138,15 @@ def parse_yaml(text: str, file: str, kind: type[StrictLoader] = StrictLoader) ->
             raise failure(file, "empty file")
         if "*" in text and "&" in text:
             _refuse_bomb(root, file)
-        return root, loader.construct_document(root)
+        return loader.construct_document(root)
     except yaml.reader.ReaderError as error:
         code = error.character if isinstance(error.character, int) else ord(error.character)
         message = f"not YAML: the control character U+{code:04X} is not allowed"
         raise failure(file, message, *place(text, text.find(chr(code)))) from None
     except yaml.YAMLError as error:
         raise _failure(error, file) from None
+    except RecursionError:
+        raise failure(file, "nested too deeply to be read") from None
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         # PyYAML lets these through for a scalar such as 2024-02-30, without its place
         raise _bad_scalar(root, file, error, kind("")) from None
@@ -177,7 +236,11 @@ def _has_alias(root: Node) -> bool:
     return False
 
 
-def yaml_keys(root: Node) -> Iterator[tuple[Where, Place]]:
+def yaml_keys(text: str) -> Iterator[tuple[Where, Place]]:
+    """Yield the path and the place of every key and every item of a YAML document."""
+    loader = StrictLoader(text)
+    root = loader.get_single_node()
+    loader.construct_document(root)  # brings what `<<` means into the tree
     stack: list[tuple[Where, Node]] = [((), root)]
     while stack:
         path, node = stack.pop()

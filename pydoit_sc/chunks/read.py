@@ -7,7 +7,7 @@ import json
 import os
 import posixpath
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydoit_sc.batch import PLAIN, Run, Settings
@@ -15,7 +15,6 @@ from pydoit_sc.batchfile import BatchfileError, Problem, check_name, load
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Document
 from pydoit_sc.batchfile.errors import show
-from pydoit_sc.batchfile.jsonfile import Items
 from pydoit_sc.batchfile.names import nested, repeated
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url, below
@@ -51,7 +50,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
     """
     file = os.fspath(path)
     document = read(os.path.abspath(file), file)
-    if isinstance(document.data, dict) and isinstance(runs := document.data.get("runs"), Items):
+    if isinstance(document.data, dict) and isinstance(runs := document.data.get("runs"), Iterator):
         document = document._replace(data={**document.data, "runs": list(runs)})
     if _is_chunk(document.data):
         return _Reader(document, os.path.dirname(os.path.abspath(file))).chunk()

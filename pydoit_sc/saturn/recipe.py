@@ -149,13 +149,11 @@ def _parsed(text: str, file: str) -> Any:
     try:
         if text.lstrip()[:1] == "{":
             # YAML may begin with a brace, too, and says where an error is
-            with suppress(BatchfileError, RecursionError):
+            with suppress(BatchfileError):
                 return parse_json(text, file)
-        return parse_yaml(text, file, _Loader)[1]
+        return parse_yaml(text, file, _Loader)
     except BatchfileError as error:
         raise RecipeError(str(error)) from None
-    except RecursionError:
-        raise RecipeError(f"{file}: nested too deeply to be read") from None
 
 
 def _not_json(recipe: Any) -> str | None:
