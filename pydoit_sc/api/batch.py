@@ -272,10 +272,10 @@ class LoadedBatch(ChosenRuns):
     def select(  # noqa: PLR0913 - the words of a command line
         self,
         *names: str,
-        status: str = "",
-        code: int | str = "",
+        status: str | Iterable[str] = "",
+        code: int | str | Iterable[int | str] = "",
         where: str | Iterable[str] = (),
-        since: str = "",
+        since: str | float = "",
         like: str = "",
         group: int | None = None,
         slowest: int | None = None,
@@ -283,7 +283,8 @@ class LoadedBatch(ChosenRuns):
     ) -> ChosenRuns:
         """Return the runs that names, patterns and the other words mean; each is that of the option of the same name.
 
-        A word that means nothing raises UserError. Where no run is as asked for, there are none in it.
+        `status`, `code` and `where` take several, too, and `since` seconds. A word that means nothing raises UserError.
+        Where no run is as asked for, there are none in it.
 
         >>> import pydoit_sc as sc
         >>> batch = sc.load("batchfile.toml")
@@ -291,10 +292,10 @@ class LoadedBatch(ChosenRuns):
         ['day:2022-03-07']
         """
         options = {
-            "statuses": str(status),
-            "codes": str(code),
+            "statuses": _listed(status),
+            "codes": _listed(code),
             "where": [where] if isinstance(where, str) else list(where),
-            "since": since,
+            "since": str(since),
             "like": like,
             "group": _number(group),
             "slowest": _number(slowest),
@@ -337,6 +338,10 @@ def load(
     return LoadedBatch(
         Project.load(file, remote_output_path=None if to is None else os.fspath(to), names=names)
     )
+
+
+def _listed(value: int | str | Iterable[int | str]) -> str:
+    return ",".join(map(str, [value] if isinstance(value, int | str) else value))
 
 
 def _number(value: int | None) -> str:

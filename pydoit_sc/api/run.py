@@ -139,6 +139,8 @@ class LoadedRun:
         if self._record is None:
             raise UserError(f"`{self.name}` has no output in {self._look.project.store.url}")
         try:
+            if path.startswith("/") or ".." in path.split("/"):
+                raise FileNotFoundError
             return self._look.project.store.open(self._run.key, path)
         except FileNotFoundError:
             has = ", ".join(sorted(self.files))

@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,11 +89,32 @@ def test_a_run_without_an_outcome(weather: Box) -> None:
 
 
 def test_a_file_that_a_run_does_not_have(weather: Box) -> None:
+    run = sc.load()["day:2022-03-05"]
+    for path in (
+        "results/a",
+        "../2022-03-06/stdout",
+        f"{weather.folder}/out/day/2022-03-05/stdout",
+        "results",
+    ):
+        with pytest.raises(sc.UserError) as raised:
+            run.open(path)
+        assert path in str(raised.value)
     with pytest.raises(
         sc.UserError,
         match=r"no file `results/a`; it has results/degrees.json, run.json, status_code, stderr, stdout",
     ):
-        sc.load()["day:2022-03-05"].open("results/a")
+        run.open("results/a")
+
+
+def test_several_values_of_a_word(weather: Box) -> None:
+    batch = sc.load()
+
+    def names(**words: Any) -> list[str]:
+        return [run.name for run in batch.select(**words)]
+
+    assert names(status=["failed", sc.Status.STALE]) == names(status="error") == ["day:2022-03-07"]
+    assert names(code=[0, 1], since=1e6) == names()
+    assert names(code=iter([1])) == names(code=1) == names(code="1") == ["day:2022-03-07"]
 
 
 def test_a_run_that_executes_elsewhere(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
