@@ -1,5 +1,5 @@
-/* The two things of which a worker does most, quickly: to start programs, for starter.py, and to see and write the files of
- * an attempt that has ended, for lastfiles.py.
+/* What is done most, quickly: to start programs, for worker/starter.py, to see and write the files of an attempt that has
+ * ended, for worker/lastfiles.py, and to tell which runs are current, for store/currents.py.
  *
  * A program is started in a session of its own, without waiting until it is loaded. posix_spawn lends the child our memory, by CLONE_VM, and lets us sleep until the child has its program, by CLONE_VFORK:
  * hundreds of microseconds in which the worker starts and finishes nothing. Here the child borrows our memory, too, but
@@ -268,4 +268,113 @@ int write_file(const char *path, const char *data, size_t size) {
     }
     close(file);
     return error;
+}
+
+/* What is told of the outcome of a run: nothing, and Python looks at it; that there is none; that it is current. */
+enum { UNTOLD, ABSENT, CURRENT };
+enum { BLOCK = 1 << 16, LONGEST_KEY = 4000, LONGEST_ATTEMPT = 64 };
+
+struct outcome {
+    const char *attempt;
+    size_t size; /* of the attempt */
+    double seconds;
+};
+
+/* Return what follows a text; NULL where there is another one. */
+static const char *skip(const char *at, const char *text) {
+    size_t size = strlen(text);
+    return at && !strncmp(at, text, size) ? at + size : NULL;
+}
+
+/* Return what follows a moment as a worker writes it, `1795703482.884`; NULL where there is another text. */
+static const char *skip_moment(const char *at, long long *milliseconds) {
+    *milliseconds = 0;
+    for (int i = 0; at && i < 14; i++, at++) {
+        if (i == 10 ? *at != '.' : *at < '0' || *at > '9')
+            return NULL;
+        if (i != 10)
+            *milliseconds = 10 * *milliseconds + (*at - '0');
+    }
+    return at;
+}
+
+static int is_of_attempt(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+static int is_plain(char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; }
+
+/* Return whether a run.json is plainly that of a completed run with this fingerprint, and put there what else it says. */
+static int is_current(const char *text, const char *fingerprint, struct outcome *found) {
+    long long started, ended;
+    const char *at = skip(skip(skip(text, "{\"fingerprint\": \""), fingerprint), "\", \"attempt\": \"");
+    found->attempt = at;
+    while (at && is_of_attempt(*at))
+        at++;
+    found->size = at - found->attempt;
+    at = skip(at, "\", ");
+    const char *submission = skip(at, "\"submission\": \"");
+    if (submission) {
+        while (is_plain(*submission))
+            submission++;
+        at = skip(submission, "\", ");
+    }
+    at = skip_moment(skip(at, "\"status_code\": 0, \"started\": "), &started);
+    at = skip_moment(skip(at, ", \"finished\": "), &ended);
+    long long took = ended - started; /* what took longer than 11 days, or less than nothing, is told by Python */
+    found->seconds = (double)took / 1000;
+    return skip(at, ", \"host\": \"") && found->size <= LONGEST_ATTEMPT && started && took >= 0 && took < 1000000000;
+}
+
+/* Read a file of less than a block as a string, and return its size, or a negative errno. Of a larger one the string is empty. */
+static long read_text(int folder, const char *path, char *text) {
+    int file = openat(folder, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    long size = file < 0 ? -1 : read(file, text, BLOCK);
+    int error = errno;
+    if (file >= 0)
+        close(file);
+    text[size > 0 && size < BLOCK ? size : 0] = '\0';
+    return size < 0 ? -error : size;
+}
+
+/* The two files are read in the order of store/reading.py, and for the same reason. */
+static int tell(int folder, const char *key, const char *fingerprint, char *text, struct outcome *found) {
+    char path[LONGEST_KEY + sizeof "/status_code"];
+    size_t length = strlen(key);
+    struct stat there;
+    if (length > LONGEST_KEY || !*fingerprint)
+        return UNTOLD;
+    memcpy(path, key, length);
+    strcpy(path + length, "/status_code");
+    long size = read_text(folder, path, text);
+    if (size == -ENOENT || size == -ENOTDIR)
+        return fstatat(folder, key, &there, AT_SYMLINK_NOFOLLOW) && (errno == ENOENT || errno == ENOTDIR) ? ABSENT : UNTOLD;
+    if (size != 1 || *text != '0')
+        return UNTOLD;
+    strcpy(path + length, "/run.json");
+    size = read_text(folder, path, text);
+    return size > 0 && text[size - 1] == '}' && is_current(text, fingerprint, found) ? CURRENT : UNTOLD;
+}
+
+/* Tell what shows quickly of the outcomes of runs, from their keys, which are paths in a folder, and the fingerprints that are
+ * wanted: strings that each end with a zero byte.
+ *
+ * Of those that are current, it is also how many seconds they took, and the names of their attempts, each of which ends
+ * with a line feed, as an empty one does for each other run. Returns the size of these names.
+ */
+size_t tell_outcomes(int folder, size_t runs, const char *keys, const char *fingerprints, char *told, double *seconds,
+                     char *attempts) {
+    char text[BLOCK + 1], *end = attempts;
+    for (size_t i = 0; i < runs; i++) {
+        struct outcome found;
+        told[i] = tell(folder, keys, fingerprints, text, &found);
+        if (told[i] == CURRENT) {
+            seconds[i] = found.seconds;
+            end = mempcpy(end, found.attempt, found.size);
+        }
+        *end++ = '\n';
+        keys += strlen(keys) + 1;
+        fingerprints += strlen(fingerprints) + 1;
+    }
+    return end - attempts;
 }

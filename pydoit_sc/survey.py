@@ -51,7 +51,8 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
         wanted = chain.from_iterable(
             _fingerprints(ledger, stage.runs, sparing=stage.name in spared) for stage in ordered
         )
-        found = store.look([key for stage in ordered for key in keys_of(stage.runs)], wanted)
+        keys = [key for stage in ordered for key in keys_of(stage.runs)]
+        found = store.look(keys, wanted if spared else None)
         for stage in ordered:
             settled = _room(stage.runs, spared.get(stage.name))
             _take(ledger, stage, [_read(stage.runs, islice(found, len(stage.runs)), settled)])
@@ -73,7 +74,7 @@ def _is_awaited(stage: Stage, batch: Batch) -> bool:
 
 
 def _look(ledger: Ledger, store: Store, runs: Sequence[Run], awaited: bool | None) -> _Found:
-    wanted = _fingerprints(ledger, runs, sparing=awaited is not None)
+    wanted = None if awaited is None else _fingerprints(ledger, runs, sparing=True)
     return _read(runs, store.look(keys_of(runs), wanted), _room(runs, awaited))
 
 

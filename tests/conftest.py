@@ -206,6 +206,16 @@ def s3() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library in C, compiled."""
+    from hatch_build import compile_library
+
+    if (built := compile_library(tmp_path_factory.mktemp("library"))) is None:
+        pytest.skip("no C compiler for x86-64")
+    return built
+
+
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds

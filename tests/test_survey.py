@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc import forks, survey
+from pydoit_sc import forks, native, survey
 from pydoit_sc.batch import PLAIN, Run, Status
 from pydoit_sc.cli import main
 from pydoit_sc.commands import summarize
 from pydoit_sc.forecast import Forecast
+from pydoit_sc.native import PURE
 from pydoit_sc.plan import UP_TO_DATE, Verdict, count, moved, plan
 from pydoit_sc.project import Project
 from pydoit_sc.standing import stand_all
@@ -37,22 +38,27 @@ matrix = {n = {range = [0, 60, 1]}}
 """
 
 
+STARTED = 1795703482.125
+
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
-@pytest.fixture(params=[1000, 20], ids=["one process", "several"])
+@pytest.fixture(params=["one process", "several, with the library"])
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A batch of which all is executed, in which 60 runs are many."""
     monkeypatch.setattr(survey, "MANY", 50)
-    monkeypatch.setattr(survey, "_LEAST", request.param)
+    if request.param == "one process":
+        monkeypatch.setenv(PURE, "1")
+    else:
+        monkeypatch.setattr(survey, "_LEAST", 20)
+        monkeypatch.delenv(PURE, raising=False)
+        monkeypatch.setattr(native, "LIBRARY", str(request.getfixturevalue("library")))
     monkeypatch.setattr(forks, "has_threads", lambda: False)  # pytest-xdist has one
     (tmp_path / "batchfile.toml").write_text(BATCH)
     project = open_project(tmp_path, sparing=False)
     for number, (_, run) in enumerate(project.batch.runs()):
-        ended = 1000.0 + number / 8
-        record = Record(
-            0, f"w-{number}", project.ledger.fingerprint(run), started=1000.0 * (number > 3), ended=ended
-        )
+        started, ended = STARTED * (number > 3), STARTED + number / 8
+        record = Record(0, f"w-{number}", project.ledger.fingerprint(run), started=started, ended=ended)
         project.ledger.publish(run, record)
         write(tmp_path, run.key, record)
     return tmp_path

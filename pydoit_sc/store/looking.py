@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import compress, islice, repeat
 
+from pydoit_sc.store.currents import TOGETHER, Currents, find_currents
 from pydoit_sc.store.layout import Current, Record
 from pydoit_sc.store.places import Fingerprints, Taken, There, inside_of, parents, strange
 from pydoit_sc.store.reading import ABSENT, located, read_outcome
@@ -28,16 +29,19 @@ def read_each(
         yield from (False for _ in keys)
         return
     names = _Names(folder, 0 if len(keys) <= _FEW else _ROOM)
-    last, there = None, None
+    currents = find_currents() if fingerprints is not None else Currents()
+    wanted = zip(keys, fingerprints or repeat(None), strict=False)
     try:
-        for key, fingerprint in zip(keys, fingerprints or repeat(None), strict=False):
-            parent, _, name = key.rpartition("/")
-            if parent != last:
-                last, there = parent, names.of(parent)
-            if there is not None and name not in there:
-                yield False
-            else:
-                yield read_outcome(key, folder, fingerprint) or _is_there(key, folder)
+        while some := list(islice(wanted, TOGETHER)):
+            may_be = names.may_have(key for key, _ in some)
+            told = iter(currents.tell(folder, list(compress(some, may_be))))
+            for (key, fingerprint), may in zip(some, may_be, strict=True):
+                if not may:
+                    yield False
+                elif (one := next(told)) is None:
+                    yield read_outcome(key, folder, fingerprint) or _is_there(key, folder)
+                else:
+                    yield one
     except OSError as error:
         raise located(error, root) from None
     finally:
@@ -58,6 +62,16 @@ class _Names:
     def __init__(self, root: int, room: int) -> None:
         self._root, self._room = root, room
         self._known: dict[str, Collection[str] | None] = {}
+
+    def may_have(self, keys: Iterable[str]) -> list[bool]:
+        """Return for each key whether there may be anything of it, as far as names are known."""
+        found, last, there = [], None, None
+        for key in keys:
+            parent, _, name = key.rpartition("/")
+            if parent != last:
+                last, there = parent, self.of(parent)
+            found.append(there is None or name in there)
+        return found
 
     def of(self, path: str) -> Collection[str] | None:
         """Return the names in a folder below the root, none where there is no folder; None where they are not kept."""

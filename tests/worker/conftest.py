@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hatch_build import compile_library
 from tests.worker.workplace import Workplace
 
 
@@ -17,11 +16,3 @@ def place(tmp_path: Path) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path)
     yield workplace
     workplace.close()
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The worker's library in C, compiled."""
-    if (built := compile_library(tmp_path_factory.mktemp("library"))) is None:
-        pytest.skip("no C compiler for x86-64")
-    return built
