@@ -11,20 +11,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict
-
 from pydoit_sc import passwords
 from pydoit_sc.batch import Batch, Settings, Stage
+from pydoit_sc.batchfile.batchtables import BatchTable, SyncTable
 from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.document import STDIN, STDIN_NAME, Source, failure
 from pydoit_sc.batchfile.errors import BatchfileError, show
-from pydoit_sc.batchfile.fields import Nprocs, Place
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
-from pydoit_sc.batchfile.runlist import RunReader, listed_items
 from pydoit_sc.batchfile.stages import read_stages
-from pydoit_sc.batchfile.tables import BatchTable, ListedRun, RunTable, SyncTable, Table
+from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.globbing import outputs_of
 from pydoit_sc.utf8 import escaped
 
@@ -158,6 +155,9 @@ def _stages(
             check_slots(table, batch.nprocs, notes, ("runs", name))
         return read_stages(runs, settings, source._replace(outputs=outputs), remote, notes)
     if isinstance(runs, list):
+        from pydoit_sc.batchfile.runlist import RunReader  # noqa: PLC0415 - stages need no lists
+        from pydoit_sc.batchfile.runtables import RunTable  # noqa: PLC0415
+
         reader = RunReader(RunTable, settings, notes, ("runs",), remote)
         return (reader.read(runs, source.folder, batch.nprocs),)
     if runs is None:
@@ -175,6 +175,9 @@ def _runs_from(
     if why := passwords.in_url(name):
         notes.add(("batch", "runs_from"), why)
         return ()
+    from pydoit_sc.batchfile.runlist import RunReader, listed_items  # noqa: PLC0415 - stages need no lists
+    from pydoit_sc.batchfile.runtables import ListedRun  # noqa: PLC0415
+
     path = os.path.join(source.folder, name)
     file = os.path.join(os.path.dirname(source.file), name)
     listed = Report()  # of its own: a list may turn out to be none after faults of its runs have been noted
@@ -200,16 +203,10 @@ def _runs_from(
     return (stage,)
 
 
-class ListTable(Table):
-    """What is read of a run list beside its runs; `sc` and its users write more into it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    nprocs: Nprocs | None = None
-    remote_output_path: Place | None = None
-
-
 def _from_run_list(source: Source, notes: Notes, override: str | None, names: str | None) -> dict[str, Any]:
+    from pydoit_sc.batchfile.runlist import RunReader, listed_items  # noqa: PLC0415 - stages need no lists
+    from pydoit_sc.batchfile.runtables import ListedRun, ListTable  # noqa: PLC0415
+
     data = notes.document.data
     items, where = listed_items(notes, names)
     top = data if isinstance(data, dict) else {}

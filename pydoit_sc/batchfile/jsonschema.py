@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from pydoit_sc.batchfile.batchtables import BatchTable, SyncTable
 from pydoit_sc.batchfile.build import engine_tables
+from pydoit_sc.batchfile.runtables import RunTable
 from pydoit_sc.batchfile.stages import StageTable
-from pydoit_sc.batchfile.tables import BatchTable, RunTable, SyncTable, Table
+from pydoit_sc.batchfile.tables import Table
 
 
 def json_schema() -> str:

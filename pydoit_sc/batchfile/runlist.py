@@ -15,7 +15,7 @@ from pydoit_sc.batchfile.names import check_name, nested, repeated
 from pydoit_sc.batchfile.plainlist import short_name, told_apart
 from pydoit_sc.batchfile.remote import below
 from pydoit_sc.batchfile.report import Notes
-from pydoit_sc.batchfile.tables import ListedRun, RunTable
+from pydoit_sc.batchfile.runtables import ListedRun, RunTable
 from pydoit_sc.made import Befores, MadeRuns, Packing, Picked
 
 #: The keys of a run that are its own: all others are settings, which many runs share.

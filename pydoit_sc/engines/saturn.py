@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import Field
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile.batchtables import SyncTable
 from pydoit_sc.batchfile.remote import absolute_url
-from pydoit_sc.batchfile.tables import SyncTable
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.client import SaturnClient

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydoit_sc.batch import OURS, Batch
+from pydoit_sc.batchfile.batchtables import SyncTable
 from pydoit_sc.batchfile.remote import absolute_url
-from pydoit_sc.batchfile.tables import SyncTable
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.upload import Archive, FileSync, find, inside, parse_sync, stage
 

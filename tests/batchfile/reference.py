@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 from pydoit_sc.batchfile.axes import CsvAxis, GlobAxis, MatrixTable, RangeAxis
+from pydoit_sc.batchfile.batchtables import BatchTable, SyncTable
 from pydoit_sc.batchfile.build import engine_tables
 from pydoit_sc.batchfile.jsonschema import json_schema
+from pydoit_sc.batchfile.runtables import ListedRun, RunTable
 from pydoit_sc.batchfile.stages import StageTable
-from pydoit_sc.batchfile.tables import AttemptTable, BatchTable, ListedRun, RunTable, SyncTable, Table
+from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.batchfile.timeaxis import WindowsAxis
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -19,7 +19,7 @@ from pydoit_sc.batchfile import load, names, plainlist
 from pydoit_sc.batchfile.document import Document
 from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.runlist import RunReader
-from pydoit_sc.batchfile.tables import ListedRun
+from pydoit_sc.batchfile.runtables import ListedRun
 from pydoit_sc.made import MadeRuns
 from pydoit_sc.project import Project
 from tests.batchfile.conftest import Problems, Write
