@@ -34,6 +34,7 @@ from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.fields import Address, Anything, Positive, Text, table_of
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
+from pydoit_sc.engines.backlog import Backlog
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.dask_access import FILE as ACCESS
 from pydoit_sc.engines.dask_access import PROCESS, Access, read_access
@@ -48,7 +49,7 @@ LOG = "dask.log"
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 _SHORT = {"local": "distributed.LocalCluster", "ssh": "distributed.SSHCluster"}
 _OURS = "own"  # in place of an address: a cluster that ends with its tasks, reached by dask_access.py
-_PATIENCE = 30.0  # seconds until a scheduler that does not answer is given up
+_PATIENCE = 30.0  # seconds until a scheduler that does nothing is given up
 _SLICE = 200  # keys that are cancelled at once: Dask walks from a task to those that wait for it by recursion
 _STATES = {
     "processing": State.RUNNING,
@@ -288,16 +289,18 @@ def hand_over(client: Client, graph: TaskGraph) -> dict[str, Future]:
 
 def _await_known(client: Client, futures: Mapping[str, Future]) -> None:
     """Wait until the scheduler has all tasks: what it does not know yet, it would not keep for us."""
-    end = time.monotonic() + _PATIENCE + len(futures) / 100
-    while None in statuses(client, list(futures)).values():
+    backlog = Backlog(_PATIENCE)
+    while unknown := [*statuses(client, list(futures)).values()].count(None):
         failed = next((future for future in futures.values() if future.status == "error"), None)
         if failed is not None:
             said = " ".join(str(failed.exception()).split())
             raise EngineError(
                 f"the Dask scheduler refuses the tasks; pydoit-sc must be installed where it runs: {said}"
             )
-        if time.monotonic() > end:
-            raise EngineError("the Dask scheduler has not taken the tasks in time")
+        if backlog.is_stuck(unknown):
+            raise EngineError(
+                f"the Dask scheduler has not taken {unknown:,} of {len(futures):,} tasks in time"
+            )
         time.sleep(0.05)
 
 
@@ -316,7 +319,7 @@ def _take_back(address: str, keys: Sequence[str], access: Access | None = None) 
     It does not answer, and it hangs up, the rest undone, when it comes to a task that has ended meanwhile; so each
     time is a client of its own.
     """
-    end = time.monotonic() + _PATIENCE
+    backlog = Backlog(_PATIENCE)
     while True:
         with connected(address, access) as client:
             left = [key for key, word in statuses(client, keys).items() if _is_under_way(word)]
@@ -325,7 +328,7 @@ def _take_back(address: str, keys: Sequence[str], access: Access | None = None) 
             for stop in range(len(left), 0, -_SLICE):
                 part = left[max(0, stop - _SLICE) : stop]
                 client.cancel([load_distributed().Future(key, client) for key in part], force=True)
-        if time.monotonic() > end:
+        if backlog.is_stuck(len(left)):
             raise EngineError(
                 f"the Dask scheduler has not cancelled {len(left):,} of {len(keys):,} tasks in time"
             )
