@@ -127,6 +127,8 @@ class Watch:
     def close(self, command: Callable[..., str]) -> None:
         """Show the last figures, and what has failed; `command` returns a command line on the batch."""
         self._live, self.progress.jobs = (), ""
+        if self._jobs.states.under_way and not self.failures.too_many:
+            self.progress.to_execute = self.progress.finished  # the others go on unseen
         self._bar.close(self.progress)
         for line in ending(self._tally, command):
             self._bar.line(line)

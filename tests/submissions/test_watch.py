@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -90,6 +91,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.end: tuple[int, int, int] | None = None
 
     def update(self, progress: Progress) -> None:
         pass
@@ -98,7 +100,8 @@ class Lines:
         self.lines.append(text)
 
     def close(self, progress: Progress) -> None:
-        pass
+        counts = progress.counts()
+        self.end = (counts.completed, counts.failed, counts.not_executed)
 
 
 def watched(
@@ -163,6 +166,21 @@ def test_jobs_that_end_without_their_runs() -> None:
     watch, _ = watched(Answers(State.ENDED), {"a/1": OLD})
     watch.until_ended(sleep=lambda _: None)
     assert list(watch.left) == ["a/1"]
+
+
+@pytest.mark.parametrize(("after", "not_executed"), [(State.RUNNING, 0), (State.ENDED, 1)])
+def test_what_goes_on_is_not_counted_as_not_executed(after: State, not_executed: int) -> None:
+    """A user who waits no longer is not told that the rest is not executed, while the jobs go on."""
+    works = [WORK, WORK._replace(task="a:2", run=WORK.run._replace(key="a/2"))]
+    watch, bar = watched(Answers(after), {"a/1": Record(0, "new", "2-0-0-0")}, works=works)
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        watch.until_ended(sleep=interrupted)
+    watch.close(lambda *words: " ".join(words))
+    assert bar.end == (1, 0, not_executed)
 
 
 def test_what_hinders_jobs_is_told_once() -> None:
