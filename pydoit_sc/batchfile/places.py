@@ -12,9 +12,8 @@ from pydoit_sc.batchfile.errors import Where
 from pydoit_sc.batchfile.jsonfile import json_keys, json_lines
 from pydoit_sc.batchfile.plainlist import command_lines
 
-_VALUE = re.compile(
-    r"""(?P<key>"(?:[^"\\]|\\.)*"|'[^']*'|[^:=\s"']+)\s*[:=]\s*(?P<value>[^\s,}\]#"'][^\s,}\]#]*)\s*(?:[,}\]]|\#|$)"""
-)
+#: For a text in which something is wrong: compiled only then.
+_VALUE = r"""(?P<key>"(?:[^"\\]|\\.)*"|'[^']*'|[^:=\s"']+)\s*[:=]\s*(?P<value>[^\s,}\]#"'][^\s,}\]#]*)\s*(?:[,}\]]|\#|$)"""
 
 
 def find(document: Document, wanted: Set[Where]) -> dict[Where, Place]:
@@ -33,7 +32,7 @@ def source_text(document: Document, where: Where, at: Place) -> str | None:
     line, column = at
     if line is None or column is None or not where:
         return None
-    match = _VALUE.match(document.text.split("\n")[line - 1], column - 1)
+    match = re.compile(_VALUE).match(document.text.split("\n")[line - 1], column - 1)
     return match["value"] if match and where[-1] in (match["key"], match["key"].strip("\"'")) else None
 
 

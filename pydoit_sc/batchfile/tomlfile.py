@@ -11,18 +11,18 @@ import tomli
 from pydoit_sc.batchfile.document import Frame, failure
 from pydoit_sc.batchfile.errors import Where
 
-_UNQUOTED = re.compile(r"""\s*[\w.-]+\s*=\s*([^\s"'\[{#=][^#']*?)\s*(?:#.*)?$""")
-_WORD = re.compile(r"""([A-Za-z_./~$][^\s,\]}#"'=]*)\s*(?:[,\]}#]|$)""")
+#: For texts in which something is wrong: compiled only then.
+_UNQUOTED = r"""\s*[\w.-]+\s*=\s*([^\s"'\[{#=][^#']*?)\s*(?:#.*)?$"""
+_WORD = r"""([A-Za-z_./~$][^\s,\]}#"'=]*)\s*(?:[,\]}#]|$)"""
 
-_TOKEN = re.compile(
+_TOKEN = (
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
     r"|'''.*?'''(?:'{0,2})"
     r'|"(?:[^"\\]|\\.)*"'
     r"|'[^']*'"
     r"|#[^\n]*"
     r"|[][{},=.\n]"
-    r"""|[^\s\[\]{},=."'#]+""",
-    re.DOTALL,
+    r"""|[^\s\[\]{},=."'#]+"""
 )
 
 
@@ -40,7 +40,7 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
 
 def _quotes(line: str, column: int) -> str:
     """Return the advice to a text that stands without quotes at a column of a line, or behind the line's key."""
-    match = _UNQUOTED.match(line) or _WORD.match(line, column)
+    match = re.match(_UNQUOTED, line) or re.compile(_WORD).match(line, column)
     if match is None:
         return ""
     value = match[1]
@@ -51,7 +51,7 @@ def _quotes(line: str, column: int) -> str:
 def toml_keys(text: str) -> Iterator[tuple[Where, int]]:
     """Yield the path and the offset of every table, key and list item of a TOML text."""
     scanner = _Toml()
-    for match in _TOKEN.finditer(text):
+    for match in re.finditer(_TOKEN, text, re.DOTALL):
         token = match.group()
         if token[0] != "#":
             yield from scanner.take(token, match.start())
