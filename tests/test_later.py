@@ -54,7 +54,7 @@ def _loaded(folder: Path, names: set[str], *words: str) -> str:
         f"print(code, sorted({names} & sys.modules.keys()))"
     )
     done = subprocess.run(
-        [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True, check=True
     )
     return done.stdout.splitlines()[-1]
 

@@ -49,7 +49,7 @@ def test_the_workers_of_a_submission_are_paused_and_resumed(box: Box) -> None:
 @pytest.mark.parametrize("word", ["", "0", "x", "1025"])
 def test_what_scale_does_not_take(box: Box, word: str) -> None:
     box.batchfile(MEETING)
-    found = f"1 to 1,024, found `{word or 'nothing'}`"
+    found = f"1 to 1,024, found {f'`{word}`' if word else 'nothing'}"
     assert found in box("scale", *filter(None, [word])).refused()
 
 
