@@ -197,8 +197,14 @@ class Ledger:
         )  # a plain list is the only stage
         return known if known and not known.others[run.position] else None
 
+    def _is_settled(self, run: Run) -> bool:
+        """Return whether a run is known to be up to date, though nothing is kept of its outcome."""
+        return not self._has_changed and self._settled_with(run) is not None
+
     def expected(self, run: Run, now: str) -> str:
         """Return the fingerprint of a current outcome: the run's own, or what an accepted outcome has; raises StoreError."""
+        if self._is_settled(run):
+            return now
         record = self.record(run)
         if record is None or record.code or is_current(record, now):
             return now
@@ -206,8 +212,7 @@ class Ledger:
 
     def verdict(self, stage: Stage, run: Run) -> Verdict:
         """Return the status of a run now."""
-        is_settled = not self._has_changed and self._settled_with(run)
-        verdict = UP_TO_DATE if is_settled else self._verdict(run)
+        verdict = UP_TO_DATE if self._is_settled(run) else self._verdict(run)
         if self.is_ignored(stage, run):
             return Verdict(verdict.status, f"ignored; {verdict.reason}", verdict.detail, ignored=True)
         return verdict

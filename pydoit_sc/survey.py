@@ -17,7 +17,8 @@ from pydoit_sc.plan import Ledger, Settled
 from pydoit_sc.store import Record, Store, Taken
 from pydoit_sc.store.places import There
 
-MANY = 50_000  # runs of a stage; of fewer all outcomes are kept
+MANY = 50_000  # runs of a stage; of fewer all outcomes are kept, since each that is asked for is a request
+_MANY_HERE = 1_000  # on file systems, where one is soon read again
 _LEAST = 25_000  # runs that a process is worth while for
 
 
@@ -46,7 +47,9 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     ledger = Ledger(batch, {}, {}, ignored, accepted)
     ledger.read = lambda key: store.scan([key]).get(key)
     ordered = in_order(list(stages))
-    spared = {stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage)}
+    spared = {
+        stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage, store)
+    }
     if not spared or store.window > 1:  # an object store is listed once for all stages
         wanted = chain.from_iterable(
             _fingerprints(ledger, stage.runs, sparing=stage.name in spared) for stage in ordered
@@ -65,8 +68,9 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     return ledger
 
 
-def _has_many(stage: Stage) -> bool:
-    return len(stage.runs) > MANY and isinstance(stage.runs, MadeRuns)
+def _has_many(stage: Stage, store: Store) -> bool:
+    many = MANY if store.window > 1 else _MANY_HERE
+    return len(stage.runs) > many and isinstance(stage.runs, MadeRuns)
 
 
 def _is_awaited(stage: Stage, batch: Batch) -> bool:

@@ -24,7 +24,7 @@ SIZES = [(200, 2_000), pytest.param((2_000, 20_000), marks=pytest.mark.slow)]
 
 @pytest.fixture(autouse=True)
 def _many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "MANY", 0)
+    monkeypatch.setattr(survey, "_MANY_HERE", 0)
 
 
 Batches = dict[int, Path]  # by the number of their runs, the small one first

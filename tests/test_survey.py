@@ -19,7 +19,7 @@ from pydoit_sc.plan import UP_TO_DATE, Verdict, count, moved, plan
 from pydoit_sc.project import Project
 from pydoit_sc.standing import stand_all
 from pydoit_sc.store import Record, StoreError
-from pydoit_sc.submissions.choose import Choice, Wanted, choose
+from pydoit_sc.submissions.choose import Choice, Wanted, choose, earlier_fingerprints
 
 BATCH = """
 [batch]
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 @pytest.fixture(params=["one process", "several, with the library"])
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A batch of which all is executed, in which 60 runs are many."""
-    monkeypatch.setattr(survey, "MANY", 50)
+    monkeypatch.setattr(survey, "_MANY_HERE", 50)
     if request.param == "one process":
         monkeypatch.setenv(PURE, "1")
     else:
@@ -168,6 +168,15 @@ def test_a_submission_and_figures_are_the_same(folder: Path) -> None:
     assert (len(choice.works), choice.waiting["b"].count) == (60, 60)
 
 
+def test_what_later_runs_wait_for_is_told_without_reading(folder: Path) -> None:
+    project, whole = open_project(folder), open_project(folder, sparing=False)
+    (earlier,) = run_of(project, "c:3").after
+    project.ledger.read = lambda key: pytest.fail(f"{key} is read")
+    found = earlier_fingerprints(project.ledger, earlier)
+    assert len(found) == 60
+    assert found == earlier_fingerprints(whole.ledger, earlier)
+
+
 def _chosen(folder: Path) -> Choice:
     found = []
     for sparing in (False, True):
@@ -189,6 +198,14 @@ def test_only_what_is_left_is_executed(folder: Path, monkeypatch: pytest.MonkeyP
     assert {path.parent.name for path in (folder / "out" / "b").glob("*/stdout")} == {"7"}
 
 
+def test_doits_own_reporters_tell_of_each_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["run", "-r", "console"]) == 0
+    assert capsys.readouterr().out.count("-- ") == 180
+
+
 def test_a_summary_is_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,7 +214,7 @@ def test_a_summary_is_the_same(
     monkeypatch.chdir(folder)
     shown = []
     for many in (1000, 50):
-        monkeypatch.setattr(survey, "MANY", many)
+        monkeypatch.setattr(survey, "_MANY_HERE", many)
         monkeypatch.setattr(summarize, "MANY", many)
         for words in (
             [],
@@ -213,7 +230,7 @@ def test_a_summary_is_the_same(
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_list_of_runs_is_spared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
-    monkeypatch.setattr(survey, "MANY", 50)
+    monkeypatch.setattr(survey, "_MANY_HERE", 50)
     monkeypatch.setattr(forks, "has_threads", lambda: False)
     path, out = tmp_path / "jobs.jsonl", f"{tmp_path}/out"
 

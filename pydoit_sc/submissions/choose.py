@@ -229,9 +229,8 @@ def earlier_fingerprints(ledger: Ledger, earlier: Run | RunSet) -> dict[str, str
     """Return the fingerprints of runs that others find completed; an ignored one is taken as it is, or not at all."""
     found = {}
     for run in (earlier,) if isinstance(earlier, Run) else earlier.members:
-        record = ledger.record(run)
         if not ledger.leaves(run):
             found[run.key] = ledger.expected(run, ledger.fingerprint(run))
-        elif record and record.code == 0:
+        elif (record := ledger.record(run)) and record.code == 0:
             found[run.key] = record.fingerprint
     return found

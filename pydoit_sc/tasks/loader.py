@@ -140,7 +140,9 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         if isinstance(cmd, Forget):
             _forget_outputs(cmd, project)
         if getattr(cmd, "streams_stages", False) and not any(map(project.has_task, pos_args)):
-            project.needs_verdicts_only = not selection.of_outcomes
+            # doit's own reporters tell of each run that is up to date, of which doit looks for the target
+            is_ours = self._options.get("reporter") == "batch"
+            project.needs_verdicts_only = is_ours and not selection.of_outcomes
             return part_tasks(project, self._parts(selection, pos_args))
         chosen = _choose(project, command, selection)
         pos_args[:] = chosen.words()
