@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -33,6 +34,24 @@ class MissingFileDepError(UserError):
 def digest_text(text: str) -> str:
     """Return the digest of a command."""
     return blake2b(to_bytes(text), digest_size=8).hexdigest()
+
+
+class Placeless:
+    """Commands without the place of the outputs that they name, which is the same however it is reached.
+
+    A value is quoted as a whole, so a place that has a blank has put quotes around the name behind it, too.
+
+    >>> one, other = Placeless("/data/out"), Placeless("/my data/out")
+    >>> one("cat /data/out/a/1/stdout") == other("cat '/my data/out/a/1'/stdout")
+    True
+    """
+
+    def __init__(self, outputs: str) -> None:
+        quoted = outputs.replace("'", "'\"'\"'")
+        self._places = re.compile(f"'{re.escape(quoted)}/([^']*)'|{re.escape(outputs)}/")
+
+    def __call__(self, cmd: str) -> str:
+        return self._places.sub(lambda found: f"\0{found[1] or ''}", cmd)
 
 
 def digest_env(env: Mapping[str, str], shell: Sequence[str] = ()) -> str:

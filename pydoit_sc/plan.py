@@ -8,7 +8,7 @@ been published. The last part is a digest of attempts, not a comparison of times
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from itertools import compress
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from pydoit_sc.fingerprint import (
     NOTHING,
     FileDigests,
     MissingFileDepError,
+    Placeless,
     after_part,
     changed_parts,
     digest_attempt,
@@ -148,6 +149,7 @@ class Ledger:
         folders = (name for stage in batch.stages for name in stage.folders)
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
+        self._placeless = Placeless(batch.remote_output_path.removeprefix("file://"))
         self._settings: dict[int, str] = {}
         self._read_at: dict[int, int] = {}  # of Settings: how often earlier stages had been published
         self._published: dict[str, int] = {}  # how often, by stage
@@ -156,7 +158,11 @@ class Ledger:
     def fingerprint(self, run: Run) -> str:
         """Return what the run depends on now; raises MissingFileDepError."""
         earlier = after_part(self._sum(run.after)) if run.after else NOTHING
-        return f"{digest_text(run.cmd)}-{self._parts_of(run.settings)}-{earlier}"
+        return f"{self.command_part(run.cmd, run.after)}-{self._parts_of(run.settings)}-{earlier}"
+
+    def command_part(self, cmd: str, after: Sequence[Run | RunSet]) -> str:
+        """Return the first part of a fingerprint; the outputs of earlier runs that a command names may be moved."""
+        return digest_text(self._placeless(cmd) if after else cmd)
 
     def record(self, run: Run) -> Record | None:
         """Return the outcome of a run; raises StoreError where it has to be read again, and cannot be."""
@@ -175,7 +181,7 @@ class Ledger:
         for cmd, settings, after in zip(runs.cmds, runs.settings, runs.after, strict=True):
             earlier = after_part(self._sum(after)) if after else NOTHING
             try:
-                yield f"{digest_text(cmd)}-{self._parts_of(settings)}-{earlier}"
+                yield f"{self.command_part(cmd, after)}-{self._parts_of(settings)}-{earlier}"
             except MissingFileDepError:
                 yield None
 
@@ -347,9 +353,10 @@ def moved(ledger: Ledger, stages: Iterable[Stage]) -> list[str]:
             for run in ledger.unsettled(stage):
                 record = ledger.records.get(run.key)
                 was = record.fingerprint.partition("-")[0] if record else ""
-                if was and was != digest_text(run.cmd):
+                if was and was != ledger.command_part(run.cmd, run.after):
                     others[run.name] = was
-            known = set(others.values()).intersection(digest_text(run.cmd) for run in stage.runs)
+            now = (ledger.command_part(run.cmd, run.after) for run in stage.runs)
+            known = set(others.values()).intersection(now)
             found += [name for name, was in others.items() if was in known]
     return found
 

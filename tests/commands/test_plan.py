@@ -97,3 +97,17 @@ def test_plan_and_submit_tell_the_expected_end_where_it_is_known(box: Box) -> No
     submitted = box.ok("submit", "--engine", "local", "--wait").splitlines()
     assert any(line.endswith(f" to local: 8 runs in 1 chunk, {told}") for line in submitted), submitted
     assert box.ok("plan") == "all 8 runs are up to date\n"
+
+
+def test_moved_outputs_stay_current(box: Box) -> None:
+    """Another machine may have the same folder mounted elsewhere; `{after.STAGE}` is a path."""
+    matrix = "matrix = { x = [1, 2] }"
+    box.batchfile(
+        f'{HEAD}[runs.a]\ncmd = "echo {{x}}"\n{matrix}\n'
+        f'[runs.b]\ncmd = "cat {{after.a}}/stdout"\nafter = ["a:{{x}}"]\n{matrix}\n'
+    )
+    box.ok("run")
+    moved = box.folder
+    for name in ("p q", "other's"):
+        moved = moved.rename(moved.with_name(name))
+        assert box.ok("plan", cwd=moved) == "all 4 runs are up to date\n"
