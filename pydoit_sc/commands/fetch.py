@@ -74,7 +74,7 @@ class FetchCommand(Command):
             progress.failed += bool(one.wrong)
             progress.skipped += not (one.files or one.wrong)
             by_size += one.by_size
-            for what in one.wrong:
+            for what in (*one.wrong, *one.left_out):
                 bar.line(f"{names[one.key]}: {what}")
         bar.close(progress)
         if by_size:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import make_folders, not_for_all, replacing, write_whole
-from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of
+from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of, is_link_itself
 from pydoit_sc.outcomes.results import Document
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store import Outputs, StoreError
@@ -42,6 +42,7 @@ class Fetched(NamedTuple):
     files: int = 0  # that were brought; none where all were there
     by_size: int = 0  # files that only their sizes could be compared of: no digest is known
     wrong: tuple[str, ...] = ()  # files that could not be had, and why
+    left_out: tuple[str, ...] = ()  # links that lead to no file of the same run, and why
 
 
 class _StoppedError(Exception):
@@ -98,6 +99,7 @@ class Fetcher:
         listed = files_of(self._store, key, run_json)
         entries = {name: entry for name, entry in listed.items() if is_inside(name)}
         wrong = [f"{name}: its name leads out of its run's output" for name in listed if name not in entries]
+        left_out: list[str] = []
         try:
             is_new = _prepare(f"{self._folder}/{key}", document, entries)
             missing = [
@@ -105,7 +107,14 @@ class Fetcher:
                 for name, entry in entries.items()
                 if not _is_there(f"{self._folder}/{key}/{name}", entry)
             ]
-            brought = [name for name in missing if self._bring(key, name, entries[name], wrong)]
+            brought = 0
+            for name in missing:
+                if (bad := self._bring(key, name, entries[name])) is None:
+                    brought += 1
+                elif is_link_itself(self._store, key, name, entries[name]):
+                    left_out.append(f"{name}: a link, left out: {bad}")
+                else:
+                    wrong.append(f"{name}: {bad}")
             mark = f"{self._folder}/{key}/{STATUS_CODE}"
             if wrong:
                 _remove(mark)
@@ -114,10 +123,10 @@ class Fetcher:
         except OSError as error:
             raise UserError(f"--to: {reason(error)}") from error
         by_size = sum(entry.md5 is None for entry in entries.values())
-        return Fetched(key, len(brought) + is_new, by_size, tuple(wrong))
+        return Fetched(key, brought + is_new, by_size, tuple(wrong), tuple(left_out))
 
-    def _bring(self, key: str, name: str, entry: FileEntry, wrong: list[str]) -> bool:
-        """Bring a file; return whether it is there now, after noting what is wrong. Raises StoreError, OSError."""
+    def _bring(self, key: str, name: str, entry: FileEntry) -> str | None:
+        """Bring a file; return what is wrong with it, None if it is there now. Raises StoreError, OSError."""
         try:
             retry(
                 partial(self._copy, key, name, entry),
@@ -125,14 +134,12 @@ class Fetcher:
                 when=lambda error: isinstance(error, StoreError),
             )
         except BadFileError as error:
-            wrong.append(f"{name}: {error}")
-            return False
+            return str(error)
         except OSError as error:
             if error.errno in _FULL:
                 raise
-            wrong.append(f"{name}: {reason(error)}")
-            return False
-        return True
+            return reason(error)
+        return None
 
     def _copy(self, key: str, name: str, entry: FileEntry) -> None:
         path = f"{self._folder}/{key}/{name}"

@@ -7,6 +7,7 @@ nowhere else: what it leads to may be another user's secret, which this one woul
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -61,10 +62,21 @@ def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[by
         raise
 
 
+def is_link_itself(store: Outputs, key: str, path: str, entry: FileEntry) -> bool:
+    """Return whether a file of an output is a link, as it was when its `run.json` was written: of that size, without a digest."""
+    if entry.md5 is not None or not store.url.startswith(_LOCAL):
+        return False
+    try:
+        there = os.lstat(f"{store.url.removeprefix(_LOCAL)}/{key}/{path}")
+    except OSError:
+        return False
+    return stat.S_ISLNK(there.st_mode) and there.st_size == entry.size
+
+
 def _is_link(file: BinaryIO, store: Outputs, key: str, path: str) -> bool:
     """Return whether an open file has another path than that of its name; raises BadFileError where it is of no such output."""
     folder = os.path.realpath(f"{store.url.removeprefix(_LOCAL)}/{key}")
     found = os.readlink(f"/proc/self/fd/{file.fileno()}")
     if not found.startswith(f"{folder}/"):
-        raise BadFileError("a link that leads out of its run's output")
+        raise BadFileError("it leads out of its run's output")
     return found != f"{folder}/{path}"
