@@ -60,9 +60,8 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run the command; called by doit."""
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            signal.signal(
-                signal.SIGINT, signal.default_int_handler
-            )  # a command may have something to clear up
+            # A command may have something to clear up.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         with user_errors():
             try:
                 return self.call(opt_values, pos_args)

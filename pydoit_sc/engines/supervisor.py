@@ -113,9 +113,8 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, supervisor.stop)
     code = supervisor.run()
     if orders.end and not code:
-        os.execv(
-            "/bin/sh", ["/bin/sh", "-c", orders.end]
-        )  # the submission has ended: this process is none of it
+        # The submission has ended: this process is none of it.
+        os.execv("/bin/sh", ["/bin/sh", "-c", orders.end])
     return code
 
 

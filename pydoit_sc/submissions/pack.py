@@ -59,9 +59,8 @@ class _Queue:
         ordered = sorted((seconds, -position) for seconds, position in runs)
         self.seconds = [seconds for seconds, _ in ordered]
         self.positions = [-position for _, position in ordered]
-        self._last = list(
-            range(len(runs))
-        )  # for each run the last one up to it that is there, or one on the way to it
+        # For each run the last one up to it that is there, or one on the way to it.
+        self._last = list(range(len(runs)))
 
     def find(self, most: float = inf) -> int:
         """Return the place of the longest run that takes so many seconds at most; -1 if there is none."""

@@ -19,13 +19,8 @@ from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.plugins import entry_points
 
 _CONFIGURATION = ("pyproject.toml", "doit.cfg")  # of doit, in this folder
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    ConfigError,
-    AttributeError,
-    AssertionError,
-)  # the last two where doit expects a table
+#: What doit raises for a file that it cannot read; the last two where it expects a table.
+_UNREADABLE = (OSError, ValueError, ConfigError, AttributeError, AssertionError)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")  # and not `s3://bucket/day=1`
 
 
