@@ -158,10 +158,6 @@ class ChunkFile(Table):
     nprocs: Nprocs = Field(description="runs at once")
     pydoit_sc: Extra | None = Field(default=None, description="what we add; missing in a chunk of `sc`")
 
-    def text(self) -> str:
-        """Return the file's text; in ASCII, since `sc` reads it in the encoding of its locale."""
-        return json.dumps(self.model_dump(), indent=1)
-
 
 def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     batch: Batch,
@@ -172,7 +168,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     always: Bool = False,
     before: Mapping[str, Sequence[Before]] = MappingProxyType({}),
 ) -> str:
-    """Return the text of a chunk of these runs.
+    """Return the text of a chunk of these runs, a run a line; in ASCII, since `sc` reads it in the encoding of its locale.
 
     Only our worker knows `nprocs` "cores" and "gpus", and `before`, what must be completed first, by the run's output.
     """
@@ -180,7 +176,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     tables: list[BeforeTable] = []
     positions: dict[tuple[object, ...], int] = {}
     settings: list[AttemptTable] = []
-    runs: dict[str, ExtraRun] = {}
+    runs: dict[str, dict[str, Any]] = {}
     for work in works:
         own = work.run.settings
         shape = (id(own.env), *own._replace(file_dep=())[1:])  # `file_dep` is no worker's business
@@ -191,14 +187,14 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
             if id(one) not in known:
                 known[id(one)] = len(tables)
                 tables.append(BeforeTable.model_construct(stage=one.stage, runs=dict(one.runs)))
-        # What a batch says has been checked when it was read, and there may be a million runs: no check here.
-        runs[work.output] = ExtraRun.model_construct(
-            task=work.task,
-            fingerprint=work.fingerprint,
-            settings=positions[shape],
-            after=tuple(known[id(one)] for one in before.get(work.output, ())),
-            axes=dict(work.axes),
-        )
+        # By hand, since there may be a million: as `ExtraRun`, and `ScRun` below; a test compares them.
+        runs[work.output] = {
+            "task": work.task,
+            "fingerprint": work.fingerprint,
+            "settings": positions[shape],
+            "after": [known[id(one)] for one in before.get(work.output, ())],
+            "axes": dict(work.axes),
+        }
     extra = Extra(
         submission=submission,
         always=always,
@@ -214,19 +210,23 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         file_dep={
             split_parts(work.fingerprint)["file_dep"]: dict(work.files) for work in works if work.files
         },
-        runs=runs,
+        runs={},
     )
-    return ChunkFile(
-        runs=tuple(_sc_run(work) for work in works),
-        remote_output_path=batch.remote_output_path,
-        nprocs=nprocs,
-        pydoit_sc=extra,
-    ).text()
+    file = ChunkFile(runs=(), remote_output_path=batch.remote_output_path, nprocs=nprocs, pydoit_sc=extra)
+    whole = file.model_dump(exclude={"runs"})
+    whole[EXTRA]["runs"] = runs
+    lines = ",\n".join([json.dumps(_sc_run(work)) for work in works])
+    return f'{{"runs": [\n{lines}\n],\n{json.dumps(whole)[1:]}'
 
 
-def _sc_run(work: Work) -> ScRun:
-    results = work.run.local_results_dir or f"/tmp/{uuid.uuid4().hex}/"
-    return ScRun.model_construct(remote_output_path=work.output, cmd=work.run.cmd, local_results_dir=results)
+def _sc_run(work: Work) -> dict[str, Any]:
+    return {
+        "remote_output_path": work.output,
+        "cmd": work.run.cmd,
+        "local_results_dir": work.run.local_results_dir or f"/tmp/{uuid.uuid4().hex}/",
+        "status_code": None,
+        "status": None,
+    }
 
 
 def _attempt_table(settings: Settings) -> AttemptTable:

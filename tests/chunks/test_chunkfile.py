@@ -10,7 +10,7 @@ import pytest
 
 from pydoit_sc.batch import Batch, Run, Settings, Share
 from pydoit_sc.chunks.chunk import Before, Chunk
-from pydoit_sc.chunks.chunkfile import chunk_text
+from pydoit_sc.chunks.chunkfile import ChunkFile, chunk_text
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.plan import Work
 
@@ -119,6 +119,13 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         min_free_memory=2_000_000_000,
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
+
+
+def test_runs_are_written_as_the_models_have_them() -> None:
+    """They are written by hand."""
+    works = [work("a:1")._replace(axes={"x": 1, "on": True}), work("plot", Settings(retries=1), "é")]
+    data = json.loads(written(works))
+    assert json.dumps(ChunkFile.model_validate(data).model_dump()) == json.dumps(data)
 
 
 @pytest.mark.parametrize("bound", [None, 1, 1000, Share(1.0), Share(0.000001)])
