@@ -198,9 +198,8 @@ class Ledger:
         """Return what is known of the outcomes of a stage that are not kept, where a run's is one of them."""
         if not self.settled:
             return None
-        known = self.settled.get(PLAIN) or self.settled.get(
-            stage_of(run.key)
-        )  # a plain list is the only stage
+        # A plain list, which has no stage in its keys, is the only one.
+        known = self.settled.get(PLAIN) or self.settled.get(stage_of(run.key))
         return known if known and not known.others[run.position] else None
 
     def _is_settled(self, run: Run) -> bool:

@@ -25,9 +25,8 @@ from pydoit_sc.submissions.notes import under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 PAUSE = 0.2  # seconds between two looks at files that are being written
-PATIENCE = (
-    3.0  # seconds without any run that executes; on file systems a worker says within one what it executes
-)
+#: Seconds without any run that executes; on file systems a worker says within one what it executes.
+PATIENCE = 3.0
 _ASK_EVERY = 1.0
 _ASK_ENGINE_EVERY = 30.0
 MOST_FOLLOWED = 64  # runs

@@ -30,9 +30,8 @@ class LiveOutput:
         self._files = {name: file for name in self._taken if (file := self._open(name))}
         self.lost: dict[str, int] = {}
         self._shown: Mapping[str, Ending] = {}
-        self._ended: float | None = (
-            None  # when it was first seen to execute no longer, by the monotonic clock
-        )
+        #: When it was first seen to execute no longer, by the monotonic clock.
+        self._ended: float | None = None
 
     @property
     def is_known(self) -> bool:

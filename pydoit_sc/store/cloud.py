@@ -45,9 +45,7 @@ class CloudBlobs:
         self._config, self._aws = config, AwsClient(config)
         self.lists_after = config.kind == "s3"  # Azure sends all from the start
         self.not_in_keys = "\\" if config.kind == "az" else ""  # Azure makes `/` of it
-        self._version = (
-            "version" if config.kind == "gs" else "e_tag"
-        )  # Google compares generations, not ETags
+        self._version = "version" if config.kind == "gs" else "e_tag"  # Google compares generations
         kind = {"s3": store.S3Store, "gs": store.GCSStore, "az": store.AzureStore}[config.kind]
         more = {"credential_provider": config.credentials} if config.credentials else {}
 

@@ -55,9 +55,8 @@ class Config:
     bucket: str
     prefix: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    credentials: Callable[[], Mapping[str, Any]] | None = (
-        None  # None: those in `config`, or what obstore finds
-    )
+    #: None: those in `config`, or what obstore finds.
+    credentials: Callable[[], Mapping[str, Any]] | None = None
     connect_timeout: float = CONNECT_TIMEOUT
     read_timeout: float = READ_TIMEOUT
     retries: int = RETRIES

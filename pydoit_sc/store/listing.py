@@ -31,9 +31,8 @@ def list_whole(blobs: Blobs, keys: Collection[str]) -> Iterator[Blob]:
         pages = {threads.submit(_page, listing): number for number, listing in enumerate(listings)}
         wait(pages)
         if any(page.exception() for page in pages):
-            yield from blobs.list(
-                ""
-            )  # some stores cannot begin in the middle; for another reason it fails, too
+            # Some stores cannot begin in the middle; where there is another reason, this fails, too.
+            yield from blobs.list("")
             return
         ends = [*({blob.path for blob in page.result()} for page in pages), set()][1:]
         while pages:
