@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from shlex import quote
 
 from pydoit_sc.errors import UserError
 from pydoit_sc.globbing import files_below, find, unescaped
@@ -39,19 +40,23 @@ def digest_text(text: str) -> str:
 class Placeless:
     """Commands without the place of the outputs that they name, which is the same however it is reached.
 
-    A value is quoted as a whole, so a place that has a blank has put quotes around the name behind it, too.
+    A value is quoted as a whole, so a place that has a blank has put quotes around the name behind it, too. Those that the
+    name needs by itself stay: without them it is another command.
 
     >>> one, other = Placeless("/data/out"), Placeless("/my data/out")
     >>> one("cat /data/out/a/1/stdout") == other("cat '/my data/out/a/1'/stdout")
     True
+    >>> one("cat '/data/out/a b'") == one("cat /data/out/a b"), other("cat '/my data/out/a'") == other("cat /my data/out/a")
+    (False, False)
     """
 
     def __init__(self, outputs: str) -> None:
         quoted = outputs.replace("'", "'\"'\"'")
         self._places = re.compile(f"'{re.escape(quoted)}/([^']*)'|{re.escape(outputs)}/")
+        self._bare = "\0" if quote(outputs) == outputs else "\0\0"  # no command has a NUL
 
     def __call__(self, cmd: str) -> str:
-        return self._places.sub(lambda found: f"\0{found[1] or ''}", cmd)
+        return self._places.sub(lambda found: self._bare if found[1] is None else f"\0{quote(found[1])}", cmd)
 
 
 def digest_env(env: Mapping[str, str], shell: Sequence[str] = ()) -> str:
