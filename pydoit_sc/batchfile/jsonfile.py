@@ -73,6 +73,7 @@ def parse_json_list(raw: bytes, file: str) -> Any:
     """Return the value of a JSON text; raise BatchfileError. The items of a long list of runs in it are read as they are asked for."""
     if len(raw) > _WINDOW:
         with suppress(ValueError, LookupError, RecursionError):  # it is something else, or not JSON
+            # Decoded twice, and kept neither time: a text that is wrong at its end has no runs.
             before, behind = _around(raw)
             items = chain.from_iterable(part for part in _parts(raw) if isinstance(part, list))
             return items if before is None else {**before, "runs": items, **behind}
