@@ -69,5 +69,5 @@ ELSEWHERE = {
     "worker/test_runs.py": "worker.process",
     "worker/test_starter.py": "native",
     "worker/test_stops.py": "worker.guardian worker.sessions",
-    "worker/test_together.py": "store.holds worker.supply",
+    "worker/test_together.py": "store.holds",
 }

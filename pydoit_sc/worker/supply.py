@@ -2,6 +2,7 @@
 
 A run that another worker executes is looked at again, at growing intervals, until that one has published it or is gone.
 Where to hold costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
+Where runs are short, it asks for the next ones when half of them have started, so that no rank waits for the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydoit_sc.plan import Work
 from pydoit_sc.store import HeldError, Publisher, Record, StoreError, stays
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
-_QUICK = 5.0  # seconds; runs that are started sooner than that are held more at once the next time
+_QUICK = 5.0  # seconds; of runs that all start within that, more are held at once the next time
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -83,6 +84,7 @@ class Supply:
                 if not self._hear():
                     return None
             work, answer, pause = self._ready.popleft()
+            self._ask_ahead()
             if work.run.key not in self.cancelled:
                 self._next = answer, pause
                 return work
@@ -103,7 +105,7 @@ class Supply:
             works.append((work, pause))
         if works:
             return works
-        self._size = min(self._store.window, 2 * self._size if now - self._asked_at < _QUICK else self._size)
+        self._size = min(self._store.window, 2 * self._size if self._is_quick(now) else self._size)
         self._asked_at = now
         try:
             while len(works) < self._size and (new := next(self._works)) is not None:
@@ -112,6 +114,17 @@ class Supply:
             if not (works or self._waiting):
                 raise
         return works
+
+    def _is_quick(self, now: float) -> bool:
+        """Return whether runs start so soon after they were asked for that more are worth their requests."""
+        return now - self._asked_at < _QUICK * (1 - len(self._ready) / self._size)
+
+    def _ask_ahead(self) -> None:
+        """Ask for the next runs if half of the last ones are left, and will soon have started, too."""
+        if self._asked is None and 0 < 2 * len(self._ready) < self._size and self._is_quick(time.monotonic()):
+            with suppress(StopIteration):
+                if works := self._gather():
+                    self._ask(_Asked(works))
 
     def _ask(self, asked: _Asked) -> None:
         self._asked = asked

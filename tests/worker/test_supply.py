@@ -1,0 +1,100 @@
+"""What a worker starts next, on a store where to hold runs takes a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import pytest
+
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.plan import Work
+from pydoit_sc.store import Publisher
+from pydoit_sc.worker import supply as supply_module
+from pydoit_sc.worker.supply import Supply
+from tests.worker.fake_processes import Clock
+
+RANKS = 4
+
+
+class Far:
+    """A store that answers who holds what when it is told to."""
+
+    window = 256
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []  # how many runs, each time
+        self.go = threading.Event()
+        self.go.set()
+
+    def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int]:
+        self.asked.append(len(keys))
+        self.go.wait()
+        return dict.fromkeys(keys, 0)
+
+
+class Queue:
+    """A supply of runs for ranks, and the store that it asks."""
+
+    def __init__(self, runs: int) -> None:
+        self.store, self.woken = Far(), threading.Event()
+        settings = Settings()
+        works = (Work(f"r:{n}", Run(str(n), "true", str(n), settings), f"/o/{n}", "f") for n in range(runs))
+        self.supply = Supply(
+            works, cast(Publisher, self.store), "w", lambda text: None, self.woken.set, RANKS
+        )
+
+    def start(self, count: int) -> None:
+        """Start so many runs, none of which has to wait for more than this test's own threads."""
+        for _ in range(count):
+            while self.supply.next() is None:
+                assert self.woken.wait(5)
+                self.woken.clear()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(supply_module, "time", clock)
+    return clock
+
+
+def asked(queue: Queue, times: int) -> list[int]:
+    until = time.monotonic() + 5
+    while len(queue.store.asked) < times and time.monotonic() < until:
+        time.sleep(0.001)
+    return queue.store.asked
+
+
+def test_no_short_run_waits_for_the_store(clock: Clock) -> None:
+    queue = Queue(100)
+    queue.start(RANKS)  # at once: what is started at first says nothing of how long runs take
+    queue.store.go.clear()
+    assert queue.store.asked == [8]
+    queue.start(4)  # as some have ended; the next ones are asked for with the first of these
+    assert asked(queue, 2) == [8, 16]
+    assert queue.supply.next() is None, "the store has not answered yet"
+    queue.store.go.set()
+    queue.start(16)
+    assert asked(queue, 3) == [8, 16, 32]
+
+
+def test_long_runs_are_not_held_before_a_rank_is_free(clock: Clock) -> None:
+    queue = Queue(100)
+    queue.start(RANKS)
+    clock.now += 60
+    queue.start(4)
+    time.sleep(0.05)
+    assert queue.store.asked == [8]
+    queue.start(1)
+    assert asked(queue, 2) == [8, 8], "and no more of them at once"
+
+
+def test_all_runs_are_given_out_once() -> None:
+    queue = Queue(100)
+    queue.start(100)
+    with pytest.raises(StopIteration):
+        queue.supply.next()
+    assert sum(queue.store.asked) == 100
