@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from itertools import islice, takewhile
 
 from pydoit_sc.store.blobs import Blob, Blobs, threads_for
@@ -38,7 +38,7 @@ def list_whole(blobs: Blobs, keys: Collection[str]) -> Iterator[Blob]:
         while pages:
             for page in wait(pages, return_when=FIRST_COMPLETED).done:
                 number = pages.pop(page)
-                new = [*takewhile(lambda blob: blob.path not in ends[number], page.result())]  # noqa: B023
+                new = _before(ends[number], page.result())
                 if len(new) == _PAGE:
                     pages[threads.submit(_page, listings[number])] = number
                 yield from new
@@ -68,6 +68,13 @@ def _starts(keys: Collection[str]) -> list[str]:
 
 def _parts(keys: Collection[str]) -> int:
     return max(1, min(_MOST, len(keys) // _RUNS))
+
+
+def _before(end: Set[str], page: list[Blob]) -> list[Blob]:
+    """Return the objects of a page that come before the first of those at an end."""
+    if end.isdisjoint([blob.path for blob in page]):  # as a rule
+        return page
+    return [*takewhile(lambda blob: blob.path not in end, page)]
 
 
 def _page(listing: Iterator[Blob]) -> list[Blob]:

@@ -32,7 +32,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, 
 from pydoit_sc.store.leases import FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole, worth
 from pydoit_sc.store.patience import Patience
-from pydoit_sc.store.places import Fingerprints, Places, There, above, outer_keys
+from pydoit_sc.store.places import FILES, Fingerprints, Places, There, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 
@@ -114,9 +114,11 @@ class ObjectStore:
             if number == most:
                 return None
             key, _, name = blob.path.rpartition("/")
-            if name in small and key in keys:
-                small[name][key] = blob
-            elif key == f"{OURS}/index":
+            if name in FILES and key in keys:  # nothing strange; most are that
+                if name in small:
+                    small[name][key] = blob
+                continue
+            if key == f"{OURS}/index":
                 index.append(blob)
             if see is not None:
                 see(blob.path)
