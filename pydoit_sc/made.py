@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from itertools import chain, compress, islice, repeat
+from operator import lt
 from typing import TypeVar, overload
 
 from pydoit_sc.batch import PLAIN, Run, RunSet, Settings
 
 T = TypeVar("T")
 
+_MANY = 4  # of so many runs in a row that one is wanted of, all are made in less time than that one by itself
 _BLOCK = 32  # texts that are packed into one value: of more, it takes longer to find one of them
 
 #: The positions of a column's values, and the values; or a text that all have.
@@ -202,7 +204,13 @@ class Picked(Made[T]):
         return len(self.positions)
 
     def __iter__(self) -> Iterator[T]:
-        return map(self.whole.__getitem__, self.positions)
+        is_dense = _MANY * len(self.positions) > len(self.whole)
+        if not is_dense or not all(map(lt, self.positions, islice(self.positions, 1, None))):
+            return map(self.whole.__getitem__, self.positions)
+        wanted = bytearray(len(self.whole))
+        for position in self.positions:
+            wanted[position] = 1
+        return compress(self.whole, wanted)
 
     def _one(self, i: int) -> T:
         return self.whole[self.positions[i]]
