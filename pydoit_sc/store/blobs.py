@@ -84,6 +84,12 @@ class Blobs(Protocol):
     def update(self, path: str, data: bytes, version: str) -> str:
         """Replace one version of an object and return the new one; raises ChangedError if another is there, or none."""
 
+    def check_conditions(self, path: str) -> None:
+        """See whether `create` fails where something is there, which not all servers heed; `is_atomic` is False from then on.
+
+        `path` is that of an object that is there for this alone.
+        """
+
     def upload(self, file: str, path: str, *, new: bool) -> str:
         """Write a local file, whole or not at all; if `new`, as `create` does, where the store can for a file of its size.
 

