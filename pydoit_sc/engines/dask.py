@@ -130,12 +130,11 @@ class Dask:
 
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Ask the batchfile's scheduler once, and each cluster of ours that is alive on this machine."""
-        _quieten()
         states: dict[str, JobState] = {}
         for address in {_address(one): None for one in handed}:
             keys = [key for one in handed for key in _keys(one, address)]
             if keys:
-                with connected(address) as client:
+                with _asking(address) as client:
                     states |= _states(client, address, keys)
         for one in handed:
             states |= _states_of_ours(one)
@@ -143,7 +142,6 @@ class Dask:
 
     def cancel(self, handed: Handed) -> None:
         """Take tasks back; those that execute are told to end within seconds."""
-        _quieten()
         if keys := _keys(handed, _address(handed)):
             _take_back(_address(handed), keys)
         keys, access = _keys(handed, _OURS), read_access(handed.folder)
@@ -225,12 +223,6 @@ def _script(submission: Submission, number: int) -> str:
     )
 
 
-def _quieten() -> None:
-    """Keep Dask from writing of a scheduler that ends while it is asked: what matters of that is raised."""
-    for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
 @contextmanager
 def connected(address: str, access: Access | None = None) -> Iterator[Client]:
     """Connect to a scheduler, to one of ours as `access` says; raises EngineError."""
@@ -247,6 +239,16 @@ def connected(address: str, access: Access | None = None) -> Iterator[Client]:
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # TimeoutError is an OSError
         raise EngineError(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
+        yield client
+
+
+@contextmanager
+def _asking(address: str, access: Access | None = None) -> Iterator[Client]:
+    """Connect as `connected` does; Dask writes nothing of a scheduler that ends meanwhile, which is raised."""
+    load_distributed()  # which sets the levels that are set here
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with connected(address, access) as client:
         yield client
 
 
@@ -321,7 +323,7 @@ def _take_back(address: str, keys: Sequence[str], access: Access | None = None) 
     """
     backlog = Backlog(_PATIENCE)
     while True:
-        with connected(address, access) as client:
+        with _asking(address, access) as client:
             left = [key for key, word in statuses(client, keys).items() if _is_under_way(word)]
             if not left:
                 return
@@ -368,7 +370,7 @@ def _states_of_ours(handed: Handed) -> dict[str, JobState]:
         detail = f"on {access.host}: only that machine knows"
         return {f"{_OURS}#{key}": JobState(State.RUNNING, detail) for key in keys}
     if access.is_alive(handed.folder):
-        with suppress(EngineError), connected(access.address, access) as client:
+        with suppress(EngineError), _asking(access.address, access) as client:
             return _states(client, _OURS, keys)
     return {}
 

@@ -352,6 +352,17 @@ def test_a_scheduler_without_pydoit_sc(yard: Yard) -> None:
             scheduler.terminate()
 
 
+def test_of_a_scheduler_that_ends_while_it_is_asked_dask_writes_nothing(address: str) -> None:
+    """A submission asks for the earlier ones before it loads Dask, and a cluster of ours may be about to end then."""
+    code = (
+        "import logging\n"
+        "from pydoit_sc.engines.dask import _asking\n"
+        f"with _asking({address!r}):\n"
+        "    print([logging.getLogger(f'distributed.{of}').isEnabledFor(logging.ERROR) for of in ('batched', 'client')])\n"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[False, False]\n"
+
+
 def test_nobody_listens(yard: Yard) -> None:
     submission = yard.submission(MONTHS, "dask", {"address": "tcp://127.0.0.1:9"})
     with pytest.raises(EngineError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9: .*refused"):
