@@ -181,7 +181,7 @@ class CloudBlobs:
         self.is_atomic = False
         warn_once(
             f"{self._config.kind}://{self._config.bucket}: the server {does} conditional requests (If-None-Match); two "
-            "workers that take one run at the same moment may both publish it"
+            "workers that take one run at the same moment may both publish it; AWS_CONDITIONAL_PUT=disabled hides this warning"
         )
 
     def check_conditions(self, path: str) -> None:
