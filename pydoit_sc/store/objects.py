@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import uuid
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property, partial
@@ -27,7 +26,7 @@ from pydoit_sc.store.clearing import Clearing
 from pydoit_sc.store.documents import Manifest
 from pydoit_sc.store.folders import scratch_folder
 from pydoit_sc.store.history import attempts_in, home_of
-from pydoit_sc.store.index import pack, read_index, status_code_of
+from pydoit_sc.store.index import FOLDER, IndexWriter, read_index, status_code_of
 from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole, worth
@@ -39,7 +38,6 @@ from pydoit_sc.store.stamps import Live, parse_record, read
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-INDEX_EVERY = 1000  # outcomes in one object of the index
 FEWEST = 10  # up to so many are read one by one where somebody looks again and again
 FEW = 100  # up to so many runs are read one by one; for more the whole store is listed, unless it has far more objects
 
@@ -59,7 +57,7 @@ class ObjectStore:
         self._clearing = Clearing(blobs, url)
         #: Outcomes of runs that are held, published since the first scan.
         self._seen: Mapping[str, Record] = {}
-        self._published: deque[bytes] = deque()  # run.json of outcomes that no index has yet
+        self._index = IndexWriter(blobs)
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Read one listing and the index, or the objects of each run where they are few."""
@@ -118,7 +116,7 @@ class ObjectStore:
                 if name in small:
                     small[name][key] = blob
                 continue
-            if key == f"{OURS}/index":
+            if key == FOLDER:
                 index.append(blob)
             if see is not None:
                 see(blob.path)
@@ -164,20 +162,6 @@ class ObjectStore:
             if blob.path in told
         }
 
-    def _write_index(self, at_least: int) -> None:
-        """Add the outcomes published since the last time to the index, if there are at least so many."""
-        if len(self._published) < at_least:
-            return
-        contents = []
-        with suppress(IndexError):  # empty; other threads take from it, too
-            while True:
-                contents.append(self._published.popleft())
-        path = f"{OURS}/index/{uuid.uuid4().hex}"
-        try:
-            self._claims().insist(partial(self._blobs.put, path, pack(contents)))
-        except Exception:
-            self._published.extend(contents)
-
     def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
         with self._answers():
             wanted, index = set(keys), []
@@ -188,7 +172,7 @@ class ObjectStore:
                 blobs = iter(whole) if len(whole) <= worth(wanted) else blobs
             for blob in blobs:
                 folder, _, _ = blob.path.rpartition("/")
-                if folder == f"{OURS}/index":
+                if folder == FOLDER:
                     index.append(blob)
                 key = above(blob.path, wanted)
                 if key is not None:
@@ -302,8 +286,7 @@ class ObjectStore:
         publication = Publication(self._claims(), attempt, self._uploading)
         outcome = publication.publish()
         if outcome is Outcome.PUBLISHED:
-            self._published.append(publication.run_json)
-            self._write_index(INDEX_EVERY)
+            self._index.add(publication.run_json, self._claims().insist)
         return outcome
 
     @cached_property
@@ -319,7 +302,7 @@ class ObjectStore:
     def settle(self) -> None:
         """Complete the index; all else is in the store when `stage` returns."""
         if not self._patience.is_tried:
-            self._write_index(1)
+            self._index.complete(self._claims().insist)
 
     def hurry(self) -> None:
         self._patience.end()

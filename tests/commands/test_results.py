@@ -345,7 +345,7 @@ def _objects(box: Box, count: int) -> tuple[ObjectStore, list[tuple[str, str]]]:
         files = output({"m.json": json.dumps({"loss": x})} if x % 10 == 0 else {})
         for name, data in files.items():
             blobs.put(f"a/{x}/{name}", data)
-        store._published.append(files["run.json"])
+        store._index.add(files["run.json"], lambda request: request())
     store.settle()
     blobs.before = lambda verb, path: requests.append((verb, path))
     return store, requests

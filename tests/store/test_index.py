@@ -6,12 +6,13 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 
 from pydoit_sc.store import Record
 from pydoit_sc.store.blobs import Blob
-from pydoit_sc.store.index import pack
+from pydoit_sc.store.index import IndexWriter, pack
 from pydoit_sc.store.layout import LARGEST
 from pydoit_sc.store.objects import FEW, ObjectStore
 from tests.store.memory_blobs import Bucket, MemoryBlobs
@@ -33,7 +34,7 @@ def bucket() -> Bucket:
     for n in range(COUNT):
         blobs.put(f"r{n}/status_code", b"%d" % (n % 3))
         blobs.put(f"r{n}/run.json", _said(n))
-        vars(store)["_published"].append(_said(n))
+        store._index.add(_said(n), lambda request: request())
     store.settle()
     assert any(path.startswith(INDEX) for path in bucket.objects)
     return bucket
@@ -142,6 +143,93 @@ def test_an_index_that_is_too_large_is_not_read(bucket: Bucket) -> None:
     records, read = _scan(bucket)
     assert records == TRUTH
     assert f"{INDEX}planted" not in read
+
+
+RUNS = 6  # of a worker
+WORKERS = 40
+
+
+def _work(
+    bucket: Bucket, workers: range, refused: Callable[[str, str], None] = lambda verb, path: None
+) -> None:
+    """Have workers of few runs each publish, one after the other."""
+    for worker in workers:
+        blobs = MemoryBlobs(bucket)
+        store = ObjectStore("memory", blobs)
+        for n in range(RUNS * worker, RUNS * (worker + 1)):
+            blobs.put(f"r{n}/status_code", b"%d" % (n % 3))
+            blobs.put(f"r{n}/run.json", _said(n))
+            store._index.add(_said(n), lambda request: request())
+        blobs.before = refused
+        store.settle()
+
+
+def _read(bucket: Bucket, runs: int) -> list[str]:
+    """Return what a scan reads beside its listing; it must find all runs."""
+    blobs, read = MemoryBlobs(bucket), []
+    blobs.before = lambda verb, path: read.append(path) if verb == "get" else None
+    truth = {f"r{n}": Record(n % 3, f"a-{n}", "f", "s") for n in range(runs)}
+    assert ObjectStore("memory", blobs).scan(truth) == truth
+    return sorted(read)
+
+
+def _indexes(bucket: Bucket) -> list[str]:
+    return [path for path in bucket.objects if path.startswith(INDEX)]
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each object of the index has a name before all earlier ones, so that its worker merges as soon as one may."""
+    names = iter(range(1000, 0, -1))
+    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=next(names)))
+
+
+@pytest.mark.usefixtures("turns")
+def test_small_objects_of_the_index_are_merged() -> None:
+    bucket = Bucket()
+    bucket.objects[f"{INDEX}torn"] = (gzip.compress(_said(0))[:-9], 0.0)
+    _work(bucket, range(30))
+    assert len(_indexes(bucket)) == 31
+    _work(bucket, range(30, WORKERS))
+    assert len(_indexes(bucket)) == 10, "of the first 31 workers and what is torn, one"
+    assert _read(bucket, WORKERS * RUNS) == sorted(_indexes(bucket))
+
+
+def test_of_workers_that_end_together_one_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They all see the same objects."""
+    bucket, puts = Bucket(), 0
+    with monkeypatch.context() as patch:
+        patch.setattr("pydoit_sc.store.index._MANY", WORKERS + 1)
+        _work(bucket, range(WORKERS))
+
+    def count(verb: str, path: str) -> None:
+        nonlocal puts
+        puts += verb == "put"
+
+    for own in _indexes(bucket):
+        same = Bucket()
+        same.objects.update(bucket.objects)
+        blobs = MemoryBlobs(same)
+        blobs.before = count
+        IndexWriter(blobs)._merge(own, lambda request: request())
+    assert puts == 1
+
+
+@pytest.mark.usefixtures("turns")
+@pytest.mark.parametrize("refused", ["list", "get", "put", "delete"])
+def test_a_merge_that_fails_loses_nothing(refused: str) -> None:
+    bucket, puts = Bucket(), 0
+
+    def refuse(verb: str, path: str) -> None:
+        nonlocal puts
+        puts += verb == "put"
+        if verb == refused and (verb != "put" or puts > 1):  # the first is its own
+            raise ConnectionError(path)
+
+    _work(bucket, range(31))
+    _work(bucket, range(31, 32), refuse)
+    assert len(_indexes(bucket)) == 33 if refused == "delete" else 32
+    assert _read(bucket, 32 * RUNS) == sorted(_indexes(bucket))
 
 
 def test_long_documents_are_in_no_index(bucket: Bucket) -> None:
