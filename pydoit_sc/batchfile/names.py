@@ -15,7 +15,7 @@ RESERVED = frozenset((*ENGINE_TASKS, PLAIN))
 
 _PARTS = 64  # in which hashes are compared, so that few of them are numbers of Python at once
 
-_SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
+SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
 _LENGTH = 200  # characters of an ordinary name
 _ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,199}")  # most names: nothing more to check
 _PIECE = re.compile(r"[A-Za-z0-9_.,+-]*")  # of an ordinary name
@@ -71,8 +71,8 @@ def _check_segments(segments: list[str]) -> str | None:
             return "a name has no empty segment (`//`, or `/` at its end)"
         if segment in (".", ".."):
             return f"a name has no segment `{segment}`"
-        if len(segment.encode()) > _SEGMENT_BYTES:
-            return f"a segment of a name has at most {_SEGMENT_BYTES} bytes, this one {len(segment.encode())}"
+        if len(segment.encode()) > SEGMENT_BYTES:
+            return f"a segment of a name has at most {SEGMENT_BYTES} bytes, this one {len(segment.encode())}"
     if segments[0] == OURS:
         return f"`{OURS}` is where pydoit-sc keeps its own files"
     return None

@@ -6,7 +6,9 @@ import os
 import re
 
 from pydoit_sc import passwords
+from pydoit_sc.batchfile.names import SEGMENT_BYTES
 
+_LONGEST = 4096 - 512  # bytes: PATH_MAX of Linux, less what lies below
 _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: Schemes whose URLs may name no host: `hdfs:///data` is of the default one.
@@ -57,7 +59,20 @@ def absolute_url(path: str, folder: str) -> str:
     full = "/" + os.path.abspath(os.path.join(folder, os.path.expanduser(rest))).lstrip("/")
     if full == "/":
         raise ValueError("the root of the file system is no place for outputs; name a folder")
+    _check_length(full)
     return f"file://{full}"
+
+
+def _check_length(path: str) -> None:
+    """Raise ValueError for a local path that is too long for Linux, with what we put below it."""
+    size = len(path.encode(errors="surrogatepass"))
+    if size > _LONGEST:
+        raise ValueError(f"expected a path of at most {_LONGEST:,} bytes, found {size:,}")
+    for name in path.split("/"):
+        if (size := len(name.encode(errors="surrogatepass"))) > SEGMENT_BYTES:
+            raise ValueError(
+                f"`{name[:40]}…` has {size:,} bytes, expected at most {SEGMENT_BYTES} between two `/`"
+            )
 
 
 def _url_meant(path: str) -> str | None:

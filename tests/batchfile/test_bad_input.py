@@ -146,6 +146,8 @@ def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
         ("5", 'expected a string, found 5; write "5"'),
         ('""', 'expected a string that is not empty, found ""'),
         ('"file://"', "`file://` names no place to write to"),
+        (f'"/{"x" * 256}/out"', f"`{'x' * 40}…` has 256 bytes, expected at most 255 between two `/`"),
+        (f'"/{"é/" * 1200}out"', "expected a path of at most 3,584 bytes, found 3,604"),
         ('"s3://"', "`s3://` names no place to write to"),
         ('"/"', "the root of the file system is no place for outputs; name a folder"),
         ('"simplecache::s3://b/x"', "expected one URL, found a chain with `::`"),

@@ -362,22 +362,27 @@ def tree(random: Random, data: bytes, end: str) -> bytes:
     """Drop, repeat, rename, move or nest parts of the data; only for JSON, which YAML reads too."""
     try:
         whole: Any = json.loads(data)
-    except (ValueError, RecursionError):
+        for _ in range(random.choice((1, 1, 2, 5))):
+            parent = random.choice(_parents(whole) or [whole])
+            if isinstance(parent, dict) and parent:
+                _spoil_table(random, parent, whole)
+            elif isinstance(parent, list) and parent:
+                _spoil_list(random, parent)
+        text = json.dumps(whole, ensure_ascii=random.random() < 0.5)
+    except (ValueError, RecursionError):  # no JSON, or nested too deeply to be written
         return values(random, data, end)
-    for _ in range(random.choice((1, 1, 2, 5))):
-        parent = random.choice(_parents(whole) or [whole])
-        if isinstance(parent, dict) and parent:
-            _spoil_table(random, parent, whole)
-        elif isinstance(parent, list) and parent:
-            _spoil_list(random, parent)
-    return json.dumps(whole, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogatepass")
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _parents(value: Any) -> list[Any]:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return ([value] if isinstance(value, (dict, list)) else []) + [
-        p for child in children for p in _parents(child)
-    ]
+def _parents(whole: Any) -> list[Any]:
+    """Return the tables and lists of a document, each before what is in it."""
+    found, left = [], [whole]
+    while left:
+        value = left.pop()
+        if isinstance(value, (dict, list)):
+            found.append(value)
+            left.extend(reversed([*value.values()] if isinstance(value, dict) else value))
+    return found
 
 
 def _spoil_table(random: Random, table: dict[str, Any], whole: Any) -> None:

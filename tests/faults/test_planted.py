@@ -45,7 +45,8 @@ def test_files_that_are_renamed_one_by_one_are_found() -> None:
 
 @traced
 def test_a_completed_run_that_is_executed_again_is_found() -> None:
-    assert "was completed" in find("completed_again", crashes(ONE))
+    found = find("completed_again", crashes(ONE))
+    assert "was completed" in found or "was executed later" in found, found
 
 
 @traced
