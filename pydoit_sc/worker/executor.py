@@ -7,10 +7,9 @@ The loop is one thread, and goes round like this:
 3. Commit the outcomes that the stager has brought to the store since.
 4. Wait until something happens. Reap what has ended, heed signals, deadlines and disks.
 
-A retry is a further attempt on the same rank; only the last one is published.
-
-After a stop signal nothing starts any more, the runs get SIGTERM, then SIGKILL when their grace is over, and nothing
-that was still executing is published. The same where a disk is full: what was executing then may have been cut.
+A retry is a further attempt on the same rank; only the last one is published. After a stop signal nothing starts any
+more, the runs get SIGTERM, then SIGKILL when their grace is over, and nothing that was still executing is published.
+The same where a disk is full: what was executing then may have been cut.
 
 What the worker itself lacks (a disk, descriptors, memory, processes) is never an outcome of a run: it ends the worker.
 """
@@ -168,6 +167,7 @@ class Executor:
         """Start runs while a rank is free; yield those that end at once. Returns whether all that is left must wait."""
         if self._control.order is not self._order:
             self._obey(self._control.order)
+        self._supply.give_back()
         while self._ranks and not (self._stopping or self._stager.is_full):
             try:
                 work = self._supply.next()

@@ -3,6 +3,7 @@
 A run that another worker executes is looked at again, at growing intervals, until that one has published it or is gone.
 Where to hold costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
 Where runs are short, it asks for the next ones when half of them have started, so that no rank waits for the answer.
+Where they turn out to be long, all but as many as execute at once are given back, for other workers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 from pydoit_sc.errors import reason
@@ -23,6 +25,7 @@ from pydoit_sc.store import HeldError, Publisher, Record, StoreError, stays
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
 _QUICK = 5.0  # seconds; of runs that all start within that, more are held at once the next time
+_LONG = 10.0  # seconds in which no run has started: those that execute are long
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -51,7 +54,8 @@ class Supply:
     ) -> None:
         self._works, self._store, self._worker, self._tell, self._wake = works, store, worker, tell, wake
         self.cancelled: Set[str] = frozenset()  # keys of runs that are not given out
-        self._size, self._asked_at = size, time.monotonic()
+        self._ranks = self._size = size
+        self._asked_at = self._given_at = time.monotonic()  # when runs were last asked for, and given out
         self._asked: _Asked | None = None
         self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
         self._next: tuple[int | StoreError, float] = 0, _FIRST  # of the run that was returned last
@@ -84,7 +88,8 @@ class Supply:
                 if not self._hear():
                     return None
             work, answer, pause = self._ready.popleft()
-            self._ask_ahead()
+            self._given_at = time.monotonic()
+            self._ask_ahead(self._given_at)
             if work.run.key not in self.cancelled:
                 self._next = answer, pause
                 return work
@@ -96,6 +101,19 @@ class Supply:
         self._ready.appendleft((work, *self._next))
         self._kept_until = until
 
+    def give_back(self) -> None:
+        """Release all but the next runs where those that execute are long."""
+        self._hear()
+        if len(self._ready) <= self._ranks or time.monotonic() - self._given_at < _LONG:
+            return
+        late: list[Work] = []
+        while len(self._ready) > self._ranks:
+            work, answer, _ = self._ready.pop()
+            if not isinstance(answer, StoreError):
+                self._store.release(work.run.key)
+            late.append(work)
+        self._works, self._size = chain(reversed(late), self._works), self._ranks
+
     def _gather(self) -> list[tuple[Work, float]]:
         """Return the runs to ask for: those that are to be looked at again, else new ones."""
         now = time.monotonic()
@@ -105,23 +123,24 @@ class Supply:
             works.append((work, pause))
         if works:
             return works
-        self._size = min(self._store.window, 2 * self._size if self._is_quick(now) else self._size)
-        self._asked_at = now
+        size = min(self._store.window, 2 * self._size if self._is_quick(now) else self._size)
         try:
-            while len(works) < self._size and (new := next(self._works)) is not None:
+            while len(works) < size and (new := next(self._works)) is not None:
                 works.append((new, _FIRST))
         except StopIteration:
             if not (works or self._waiting):
                 raise
+        if works:
+            self._size, self._asked_at = size, now
         return works
 
     def _is_quick(self, now: float) -> bool:
         """Return whether runs start so soon after they were asked for that more are worth their requests."""
         return now - self._asked_at < _QUICK * (1 - len(self._ready) / self._size)
 
-    def _ask_ahead(self) -> None:
+    def _ask_ahead(self, now: float) -> None:
         """Ask for the next runs if half of the last ones are left, and will soon have started, too."""
-        if self._asked is None and 0 < 2 * len(self._ready) < self._size and self._is_quick(time.monotonic()):
+        if self._asked is None and 0 < 2 * len(self._ready) < self._size and self._is_quick(now):
             with suppress(StopIteration):
                 if works := self._gather():
                     self._ask(_Asked(works))

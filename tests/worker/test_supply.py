@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import cast
 
 import pytest
@@ -26,6 +27,7 @@ class Far:
 
     def __init__(self) -> None:
         self.asked: list[int] = []  # how many runs, each time
+        self.released: list[str] = []
         self.go = threading.Event()
         self.go.set()
 
@@ -34,24 +36,34 @@ class Far:
         self.go.wait()
         return dict.fromkeys(keys, 0)
 
+    def release(self, key: str) -> None:
+        self.released.append(key)
+
 
 class Queue:
     """A supply of runs for ranks, and the store that it asks."""
 
-    def __init__(self, runs: int) -> None:
+    def __init__(self, runs: int, pauses: int = 0) -> None:
         self.store, self.woken = Far(), threading.Event()
+        self.started: list[str] = []
         settings = Settings()
         works = (Work(f"r:{n}", Run(str(n), "true", str(n), settings), f"/o/{n}", "f") for n in range(runs))
         self.supply = Supply(
-            works, cast(Publisher, self.store), "w", lambda text: None, self.woken.set, RANKS
+            chain([None] * pauses, works),
+            cast(Publisher, self.store),
+            "w",
+            lambda text: None,
+            self.woken.set,
+            RANKS,
         )
 
     def start(self, count: int) -> None:
         """Start so many runs, none of which has to wait for more than this test's own threads."""
         for _ in range(count):
-            while self.supply.next() is None:
+            while (work := self.supply.next()) is None:
                 assert self.woken.wait(5)
                 self.woken.clear()
+            self.started.append(work.run.key)
 
 
 @pytest.fixture
@@ -90,6 +102,36 @@ def test_long_runs_are_not_held_before_a_rank_is_free(clock: Clock) -> None:
     assert queue.store.asked == [8]
     queue.start(1)
     assert asked(queue, 2) == [8, 8], "and no more of them at once"
+
+
+def test_long_runs_that_were_taken_for_short_ones_are_given_back(clock: Clock) -> None:
+    """Such as those of a stage after one of short ones."""
+    queue = Queue(600)
+    queue.start(RANKS)
+    for _ in range(60):
+        queue.start(4)
+        queue.supply.give_back()
+    assert queue.store.asked == [8, 16, 32, 64, 128, 256]
+    assert queue.store.released == []
+    started = RANKS + 60 * 4
+    clock.now += 9
+    queue.supply.give_back()
+    assert queue.store.released == []
+    clock.now += 1
+    queue.supply.give_back()
+    last = sum(queue.store.asked) - 1
+    assert queue.store.released == [str(n) for n in range(last, started + RANKS - 1, -1)]
+    assert queue.store.asked[6:] == []
+    queue.start(600 - started)
+    assert queue.started == [str(n) for n in range(600)]
+
+
+def test_to_wait_for_earlier_runs_says_nothing_of_how_long_others_take() -> None:
+    queue = Queue(100, pauses=9)
+    for _ in range(9):
+        assert queue.supply.next() is None
+    queue.start(1)
+    assert queue.store.asked == [8]
 
 
 def test_all_runs_are_given_out_once() -> None:
