@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 from pydoit_sc.errors import reason
@@ -58,6 +57,7 @@ class Supply:
         self._asked_at = self._given_at = time.monotonic()  # when runs were last asked for, and given out
         self._asked: _Asked | None = None
         self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
+        self._given_back: deque[Work] = deque()
         self._next: tuple[int | StoreError, float] = 0, _FIRST  # of the run that was returned last
         self._kept_until: float | None = None
         #: A heap: when to look, a number of its own, the pause after that, and the run.
@@ -106,13 +106,12 @@ class Supply:
         self._hear()
         if len(self._ready) <= self._ranks or time.monotonic() - self._given_at < _LONG:
             return
-        late: list[Work] = []
         while len(self._ready) > self._ranks:
             work, answer, _ = self._ready.pop()
             if not isinstance(answer, StoreError):
                 self._store.release(work.run.key)
-            late.append(work)
-        self._works, self._size = chain(reversed(late), self._works), self._ranks
+            self._given_back.appendleft(work)
+        self._size = self._ranks
 
     def _gather(self) -> list[tuple[Work, float]]:
         """Return the runs to ask for: those that are to be looked at again, else new ones."""
@@ -125,7 +124,7 @@ class Supply:
             return works
         size = min(self._store.window, 2 * self._size if self._is_quick(now) else self._size)
         try:
-            while len(works) < size and (new := next(self._works)) is not None:
+            while len(works) < size and (new := self._draw()) is not None:
                 works.append((new, _FIRST))
         except StopIteration:
             if not (works or self._waiting):
@@ -133,6 +132,9 @@ class Supply:
         if works:
             self._size, self._asked_at = size, now
         return works
+
+    def _draw(self) -> Work | None:
+        return self._given_back.popleft() if self._given_back else next(self._works)
 
     def _is_quick(self, now: float) -> bool:
         """Return whether runs start so soon after they were asked for that more are worth their requests."""
