@@ -54,7 +54,9 @@ class Supply:
         self._works, self._store, self._worker, self._tell, self._wake = works, store, worker, tell, wake
         self.cancelled: Set[str] = frozenset()  # keys of runs that are not given out
         self._ranks = self._size = size
-        self._asked_at = self._given_at = time.monotonic()  # when runs were last asked for, and given out
+        self._asked_at = self._taken_at = (
+            time.monotonic()
+        )  # when runs were asked for, and one was taken, last
         self._asked: _Asked | None = None
         self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
         self._given_back: deque[Work] = deque()
@@ -88,8 +90,7 @@ class Supply:
                 if not self._hear():
                     return None
             work, answer, pause = self._ready.popleft()
-            self._given_at = time.monotonic()
-            self._ask_ahead(self._given_at)
+            self._ask_ahead()
             if work.run.key not in self.cancelled:
                 self._next = answer, pause
                 return work
@@ -104,7 +105,7 @@ class Supply:
     def give_back(self) -> None:
         """Release all but the next runs where those that execute are long."""
         self._hear()
-        if len(self._ready) <= self._ranks or time.monotonic() - self._given_at < _LONG:
+        if len(self._ready) <= self._ranks or time.monotonic() - self._taken_at < _LONG:
             return
         while len(self._ready) > self._ranks:
             work, answer, _ = self._ready.pop()
@@ -140,9 +141,9 @@ class Supply:
         """Return whether runs start so soon after they were asked for that more are worth their requests."""
         return now - self._asked_at < _QUICK * (1 - len(self._ready) / self._size)
 
-    def _ask_ahead(self, now: float) -> None:
+    def _ask_ahead(self) -> None:
         """Ask for the next runs if half of the last ones are left, and will soon have started, too."""
-        if self._asked is None and 0 < 2 * len(self._ready) < self._size and self._is_quick(now):
+        if self._asked is None and 0 < 2 * len(self._ready) < self._size and self._is_quick(time.monotonic()):
             with suppress(StopIteration):
                 if works := self._gather():
                     self._ask(_Asked(works))
@@ -189,7 +190,7 @@ class Supply:
 
         The second value is the number of workers that have died while they executed it. Raises HeldError, StoreError.
         """
-        answer = self._next[0]
+        answer, self._taken_at = self._next[0], time.monotonic()
         if isinstance(answer, StoreError):
             raise answer
         now = self.outcome(work)

@@ -36,6 +36,9 @@ class Far:
         self.go.wait()
         return dict.fromkeys(keys, 0)
 
+    def peek(self, key: str) -> None:
+        pass
+
     def release(self, key: str) -> None:
         self.released.append(key)
 
@@ -63,6 +66,7 @@ class Queue:
             while (work := self.supply.next()) is None:
                 assert self.woken.wait(5)
                 self.woken.clear()
+            self.supply.take(work)
             self.started.append(work.run.key)
 
 
@@ -118,6 +122,9 @@ def test_long_runs_that_were_taken_for_short_ones_are_given_back(clock: Clock) -
     queue.supply.give_back()
     assert queue.store.released == []
     clock.now += 1
+    work = queue.supply.next()  # which has no room now
+    assert work
+    queue.supply.keep(work, None)
     queue.supply.give_back()
     last = sum(queue.store.asked) - 1
     assert queue.store.released == [str(n) for n in range(last, started + RANKS - 1, -1)]
