@@ -19,7 +19,7 @@ from tests.faults.strace import CALLS, MAIN, STAGER, Ended, Launcher, Point, poi
 #: times to each of its outputs. $TURN is which worker this is, so that the same run can end in several ways.
 SCRIPT = """\
 name=$1 kind=$2 log=$3
-if [ -e "$log" ]; then again=1; else again=; fi
+if [ -s "$log" ]; then again=1; else again=; fi
 echo "$PYDOIT_SC_ATTEMPT" >> "$log"
 for n in 1 2 3; do
     echo "$name $PYDOIT_SC_ATTEMPT $n"
