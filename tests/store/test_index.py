@@ -228,7 +228,7 @@ def test_a_merge_that_fails_loses_nothing(refused: str) -> None:
 
     _work(bucket, range(31))
     _work(bucket, range(31, 32), refuse)
-    assert len(_indexes(bucket)) == 33 if refused == "delete" else 32
+    assert len(_indexes(bucket)) == (33 if refused == "delete" else 32)
     assert _read(bucket, 32 * RUNS) == sorted(_indexes(bucket))
 
 
