@@ -283,10 +283,11 @@ class ObjectStore:
         if self._patience.is_tried:  # one brief request before many
             self._leases.current()
             self._leases.renew()
-        publication = Publication(self._claims(), attempt, self._uploading)
+        claims = self._claims()
+        publication = Publication(claims, attempt, self._uploading)
         outcome = publication.publish()
         if outcome is Outcome.PUBLISHED:
-            self._index.add(publication.run_json, self._claims().insist)
+            self._index.add(publication.run_json, claims.insist)
         return outcome
 
     @cached_property
