@@ -12,7 +12,7 @@ from pydoit_sc.batch import PLAIN, Run, RunSet, Settings
 
 T = TypeVar("T")
 
-_MANY = 4  # of so many runs in a row that one is wanted of, all are made in less time than that one by itself
+MANY = 4  # of so many runs in a row that one is wanted of, all are made in less time than that one by itself
 _BLOCK = 32  # texts that are packed into one value: of more, it takes longer to find one of them
 
 #: The positions of a column's values, and the values; or a text that all have.
@@ -204,7 +204,7 @@ class Picked(Made[T]):
         return len(self.positions)
 
     def __iter__(self) -> Iterator[T]:
-        is_dense = _MANY * len(self.positions) > len(self.whole)
+        is_dense = MANY * len(self.positions) > len(self.whole)
         if not is_dense or not all(map(lt, self.positions, islice(self.positions, 1, None))):
             return map(self.whole.__getitem__, self.positions)
         wanted = bytearray(len(self.whole))

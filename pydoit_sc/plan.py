@@ -26,7 +26,7 @@ from pydoit_sc.fingerprint import (
     digest_text,
 )
 from pydoit_sc.globbing import outputs_of
-from pydoit_sc.made import MadeRuns
+from pydoit_sc.made import MANY, MadeRuns
 from pydoit_sc.parts import Busy, in_order
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
@@ -190,7 +190,7 @@ class Ledger:
         known = self.settled.get(stage.name)
         if known is None or self._has_changed or self.ignored or len(known.others) != len(stage.runs):
             return stage.runs
-        if 4 * known.others.count(1) > len(known.others):  # many are made one after the other in less time
+        if MANY * known.others.count(1) > len(known.others):  # many are made one after the other in less time
             return compress(stage.runs, known.others)
         return map(stage.runs.__getitem__, compress(range(len(stage.runs)), known.others))
 

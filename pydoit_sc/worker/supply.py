@@ -54,9 +54,8 @@ class Supply:
         self._works, self._store, self._worker, self._tell, self._wake = works, store, worker, tell, wake
         self.cancelled: Set[str] = frozenset()  # keys of runs that are not given out
         self._ranks = self._size = size
-        self._asked_at = self._taken_at = (
-            time.monotonic()
-        )  # when runs were asked for, and one was taken, last
+        #: When runs were last asked for, and when one was last taken.
+        self._asked_at = self._taken_at = time.monotonic()
         self._asked: _Asked | None = None
         self._ready: deque[tuple[Work, int | StoreError, float]] = deque()
         self._given_back: deque[Work] = deque()
