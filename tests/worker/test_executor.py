@@ -21,6 +21,7 @@ from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import attempts as attempts_module
 from pydoit_sc.worker import cgroup
 from pydoit_sc.worker import executor as executor_module
+from pydoit_sc.worker import supply as supply_module
 from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.control import Steering
 from pydoit_sc.worker.disks import Disks
@@ -461,3 +462,26 @@ def test_no_order_gives_a_run_a_gpu_that_is_not_there(loop: Loop, monkeypatch: p
     executor = loop.executor(nprocs=2, gpus=["4", "7"])
     loop.run(executor, "1 0", "1 0", "1 0")
     assert loop.processes.most_at_once == 2
+
+
+def test_runs_held_ahead_are_given_back_while_long_ones_execute(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on object stores; another worker may take them meanwhile."""
+    monkeypatch.setattr(PosixStore, "window", 64)
+    monkeypatch.setattr(supply_module, "time", loop.clock)
+    released: dict[str, float] = {}
+    release = PosixStore.release
+
+    def note(store: PosixStore, key: str) -> None:
+        released.setdefault(key, loop.clock.now - 1000)
+        release(store, key)
+
+    monkeypatch.setattr(PosixStore, "release", note)
+    runs = [(f"{0.01 if n < 60 else 60} 0 {n}", Settings()) for n in range(80)]
+    results = loop.run_each(loop.executor(nprocs=2), *runs)
+    assert len(results) == 80
+    started = {cmd.split()[2]: when for when, cmd, _ in loop.started()}
+    early = [key for key, when in released.items() if when < started[key]]
+    assert early
+    assert min(started[key] for key in early) > 60
