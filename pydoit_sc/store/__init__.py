@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,6 +20,7 @@ from pydoit_sc.store.base import (
     Store,
     StoreError,
     TakenError,
+    answers,
 )
 from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Current, Record, stays
@@ -55,7 +58,8 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
 
     `patience`: seconds for which a worker tries to publish while an object store cannot be reached.
 
-    Raises StoreError where the URL's file system is unknown, not installed or refuses its options.
+    Raises StoreError where the URL's file system is unknown, not installed or refuses its options, or where a file is in
+    the place of the folder.
 
     >>> open_store("file:///data/output", {}).url
     'file:///data/output'
@@ -63,10 +67,10 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
     from pydoit_sc.store.posix import PosixStore  # noqa: PLC0415 (only when a store is used)
 
     scheme, separator, path = url.partition("://")
-    if not separator:
-        return PosixStore(url, durable=durable)
-    if scheme in ("file", "local"):
-        return PosixStore(path, durable=durable)
+    if not separator or scheme in ("file", "local"):
+        root = path if separator else url
+        _refuse_file(root)
+        return PosixStore(root, durable=durable)
     _refuse_passwords(url, options)
     from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
@@ -80,6 +84,13 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
         raise StoreError(f"{url}: {error}{hint}") from error
     except Exception as error:  # unknown protocol, wrong options, and what else libraries raise
         raise StoreError(f"{url}: {error}") from error
+
+
+def _refuse_file(root: str) -> None:
+    """Raise StoreError where there is something else than a folder: what is below it would seem to be missing."""
+    with suppress(FileNotFoundError), answers(root, but=(FileNotFoundError,)):
+        if not stat.S_ISDIR(os.stat(root).st_mode):
+            raise StoreError(f"{root}: is a file, expected a folder for outputs")
 
 
 def _refuse_passwords(url: str, options: Mapping[str, Any]) -> None:
