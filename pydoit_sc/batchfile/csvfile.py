@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from pydoit_sc.batchfile.document import failure
+from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, Problem
 
 
 def parse_csv(text: str, file: str, delimiter: str | None = None) -> list[dict[str, str]]:
@@ -16,7 +18,7 @@ def parse_csv(text: str, file: str, delimiter: str | None = None) -> list[dict[s
 
 
 def csv_table(lines: Iterable[str], file: str, delimiter: str | None = None) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file that has a header row; raise BatchfileError for the first that is none.
+    """Yield the rows of a CSV file that has a header row; raise BatchfileError at the end, with all that is wrong.
 
     A column without a name is left out where it is the first, which data frames write as their index, or where it is empty.
     """
@@ -26,16 +28,22 @@ def csv_table(lines: Iterable[str], file: str, delimiter: str | None = None) -> 
         raise failure(file, "no header row")
     named = [i for i, column in enumerate(header) if column]
     nameless = [i for i, column in enumerate(header) if not column and i]
-    for i in named:
-        if header.count(header[i]) > 1:
-            raise failure(file, f"the column `{header[i]}` is there twice", header_line)
+    twice = [name for name, count in Counter(header).items() if name and count > 1]
+    problems = [Problem(file, header_line, None, f"the column `{name}` is there twice") for name in twice]
     for line, row in rows:
+        if len(problems) >= SHOWN:
+            break
         if len(row) != len(header):
-            raise failure(file, f"expected {len(header)} cells as in the header, found {len(row)}", line)
-        for i in nameless:
-            if row[i]:
-                raise failure(file, f"column {i + 1} has no name", header_line)
-        yield {header[i]: row[i] for i in named}
+            message = f"expected {len(header)} cells as in the header, found {len(row)}"
+            problems.append(Problem(file, line, None, message))
+            continue
+        for i in [i for i in nameless if row[i]]:
+            nameless.remove(i)
+            problems.append(Problem(file, header_line, None, f"column {i + 1} has no name"))
+        if not problems:
+            yield {header[i]: row[i] for i in named}
+    if problems:
+        raise BatchfileError(problems[:SHOWN])
 
 
 def csv_rows(

@@ -74,7 +74,7 @@ def _csv_rows(text: str, name: str) -> list[Values]:
     try:
         rows = parse_csv(text, name)
     except BatchfileError as error:
-        (problem,) = error.problems
+        problem = error.problems[0]
         raise ValueError(
             f"line {problem.line}: {problem.message}" if problem.line else problem.message
         ) from None
