@@ -1,4 +1,7 @@
-"""Write files whole or not at all, and read only what ends. Nothing made here is writable by everybody, whatever the umask is."""
+"""Write files whole or not at all, read only what ends, and tell what is not there from what cannot be read just now.
+
+Nothing made here is writable by everybody, whatever the umask is.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,17 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, TypeVar
 
 FOLDER_MODE = 0o775  # the umask may take more away
 _FILE_MODE = 0o664
+#: Errors that say that there is nothing, or nothing for this user.
+_ABSENT = (
+    errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG,
+)  # fmt: skip
+
+T = TypeVar("T")
 
 
 def not_for_all(path: str, flags: int) -> int:
@@ -40,6 +50,30 @@ def make_folders(path: str) -> None:
             if not again or above in ("", path):
                 raise
         make_folders(above)
+
+
+def if_there(look: Callable[[], T]) -> T | None:
+    """Return what a look at a file tells; None where there is none for this user. Raises every other OSError."""
+    try:
+        return look()
+    except ValueError:  # a zero byte in its name
+        return None
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+        return None
+
+
+def is_file(path: str) -> bool:
+    """Return whether a path leads to a file; raises OSError where that cannot be told just now."""
+    found = if_there(partial(os.stat, path))
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def is_folder(path: str) -> bool:
+    """Return whether a path leads to a folder; raises OSError where that cannot be told just now."""
+    found = if_there(partial(os.stat, path))
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 def open_regular(path: str) -> BinaryIO:

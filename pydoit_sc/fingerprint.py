@@ -15,7 +15,8 @@ from hashlib import blake2b
 from pathlib import Path
 from shlex import quote
 
-from pydoit_sc.errors import UserError
+from pydoit_sc.errors import UserError, reason
+from pydoit_sc.files import is_file, is_folder
 from pydoit_sc.globbing import files_below, find, unescaped
 from pydoit_sc.keptdigests import KeptDigests
 from pydoit_sc.utf8 import to_bytes
@@ -29,7 +30,7 @@ _REMEMBERED = 64  # lists of patterns whose parts are in memory
 
 
 class MissingFileDepError(UserError):
-    """A `file_dep` matches no file; the text names it."""
+    """A `file_dep` matches no file, or cannot be read; the text names it."""
 
 
 def digest_text(text: str) -> str:
@@ -168,10 +169,13 @@ class FileDigests:
     def _expand(self, pattern: str) -> list[str]:
         folder, name = str(self._folder), unescaped(pattern)
         path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            return [name]
-        files = files_below(name, folder, self._outputs) if os.path.isdir(path) else []
-        files = files or find(pattern, folder, self._outputs)
+        try:
+            if is_file(path):
+                return [name]
+            files = files_below(name, folder, self._outputs) if is_folder(path) else []
+            files = files or find(pattern, folder, self._outputs)
+        except OSError as error:
+            raise MissingFileDepError(f"file_dep `{name}`: {reason(error)}") from error
         if not files:
             raise MissingFileDepError(f"file_dep `{name}` matches no file in {folder}")
         return files

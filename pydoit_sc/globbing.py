@@ -2,6 +2,9 @@
 
 A folder is known by its device and inode, and is visited once for each part of a pattern, by its own path rather than by
 a link's where both lead to it. So links multiply no file, and no loop of them is walked for ever.
+
+A file or a folder that is not there, or not for this user, is left out, as a shell does it. Every other error is raised:
+what cannot be read just now is not gone.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import heapq
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from pydoit_sc.batch import OURS
+from pydoit_sc.files import if_there, is_file
 
 #: What a folder has that is nobody's input: what tools keep there for themselves.
 KEPT_BY_TOOLS = (
@@ -59,13 +64,13 @@ def outputs_of(remote_output_path: str, folder: str, names: Iterable[str]) -> tu
 def find(pattern: str, folder: str, outputs: Sequence[str] = ()) -> list[str]:
     """Return the files that match, sorted; relative ones count from `folder`. What lies in `outputs` is left out.
 
-    `**` means any number of folders. Hidden files match only a pattern that says so, as in a shell.
+    Raises OSError where a folder cannot be read just now. `**` means any number of folders. Hidden files match only a pattern that says so, as in a shell.
     """
     return sorted(_Search(folder, outputs).files(pattern))
 
 
 def files_below(path: str, folder: str, outputs: Sequence[str] = ()) -> list[str]:
-    """Return all files in a folder, sorted, hidden ones too; what tools keep there (`.git`) is left out."""
+    """Return all files in a folder, sorted, hidden ones too; what tools keep there (`.git`) is left out. Raises OSError."""
     return sorted(_Search(folder, outputs, _KEPT).files(f"{glob.escape(path.rstrip('/'))}/{_ALL}"))
 
 
@@ -106,20 +111,20 @@ class _Search:
             path = f"{way}{name}"
             if not is_last:
                 self._own.append((f"{path}/" if name else way, at + 1))
-            elif os.path.isfile(os.path.join(self._folder, path)):
+            elif is_file(os.path.join(self._folder, path)):
                 yield path
             return
         if part == _ALL and not is_last:
             self._own.append((way, at + 1))
         matches = re.compile(fnmatch.translate(part)).match
         hidden = _OURS if part.startswith(".") else self._hidden
-        for entry in _entries(os.path.join(self._folder, way)):
+        for entry in if_there(partial(_entries, os.path.join(self._folder, way))) or ():
             if hidden.fullmatch(entry.name) or not matches(entry.name):
                 continue
-            if _is(entry.is_file):
+            if if_there(entry.is_file):
                 if is_last:
                     yield f"{way}{entry.name}"
-            elif _is(entry.is_dir) and (part == _ALL or not is_last):
+            elif if_there(entry.is_dir) and (part == _ALL or not is_last):
                 follow = (f"{way}{entry.name}/", at if part == _ALL else at + 1)
                 if entry.is_symlink():
                     heapq.heappush(self._links, follow)
@@ -129,23 +134,10 @@ class _Search:
 
 def _identity(path: str) -> tuple[int, int] | None:
     """Return what tells a folder from all others, under whatever name; None for what is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+    found = if_there(partial(os.stat, path))
+    return (found.st_dev, found.st_ino) if found and stat.S_ISDIR(found.st_mode) else None
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except OSError:  # not readable, or just gone: as a shell's patterns have it
-        return []
-
-
-def _is(kind: Callable[[], bool]) -> bool:
-    try:
-        return kind()
-    except OSError:  # a loop of links
-        return False
+    with os.scandir(path) as entries:
+        return list(entries)

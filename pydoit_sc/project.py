@@ -17,7 +17,7 @@ from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
-from pydoit_sc.errors import UserError
+from pydoit_sc.errors import UserError, reason
 from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.plan import Ledger
@@ -157,12 +157,14 @@ class Project:
 
     @cached_property
     def ignored(self) -> frozenset[str]:
-        """The stages and tasks that `ignore` excludes, by name: what doit's database says of them."""
+        """The stages and tasks that `ignore` excludes, by name: what doit's database says of them. Raises UserError."""
         try:
             with open(self.batch.folder / STATE, encoding="utf-8") as file:
                 state = json.load(file)
-        except (OSError, ValueError, RecursionError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return frozenset()
+        except OSError as error:
+            raise UserError(reason(error)) from error
         tasks = state.items() if isinstance(state, dict) else ()
         return frozenset(name for name, said in tasks if isinstance(said, dict) and said.get("ignore:"))
 

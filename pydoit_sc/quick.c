@@ -266,7 +266,8 @@ int write_file(const char *path, const char *data, size_t size) {
             size -= written;
         }
     }
-    close(file);
+    if (close(file) && !error && errno != EINTR) /* on NFS, that there is no space left is said here */
+        error = -errno;
     return error;
 }
 

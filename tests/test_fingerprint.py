@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,18 @@ def test_large_files_are_read_in_parts(folder: Path) -> None:
     before = digest(folder, "one.csv")
     (folder / "one.csv").write_bytes(b"x" * (size - 1) + b"y")
     assert digest(folder, "one.csv") != before
+
+
+def test_what_cannot_be_read_just_now_is_not_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a completed run would be executed again for files that are there."""
+    scandir = os.scandir
+
+    def broken(path: str) -> object:
+        if str(path).rstrip("/").endswith("sub"):
+            raise OSError(errno.ESTALE, "stale", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    for pattern in ("sub", "sub/*", "**/three.csv"):
+        with pytest.raises(MissingFileDepError, match=f"^file_dep `{re.escape(pattern)}`: .*sub/?: stale$"):
+            digest(folder, pattern)

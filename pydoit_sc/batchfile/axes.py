@@ -26,6 +26,7 @@ from pydoit_sc.batchfile.rows import read_tables
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.batchfile.timeaxis import WindowsAxis
 from pydoit_sc.batchfile.values import SCALAR_WORDS, SCALARS, Cell, FilePath, Row, Value, too_many
+from pydoit_sc.errors import reason
 from pydoit_sc.globbing import find
 
 
@@ -143,8 +144,11 @@ class GlobAxis(Table):
     )
 
     def values(self, source: Source) -> list[Value]:
-        """Return the files in the order of their names; raises InvalidError if there is none."""
-        found = find(os.path.expanduser(self.glob), source.folder, source.outputs)
+        """Return the files in the order of their names; raises InvalidError if there is none, or they cannot be read."""
+        try:
+            found = find(os.path.expanduser(self.glob), source.folder, source.outputs)
+        except OSError as error:
+            raise InvalidError((("glob",), reason(error))) from None
         if not found:
             left_out = "folders, and outputs of the batch, are left out"
             raise InvalidError(

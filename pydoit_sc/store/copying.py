@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 
+from pydoit_sc.files import is_file
+
 DEEPEST = 100  # folders below each other; far more than any program makes on purpose
 LONGEST = 2000  # bytes of a path below an output: what comes before it must fit into PATH_MAX, too
 
@@ -70,7 +72,7 @@ def sizes(folder: str) -> dict[str, int]:
 def regular_files(folder: str) -> Iterator[tuple[str, str]]:
     """Yield all files below a folder, and links to files: by their names as objects, and by whole path; raises OSError."""
     for name, entry in kept_files(folder):
-        if os.path.isfile(entry.path):  # a link may lead nowhere
+        if not entry.is_symlink() or is_file(entry.path):  # it may lead nowhere
             yield object_name(name), entry.path
 
 

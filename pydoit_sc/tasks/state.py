@@ -25,8 +25,10 @@ class StateDB(JsonDB):  # type: ignore[misc]
     def _load(self) -> dict[str, Any]:
         try:
             found = super()._load()
-        except (DatabaseException, OSError):
+        except (DatabaseException, FileNotFoundError):
             return {}
+        except OSError as error:
+            raise InvalidDodoFile(f"{self.name}: {error.strerror}") from error
         sound = isinstance(found, dict) and all(isinstance(values, dict) for values in found.values())
         return found if sound else {}
 

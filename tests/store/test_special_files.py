@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.store import StoreError
+from pydoit_sc.store.copying import regular_files
 from pydoit_sc.store.layout import LARGEST, Record
 from pydoit_sc.store.posix import PosixStore
 from tests.conftest import Box
@@ -110,3 +112,24 @@ def test_commands_beside_special_files(stages: Box, kind: str) -> None:
         done = stages.shell(f"ulimit -v 4000000; timeout 30 pydoit-sc {command}")
         assert "Traceback" not in done.err
         assert done.code in codes or (kind in UNREADABLE and done.code in (2, 3)), done
+
+
+def test_a_result_that_cannot_be_read_just_now_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of links only those to nothing are."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "nowhere").symlink_to("none")
+    (tmp_path / "itself").symlink_to("itself")
+    assert sorted(name for name, _ in regular_files(str(tmp_path))) == ["file", "link"]
+    stat = os.stat
+
+    def broken(path: str) -> os.stat_result:
+        if str(path).endswith("link"):
+            raise OSError(errno.EIO, "broken", path)
+        return stat(path)
+
+    monkeypatch.setattr(os, "stat", broken)
+    with pytest.raises(OSError, match="broken"):
+        list(regular_files(str(tmp_path)))
