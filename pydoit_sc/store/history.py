@@ -6,7 +6,6 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import count
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.files import make_folders
@@ -39,18 +38,22 @@ def move_there(root: str, key: str, folder: str) -> str:
     home = f"{root}/{home_of(key)}"
     make_folders(home)
     name = (record and record.attempt) or "unknown"
-    for n in count():
+    n = 0
+    while True:
         place = f"{home}/{name}.{n}" if n else f"{home}/{name}"
-        if os.path.lexists(place):
-            continue
         try:
-            os.rename(folder, place)
-            break
+            if not os.path.lexists(place):
+                os.rename(folder, place)
+                return place
+        except FileNotFoundError:
+            os.lstat(folder)  # raises where that is gone
+            make_folders(home)  # else this is: an empty one is removed
+            continue
         except OSError as error:
             # The name may be one that another worker has taken just now.
             if error.errno not in TAKEN:
                 raise
-    return place
+        n += 1
 
 
 def former(root: str, key: str) -> Sequence[str]:

@@ -63,18 +63,17 @@ class Holds:
         raise HeldError(f"it has changed hands {_TRIES} times")
 
     def release(self, key: str) -> None:
-        """Hold a run no longer."""
+        """Hold a run no longer. What another worker has taken over, since this one was frozen for long, is left to it."""
         if held := self._held.pop(key, None):
-            with suppress(OSError):
-                os.unlink(held[0])
-
-    def release_all(self) -> None:
-        """Hold nothing any longer: the worker ends, and has killed what was executing."""
-        for path, text in self._held.values():
+            path, text = held
             if _text_of(path) == text:
                 with suppress(OSError):
                     os.unlink(path)
-        self._held.clear()
+
+    def release_all(self) -> None:
+        """Hold nothing any longer: the worker ends, and has killed what was executing."""
+        for key in [*self._held]:
+            self.release(key)
 
     def _who_lives(self, worker: str, holder: str) -> str:
         if holder in ("", "..", worker) or "/" in holder:

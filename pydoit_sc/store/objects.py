@@ -55,8 +55,8 @@ class ObjectStore:
         self._blobs = blobs
         self._leases = Leases(blobs, url)
         self._clearing = Clearing(blobs, url)
-        #: Outcomes of runs that are held, published since the first scan.
-        self._seen: Mapping[str, Record] = {}
+        #: Outcomes of runs that are held, published since the first scan. It is changed in single steps, by two threads.
+        self._seen: dict[str, Record] = {}
         self._index = IndexWriter(blobs)
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
@@ -193,12 +193,14 @@ class ObjectStore:
         with self._asking():
             self._leases.current()
             held = self._leases.hold(keys)
-            self._seen = self._scan(set(keys) - held.taken.keys()) if held.others else {}
+            if held.others:
+                self._seen.update(self._scan(set(keys) - held.taken.keys()))
         return {
             key: HeldError(held.taken[key]) if key in held.taken else held.deaths.get(key, 0) for key in keys
         }
 
     def release(self, key: str) -> None:
+        self._seen.pop(key, None)
         self._leases.let_go(key)
 
     def peek(self, key: str) -> Record | None:

@@ -32,7 +32,7 @@ from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.linux import exchange
 from pydoit_sc.store import history
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
-from pydoit_sc.store.copying import copy_tree
+from pydoit_sc.store.copying import copy_tree, discard
 from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
@@ -165,10 +165,10 @@ class PosixStore:
         folder = f"{self._home(attempt)}/{attempt.attempt}"
         try:
             with answers(folder):
+                discard(folder)  # of an earlier try
                 copy_tree(attempt.folder, folder)
         except StoreError as error:
             return error
-        shutil.rmtree(attempt.folder, ignore_errors=True)
         return Staged(attempt, folder)
 
     def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int | StoreError]:
@@ -185,14 +185,21 @@ class PosixStore:
         self._holds.release(key)
 
     def commit(self, staged: Staged) -> Outcome:
+        attempt = staged.attempt
         with self._answers:
-            if staged.attempt.retried:
-                history.move_there(self.root, staged.attempt.key, staged.folder)
-                return Outcome.KEPT
-            try:
-                return self._commit(staged.attempt, staged.folder)
-            finally:
-                self.release(staged.attempt.key)
+            if attempt.retried:
+                history.move_there(self.root, attempt.key, staged.folder)
+                outcome = Outcome.KEPT
+            else:
+                try:
+                    outcome = self._commit(attempt, staged.folder)
+                finally:
+                    self.release(attempt.key)
+        if (
+            staged.folder != attempt.folder
+        ):  # only now: until then there is no other whole copy that runs cannot reach
+            discard(attempt.folder)
+        return outcome
 
     def _commit(self, attempt: Finished, folder: str) -> Outcome:
         target = self._path(attempt.key)
@@ -230,13 +237,18 @@ class PosixStore:
                     with suppress(OSError):  # replaced once more
                         os.rename(place, target)
                 return None
-            if _stays(folder, attempt):
-                exchange(folder, target)
-                shutil.rmtree(folder, ignore_errors=True)
-                return Outcome.LOST
-            history.move_there(self.root, attempt.key, folder)
         except FileNotFoundError:
             return None
+        if _stays(folder, attempt):
+            exchange(folder, target)
+            shutil.rmtree(folder, ignore_errors=True)
+            return Outcome.LOST
+        try:
+            history.move_there(self.root, attempt.key, folder)
+        except (OSError, StoreError):
+            with suppress(OSError):  # somebody has removed the new one
+                exchange(folder, target)
+            raise
         return Outcome.PUBLISHED
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:

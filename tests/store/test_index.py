@@ -240,3 +240,18 @@ def test_long_documents_are_in_no_index(bucket: Bucket) -> None:
 def test_a_document_that_is_too_large_is_not_believed(bucket: Bucket) -> None:
     bucket.objects["r1/run.json"] = (bytes(LARGEST + 1), 0.0)
     assert _scan(bucket)[0] == {**TRUTH, "r1": Record(1)}
+
+
+def test_what_was_published_meanwhile_is_known_until_its_run_is_released() -> None:
+    """A worker holds the next runs while some of the last ones have not started."""
+    bucket = Bucket()
+    store, other = (ObjectStore("memory", MemoryBlobs(bucket)) for _ in range(2))
+    with store.workspace("w1", None), other.workspace("w2", None):
+        store.scan(["a", "b"])
+        for key in ("a", "b"):
+            other._blobs.put(f"{key}/run.json", _said(1))
+            other._blobs.put(f"{key}/status_code", b"0")
+            assert store.hold("w1", [key]) == {key: 0}
+        assert [getattr(store.peek(key), "attempt", None) for key in ("a", "b")] == ["a-1"] * 2
+        store.release("a")
+        assert list(store._seen) == ["b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -18,9 +19,11 @@ from threading import Barrier, Event
 
 import pytest
 
+from pydoit_sc.files import make_folders
 from pydoit_sc.linux import exchange
-from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError, folders
+from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError, folders, history
 from pydoit_sc.store import posix as module
+from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.store.stamps import parse_written
 
@@ -352,9 +355,9 @@ def test_results_come_from_a_scratch_disk(tmp_path: Path) -> None:
             Path(two.folder, "stdout").unlink()
             Path(two.folder, "stdout").symlink_to(two.folder)
             staged = store.stage([one, two])
-            assert not os.path.exists(one.folder)
             outcomes = [store.commit(item) for item in staged if isinstance(item, Staged)]
             assert outcomes == [Outcome.PUBLISHED] * 2
+            assert not os.path.exists(one.folder)
             store.settle()
         assert os.listdir(scratch) == []
     assert the_one(tmp_path / "store/a") == "w-1"
@@ -505,3 +508,54 @@ def test_a_name_in_the_history_that_another_worker_takes_just_now(
         assert store.forget("a")
         monkeypatch.undo()
     assert sorted(os.listdir(tmp_path / ".pydoit_sc/history/a")) == ["x-1", "x-1.1", "x-1.2"]
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_an_old_outcome_that_cannot_be_kept_stays(
+    store: PosixStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with store.workspace("w", None) as folder:
+        old, new = attempt(Path(folder), "run", "w-1", 1), attempt(Path(folder), "run", "w-2")
+        store.commit(Staged(old, old.folder))
+        if not swaps:
+            monkeypatch.setattr(module, "exchange", lambda *_: False)
+        monkeypatch.setattr(history, "make_folders", full)
+        with pytest.raises(StoreError, match="no space"):
+            store.commit(Staged(new, new.folder))
+        assert (the_one(Path(store.root, "run")), the_one(Path(new.folder))) == ("w-1", "w-2")
+
+
+def test_a_history_that_is_removed_just_now_is_made_again(
+    store: PosixStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = f"{store.root}/.pydoit_sc/history/run"
+    made: list[str] = []
+
+    def make_once(path: str) -> None:
+        make_folders(path)
+        made.append(path)
+        if len(made) == 1:
+            os.rmdir(path)  # as `clean` does
+
+    with store.workspace("w", None) as folder:
+        for name, code in (("w-1", 1), ("w-2", 0)):
+            one = attempt(Path(folder), "run", name, code)
+            monkeypatch.setattr(history, "make_folders", make_once)
+            assert store.commit(Staged(one, one.folder)) is Outcome.PUBLISHED
+    assert made == [home] * 2
+    assert (the_one(Path(store.root, "run")), os.listdir(home)) == ("w-2", ["w-1"])
+
+
+def test_a_hold_that_another_worker_has_taken_over_is_left(store: PosixStore) -> None:
+    holds = Path(store.root, ".pydoit_sc/holds")
+    holds.mkdir(parents=True)
+    mine = Holds(str(holds), f"{store.root}/.pydoit_sc/attempts")
+    mine.take("a", "run")
+    (link,) = holds.iterdir()
+    link.unlink()
+    link.symlink_to("b+1")
+    mine.release("run")
+    assert os.readlink(link) == "b+1"
