@@ -47,6 +47,22 @@ def read_stats() -> dict[int, Stat]:
     return {pid: stat for pid, stat in stats if stat is not None}
 
 
+def open_children() -> int | None:
+    """Open the kernel's list of our children; None where the kernel has none (CONFIG_PROC_CHILDREN)."""
+    try:
+        return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def read_children(fd: int) -> list[bytes]:
+    """Return the ids of our children from the kernel's list, which is open; raises OSError."""
+    size = 1 << 12
+    while len(words := os.pread(fd, size, 0)) == size:
+        size *= 16
+    return words.split()
+
+
 def resident_size(pid: int) -> int | None:
     """Return the resident memory of a process in bytes, of shared pages its share; None where the kernel does not tell.
 

@@ -230,6 +230,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
             yield None
         if self.select_task(node, dispatcher.tasks):
             self.process_task_result(node, self.execute_task(node.task))
+            if self._executor:
+                self._executor.leave_children_alone()
             if self._planned:
                 self._project.ledger.reread_files()
         self._processed.append(node)

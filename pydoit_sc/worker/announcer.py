@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -15,8 +16,8 @@ EVERY = 1.0  # seconds
 class Announcer:
     """Tells the store; what ends within the first second need not be told."""
 
-    def __init__(self, store: Store, worker: str, host: str, now: float) -> None:
-        self._store, self._worker, self._host = store, worker, host
+    def __init__(self, store: Store, worker: str, now: float) -> None:
+        self._store, self._worker, self._host = store, worker, os.uname().nodename
         self._told: tuple[int, ...] = ()  # the pids of the runs that others were told of
         self._next = now + EVERY
         self._showing: Showing | None = None

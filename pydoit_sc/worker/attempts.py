@@ -17,17 +17,16 @@ from json.encoder import encode_basestring_ascii as _quote  # `json.dumps` of a 
 
 from pydoit_sc import ends
 from pydoit_sc.batch import Settings
-from pydoit_sc.files import FOLDER_MODE
+from pydoit_sc.files import FOLDER_MODE, is_file
 from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.git import commit_of
 from pydoit_sc.plan import Work
-from pydoit_sc.store import Finished, Record
+from pydoit_sc.store import Finished, Record, Staged, StoreError
 from pydoit_sc.store.copying import discard, kept_files
 from pydoit_sc.store.digests import digests
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.worker import cgroup, salvage
 from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
-from pydoit_sc.worker.disks import DISK_ERRORS
 from pydoit_sc.worker.lastfiles import LastFiles, make_last_files
 from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
 from pydoit_sc.worker.results import Limits, Result
@@ -40,7 +39,11 @@ SPOILT = 125  # of a run that claims success, and whose output cannot be kept
 GIVEN_UP = 125  # of a run that is not executed again, since MOST_DEATHS workers in a row died while they did
 MOST_DEATHS = 3
 _PLANTED = 100  # names in a row that a run may have taken from the attempts to come
-_WORKERS = (*DISK_ERRORS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are no run's doing
+#: What a run can do to its output; every other error is the worker's.
+_RUNS = (
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.ENXIO,
+)  # fmt: skip
 _PLACES = frozenset({STDOUT, STDERR, RESULTS})
 _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
 #: Bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop.
@@ -119,6 +122,17 @@ class Attempt:
         wanted = code != 0 and (settings.retry_on is None or code in settings.retry_on)
         return wanted and not self.refused and len(self.retry_codes) < settings.retries
 
+    def is_removed(self, staged: Staged | StoreError) -> bool:
+        """Return whether another run has removed the folder that was to be published; False where that cannot be told."""
+        folder = staged.folder if isinstance(staged, Staged) else self.folder
+        try:
+            os.lstat(folder)
+        except FileNotFoundError:
+            return bool(folder)  # where there is none, the store has been told all
+        except OSError:
+            pass
+        return False
+
     def make_room(self) -> None:
         """Remove what it has left, since it is retried, but for the ends of its stdout and stderr; raises OSError."""
         if len(self.retry_codes) >= KEPT:
@@ -150,7 +164,7 @@ class Attempt:
         try:
             return self._conclude(last, exit_, host, submission, copied=copied)
         except OSError as error:
-            if error.errno in _WORKERS:
+            if error.errno not in _RUNS:
                 raise
             self.spoilt, spoilt = salvage.reason(error, self.folder), self.folder
             self.folder = f"{spoilt}.kept"
@@ -216,7 +230,7 @@ class Attempt:
         for name, entry in kept_files(self.folder):
             if name in _PLACES and (name == RESULTS or entry.is_symlink()):
                 raise OSError(errno.EEXIST, "the run has put something else there", name)
-            if copied and os.path.isfile(entry.path) and not os.access(entry.path, os.R_OK):
+            if copied and is_file(entry.path) and not os.access(entry.path, os.R_OK):
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
             found[name] = entry.stat(follow_symlinks=False).st_size
         for name in (STDOUT, STDERR):
@@ -228,18 +242,17 @@ class Attempt:
 class Attempts:
     """Makes a worker's attempts, each with a folder of its own below one, and their environments."""
 
-    def __init__(  # noqa: PLR0913 (what `run.json` says of all of them)
+    def __init__(
         self,
         worker: str,
         folder: str,
         limits: Limits,
-        host: str = "",
         submission: str = "",
         *,
         copied: bool = False,
     ) -> None:
         self.count = 0
-        self._host, self._submission, self._copied = host, submission, copied
+        self._host, self._submission, self._copied = os.uname().nodename, submission, copied
         self._last = make_last_files()
         self._worker, self._folder, self._gpus = worker, folder, limits.gpus
         self._outer = outer_environment(os.environ, alone=limits.nprocs == 1)
@@ -294,12 +307,13 @@ def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:
     """Return what runs get of the worker's environment: all but what is said to this worker and would mislead another.
 
     Ours (`PYDOIT_SC_REQUEUE`) make a worker that a run starts queue the outer job again; the cores that Slurm has given are
-    those of all runs together. `alone`: one run at a time, which has them all.
+    those of all runs together. `alone`: one run at a time, which has them all. A variable without a name, which other
+    programs can make, is none that posix_spawn takes.
     """
     return {
         name: value
         for name, value in env.items()
-        if not name.startswith("PYDOIT_SC_") and (alone or name not in _CORES_OF_ALL)
+        if name and not name.startswith("PYDOIT_SC_") and (alone or name not in _CORES_OF_ALL)
     }
 
 

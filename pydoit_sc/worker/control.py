@@ -110,7 +110,13 @@ def cancel_runs(store: NoteStore, submission: str, keys: Iterable[str]) -> None:
     known = frozenset[str]()
     with suppress(StoreError):
         known = _read_cancelled(store, submission)
-    store.write_note(_cancelled_name(submission), json.dumps(sorted(known.union(keys))).encode())
+    cancelled = sorted(known.union(keys))
+    data = json.dumps(cancelled).encode()
+    if len(data) > _LARGEST_CANCELLED:
+        raise StoreError(
+            f"{len(cancelled):,} cancelled runs are too many for a note: cancel the submission as a whole"
+        )
+    store.write_note(_cancelled_name(submission), data)
     give_order(store, submission, cancelled=True)
 
 
@@ -145,7 +151,7 @@ class Control:
         self._first = _NOTHING if submission else None  # what is not heeded, once it is known
         self._cancelling = 0.0  # the last order that runs be cancelled
         self._cancelled = frozenset[str]()
-        self._end, self._mutex = threading.Event(), threading.Lock()
+        self._end = threading.Event()
 
     def __enter__(self) -> None:
         self._look()  # a submission that is paused stays so when its next worker starts
@@ -153,8 +159,7 @@ class Control:
             threading.Thread(target=self._look_on, name="control", daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
-        with self._mutex:  # from then on nobody is to be woken
-            self._end.set()
+        self._end.set()
 
     def _look_on(self) -> None:
         pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
@@ -173,7 +178,6 @@ class Control:
         if self._first is None:
             self._first = found
         order = found.since(self._first)._replace(foreign=is_foreign, cancelled=self._cancelled)
-        with self._mutex:
-            if order != self.order and not self._end.is_set():
-                self.order = order
-                self._wake()
+        if order != self.order:
+            self.order = order
+            self._wake()

@@ -8,8 +8,10 @@ timeouts do not pile up, entries of the past are swept out whenever they outnumb
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from pydoit_sc.worker.attempts import Attempt
 
 _SWEEP = 1000  # entries of the past that are kept
 
@@ -24,9 +26,10 @@ class Deadline(NamedTuple):
 
 
 class Deadlines:
-    """A heap of deadlines."""
+    """A heap of deadlines of attempts that are executing, which are given by their pids."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: Mapping[int, Attempt]) -> None:
+        self._live = live
         self._heap: list[Deadline] = []
 
     @property
@@ -34,20 +37,20 @@ class Deadlines:
         """When the earliest deadline is; None if there is none."""
         return self._heap[0].when if self._heap else None
 
-    def add(self, deadline: Deadline) -> None:
+    def add(self, when: float, pid: int, signal: int) -> None:
         """Add a deadline."""
-        heapq.heappush(self._heap, deadline)
-
-    def crowded(self, live: int) -> bool:
-        """Return whether there are many more deadlines than `live` attempts can have."""
-        return len(self._heap) > 4 * live + _SWEEP
-
-    def sweep(self, live: Collection[str]) -> None:
-        """Remove the deadlines of the past; `live` are the ids of the attempts that are executing."""
-        self._heap = [entry for entry in self._heap if entry.attempt in live]
-        heapq.heapify(self._heap)
+        heapq.heappush(self._heap, Deadline(when, pid, self._live[pid].id, signal))
+        if len(self._heap) > 4 * len(self._live) + _SWEEP:
+            self._heap = [*filter(self._is_live, self._heap)]
+            heapq.heapify(self._heap)
 
     def due(self, now: float) -> Iterator[Deadline]:
         """Remove and yield the deadlines that are over."""
         while self._heap and self._heap[0].when <= now:
-            yield heapq.heappop(self._heap)
+            deadline = heapq.heappop(self._heap)
+            if self._is_live(deadline):
+                yield deadline
+
+    def _is_live(self, deadline: Deadline) -> bool:
+        attempt = self._live.get(deadline.pid)
+        return attempt is not None and attempt.id == deadline.attempt

@@ -17,7 +17,6 @@ What the worker itself lacks (a disk, descriptors, memory, processes) is never a
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
 from pydoit_sc.worker.cgroup import MemoryKills
 from pydoit_sc.worker.control import Control, Steering
-from pydoit_sc.worker.deadlines import Deadline, Deadlines
+from pydoit_sc.worker.deadlines import Deadlines
 from pydoit_sc.worker.disks import DISK_ERRORS, Disks
 from pydoit_sc.worker.heldback import Ended, HeldBack
 from pydoit_sc.worker.memory import FREE_EVERY, MemoryWatch
@@ -68,11 +67,10 @@ class Executor:
 
     _stopping: bool = False  # nothing more is started
     _dropping: bool = False  # nor is anything that is executing published
-    _host: str = field(default_factory=lambda: os.uname().nodename)
     _ranks: Ranks = field(init=False)
     _live: dict[int, Attempt] = field(default_factory=dict)  # by pid
     _held: HeldBack = field(default_factory=HeldBack)
-    _deadlines: Deadlines = field(default_factory=Deadlines)
+    _deadlines: Deadlines = field(init=False)
     _longest: float = 0.0  # seconds that an attempt has taken
     _disks: Disks = field(default_factory=Disks)
     _look_at: float = 0.0
@@ -87,6 +85,7 @@ class Executor:
     _order: Steering = field(default_factory=Steering)  # that is heeded
 
     def __post_init__(self) -> None:
+        self._deadlines = Deadlines(self._live)
         self.failures = Failures(self.limits.max_failures)
 
     @property
@@ -109,12 +108,10 @@ class Executor:
     def _run(self, works: Iterator[Work | None]) -> Iterator[Result]:
         self._ranks = Ranks(self.limits.nprocs)
         self._memory = MemoryWatch(self.limits.min_free_memory, self.tell)
-        self._announcer = Announcer(self.store, self.worker, self._host, time.monotonic())
+        self._announcer = Announcer(self.store, self.worker, time.monotonic())
         with self.store.workspace(self.worker, self.limits.scratch) as folder:
             copied = not (self.store.in_place and self.limits.scratch is None)
-            self._attempts = Attempts(
-                self.worker, folder, self.limits, self._host, self.submission, copied=copied
-            )
+            self._attempts = Attempts(self.worker, folder, self.limits, self.submission, copied=copied)
             self._processes = self.processes(self.worker)
             wake = self._processes.wake
             self._stager = Stager(self.store, wake)
@@ -135,6 +132,10 @@ class Executor:
         """Start nothing more; what is executing goes on to its end."""
         self.error = self.error or error
         self._stopping = True
+
+    def leave_children_alone(self) -> None:
+        """Leave the children alone that this process has while no run is executing, such as a user's own task's server."""
+        self._processes.leave_alone()
 
     def _give_up(self, what: str, error: OSError | StoreError) -> None:
         """Stop for an error; if a disk is the cause, what is executing may suffer from it, too."""
@@ -232,12 +233,7 @@ class Executor:
         self._live[pid] = attempt
         self._memory.begin(work.run.settings, attempt.clock)
         if work.run.settings.timeout is not None:
-            self._signal_at(attempt.clock + work.run.settings.timeout, pid, signal.SIGTERM)
-
-    def _signal_at(self, when: float, pid: int, number: int) -> None:
-        self._deadlines.add(Deadline(when, pid, self._live[pid].id, number))
-        if self._deadlines.crowded(len(self._live)):
-            self._deadlines.sweep({attempt.id for attempt in self._live.values()})
+            self._deadlines.add(attempt.clock + work.run.settings.timeout, pid, signal.SIGTERM)
 
     def _attend(self) -> list[Ended]:
         """Heed what has happened; return the attempts that are over and are to be published."""
@@ -260,6 +256,7 @@ class Executor:
             self.tell(line)
         new = order.cancelled - self._order.cancelled
         self._drop(signal.SIGTERM, {pid: one for pid, one in self._live.items() if one.work.run.key in new})
+        self._held.drop(new)
         self._order, self._supply.cancelled = order, order.cancelled
 
     def _until_next(self) -> float | None:
@@ -281,23 +278,25 @@ class Executor:
         due = [] if signalled else self._held.due(now)
         if exits or due or (self._live and now >= self._look_at):
             self._look_at_disks()
-        over = [ended for ended in exits if self._is_for_publication(*ended, signalled=signalled)]
+        over = [ended for ended in exits if self._is_settled(*ended, signalled=signalled)]
         return [ended for ended in (*over, *due) if self._is_over(*ended)]
 
-    def _is_for_publication(self, attempt: Attempt, exit_: Exit, *, signalled: bool) -> bool:
-        """Return whether an attempt that has just ended counts; if not, it is dropped, or held back."""
+    def _is_settled(self, attempt: Attempt, exit_: Exit, *, signalled: bool) -> bool:
+        """Return whether it is known if an attempt that has just ended counts, or is dropped; if not, it is held back."""
         code = attempt.code(exit_)
         self._longest = max(self._longest, exit_.clock - attempt.clock)
         if exit_.error:
             self._give_up(f"cannot start a run in {attempt.folder}", exit_.error)
-        if self._dropping or attempt.dropped or exit_.error or (signalled and code):
-            self.store.release(attempt.work.run.key)
-            self._ranks.give_back(attempt.ranks)
-            return False
-        return not self._held.holds(attempt, exit_, code)
+        if self._dropping or exit_.error or (signalled and code):
+            attempt.dropped = True
+        return attempt.dropped or not self._held.holds(attempt, exit_, code)
 
     def _is_over(self, attempt: Attempt, exit_: Exit) -> bool:
         """Give an attempt's ranks to its retry, or else back; return whether it is to be published, or kept."""
+        if attempt.dropped:
+            self.store.release(attempt.work.run.key)
+            self._ranks.give_back(attempt.ranks)
+            return False
         code = attempt.code(exit_)
         if self._retried(attempt, code):
             return attempt.retried
@@ -320,7 +319,7 @@ class Executor:
         self._processes.signal(number, live)
         for pid, attempt in live.items():
             attempt.dropped = True
-            self._signal_at(time.monotonic() + attempt.settings.grace, pid, signal.SIGKILL)
+            self._deadlines.add(time.monotonic() + attempt.settings.grace, pid, signal.SIGKILL)
 
     def _retried(self, attempt: Attempt, code: int) -> bool:
         """Start a further attempt if there is to be one; return True also where that is not possible any more."""
@@ -348,13 +347,11 @@ class Executor:
     def _expire(self) -> None:
         """Signal the runs whose time, or whose grace, is over."""
         for deadline in self._deadlines.due(time.monotonic()):
-            attempt = self._live.get(deadline.pid)
-            if attempt is None or attempt.id != deadline.attempt:
-                continue
+            attempt = self._live[deadline.pid]
             self._processes.signal(deadline.signal, [deadline.pid])
             if deadline.signal == signal.SIGTERM:
                 attempt.timed_out = True
-                self._signal_at(time.monotonic() + attempt.settings.grace, deadline.pid, signal.SIGKILL)
+                self._deadlines.add(time.monotonic() + attempt.settings.grace, deadline.pid, signal.SIGKILL)
 
     def _finish(self, attempt: Attempt, exit_: Exit) -> None:
         """Write the attempt's last files and have it staged."""
@@ -386,8 +383,11 @@ class Executor:
         except StoreError as error:
             if attempt.retried:  # what is kept of it is for people alone
                 return
-            if not attempt.spoilt and not os.path.isdir(attempt.folder) and not self._stopping:
-                self._finish(attempt, exit_)  # another run has removed it: no fault of the store
+            if not attempt.spoilt and not self._stopping and attempt.is_removed(staged):
+                if isinstance(staged, Staged) and staged.folder != attempt.folder:
+                    self._stager.put(staged.attempt, pending)
+                else:
+                    self._finish(attempt, exit_)
                 return
             self._give_up("cannot publish a run", error)
             yield Result(work, None, error=str(error))

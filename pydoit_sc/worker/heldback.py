@@ -8,6 +8,7 @@ dropped if the worker is stopped meanwhile. An attempt that is dropped is no fai
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Set
 
 from pydoit_sc.worker.attempts import Attempt
 from pydoit_sc.worker.process import STOP_SIGNALS, Exit
@@ -42,6 +43,11 @@ class HeldBack:
     def add(self, when: float, ended: Ended) -> None:
         """Add an attempt that was refused, and counts from then on."""
         self._waiting.appendleft((when, ended))
+
+    def drop(self, keys: Set[str]) -> None:
+        """Drop the attempts of these runs, when they are due."""
+        for _, (attempt, _) in self._waiting:
+            attempt.dropped = attempt.dropped or attempt.work.run.key in keys
 
     def due(self, now: float) -> list[Ended]:
         """Remove and return those that count now."""

@@ -16,6 +16,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from pydoit_sc.linux import adopt_orphans, wake_quickly
-from pydoit_sc.proc import Stat, peak_memory, read_stats
+from pydoit_sc.proc import Stat, open_children, peak_memory, read_children, read_stats
 from pydoit_sc.worker import guardian
 from pydoit_sc.worker.descent import attempt_told_by, members, with_descendants
 from pydoit_sc.worker.sessions import Sessions
@@ -62,6 +63,7 @@ class Processes:
         self._sessions = Sessions()
         self._starter = make_starter()
         self._wake_r, self._wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._waking = threading.Lock()  # the pipe is open while it is held
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
         self._signals: list[int] = []  # stop signals that came and were not asked for yet
@@ -73,8 +75,10 @@ class Processes:
         self._asked: set[int] = set()  # those that were asked to stop, and have their grace
         self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest
         self._immortal: set[int] = set()  # runs that have become a process of another user
-        self._adopted: dict[int, str] = {}  # the live attempt that a child belongs to which is not its shell
-        self._children = _open_children()
+        self._owners: dict[
+            int, frozenset[str]
+        ] = {}  # the attempts that a child may belong to which is no shell of ours
+        self._children = open_children()
         self._own_peak = 0  # KiB that this process has had at most
 
     @contextmanager
@@ -108,16 +112,19 @@ class Processes:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             adopt_orphans(False)
-            os.close(self._wake_r)
-            os.close(self._wake_w)
+            with self._waking:
+                os.close(self._wake_r)
+                os.close(self._wake_w)
+                self._wake_w = -1
             self._sessions.close()
             if self._children is not None:
                 os.close(self._children)
 
     def wake(self) -> None:
-        """Make `wait` return; may be called from any thread."""
-        with suppress(BlockingIOError):  # full: it will wake anyway
-            os.write(self._wake_w, b"\0")
+        """Make `wait` return; may be called from any thread, also when the session is over."""
+        with self._waking, suppress(BlockingIOError):  # full: it will wake anyway
+            if self._wake_w >= 0:
+                os.write(self._wake_w, b"\0")
 
     def spawn(self, words: tuple[str, ...], env: Environment, attempt: str, stdout: str, stderr: str) -> int:
         """Start a command in a session of its own and return its pid; raises OSError.
@@ -166,7 +173,7 @@ class Processes:
             if pid == self._guardian:
                 self._replace_guardian(status)
             if pid not in self._live:
-                self._adopted.pop(pid, None)  # a process that some run left behind
+                self._owners.pop(pid, None)  # a process that some run left behind
                 self._others.discard(pid)
                 continue
             code = os.waitstatus_to_exitcode(status)
@@ -202,9 +209,9 @@ class Processes:
         return kibibytes * 1024 if kibibytes > self._own_peak else None
 
     def _ended(self, exit_: Exit) -> Exit:
-        del self._live[exit_.pid]
+        attempt = self._live.pop(exit_.pid)
         self._sessions.remove(exit_.pid)
-        left, asked = self.kill_leftovers(), exit_.pid in self._asked or exit_.killed_by
+        left, asked = self.kill_leftovers(attempt), exit_.pid in self._asked or exit_.killed_by
         self._asked.discard(exit_.pid)
         return exit_._replace(left_behind=left) if left and not asked else exit_
 
@@ -222,39 +229,50 @@ class Processes:
                 with suppress(OSError):
                     os.killpg(pid, signal.SIGKILL)
 
-    def kill_leftovers(self) -> int:
-        """Kill our children that belong to no live run, and return how many still ran.
+    def kill_leftovers(self, ended: str = "") -> int:
+        """Kill our children that belong to no live run, and return how many of the attempt that has ended still ran.
 
         Called when a run's shell has ended: what it left has become our child. A process of a run that is still
         alive may be among our children, too; its session or its environment shows that, and it is left alone. So is
         for good what cannot be killed: a process of another user, or one that hangs in the kernel.
         """
         ran, until = 0, time.monotonic() + _UNKILLABLE
-        while (left := self._leftovers()) and time.monotonic() < until:
+        while (left := self._leftovers(ended)) and time.monotonic() < until:
             killed = [pid for pid in left if _kill(pid)]
             ends = {pid: end for pid in killed if (end := _reap_one(pid, until)) is not None}
-            ran += sum(map(os.WIFSIGNALED, ends.values()))
+            ran += sum(os.WIFSIGNALED(end) for pid, end in ends.items() if self._owners[pid] == {ended})
             self._others.update({*left} - ends.keys())
             for pid in left:
-                self._adopted.pop(pid, None)
+                self._owners.pop(pid, None)
         return ran
 
-    def _leftovers(self) -> list[int]:
+    def leave_alone(self) -> None:
+        """Leave the children alone that there are now, when no run is executing: something else here has started them."""
+        self._others |= self._list_children() - {self._guardian}
+
+    def _leftovers(self, ended: str) -> list[int]:
         """Return our children that belong to no live run; usually there are as many children as there should be."""
         children = self._list_children()
         if len(children) <= len(self._live) - len(self._lingering) + bool(self._guardian):
             return []
         known, live = {*self._live, self._guardian, *self._others}, set(self._live.values())
-        return [pid for pid in children - known if self._attempt_of(pid) not in live]
+        return [pid for pid in children - known if live.isdisjoint(self._owners_of(pid, ended))]
+
+    def _owners_of(self, child: int, ended: str = "") -> frozenset[str]:
+        """Return the attempts that a child of ours may belong to; remembered, since reading it is slow.
+
+        A daemon that has written over its environment, or was given none, may be of any run that was there when it was
+        seen first, and of the one that has just ended.
+        """
+        if child not in self._owners:
+            told = attempt_told_by(child, self._live)
+            self._owners[child] = frozenset([told] if told else filter(None, [*self._live.values(), ended]))
+        return self._owners[child]
 
     def _attempt_of(self, child: int) -> str | None:
-        """Return the live attempt that a child of ours belongs to; remembered, since reading it is slow."""
-        if child not in self._adopted:
-            attempt = attempt_told_by(child, self._live)
-            if attempt not in self._live.values():
-                return None
-            self._adopted[child] = attempt
-        return self._adopted[child]
+        """Return the attempt that a child of ours is sure to belong to, if there is one."""
+        owners = self._owners_of(child)
+        return next(iter(owners)) if len(owners) == 1 else None
 
     def sizes(self, leaders: Collection[int]) -> dict[int, dict[int, int]]:
         """Return the resident memory of these runs, by pid: in bytes, of each of their processes."""
@@ -274,7 +292,7 @@ class Processes:
         for pid, stat in processes.items():
             if stat.parent == me and pid not in leaders and pid not in left_alone:
                 attempt = self._attempt_of(pid)
-                if attempt is not None:
+                if attempt in runs:
                     leaders[pid] = runs[attempt]
         return leaders
 
@@ -325,7 +343,7 @@ class Processes:
         if self._children is None:
             me = os.getpid()
             return {pid for pid, stat in read_stats().items() if stat.parent == me}
-        return {int(pid) for pid in (*_read_whole(self._children), *_read_whole(self._children))}
+        return {int(pid) for pid in (*read_children(self._children), *read_children(self._children))}
 
 
 def become(words: tuple[str, ...], env: Mapping[str, str]) -> NoReturn:
@@ -334,21 +352,6 @@ def become(words: tuple[str, ...], env: Mapping[str, str]) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execve(words[0], words, env)
-
-
-def _read_whole(fd: int) -> list[bytes]:
-    size = 1 << 12
-    while len(words := os.pread(fd, size, 0)) == size:
-        size *= 16
-    return words.split()
-
-
-def _open_children() -> int | None:
-    """Open the kernel's list of our children; None where the kernel has none (CONFIG_PROC_CHILDREN)."""
-    try:
-        return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
 
 
 def _ended_children() -> Iterator[tuple[int, int, resource.struct_rusage]]:

@@ -1,7 +1,8 @@
 """What a worker starts next: runs that it holds, so that no other worker executes them meanwhile.
 
 A run that another worker executes is looked at again, at growing intervals, until that one has published it or is gone.
-Where to hold costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
+Where to hold costs nothing, a run is held when it starts: so a hold that a dead worker has left is of a run that it was
+executing. Where it costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
 Where runs are short, it asks for the next ones when half of them have started, so that no rank waits for the answer.
 Where they turn out to be long, all but as many as execute at once are given back, for other workers.
 """
@@ -86,7 +87,7 @@ class Supply:
                     if not works:
                         return None
                     self._ask(_Asked(works))
-                if not self._hear():
+                if not (self._ready or self._hear()):
                     return None
             work, answer, pause = self._ready.popleft()
             self._ask_ahead()
@@ -148,10 +149,10 @@ class Supply:
                     self._ask(_Asked(works))
 
     def _ask(self, asked: _Asked) -> None:
-        self._asked = asked
         if self._store.window == 1:
-            self._hold(asked)
+            self._ready += [(work, 0, pause) for work, pause in asked.works]
             return
+        self._asked = asked
         try:
             threading.Thread(target=self._hold_aside, args=(asked,), daemon=True).start()
         except RuntimeError:  # the system lacks threads
@@ -185,11 +186,13 @@ class Supply:
         return True
 
     def take(self, work: Work) -> tuple[Record | None, int]:
-        """Return the outcome of the run that is next if another worker has published it meanwhile.
+        """Take the run that is next; return its outcome if another worker has published it meanwhile.
 
         The second value is the number of workers that have died while they executed it. Raises HeldError, StoreError.
         """
         answer, self._taken_at = self._next[0], time.monotonic()
+        if self._store.window == 1:
+            answer = self._store.hold(self._worker, [work.run.key])[work.run.key]
         if isinstance(answer, StoreError):
             raise answer
         now = self.outcome(work)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -275,3 +277,20 @@ def test_the_task_that_makes_the_csv_fails(makes_runs: Box) -> None:
     box.write("names.csv", "x\n1\n")  # an older one: its runs do not start either
     assert "`a` was not started: `names` has not been completed" in box(program="doit").out
     assert box.executed() == ["names"]
+
+
+def test_what_a_task_of_the_user_has_started_is_left_alone(box: Box) -> None:
+    box.batchfile(STAGES)
+    box.write("in", "1")
+    box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    box.write(
+        "dodo.py",
+        "from pydoit_sc.tasks.tasks import RunChecker, batch_tasks\n"
+        'DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}\n'
+        "def task_batch():\n    yield from batch_tasks()\n"
+        "def task_serve():\n"
+        '    return {"actions": ["sleep 300 > log.serve 2>&1 & echo $! > pid"], "task_dep": ["a"]}\n',
+    )
+    box.ok("a", "serve", "b", program="doit")
+    assert "b" in box.executed()
+    os.kill(int((box.folder / "pid").read_text()), signal.SIGKILL)  # raises where it is gone

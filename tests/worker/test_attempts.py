@@ -114,3 +114,8 @@ def test_a_run_that_is_killed_tells_how_much_memory_it_had(
         _, result = attempt.conclude(LastFiles(), Exit(1, code, 0.1, peak, 51.5, code - 128), "host", "")
         assert result.record is not None
         assert result.record.reason == reason
+
+
+def test_a_variable_without_a_name_is_left_out() -> None:
+    """posix_spawn refuses it; other programs can make one."""
+    assert outer_environment({"": "x", "A": "1"}, alone=False) == {"A": "1"}

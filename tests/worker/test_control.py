@@ -13,7 +13,7 @@ import pytest
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.plan import Work
-from pydoit_sc.store import Store
+from pydoit_sc.store import Store, StoreError
 from pydoit_sc.store.objects import ObjectStore
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import control
@@ -242,3 +242,13 @@ def test_a_worker_that_is_paused_when_nothing_is_left_ends(steered: Steered) -> 
         (steered.folder / "go").touch()
 
     assert steered.run({"0": GATED.format(0)}, user) == {"0": 0}
+
+
+def test_more_names_than_a_note_holds_are_refused(store: PosixStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel_runs(store, "s1", ["a"])
+    monkeypatch.setattr(control, "_LARGEST_CANCELLED", 20)
+    with pytest.raises(
+        StoreError, match=r"^3 cancelled runs are too many for a note: cancel the submission as a"
+    ):
+        cancel_runs(store, "s1", ["run 1", "run 2"])
+    assert look(orders(store)).cancelled == {"a"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pytest
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.errors import UserError
 from pydoit_sc.plan import Work
+from pydoit_sc.store import Finished, Outcome
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import attempts as attempts_module
@@ -485,3 +487,62 @@ def test_runs_held_ahead_are_given_back_while_long_ones_execute(
     early = [key for key, when in released.items() if when < started[key]]
     assert early
     assert min(started[key] for key in early) > 60
+
+
+def test_a_commit_that_fails_mixes_nothing_on_a_scratch_disk(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One error that passes; then another run removes what was staged, and the scratch copy is staged again."""
+    commit, scratch = PosixStore._commit, tmp_path_factory.mktemp("scratch")
+    failures: list[OSError | None] = [OSError(errno.EIO, "broken"), None]
+
+    def break_one(store: PosixStore, attempt: Finished, folder: str) -> Outcome:
+        if failures:
+            if (error := failures.pop(0)) is not None:
+                raise error
+            shutil.rmtree(folder)
+        return commit(store, attempt, folder)
+
+    monkeypatch.setattr(PosixStore, "_commit", break_one)
+    executor = loop.executor(scratch=str(scratch))
+    assert loop.codes(loop.run(executor, "1 0")) == {"r:0": None}
+    assert executor.error == f"cannot publish a run: {loop.folder}: broken"
+    assert not (loop.folder / "0").exists()
+    assert loop.codes(loop.run(loop.executor(scratch=str(scratch)), "1 0")) == {"r:0": 0}
+    assert (loop.folder / "0/stderr").read_text() == "stderr of 1 0"
+    assert not (failures or os.listdir(scratch))
+
+
+def test_a_run_is_held_when_it_starts(loop: Loop) -> None:
+    """A hold that a dead worker leaves counts as a death of its run: one that only waited has none."""
+    held: dict[float, int] = {}
+    executor = loop.executor(nprocs=2)
+    holds = loop.folder / ".pydoit_sc/holds"
+    executor.show = lambda _live: held.update({loop.clock.now - 1000: len(os.listdir(holds))})
+    loop.run_each(executor, ("5 0", Settings()), ("1 0", Settings(slots=2)))
+    assert {count for when, count in held.items() if when < 5} == {1}
+
+
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.ENOTCONN, errno.ESHUTDOWN, errno.ENOMEM])
+def test_a_file_system_that_fails_is_no_failure_of_a_run(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Attempt, "_sizes", fail)
+    executor = loop.executor()
+    assert loop.run(executor, "1 0") == []
+    assert executor.error.endswith(os.strerror(number))
+    assert not (loop.folder / "0").exists()
+
+
+def test_a_run_that_is_cancelled_while_it_is_held_back_is_not_published(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = {0: Steering(), 1: Steering(cancelled=frozenset("0"))}
+    monkeypatch.setattr(executor_module, "Control", lambda *_: Ordered(loop.clock, orders))
+    results = loop.run(loop.executor(), "1 143", "3 0", retries=5)
+    assert loop.codes(results) == {"r:1": 0}
+    assert len(loop.processes.spawned) == 2
+    assert os.listdir(loop.folder / ".pydoit_sc/holds") == []

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -334,3 +335,33 @@ def below(folder: Path) -> list[Path]:
 def for_all(path: Path) -> bool:
     """Return whether everybody may write; the mode of a link says nothing."""
     return not path.is_symlink() and bool(path.lstat().st_mode & stat.S_IWOTH)
+
+
+def test_to_wake_a_worker_whose_session_is_over_writes_nowhere(tmp_path: Path) -> None:
+    """A thread that waits for a slow store may do so: the pipe's number is another file's by then."""
+    processes = Processes("w")
+    with processes.session():
+        processes.wake()
+    with ExitStack() as files:
+        for n in range(8):
+            files.enter_context((tmp_path / str(n)).open("wb"))
+        processes.wake()
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0] * 8
+
+
+def test_a_close_that_fails_is_told_by_both_ways_to_write(tmp_path: Path) -> None:
+    """On NFS it is the close that finds no space."""
+    code = (
+        "import sys; from pydoit_sc.worker.lastfiles import make_last_files\n"
+        "try: make_last_files().write(sys.argv[1], b'0')\n"
+        "except OSError as error: print(error.strerror)"
+    )
+    for pure in ("", "1"):
+        probe = tmp_path / f"probe{pure}"
+        words = ["strace", "-qq", "-o", "/dev/null", "-P", str(probe), "-e", "trace=close", "-e"]
+        env = {**os.environ, "PYDOIT_SC_PURE": pure}
+        done = subprocess.run(
+            [*words, "inject=close:error=EDQUOT", sys.executable, "-c", code, str(probe)],
+            env=env, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "Disk quota exceeded\n"

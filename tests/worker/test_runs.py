@@ -235,6 +235,21 @@ def test_what_belongs_to_a_live_run_is_left_alone(place: Workplace) -> None:
     assert not any(map(alive, daemons))
 
 
+def test_a_daemon_that_nothing_identifies_lives_as_long_as_a_run_that_may_have_started_it(
+    place: Workplace,
+) -> None:
+    runs = {
+        "server": "(env -i setsid sleep 300 & echo $! > pid); read x < gate; kill -0 $(cat pid)",
+        "other": "while [ ! -s pid ]; do sleep 0.01; done",
+        "last": "echo go > gate",
+    }
+    os.mkfifo(place.folder / "gate")
+    said = place.work(place.chunk(runs, nprocs=2))
+    assert place.codes() == dict.fromkeys(runs, 0)
+    assert "still ran" not in said
+    assert not any(map(alive, place.lines("pid")))
+
+
 def test_timeouts(place: Workplace) -> None:
     rest = "sleep 300 & wait"
     # One that needs some of its grace, whatever becomes of the shell that started it.
