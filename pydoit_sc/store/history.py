@@ -12,6 +12,7 @@ from pydoit_sc.files import make_folders
 from pydoit_sc.store.copying import discard
 from pydoit_sc.store.places import FILES, check_folder
 from pydoit_sc.store.reading import ABSENT, read_record
+from pydoit_sc.store.ways import check_way
 
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # of a rename to where something is
 
@@ -32,7 +33,9 @@ def attempts_in(paths: Iterable[str]) -> set[str]:
 
 
 def move_there(root: str, key: str, folder: str) -> str:
-    """Move an output, or an attempt, to its run's history and return its new place; raises OSError."""
+    """Move an output, or an attempt, to its run's history and return its new place; raises OSError, and StoreError."""
+    for way in (key, f"{home_of(key)}/"):
+        check_way(root, way)
     check_folder(f"{root}/{key}", folder)
     record = read_record(folder)
     home = f"{root}/{home_of(key)}"

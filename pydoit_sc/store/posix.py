@@ -50,6 +50,7 @@ from pydoit_sc.store.reading import (
     read_record,
 )
 from pydoit_sc.store.stamps import Live, read_running, write_running
+from pydoit_sc.store.ways import check_way
 
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _TRIES = 100  # to publish where others publish, replace or remove at the same moment
@@ -203,6 +204,7 @@ class PosixStore:
 
     def _commit(self, attempt: Finished, folder: str) -> Outcome:
         target = self._path(attempt.key)
+        check_way(self.root, attempt.key)
         for _ in range(_TRIES):
             try:
                 os.rename(folder, target)
@@ -293,6 +295,7 @@ class PosixStore:
         """Delete a run's output, which is moved away first, so that no reader sees half of it."""
         with answers(self.root):
             there = self.forget(key)
+            check_way(self.root, f"{history.home_of(key)}/")
             history.remove(self.root, key)
             if "/" in key:
                 with suppress(OSError):  # parents that are now empty; the root has our own folder
@@ -320,6 +323,7 @@ class PosixStore:
     def write_note(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{OURS}/{name}"
         with answers(path):
+            check_way(self.root, f"{OURS}/{name}")
             make_folders(os.path.dirname(path))
             write_whole(path, data)
 
@@ -334,6 +338,7 @@ class PosixStore:
     def remove_note(self, name: str) -> None:
         path = f"{self.root}/{OURS}/{name}"
         with answers(path), suppress(FileNotFoundError):
+            check_way(self.root, f"{OURS}/{name}")
             os.unlink(path)
 
     def notes(self, folder: str) -> Sequence[str]:
@@ -353,9 +358,15 @@ def _stays(folder: str, attempt: Finished) -> bool:
 
 @contextmanager
 def _lock(path: str) -> Iterator[None]:
-    """Hold a lock on a file, if it is free in time."""
+    """Hold a lock on a file, if it is free in time, and if nobody has put something else there."""
     until = time.monotonic() + _REPLACING
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o664)
+    except OSError as error:
+        if error.errno not in (errno.ENXIO, errno.ELOOP, errno.EISDIR):  # a pipe, a link, a folder
+            raise
+        yield
+        return
     try:
         while time.monotonic() < until:
             try:

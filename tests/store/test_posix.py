@@ -559,3 +559,60 @@ def test_a_hold_that_another_worker_has_taken_over_is_left(store: PosixStore) ->
     link.symlink_to("b+1")
     mine.release("run")
     assert os.readlink(link) == "b+1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's link")
+@pytest.mark.parametrize(
+    "link", ["stage", ".pydoit_sc/history", ".pydoit_sc/history/stage", ".pydoit_sc/submitted"]
+)
+def test_a_link_of_another_user_leads_nowhere(store: PosixStore, tmp_path: Path, link: str) -> None:
+    """In a shared folder: to the outputs of another project, for the user's `clean`; the user's own links are followed."""
+    elsewhere, root = tmp_path / "elsewhere", Path(store.root)
+    elsewhere.mkdir()
+    with store.workspace("w", None) as folder:
+        if link != "stage":
+            old = attempt(Path(folder), "stage/0", "w-1", 1)
+            store.commit(Staged(old, old.folder))
+        else:
+            (elsewhere / "0").mkdir()
+            (elsewhere / "0/status_code").write_text("0")
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(elsewhere)
+        os.chown(root / link, 65534, 65534, follow_symlinks=False)
+        new = attempt(Path(folder), "stage/0", "w-2")
+        before = sorted(elsewhere.rglob("*"))
+        said = f"^{root / link}: is a symbolic link of another user"
+        for act in (
+            (
+                lambda: store.commit(Staged(new, new.folder)),
+                lambda: store.forget("stage/0"),
+                lambda: store.remove("stage/0"),
+            )
+            if link != ".pydoit_sc/submitted"
+            else (
+                lambda: store.write_note("submitted/x.json", b""),
+                lambda: store.remove_note("submitted/x.json"),
+            )
+        ):
+            with pytest.raises(StoreError, match=said):
+                act()
+        assert sorted(elsewhere.rglob("*")) == before
+        os.chown(root / link, 0, 0, follow_symlinks=False)
+        if link == "stage":
+            assert store.remove("stage/0")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_what_lies_in_the_place_of_the_lock_holds_nobody_up(
+    store: PosixStore, tmp_path: Path, kind: str
+) -> None:
+    lock = Path(store.root, ".pydoit_sc/replacing")
+    with store.workspace("w", None) as folder:
+        {"pipe": os.mkfifo, "link": lambda path: path.symlink_to(tmp_path / "new"), "folder": os.mkdir}[kind](
+            lock
+        )
+        for name, code in (("w-1", 1), ("w-2", 0)):
+            one = attempt(Path(folder), "run", name, code)
+            assert store.commit(Staged(one, one.folder)) is Outcome.PUBLISHED
+    assert the_one(Path(store.root, "run")) == "w-2"
+    assert not (tmp_path / "new").exists()
