@@ -54,15 +54,22 @@ class Disk:
         _run("umount", "--lazy", str(self.mount))
 
     def _unmount(self) -> None:
-        """Unmount the disk; a process that another thread is just forking may have our file open for a moment."""
+        """Unmount the disk; a process that another thread is just forking may have our file open for a moment.
+
+        A process that has mounts of its own may have ours among them: then the disk would come back as it is now.
+        """
         until = time.monotonic() + _BUSY
         while True:
             try:
-                return _run("umount", str(self.mount))
+                _run("umount", str(self.mount))
+                break
             except subprocess.CalledProcessError:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.02)
+        while _run("losetup", "--associated", str(self._image)):
+            assert time.monotonic() < until, f"{self._image} is mounted elsewhere, too (lsns --type mnt)"
+            time.sleep(0.02)
 
     def _attach(self) -> None:
         _run("mount", "-o", "loop", str(self._image), str(self.mount))
@@ -81,5 +88,5 @@ def losing_disk(folder: Path) -> Iterator[Path]:
         _run("umount", "--lazy", str(below))
 
 
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
+def _run(*words: str) -> bytes:
+    return subprocess.run(words, check=True, capture_output=True).stdout
