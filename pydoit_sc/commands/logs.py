@@ -97,7 +97,7 @@ def _live(store: Store, keys: Iterable[str]) -> dict[str, LiveOutput]:
     running = store.running()
     wanted = [key for key in keys if key in running]
     records = store.scan(wanted) if wanted else {}
-    outputs = {key: LiveOutput(store, running[key]) for key in wanted}
+    outputs = {key: LiveOutput(store, key, running[key]) for key in wanted}
     return {
         key: output
         for key, output in outputs.items()
@@ -105,8 +105,9 @@ def _live(store: Store, keys: Iterable[str]) -> dict[str, LiveOutput]:
     }
 
 
-def _show(store: Store, live: Mapping[str, LiveOutput], printers: Mapping[str, Printer]) -> bool:
+def _show(store: Store, live: dict[str, LiveOutput], printers: Mapping[str, Printer]) -> bool:
     """Print what these runs have written so far; return whether something of them could be had."""
+    found = False
     until = time.monotonic() + ASKED_FOR
     with Asking(store) as asking:
         while silent := _ask(asking, live.values()):
@@ -114,11 +115,26 @@ def _show(store: Store, live: Mapping[str, LiveOutput], printers: Mapping[str, P
                 _tell(silent)
                 break
             time.sleep(_ASK_EVERY)
+            _turn_to_retries(store, live)
     for key, output in live.items():
-        _print_new(output, printers[key])
-        printers[key].end()
+        if output.is_known:
+            _print_new(output, printers[key])
+            printers[key].end()
+            found = True
+        else:
+            found |= print_output(store, key, printers[key])  # it may have ended meanwhile
         output.close()
-    return any(output.is_known for output in live.values())
+    return found
+
+
+def _turn_to_retries(store: Store, live: dict[str, LiveOutput]) -> None:
+    """Look at the attempts of now where nothing was had of the ones before: short ones are over before they are read."""
+    running = store.running()
+    for key, output in live.items():
+        now = running.get(key)
+        if not output.is_known and now is not None:
+            output.close()
+            live[key] = LiveOutput(store, key, now)
 
 
 def _follow(
@@ -135,7 +151,7 @@ def _follow(
         while live or waiting.keys:
             running = store.running()
             for key in waiting.started(running, MOST_FOLLOWED - len(live)):
-                live[key], found = LiveOutput(store, running[key]), True
+                live[key], found = LiveOutput(store, key, running[key]), True
             found |= waiting.ended()
             silent = _ask(asking, live.values())
             if silent and time.monotonic() > until:
@@ -246,4 +262,4 @@ def _end(
         output.close()
         del live[key]
         if now is not None:
-            live[key] = LiveOutput(store, now)
+            live[key] = LiveOutput(store, key, now)

@@ -12,6 +12,7 @@ from pydoit_sc.batch import OURS
 from pydoit_sc.files import open_regular
 from pydoit_sc.store import Live, Store, StoreError
 from pydoit_sc.store.asking import Ending, worker_of
+from pydoit_sc.store.history import home_of
 from pydoit_sc.store.layout import STDERR, STDOUT
 
 _BLOCK = 1 << 20  # bytes that are read at once
@@ -20,10 +21,11 @@ PUBLISHED_WITHIN = 30.0
 
 
 class LiveOutput:
-    """The stdout and stderr of an attempt that executes: `new` yields what is new of them."""
+    """The stdout and stderr of an attempt at a run that executes: `new` yields what is new of them."""
 
-    def __init__(self, store: Store, live: Live) -> None:
+    def __init__(self, store: Store, key: str, live: Live) -> None:
         self.live = live
+        self._key = key
         self.attempt = os.path.basename(live.folder)
         self._store = store
         self._taken = {STDOUT: 0, STDERR: 0}  # bytes
@@ -47,9 +49,12 @@ class LiveOutput:
         with suppress(OSError):  # it is on another machine, or has just ended
             return open_regular(f"{self.live.folder}/{name}")
         worker = worker_of(self.attempt)
-        if self._store.in_place and worker:  # the same file system, in another place
-            with suppress(FileNotFoundError, StoreError):
-                return self._store.open(f"{OURS}/attempts/{worker}/{self.attempt}", name)
+        if (
+            self._store.in_place and worker
+        ):  # the same file system, in another place; or it was retried just now
+            for place in (f"{OURS}/attempts/{worker}", home_of(self._key)):
+                with suppress(FileNotFoundError, StoreError):
+                    return self._store.open(f"{place}/{self.attempt}", name)
         return None
 
     def show(self, shown: Mapping[str, Ending]) -> None:

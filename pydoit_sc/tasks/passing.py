@@ -26,7 +26,7 @@ class Passing:
             if self._output is None or self._output.attempt != attempt.id:
                 self._leave()
                 place = Live(host="", folder=attempt.folder, since=attempt.started)
-                self._output = LiveOutput(self._store, place)
+                self._output = LiveOutput(self._store, self._key, place)
         if self._output is not None:
             for name in self._printer.names:
                 for data in self._output.new(name):

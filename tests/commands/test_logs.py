@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -275,3 +277,27 @@ def test_notes_that_anybody_may_have_written(box: Box) -> None:
             [],
             [(b"", 5)],
         )
+
+
+def test_an_attempt_that_was_retried_just_now_is_in_the_history(box: Box, streams: Streams) -> None:
+    """Short attempts are over before a worker has told of the next one."""
+    box.batchfile(THREE)
+    with elsewhere(box, _1="0a-1") as (_, folder):
+        home = box.folder / "out/.pydoit_sc/history/a/1"
+        home.mkdir(parents=True)
+        (folder / "0a-1").rename(home / "0a-1")
+        logs(box, "a:1")
+        assert streams.read() == (b"stdout of 0a-1\n", b"stderr of 0a-1\n")
+
+
+def test_logs_turn_to_the_next_attempt(box: Box, streams: Streams, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.batchfile(THREE)
+    monkeypatch.setattr(logs_module, "_ASK_EVERY", 0.02)
+    with elsewhere(box, _1="0a-1") as (store, folder):
+        shutil.rmtree(folder / "0a-1")
+        box.write("scratch/0a-2/stdout", "second\n")
+        box.write("scratch/0a-2/stderr", "")
+        live = Live(host="node3", folder=str(folder / "0a-2"), since=1.0)
+        threading.Timer(0.1, lambda: store.announce("0a", {"a/1": live})).start()
+        logs(box, "a:1")
+        assert streams.read() == (b"second\n", b"")
