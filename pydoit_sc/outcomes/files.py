@@ -48,11 +48,14 @@ def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[by
             # The size of a link is not that of a file, and it has no digest.
             is_link = entry.md5 is None and store.url.startswith(_LOCAL) and _is_link(file, store, key, path)
             size = 0
-            while block := file.read(_BLOCK):
+            while (is_link or size <= entry.size + _BLOCK) and (block := file.read(_BLOCK)):
                 size += len(block)
                 yield block
             if size != entry.size and not is_link:
-                raise BadFileError(f"expected {entry.size:,} bytes, found {size:,}")
+                more = (
+                    " or more" if size > entry.size + _BLOCK else ""
+                )  # it may be larger than the disk of who reads it
+                raise BadFileError(f"expected {entry.size:,} bytes, found {size:,}{more}")
     except FileNotFoundError:
         raise BadFileError("missing") from None
     except StoreError as error:

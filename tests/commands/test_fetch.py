@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -96,6 +97,16 @@ def test_what_is_damaged_in_the_store_does_not_come(two: Box, fetch: Fetch) -> N
     put(two, "1", RESULTS)
     assert fetch("a:1")[0] == 0
     assert tree(two.folder / "got/a/1") == tree(two.folder / "out/a/1")
+
+
+def test_a_file_that_has_grown_is_not_copied_to_its_end(two: Box, fetch: Fetch) -> None:
+    """It may be larger than the disk of who fetches it."""
+    with (two.folder / "out/a/1/stdout").open("r+b") as file:
+        file.truncate(1 << 40)
+    code, lines = fetch("a:1")
+    assert code == 2
+    assert re.search(r"a:1: stdout: expected \d+ bytes, found [\d,]+ or more", lines[0])
+    assert not (two.folder / "got/a/1/status_code").exists()
 
 
 def test_two_attempts_never_mix(two: Box, fetch: Fetch) -> None:
