@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -68,6 +70,9 @@ def read_bytes(path: str, file: str) -> bytes:
     """Return a file's text in UTF-8, without a mark at its start; raise BatchfileError if it has none."""
     try:
         with open(0 if path == STDIN else path, "rb", closefd=path != STDIN) as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            if path != STDIN and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+                raise failure(file, "is a device, expected a file")
             raw = stream.read()
     except FileNotFoundError:
         raise failure(file, "no such file") from None

@@ -79,7 +79,11 @@ def test_a_merge_bomb_is_refused_at_once(problems: Problems) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    for path, message in ((tmp_path / "no.toml", "no such file"), (tmp_path, "is a folder, expected a file")):
+    for path, message in (
+        (tmp_path / "no.toml", "no such file"),
+        (tmp_path, "is a folder, expected a file"),
+        (Path("/dev/zero"), "is a device, expected a file"),
+    ):
         with pytest.raises(BatchfileError) as caught:
             load(path)
         assert caught.value.problems == (Problem(str(path), None, None, message),)
