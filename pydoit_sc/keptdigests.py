@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pydoit_sc.files import write_whole
+from pydoit_sc.files import open_regular, write_whole
 
 #: The file, beside the batchfile.
 KEPT_IN = ".pydoit_sc.digests.json"
@@ -74,7 +74,8 @@ def _stamp(found: os.stat_result) -> list[int]:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        kept = json.loads(path.read_bytes())
+        with open_regular(str(path)) as file:
+            kept = json.load(file)
     except (OSError, ValueError, RecursionError):
         return {}
     return kept if isinstance(kept, dict) else {}

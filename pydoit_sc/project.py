@@ -18,6 +18,7 @@ from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError, reason
+from pydoit_sc.files import open_regular
 from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.plan import Ledger
@@ -159,7 +160,7 @@ class Project:
     def ignored(self) -> frozenset[str]:
         """The stages and tasks that `ignore` excludes, by name: what doit's database says of them. Raises UserError."""
         try:
-            with open(self.batch.folder / STATE, encoding="utf-8") as file:
+            with open_regular(str(self.batch.folder / STATE)) as file:
                 state = json.load(file)
         except (FileNotFoundError, ValueError, RecursionError):
             return frozenset()

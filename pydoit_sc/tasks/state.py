@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from doit.dependency import DatabaseException, JsonDB
+from doit.dependency import JsonDB
 from doit.exceptions import InvalidDodoFile
 
-from pydoit_sc.files import write_whole
+from pydoit_sc.files import open_regular, write_whole
 
 
 class StateDB(JsonDB):  # type: ignore[misc]
@@ -24,8 +24,9 @@ class StateDB(JsonDB):  # type: ignore[misc]
 
     def _load(self) -> dict[str, Any]:
         try:
-            found = super()._load()
-        except (DatabaseException, FileNotFoundError):
+            with open_regular(self.name) as file:
+                found = self.codec.decode(file.read().decode())
+        except (FileNotFoundError, ValueError, RecursionError):
             return {}
         except OSError as error:
             raise InvalidDodoFile(f"{self.name}: {error.strerror}") from error

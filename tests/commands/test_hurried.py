@@ -159,3 +159,16 @@ def test_a_status_code_that_is_a_folder(stages: Box) -> None:
     assert "Traceback" not in done.err + done.out
     assert done.code in (2, 3)
     assert "a/1/status_code" in done.err + done.out
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_our_files_in_a_project_may_be_anything(stages: Box, kind: str) -> None:
+    """A pipe that nobody writes to held commands up for ever; what `ignore` has said is not forgotten without a word."""
+    make = {"pipe": os.mkfifo, "folder": os.mkdir}[kind]
+    make(stages.folder / ".pydoit_sc.digests.json")
+    stages.ok()
+    make(stages.folder / ".pydoit_sc.json")
+    for words in (["plan"], ["run"], ["ignore", "a:1"]):
+        done = stages.shell(f"timeout 30 pydoit-sc {' '.join(words)}")
+        assert (done.code, "Traceback" in done.err) == (3, False)
+        assert ".pydoit_sc.json: not a regular file\n" in done.err
