@@ -232,23 +232,6 @@ HEADINGS = {
 #: The batchfiles that are looked for when none is named, in this order.
 BATCHFILES = ("batchfile.toml", "batchfile.json", "batchfile.yaml", "batchfile.yml")
 
-#: The commands without doit's tasks: to them `A=1 python work.py` is a word, not a variable of doit.
-LITERAL = frozenset(
-    {
-        "batch",
-        "summarize-batch",
-        "clone",
-        "get",
-        "split",
-        "apply",
-        "options",
-        "start",
-        "stop",
-        "job-logs",
-        "schema",
-    }
-)
-
 #: The commands that only show something: they end when their reader is gone, and fail where nobody gets what they show.
 SHOWING = frozenset(
     {

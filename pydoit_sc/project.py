@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,9 @@ STATE = ".pydoit_sc.json"
 #: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
 _OF_BATCH = {"max_failures": max_failures, "nprocs": read_nprocs}
 _OF_RUNS = {"timeout": read_timeout, "retries": natural}
+
+
+_SIGN = re.compile(r"[=!<>]")  # of a condition
 
 
 def find_batchfile(name: str | None) -> str:
@@ -252,10 +256,23 @@ class Project:
         stage_name = word.partition(":")[0]
         if stage_name in names:
             names = [stage.task_name(run) for stage, run in self.batch.runs() if stage.name == stage_name]
-        near = self._without_stage(word) or nearest(word, [*names[:10_000], *commands])
+        near = (
+            self._as_condition(word)
+            or self._without_stage(word)
+            or nearest(word, [*names[:10_000], *commands])
+        )
         hint = f"did you mean `{near}`?" if near else f"the batch has {_some(names)}"
         what = "run, stage or command" if commands else "run or stage"
         return f"{self.batch.path}: no {what} is named `{word}`; {hint}"
+
+    def _as_condition(self, word: str) -> str | None:
+        """Return the option that a word is the value of, if it says something of an axis: `model=a`."""
+        axis = _SIGN.split(word, maxsplit=1)[0].strip()
+        firsts = ((stage, next(iter(stage.runs), None)) for stage in self.batch.stages)
+        known = {name for stage, run in firsts if run is not None for name in stage.axes_of(run)}
+        if axis == word or not known & {axis, f"{axis}.start"}:
+            return None
+        return f"--where {shlex.quote(word)}"
 
     def _without_stage(self, word: str) -> str | None:
         """Return the name of the first run whose name in its stage, or whose command, is this word."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from configparser import Error as ConfigError
 from typing import Any
@@ -13,7 +12,7 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitConfig, DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
-from pydoit_sc.catalogue import COMMANDS, LITERAL
+from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.plugins import entry_points
@@ -21,7 +20,6 @@ from pydoit_sc.tasks.plugins import entry_points
 _CONFIGURATION = ("pyproject.toml", "doit.cfg")  # of doit, in this folder
 #: What doit raises for a file that it cannot read; the last two where it expects a table.
 _UNREADABLE = (OSError, ValueError, ConfigError, AttributeError, AssertionError)
-_VARIABLE = re.compile(r"[A-Za-z_]\w*=")  # and not `s3://bucket/day=1`
 
 
 class Program(DoitMain):  # type: ignore[misc]
@@ -45,19 +43,13 @@ class Program(DoitMain):  # type: ignore[misc]
         return commands
 
     def process_args(self, cmd_args: list[str]) -> list[str]:
-        """Take `name=value` from the words, as doit does, but not behind `--where`; raises CmdParseError for one that is empty."""
+        """Return all words; raises CmdParseError for one that is empty.
+
+        doit would take `name=value` for a variable. No task of ours has any, and `run model=a` would execute all runs.
+        """
         if "" in cmd_args:
             raise CmdParseError("an empty word on the command line; is a variable of the shell unset?")
-        if cmd_args and cmd_args[0] in LITERAL:
-            return cmd_args
-        words: list[str] = []
-        for word in cmd_args:
-            if words and words[-1] == "--where":  # `--where model=a` is no variable
-                words[-1] += f"={word}"
-            else:
-                words.append(word)
-        super().process_args([word for word in words if _VARIABLE.match(word)])
-        return [word for word in words if not _VARIABLE.match(word)]
+        return cmd_args
 
 
 def _configuration() -> dict[str, dict[str, Any]]:

@@ -99,6 +99,50 @@ def test_mistakes_have_an_exit_code(cli: Cli) -> None:
         assert (code, err) == (3, "ERROR: --code: expected a number from 0 to 255, found `x`\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "model=b", "run -a {}", "{} run", "plan", "status", "list", "info", "summarize-batch", "results", "failures", "report",
+        "logs", "fetch --to there", "debug", "history", "reproduce", "verify", "clean --all", "clean", "forget --all", "forget",
+        "accept --yes", "ignore", "submit --engine local",
+    ],
+)  # fmt: skip
+def test_a_condition_without_its_option_is_a_mistake(cli: Cli, picked: Box, line: str) -> None:
+    """doit takes `model=b` for a variable of its own: the command was then about all runs."""
+    before = picked.tree()
+    line = line if "{}" in line or "=" in line else f"{line} {{}}"
+    code, out, err = cli(*line.format("model=b").split())
+    assert (code, out) == (3, "")
+    assert any(
+        told in err for told in ("did you mean `--where model=b`?", "whole batch, or model=b, found both")
+    )
+    assert picked.tree() == before
+    assert not (picked.folder / "report.html").exists()
+
+
+def test_what_is_like_a_condition_and_of_no_axis(cli: Cli) -> None:
+    assert "no run or stage is named `nprocs=1`; the batch has `day`, `month`" in cli("plan", "nprocs=1")[2]
+    assert "did you mean `--where 'month>2012-01'`?" in cli("plan", "month>2012-01")[2]
+    assert "there is no submission `model=b`" in cli("cancel", "model=b")[2]
+    for command in ("scale", "pause", "resume", "submissions", "schema", "help", "tabcompletion"):
+        code, _, err = cli(command, "x=1")
+        assert (code, "x=1" in err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--where model=b --where seed=1",
+        "--where=model=b --where=seed=1",
+        "--wher model=b day --wher=seed=1",
+        "day:b_1",
+    ],
+)
+def test_all_forms_of_a_condition(cli: Cli, words: str) -> None:
+    assert cli("plan", *words.split())[1].splitlines()[1].split()[0] == "day:b_1"
+    assert cli(*words.split(), "plan")[0] == 3  # there `plan` is the name of a run
+
+
 def test_what_changes_runs_changes_those(cli: Cli, picked: Box) -> None:
     assert cli("ignore", "--like", "day:a_2")[1] == "ignoring day:a_2\n"
     assert (
@@ -132,7 +176,7 @@ def test_what_executes_executes_those(picked: Box) -> None:
     picked.ok("--where", "model=b", "--where", "seed<3", "--status", "incomplete")
     assert picked.executed() == ["b 1", "b 2"]
     picked.write("doit.cfg", DOIT_CFG)
-    picked.ok("--where=seed=4", program="doit")
+    picked.ok("--where=seed=4", "v=1", program="doit")  # there `v=1` is a variable
     assert picked.executed() == ["b 4"]
     assert picked.ok("run", "--limit", "9", "--where", "seed=4").startswith("all 2 runs are up to date")
 
