@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
@@ -59,7 +59,7 @@ OPT_FAILURES = option(
 
 OPT_JSON = flag(
     "as_json",
-    "the figures of its end as JSON on standard output; progress goes to standard error",
+    "the figures of its end as JSON on standard output; all else goes to standard error",
     long="json",
 )
 
@@ -167,12 +167,16 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
                 _leave_dependencies(self.control.tasks, name)
         options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
-        usual = sys.stderr if as_json else sys.stdout
-        with _output(outfile or usual or os.devnull) as outstream, user_errors():
+        if as_json:
+            _check_json(make, self.control)
+        with (
+            # Standard output is for the figures alone: what tasks and runs write to it goes elsewhere.
+            redirect_stdout(sys.stderr if as_json else sys.stdout),
+            _output(outfile or sys.stdout or os.devnull) as outstream,
+            user_errors(),
+        ):
             shown = screen(outstream)
             told = make(shown, options)
-            if as_json:
-                _check_json(told, self.control)
             new_runner: Any = BatchRunner
             passes = self._is_named and not quiet
             how: dict[str, Any] = {"nprocs": nprocs, "moved": moved, "passes": passes}
@@ -202,7 +206,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
 
 
 def _check_json(reporter: object, control: TaskControl) -> None:
-    if not isinstance(reporter, BatchReporter) or _are_chunks(control):
+    if not (isinstance(reporter, type) and issubclass(reporter, BatchReporter)) or _are_chunks(control):
         raise InvalidCommand("--json: the figures are those of runs, with the reporter `batch`")
 
 

@@ -331,5 +331,21 @@ def test_figures_for_programs(failing: Box) -> None:
     done = failing("--json", "--quiet", "--status", "stale")
     assert (json.loads(done.out)["skipped"], done.code) == (0, 0)
     assert done.err == "no run matches --status stale: 3 runs, 2 completed, 1 error\n"
-    assert "with the reporter `batch`" in failing("--json", "-r", "console").refused()
+    for reporter in ("console", "json"):
+        assert "with the reporter `batch`" in failing("--json", "-r", reporter).refused()
     assert "are those of runs" in failing("--json", "chunk:0").refused()
+
+
+def test_figures_are_all_that_is_on_standard_output(failing: Box) -> None:
+    """Also where what the one run writes is shown, or what a task of a dodo.py does."""
+    cmd = "echo noise; echo oops >&2"
+    failing.edit("echo oops >&2", cmd)
+    for words in (["a:1"], ["-a", "a:1", "-v", "2"], ["-a", "a:1", "-o", "shown"], ["-a", "-q", "a:1"]):
+        done = failing("run", "--json", *words)
+        assert json.loads(done.out)["completed"] == 1
+        assert ("noise\n" in done.err) is ("-q" not in words)
+    failing.write("dodo.py", "def task_own():\n    return {'actions': [lambda: print('noise')]}\n")
+    failing.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    done = failing("run", "--json", "-v", "2", program="doit")
+    assert json.loads(done.out)["completed"] == 0
+    assert "noise\n" in done.err
