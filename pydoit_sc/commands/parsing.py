@@ -37,6 +37,7 @@ class Parser(CmdParse):  # type: ignore[misc]
     def __init__(self, options: Any, help_command: str) -> None:
         super().__init__(options)
         self._help_command = help_command
+        self.given = set[str]()  # the names of the options that the command line has, which are no defaults
 
     def parse_only(self, in_args: list[str], params: Any = None) -> tuple[Any, list[str]]:
         """Return the options by name, and the other words; raises CmdParseError."""
@@ -55,10 +56,14 @@ class Parser(CmdParse):  # type: ignore[misc]
             hint = f"did you mean `--{near}`?" if unknown else f"see `{self._help_command}`"
             raise CmdParseError(f"{error.msg}; {hint}") from error
         first: list[str] = []
+        self.given = names = set[str]()
         for given, value in options:
-            option = f"--{others[given[2:]]}" if given[2:] in others else given
-            takes_value = self.get_option(option)[0].type is not bool
-            first.extend([option, value] if takes_value else [option])
+            spelled = f"--{others[given[2:]]}" if given[2:] in others else given
+            option = self.get_option(spelled)[0]
+            if option.type not in (bool, list) and option.name in names:
+                raise CmdParseError(f"{spelled}: given twice; see `{self._help_command}`")
+            names.add(option.name)
+            first.extend([spelled] if option.type is bool else [spelled, value])
         found: tuple[Any, list[str]] = super().parse_only([*first, "--", *words], params)
         return found
 
@@ -87,9 +92,17 @@ class OptionsAnywhere:
         if self.first_is_batch and "batchfile" in options:
             from pydoit_sc.project import choose_batch  # noqa: PLC0415 - help and the worker read no batch
 
+            before = [*words]
             with user_errors():
                 options["batchfile"] = choose_batch(options["batchfile"], words, COMMANDS)
+            if len(words) < len(before):
+                self.refuse_another_batch(before[0])
         return command.execute(options, words)
+
+    def refuse_another_batch(self, word: str) -> None:
+        """Raise InvalidCommand if the command line names a batch by -f beside this word."""
+        if isinstance(self.cmdparser, Parser) and "batchfile" in self.cmdparser.given:
+            raise InvalidCommand(f"expected one batch, found `{word}` and -f")
 
     @property
     def cmdparser(self) -> CmdParse:

@@ -88,10 +88,12 @@ class SplitCommand(Command):
         if parse_choice(options["engine"], ("saturn", "kubernetes"), "--engine") == "kubernetes":
             if words:
                 options["batchfile"] = self.one(words, "a BATCH")
+                self.refuse_another_batch(options["batchfile"])
             return _write_manifest(options)
         recipe = None
         if words:
             recipe, options["batchfile"] = self.each(words, "RECIPE BATCH")
+            self.refuse_another_batch(options["batchfile"])
         return _write_recipe(options, recipe)
 
 

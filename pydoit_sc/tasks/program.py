@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from configparser import Error as ConfigError
+from getopt import GetoptError, getopt
 from typing import Any
 
 import doit.plugin
-from doit.cmdparse import CmdParseError
+from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.doit_cmd import DoitConfig, DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
-from pydoit_sc.tasks.loader import BatchfileLoader
+from pydoit_sc.tasks.loader import BATCH_OPTIONS, BatchfileLoader
 from pydoit_sc.tasks.plugins import entry_points
 
 _CONFIGURATION = ("pyproject.toml", "doit.cfg")  # of doit, in this folder
 #: What doit raises for a file that it cannot read; the last two where it expects a table.
 _UNREADABLE = (OSError, ValueError, ConfigError, AttributeError, AssertionError)
+#: What is the place of the outputs before every command, and behind some the file to write.
+_LONG = {"--to": "--remote-output-path"}
 
 
 class Program(DoitMain):  # type: ignore[misc]
@@ -33,7 +36,7 @@ class Program(DoitMain):  # type: ignore[misc]
     def run(self, all_args: list[str]) -> Any:
         """Run a command with what the configuration files say; raises UserError for these, CmdParseError."""
         self.config.update(_configuration())
-        return super().run(all_args)
+        return super().run(_command_first(all_args))
 
     def get_cmds(self) -> PluginDict:
         """Return the commands by name."""
@@ -50,6 +53,23 @@ class Program(DoitMain):  # type: ignore[misc]
         if "" in cmd_args:
             raise CmdParseError("an empty word on the command line; is a variable of the shell unset?")
         return cmd_args
+
+
+def _command_first(words: list[str]) -> list[str]:
+    """Return the words with the options of the batch behind the command, if some are before it: where its parser reads them.
+
+    doit reads them by a parser of its own, of which several values are one, and lets them replace those behind the command.
+    """
+    parser = CmdParse([CmdOption(one) for one in BATCH_OPTIONS])
+    try:
+        options, rest = getopt(words, parser.get_short(), parser.get_long())
+    except GetoptError:
+        return words
+    if not options:
+        return words
+    command = [rest.pop(0) if rest and rest[0] in COMMANDS else "run"]
+    before = [word for name, value in options for word in (_LONG.get(name, name), value)]
+    return [*command, *before, *rest]
 
 
 def _configuration() -> dict[str, dict[str, Any]]:

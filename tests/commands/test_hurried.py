@@ -78,6 +78,25 @@ def test_a_bad_batchfile_for_every_command(stages: Box, command: str) -> None:
         (["forget"], "name the runs or stages, or --all"),
         (["ignore"], "ignore: name the runs or stages"),
         ([""], "an empty word on the command line"),
+        (
+            ["plan", "--status", "error", "--status", "incomplete"],
+            "--status: given twice; see `pydoit-sc help plan`",
+        ),
+        (["--code", "0", "a", "--code=1"], "--code: given twice"),
+        (["--to", "a", "--to", "b"], "--to: given twice"),
+        (["--to", "a", "plan", "--remote-output-path", "b"], "--to: given twice"),
+        (["report", "--to", "a.html", "--to", "b.html"], "--to: given twice"),
+        (["-f", "a", "-f", "b"], "-f: given twice"),
+        (["-f", "a", "plan", "--file", "b"], "--file: given twice"),
+        (["-n", "1", "--process", "1"], "--process: given twice"),
+        (["list", "--status", "--status", "error", "--status", "stale"], "--status: given twice"),
+        (["get", "job", "x", "-o", "json", "-o", "json"], "-o: given twice"),
+        (["plan", "-f", "batchfile.toml", "in"], "expected one batch, found `in` and -f"),
+        (["split", "-f", "batchfile.toml", "in", "in"], "expected one batch, found `in` and -f"),
+        (
+            ["split", "--engine", "kubernetes", "-f", "batchfile.toml", "in"],
+            "expected one batch, found `in` and -f",
+        ),
     ],
 )
 def test_bad_words(stages: Box, words: list[str], answer: str) -> None:
@@ -88,6 +107,23 @@ def test_bad_words(stages: Box, words: list[str], answer: str) -> None:
     assert len(message) < 400
     assert done.out == ""
     assert not (stages.folder / "out").exists()
+
+
+def test_an_option_replaces_a_default_and_no_other_option(stages: Box) -> None:
+    defaults = "remote_output_path = nowhere\nnum_process = 3\nstatuses = error\nwhere = x=1,x=3\n"
+    stages.write("doit.cfg", f"[GLOBAL]\nloader = batchfile\n{defaults}")
+    words = ("--to", "there", "-n", "1", "--status", "incomplete", "--where", "x<4", "--where", "x>0")
+    for before, behind in (
+        (["-f", "batchfile.toml"], []),
+        ([], ["-f", "batchfile.toml"]),
+        ([], ["batchfile.toml"]),
+    ):
+        planned = stages.ok(*before, "plan", *words[:2], *words[4:], *behind, PYDOIT_SC_FILE="nowhere.toml")
+        assert "no run matches --status incomplete --where x=1 --where x=3" in planned
+    stages.write("doit.cfg", f"[GLOBAL]\nloader = batchfile\n{defaults.partition('where =')[0]}")
+    stages.ok("-c", "-c", *words, "-f", "batchfile.toml", PYDOIT_SC_FILE="nowhere.toml")
+    assert stages.executed() == ["a:1", "a:2", "a:3"]
+    assert (stages.folder / "there/a/2/status_code").exists()
 
 
 def test_no_batchfile_here(box: Box) -> None:

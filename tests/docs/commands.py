@@ -21,7 +21,8 @@ _HEAD = """\
 # Commands
 
 `pydoit-sc COMMAND --help` shows the same on a terminal. `pydoit-sc` alone is `pydoit-sc run`. Options may stand before
-and behind the other words.
+and behind the other words; an option with a value is given once, but for those that say that they may be given several
+times.
 
 The exit code is 0 where all is done, 1 where runs have failed, 2 where something could not be executed, 3 where nothing
 was started (wrong input, wrong usage), and 128 + n for a worker that was stopped by signal n.
