@@ -48,7 +48,7 @@ ELSEWHERE = {
     "saturn/test_apply.py": "commands.apply commands.job_logs",
     "saturn/test_sc.py": "commands.clone commands.get commands.start saturn.clone",
     "saturn/test_seed.py": "commands.stop",
-    "saturn/test_split.py": "commands.options commands.split saturn.job saturn.policy",
+    "saturn/test_split.py": "commands.options saturn.job saturn.policy",
     "saturn/test_token.py": "saturn.errors",
     "store/test_aws.py": "store.awsclient store.cloud",
     "store/test_conformance.py": "store.base store.blobs store.clearing store.history store.notes",

@@ -18,7 +18,7 @@ from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.engines.saturn import RECIPE, Saturn
 from pydoit_sc.plan import Ledger, moved
 from pydoit_sc.project import Project
-from pydoit_sc.saturn.job import recipe_file
+from pydoit_sc.saturn.job import check_written, recipe_file
 from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.submissions.choose import Choice, Wanted, choose, left_words
@@ -118,7 +118,9 @@ def _write_recipe(options: dict[str, Any], recipe: str | None) -> int:
         return 0
     draft = make_draft(engine, ledger, choice, replace(shape, always=wanted.completed))
     _tell_packed(draft)
-    check_folder(folder, len(draft.texts))
+    path = os.path.join(folder, RECIPE)
+    check_folder(folder, len(draft.texts), read.batch.path)
+    check_written(path, project.batch)
     found = present(folder)
     if not wanted.completed and found and same_plan(found[1], draft.texts):
         draft = draft.keeping(*found)
@@ -126,8 +128,8 @@ def _write_recipe(options: dict[str, Any], recipe: str | None) -> int:
     if found is None or found[1] != draft.texts:
         write_chunks(folder, draft.texts)
     write_files(folder, ready.files)
-    path = os.path.join(folder, RECIPE)
-    print(f"wrote {_chunks(len(draft.texts))} and {path}; next: pydoit-sc apply {shlex.quote(path)} --start")
+    next_ = f"next: pydoit-sc apply {shlex.quote(path)} --start" if draft.texts else "nothing to execute"
+    print(f"wrote {_chunks(len(draft.texts))} and {path}; {next_}")
     return 0
 
 

@@ -13,7 +13,7 @@ from pydoit_sc.saturn.account import Account
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.errors import NotFoundError, RecipeError, SaturnError
 from pydoit_sc.saturn.models import Recipe, resource_id
-from pydoit_sc.saturn.script import set_block
+from pydoit_sc.saturn.script import BEGIN, set_block
 from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.sync.upload import Archive, parse_sync
 
@@ -68,6 +68,28 @@ def read_recipe(batch: Batch, say: Say = lambda _: None) -> Recipe:
         say(f"setting scale to {batch.scale}")
         spec["scale"] = batch.scale
     return recipe
+
+
+def check_written(path: str, batch: Batch) -> None:
+    """Raise RecipeError if a recipe of `split` must not be written here: this is the job's own, or is no recipe of `split`."""
+    if not os.path.lexists(path):
+        return
+    if os.path.exists(path) and os.path.samefile(path, recipe_file(batch)):
+        what = "the recipe that is read"
+    elif not _is_of_split(path):
+        what = "not a recipe of `split`"
+    else:
+        return
+    raise RecipeError(f"{path}: {what}, so it is not overwritten; give another --local-commands-directory")
+
+
+def _is_of_split(path: str) -> bool:
+    """Return whether a file is a recipe that `split` has made, ours or that of `sc`: it has the lines that fetch the chunks."""
+    try:
+        script = recipes.read(path)["spec"].get("start_script")
+    except RecipeError:
+        return False
+    return isinstance(script, str) and BEGIN in script
 
 
 def count_processes(batch: Batch, instance_type: str, say: Say) -> int:

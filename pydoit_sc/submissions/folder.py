@@ -39,11 +39,12 @@ def folder_of(batch: Batch, submission: str) -> str:
     return os.path.join(root, OURS, "submissions", submission)
 
 
-def check_folder(folder: str, count: int) -> None:
+def check_folder(folder: str, count: int, source: str | os.PathLike[str] = "") -> None:
     """Raise FolderError if `count` new chunks cannot be written, as far as can be told before.
 
-    That is: a file that is not a chunk is in the place of one, or the folder is where everybody may write (the
-    default of `sc` is in /tmp), and is not of this user alone: what is written would not be what is read later.
+    That is: a file that is not a chunk is in the place of one, `source`, which the batch is read from, would be taken for an
+    older one, or the folder is where everybody may write (the default of `sc` is in /tmp), and is not of this user alone:
+    what is written would not be what is read later.
     """
     with _folder_errors(folder):
         above = os.path.dirname(os.path.abspath(folder))
@@ -51,6 +52,11 @@ def check_folder(folder: str, count: int) -> None:
             there = os.path.lexists(folder)
             if fault := replaceable(above) or (foreign(os.lstat(folder)) if there else ""):
                 raise FolderError(f"{folder}: {fault}; give another --local-commands-directory")
+    for path in _older(folder, 0) if os.path.exists(source) and os.path.isdir(folder) else ():
+        if os.path.samefile(path, source):
+            raise FolderError(
+                f"{path}: the batch that is read, so it is not overwritten; give another --local-commands-directory"
+            )
     for number in range(count):
         path = os.path.join(folder, chunk_name(number))
         if os.path.lexists(path) and _chunk(path) is None:
