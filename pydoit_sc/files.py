@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, TypeVar
 
+from pydoit_sc.errors import UserError
+
 FOLDER_MODE = 0o775  # the umask may take more away
 _FILE_MODE = 0o664
 #: Errors that say that there is nothing, or nothing for this user.
@@ -22,6 +24,19 @@ _ABSENT = (
 )  # fmt: skip
 
 T = TypeVar("T")
+
+
+def check_here() -> None:
+    """Raise UserError if the current folder has been removed: nothing can be read or written relative to it."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        why = (
+            "has been removed"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be used: {error.strerror}"
+        )
+        raise UserError(f"the current folder {why}; go to another one") from error
 
 
 def not_for_all(path: str, flags: int) -> int:

@@ -19,7 +19,7 @@ from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError, reason
-from pydoit_sc.files import open_regular
+from pydoit_sc.files import check_here, open_regular
 from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.plan import Ledger
@@ -111,6 +111,7 @@ class Project:
         cls, path: str | None = None, *, remote_output_path: str | None = None, names: str | None = None
     ) -> Project:
         """Read a batchfile, as `batchfile.load` does; raises UserError with all that is wrong with it."""
+        check_here()
         given = {"-f": path, "--to": remote_output_path, "--names": names}
         options = [word for option, value in given.items() if value for word in (option, value)]
         return cls(load(find_batchfile(path), remote_output_path=remote_output_path, names=names), options)

@@ -15,6 +15,7 @@ from doit.plugin import PluginDict, PluginEntry
 
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.errors import UserError
+from pydoit_sc.files import check_here
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, BatchfileLoader
 from pydoit_sc.tasks.plugins import entry_points
 
@@ -87,6 +88,7 @@ def run_program(words: list[str]) -> int:
     """Run the program and return its exit code."""
     doit.plugin.entry_points_impl = lambda: entry_points
     try:
+        check_here()
         return int(Program().run(words) or 0)
     except (CmdParseError, UserError) as error:  # before doit looks for errors
         sys.stderr.write(f"ERROR: {error}\n")

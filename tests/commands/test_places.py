@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
 
+from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.errors import UserError
+from pydoit_sc.project import Project
+from pydoit_sc.tasks.program import run_program
 from tests.conftest import DOIT_CFG, STAGES, Box, without
 from tests.starts import PROGRAMS
 
@@ -43,6 +49,34 @@ def test_from_another_folder(stages: Box) -> None:
     assert stages.ok("logs", "a:1", "-f", "../batchfile.toml", cwd=there) == "1"
     assert stages.ok(cwd=there, PYDOIT_SC_FILE="../batchfile.toml") == "all 4 runs are up to date\n"
     assert list(there.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_folder_that_has_been_removed(box: Box, name: str) -> None:
+    box.write("cmds.txt", "true")
+    with pytest.MonkeyPatch.context() as patch:
+        (box.folder / "gone").mkdir()
+        patch.chdir(box.folder / "gone")
+        (box.folder / "gone").rmdir()
+        said = io.StringIO()
+        with redirect_stderr(said):
+            assert run_program([name, "../cmds.txt"]) == 3
+        assert said.getvalue() == "ERROR: the current folder has been removed; go to another one\n"
+        with pytest.raises(UserError, match="the current folder has been removed"):
+            Project.load(str(box.folder / "cmds.txt"), remote_output_path="out")
+
+
+def test_a_folder_that_has_been_removed_from_a_shell(stages: Box) -> None:
+    batch = stages.folder / "batchfile.toml"
+    said = "ERROR: the current folder has been removed; go to another one\n"
+    for line, code in {
+        f"run {batch} --to {stages.folder}/o": 3,
+        f"plan -f {batch}": 3,
+        "--version": 0,
+        "--help": 0,
+    }.items():
+        done = stages.shell(f"mkdir g && cd g && rmdir ../g && exec pydoit-sc {line}")
+        assert (done.code, done.err) == (code, said if code else "")
 
 
 def test_without_a_path(stages: Box) -> None:
