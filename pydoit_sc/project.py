@@ -101,6 +101,8 @@ class Project:
     def __init__(self, batch: Batch, options: Sequence[str] = ()) -> None:
         self.batch = batch
         self._options = options  # those that have named the batch on the command line
+        #: Tells a user something that is no answer; for Python nothing.
+        self.say: Callable[[str], object] = _say
         #: Whether records of current outcomes are seldom asked for, and need not be kept where runs are many.
         self.needs_verdicts_only = False
         self._store: Store | None = None
@@ -141,7 +143,7 @@ class Project:
     def again(self) -> Project:
         """Return the same batch, of whose store nothing is known yet."""
         new = Project(self.batch, self._options)
-        new._store = self._store
+        new._store, new.say = self._store, self.say
         return new
 
     @property
@@ -279,6 +281,10 @@ class Project:
         """Return the name of the first run whose name in its stage, or whose command, is this word."""
         runs = ((stage, run) for stage, run in self.batch.runs() if word in (run.name, run.cmd))
         return next((stage.task_name(run) for stage, run in runs), None)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _behind(prefix: str, text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -213,6 +212,15 @@ def select(project: Project, selection: Selection, commands: Collection[str] = (
     return found
 
 
+def check_words(project: Project, selection: Selection) -> None:
+    """Raise UserError for names and axes that are not of the batch; the store is not read."""
+    named = project.select(selection.words) if selection.words else ()
+    if selection.where:
+        _where([*named] or list(project.batch.runs()), selection.where)
+    if selection.like:
+        project.select([selection.like])
+
+
 def select_to_execute(
     project: Project,
     selection: Selection,
@@ -285,7 +293,7 @@ def _of_kind(project: Project, selection: Selection, runs: Chosen) -> Chosen:
         kinds = kinds_of(read_failures(project.store, failed))[selection.group - 1 : selection.group]
         names = {name for kind in kinds for name in kind.tasks}
         for kind in kinds:
-            print(f"group {selection.group}: {kind.words}", file=sys.stderr)
+            project.say(f"group {selection.group}: {kind.words}")
     return [(stage, run) for stage, run in runs if stage.task_name(run) in names]
 
 

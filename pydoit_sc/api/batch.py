@@ -13,6 +13,7 @@ from pydoit_sc.api.run import LoadedRun, look
 from pydoit_sc.api.submission import SubmittedBatch
 from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan
 from pydoit_sc.batchfile.document import STDIN
+from pydoit_sc.batchfile.errors import show
 from pydoit_sc.chosenresults import results_of
 from pydoit_sc.engines.registry import chosen_engine
 from pydoit_sc.errors import UserError
@@ -24,6 +25,7 @@ from pydoit_sc.selection import (
     NothingMatchesError,
     Selection,
     among_options,
+    check_words,
     parse_selection,
     select,
     select_to_execute,
@@ -245,6 +247,7 @@ class LoadedBatch(ChosenRuns):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project, {})
+        project.say = lambda _: None
 
     @property
     def name(self) -> str:
@@ -258,6 +261,7 @@ class LoadedBatch(ChosenRuns):
 
     def __getitem__(self, name: str) -> LoadedRun:
         """Return the run of this name, with its outcome as the store has it now; raises UserError where none has it."""
+        _check_texts("a batch is asked by the name of a run", [name])
         project = self._project.again()
         seen = look(project)
         chosen = project.select([name])
@@ -291,17 +295,21 @@ class LoadedBatch(ChosenRuns):
         >>> [run.name for run in batch.select("day:*", where="day>2022-03-06", status="error")]
         ['day:2022-03-07']
         """
+        conditions = [where] if isinstance(where, str) else list(where)
+        _check_texts("select: names, where and like are texts", [*names, *conditions, like])
         options = {
             "statuses": _listed(status),
             "codes": _listed(code),
-            "where": [where] if isinstance(where, str) else list(where),
+            "where": conditions,
             "since": str(since),
             "like": like,
             "group": _number(group),
             "slowest": _number(slowest),
             "limit": _number(limit),
         }
-        return ChosenRuns(self._project, options, names)
+        chosen = ChosenRuns(self._project, options, names)
+        check_words(self._project, chosen._selection)
+        return chosen
 
     def __repr__(self) -> str:
         batch = self._project.batch
@@ -342,6 +350,13 @@ def load(
 
 def _listed(value: int | str | Iterable[int | str]) -> str:
     return ",".join(map(str, [value] if isinstance(value, int | str) else value))
+
+
+def _check_texts(what: str, values: Iterable[object]) -> None:
+    """Raise UserError for what is no text: `select(["a", "b"])` in place of `select("a", "b")`."""
+    for value in values:
+        if not isinstance(value, str):
+            raise UserError(f"{what}, found {show(value)}")
 
 
 def _number(value: int | None) -> str:

@@ -170,6 +170,36 @@ def test_words_that_mean_nothing(weather: Box, word: dict[str, str], message: st
     assert str(caught.value) in weather("plan", f"--{option}", str(value)).err
 
 
+def test_a_word_that_means_nothing_is_one_at_once(weather: Box) -> None:
+    batch: Any = sc.load()
+    for names, words, message in (
+        (["nonsense"], {}, "no run or stage is named `nonsense`"),
+        (["day", "day:*x"], {}, "no run or stage is named `day:[*]x`"),
+        ([], {"where": "dya=2"}, "--where: no run has an axis `dya`"),
+        (["day"], {"where": "dya=2"}, "--where: no run has an axis `dya`"),
+        ([], {"like": "day:0"}, "no run or stage is named `day:0`"),
+        ([["day:1", "day:2"]], {}, "names, where and like are texts, found "),
+        ([0], {}, "names, where and like are texts, found 0"),
+        ([], {"where": [1]}, "names, where and like are texts, found 1"),
+        ([], {"like": 3}, "names, where and like are texts, found 3"),
+    ):
+        with pytest.raises(sc.UserError, match=message):
+            batch.select(*names, **words)
+    for name in (0, ["day:2022-03-05"], slice(2), None):
+        with pytest.raises(sc.UserError, match="a batch is asked by the name of a run, found "):
+            batch[name]
+
+
+def test_a_selection_prints_nothing(weather: Box, capfd: pytest.CaptureFixture[str]) -> None:
+    batch = sc.load()
+    chosen = batch.select(group=1)
+    assert (len(list(chosen)), len(chosen), chosen.status().total.size, len(chosen.plan())) == (1, 1, 1, 1)
+    assert len(chosen.results()) == 1
+    assert list(batch)
+    assert capfd.readouterr() == ("", "")
+    assert weather("status", "--group", "1").err.startswith("group 1: ")
+
+
 def test_errors_are_those_of_the_command_line(weather: Box) -> None:
     batch = sc.load()
     assert ("day:2022-03-05" in batch, "day:nope" in batch, 3 in batch) == (True, False, False)
