@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from typing import Any
+
+from doit.exceptions import InvalidCommand
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import option
@@ -19,6 +22,7 @@ from pydoit_sc.selection import Selection, among_options, parse_selection, selec
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
 
 FILE = "report.html"
+_ENDS = (".html", ".htm")
 
 
 class ReportCommand(Command):
@@ -36,6 +40,8 @@ class ReportCommand(Command):
         "A list of commands needs --remote-output-path, which is called --to elsewhere. A stage named `report` is reached "
         "by `run report`.\n"
         "\n"
+        f"FILE ends in {_ENDS[0]} or {_ENDS[1]}, or is a device or a pipe: a file of another kind is not replaced.\n"
+        "\n"
         "Exit code: 0, whatever has failed."
     )
     cmd_options = (
@@ -46,10 +52,11 @@ class ReportCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Write the page; the exit code is 0, whatever the runs' codes."""
+        path = options["to"]
+        _check_name(path)
         selection = parse_selection(options, words)
         among = parse_selection(among_options(options), words)
         data, count = report(open_project(options), selection, among)
-        path = options["to"]
         try:
             with rewriting(path) as file:
                 file.write(data)
@@ -57,6 +64,17 @@ class ReportCommand(Command):
             raise UserError(f"--to: {path}: {error.strerror}") from error
         print(f"{path}: {count:,} run{'s' * (count != 1)}")
         return 0
+
+
+def _check_name(path: str) -> None:
+    """Raise InvalidCommand for what is not called like a page: it may be anything that a user has written."""
+    real = os.path.realpath(path)  # that of a link is written
+    is_stream = os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+    if "://" in path or not (is_stream or real.lower().endswith(_ENDS)):
+        hint = "where the outputs are is said by --remote-output-path"
+        raise InvalidCommand(
+            f"--to: expected a file that ends in {' or '.join(_ENDS)}, found `{path}`; {hint}"
+        )
 
 
 def report(project: Project, selection: Selection, among: Selection) -> tuple[bytes, int]:

@@ -169,10 +169,26 @@ def test_where_it_is_written(
     monkeypatch.chdir(fitted.folder)
     assert main(["report"]) == 0
     assert capsys.readouterr().out.startswith("report.html: 7 runs\n")
-    assert main(["report", "--to", "nowhere/a.html"]) == main(["report", "--to", "out"]) == 3
+    (fitted.folder / "folder.html").mkdir()
+    assert main(["report", "--to", "nowhere/a.html"]) == main(["report", "--to", "folder.html"]) == 3
     assert capsys.readouterr().err == (
-        "ERROR: --to: nowhere/a.html: No such file or directory\nERROR: --to: out: Is a directory\n"
+        "ERROR: --to: nowhere/a.html: No such file or directory\nERROR: --to: folder.html: Is a directory\n"
     )
+    (fitted.folder / "last.html").symlink_to("june.HTM")
+    for name in ("a.htm", "june.HTM", "last.html", "/dev/null"):
+        assert main(["report", "--to", name]) == 0
+    assert (fitted.folder / "last.html").is_symlink()
+    assert fitted.shell("pydoit-sc report --to /dev/stdout | head -c 15").out == "<!doctype html>"
+
+
+def test_only_what_is_called_like_a_page_is_replaced(fitted: Box) -> None:
+    (fitted.folder / "link.html").symlink_to("batchfile.toml")
+    before = (fitted.folder / "batchfile.toml").read_text()
+    for name in ("batchfile.toml", "link.html", "out", "-", "new", "", "s3://bucket/a.html"):
+        said = f"ERROR: --to: expected a file that ends in .html or .htm, found `{name}`; where the outputs"
+        assert fitted("report", f"--to={name}").refused().startswith(said)
+    assert (fitted.folder / "batchfile.toml").read_text() == before
+    assert {path.name for path in fitted.folder.iterdir()} == {"batchfile.toml", "link.html", "out"}
 
 
 def test_a_list_of_commands_has_its_place_by_the_long_name(

@@ -320,6 +320,15 @@ def test_files_that_cannot_be_written(three: Box, shown: Shown, monkeypatch: pyt
         shown("--to", "m.parquet")
 
 
+def test_the_run_list_itself_is_not_replaced(box: Box) -> None:
+    box.write("cmds.csv", "cmd\ntrue\n")
+    (box.folder / "link.csv").symlink_to("cmds.csv")
+    for name in ("cmds.csv", "link.csv"):
+        done = box("results", "cmds.csv", "--remote-output-path", "out", "--to", name)
+        assert done.refused() == f"ERROR: --to: `{name}` is the batch that is read; name another file\n"
+    assert (box.folder / "cmds.csv").read_text() == "cmd\ntrue\n"
+
+
 def test_a_full_disk_is_told(three: Box, shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resulttable, "TemporaryFile", partial(open, "/dev/full", "w+b"))
     with pytest.raises(
