@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from io import StringIO
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
@@ -28,12 +29,14 @@ _SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
 class _Leaving(Selecting):
     """A command that goes on with the others where something else has taken a run's place, and tells of it by its exit code."""
 
-    _left = 0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._left = set[str]()
 
     def leave(self, task: str, error: Exception) -> None:
         """Tell that a run is left as it is."""
         sys.stderr.write(f"ERROR: {task}: {error}\n")
-        self._left += 1
+        self._left.add(task)
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; called by doit."""
@@ -160,18 +163,22 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
         return super().execute(params, args)
 
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
-        """Clean each task; go on after one whose place something else takes."""
+        """Clean each task, of runs some at once; go on after one whose place something else takes."""
         runs = {task.name: task for task in tasks if isinstance(task, RunTask)}
-        for task in runs.values():
-            task.clean(self.outstream, dryrun=True)  # says what is removed below, some at once
-            if cleanforget and not dryrun:
-                self.dep_manager.remove(task.name)
         super().clean_tasks([task for task in tasks if task.name not in runs], dryrun, cleanforget)
-        if runs and not dryrun:
-            store = next(iter(runs.values())).project.store
-            with user_errors():
-                for name, error in change_each(store, store.remove, {n: t.run.key for n, t in runs.items()}):
+        if not runs:
+            return
+        store = next(iter(runs.values())).project.store
+        keys = {name: task.run.key for name, task in runs.items()}
+        ends = change_each(store, store.remove, keys) if not dryrun else ((name, None) for name in runs)
+        with user_errors():
+            for name, error in ends:
+                if error is not None:
                     self.leave(name, error)
+                    continue
+                runs[name].clean(self.outstream, dryrun=True)  # which says what has been removed
+                if cleanforget and not dryrun:
+                    self.dep_manager.remove(name)
 
 
 class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]
@@ -185,6 +192,36 @@ class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]
         "\n"
         "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
     )
+
+    outstream: Any
+
+    def _execute(self, forget_sub: bool, forget_disable_default: bool, forget_all: bool) -> None:
+        """Forget, and tell of it at the end: doit tells before it is done."""
+        out, self.outstream = self.outstream, StringIO()
+        super()._execute(forget_sub, forget_disable_default, forget_all)
+        out.writelines(_without(self._left, self.outstream.getvalue().splitlines(keepends=True)))
+
+
+def _without(left: Collection[str], lines: Iterable[str]) -> Iterator[str]:
+    """Yield doit's lines but for those of runs that are left, and of stages of which all are.
+
+    >>> lines = [f"forgetting {name}" for name in ("a", "a:1", "a:2", "b", "b:1", "c")]
+    >>> list(_without({"a:1", "b:1", "c"}, lines))
+    ['forgetting a', 'forgetting a:2']
+    """
+    stages = {name.partition(":")[0] for name in left}
+    held = ""  # the line of a stage, until one of its runs follows
+    for line in lines:
+        name = line.removeprefix("forgetting ").rstrip("\n")
+        if name in left:
+            continue
+        if name in stages:
+            held = line
+            continue
+        if held and name.partition(":")[0] == held.removeprefix("forgetting ").rstrip("\n"):
+            yield held
+            held = ""
+        yield line
 
 
 class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]

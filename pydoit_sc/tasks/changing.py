@@ -10,19 +10,19 @@ from pydoit_sc.store import Store, TakenError
 
 def change_each(
     store: Store, change: Callable[[str], object], keys: Mapping[str, str]
-) -> Iterator[tuple[str, TakenError]]:
-    """Call `change`, a method of the store, for these runs, given by name; yield those whose places something else takes.
+) -> Iterator[tuple[str, TakenError | None]]:
+    """Call `change`, a method of the store, for these runs, given by name; yield each with why it is left: something else has its place.
 
     Raises StoreError.
     """
 
-    def call(name: str) -> tuple[str, TakenError] | None:
+    def call(name: str) -> tuple[str, TakenError | None]:
         try:
             change(keys[name])
         except TakenError as error:
             return name, error
-        return None
+        return name, None
 
     if keys:
         with store.changing():
-            yield from filter(None, side_by_side(call, keys, store.stagers))
+            yield from side_by_side(call, keys, store.stagers)

@@ -239,6 +239,8 @@ def _forget_outputs(cmd: Forget, project: Project) -> None:
     def end() -> None:
         close()
         for name, error in change_each(project.store, project.store.forget, pending):
+            if error is None:
+                continue
             if leave is None:
                 raise error
             leave(name, error)

@@ -142,9 +142,9 @@ class RunTask(Task):  # type: ignore[misc]
     @user_errors()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
         """Remove the run's output and its history from the store."""
-        outstream.write(f"{self.name} - removing {self.project.output(self.run)}\n")
         if not dryrun:
             self.project.store.remove(self.run.key)
+        outstream.write(f"{self.name} - removing {self.project.output(self.run)}\n")
 
 
 @dataclass(slots=True, eq=False, repr=False)

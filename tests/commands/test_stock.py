@@ -136,8 +136,9 @@ def test_only_outputs_of_runs_are_replaced_and_removed(stages: Box) -> None:
     assert "a: its place has `1`" in stages("submit", "--engine", "local").refused()
     cleaned = stages("clean", "-a")
     assert (cleaned.code, "out/a has `1`, `2`, `3`" in cleaned.err) == (2, True)
+    assert cleaned.out == f"c - removing file://{stages.folder}/out/c\n"
     forgotten = stages("forget", "a")
-    assert (forgotten.code, "out/a has `1`" in forgotten.err) == (2, True)
+    assert (forgotten.code, forgotten.out, "out/a has `1`" in forgotten.err) == (2, "", True)
     assert stages.tree() == before
     stages.batchfile(STAGES)
     stages.executed()
@@ -155,6 +156,21 @@ def test_forget_goes_on_where_something_else_has_taken_a_place(stages: Box) -> N
         ["a/2/mine", *(path for path in stages.tree() if path[0] == "b")],
     )
     assert "out/a/2 has `mine`, which is of no run" in done.err
+    assert done.out == "forgetting a\nforgetting a:1\nforgetting a:3\n"
+
+
+@pytest.mark.parametrize("program", ["pydoit-sc", "doit"])
+def test_what_is_left_is_not_told_as_done(stages: Box, program: str) -> None:
+    stages.batchfile(HEAD + '[runs.a]\ncmd = "true"\n[runs.c]\ncmd = "true"\nmatrix = { x = [1, 2] }\n')
+    for place in ("a", "c/1"):
+        stages.write(f"out/{place}/mine", "")
+    cleaned = stages("clean", "a", "c", program=program)
+    assert "a - " not in cleaned.out
+    assert "c:1 - " not in cleaned.out
+    if program == "pydoit-sc":
+        assert (cleaned.code, cleaned.out) == (2, f"c:2 - removing file://{stages.folder}/out/c/2\n")
+        assert (stages("forget", "a").out, stages("forget", "a", "c:1").out) == ("", "")
+        assert stages("forget", "a", "c").out == "forgetting c\nforgetting c:2\n"
 
 
 def test_runs_inside_the_output_of_another_one(stages: Box) -> None:
