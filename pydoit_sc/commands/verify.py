@@ -10,6 +10,7 @@ from typing import Any
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.selection import parse_selection
 from pydoit_sc.store import Outputs, TakenError
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.manifest import fault
@@ -77,7 +78,10 @@ class VerifyCommand(Command):
                 file=sys.stderr,
             )
         if broken and not options["repair"]:
-            print("`pydoit-sc verify --repair` makes runs that are not whole incomplete", file=sys.stderr)
+            # Without --read contents are not compared, and so nothing would be repaired.
+            how = ("--read", "--repair") if options["read"] else ("--repair",)
+            again = project.command("verify", *how, parse_selection(options, words).text)
+            print(f"`{again}` makes runs that are not whole incomplete", file=sys.stderr)
         return int(broken > 0)
 
 

@@ -81,6 +81,11 @@ def test_another_byte_is_found_by_reading(box: Box, name: str) -> None:
     message = f"a: {name}: its content is not that of the attempt"
     done = box("verify", "--read")
     assert (done.code, done.out) == (1, f"{message}\n")
+    assert "`pydoit-sc verify --read --repair` makes runs" in done.err
+    assert (
+        "`pydoit-sc verify --read --repair a --code 0` makes"
+        in box("verify", "--read", "a", "--code", "0").err
+    )
     done = box("verify", "--read", "--repair")
     assert (done.code, done.out) == (1, f"{message}; now incomplete\n")
     box("run")
