@@ -19,7 +19,7 @@ from pydoit_sc.batchfile.names import nested, repeated
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url, below
 from pydoit_sc.batchfile.report import Notes, Report
-from pydoit_sc.chunks.chunk import Before, Chunk
+from pydoit_sc.chunks.chunk import Before, Chunk, work_of
 from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
 from pydoit_sc.fingerprint import NOTHING, digest_text, split_parts
 from pydoit_sc.plan import Ledger, Work
@@ -60,7 +60,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         raise BatchfileError([Problem(file, None, None, stages)])
     ledger, stage = Ledger(batch, {}), batch.stages[0]
     return Chunk(
-        [ledger.work(stage, run) for run in stage.runs],
+        [work_of(ledger, stage, run) for run in stage.runs],
         batch.remote_output_path,
         batch.nprocs,
         max_failures=batch.max_failures,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, stage_of
+from pydoit_sc.chunks.chunk import work_of
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import Ledger, Work
@@ -166,7 +167,7 @@ def _schedule(  # noqa: PLR0913, PLR0917
     The order is the seed's: incomplete runs, failed runs, completed runs.
     """
     if wanted.everything:
-        choice.first.extend(ledger.work(stage, run) for run in runs)
+        choice.first.extend(work_of(ledger, stage, run) for run in runs)
         for run in runs:
             groups.put(run, 0)
         return len(runs)
@@ -179,7 +180,7 @@ def _schedule(  # noqa: PLR0913, PLR0917
         choice.found[status] = choice.found.get(status, 0) + len(found)
         taken = wanted.takes(status)
         if taken:
-            choice.first.extend(ledger.work(stage, run) for run in found)
+            choice.first.extend(work_of(ledger, stage, run) for run in found)
         if wanted.delays(status):
             for run in found:
                 groups.put(run, 0 if taken else _LATER)
@@ -207,7 +208,7 @@ def _put_later(
 def _work(ledger: Ledger, stage: Stage, run: Run) -> Work | None:
     """Return what a worker needs to execute a run; None if it depends on a file that is not there yet."""
     try:
-        return ledger.work(stage, run)
+        return work_of(ledger, stage, run)
     except MissingFileDepError:
         return None
 

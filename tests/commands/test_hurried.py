@@ -177,6 +177,16 @@ def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
     assert "stale: file_dep `in` matches no file" in stages.ok("plan", "a:1")
 
 
+@pytest.mark.parametrize("more", [[], ["b"], ["--always"]])
+def test_a_missing_file_dep_of_a_submission(stages: Box, more: list[str]) -> None:
+    (stages.folder / "in").unlink()
+    said = f"ERROR: a:1: file_dep `in` matches no file in {stages.folder}\n"
+    assert stages("submit", "--engine", "local", *more).refused() == said
+    assert stages("run", "split").refused() == said
+    stages.write("jobs.json", '{"remote_output_path": "out", "runs": [{"cmd": "true", "file_dep": ["in"]}]}')
+    assert stages("batch", "jobs.json").refused() == said.replace("a:1", "runs:0")
+
+
 @pytest.mark.parametrize("command", ["run", "plan", "status", "failures", "verify", "results", "report"])
 @pytest.mark.parametrize(
     ("path", "why"), [("in", "is a file, expected a folder for outputs"), ("in/side", "Not a directory")]
