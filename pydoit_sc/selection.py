@@ -192,9 +192,10 @@ def are_statuses(word: str) -> bool:
 def select(project: Project, selection: Selection, commands: Collection[str] = ()) -> Chosen:
     """Return the selected runs, in the order of the batch, or the slowest first.
 
-    Raises NothingMatchesError where there are none, UserError for names and axes that are not of the batch; `commands` as
-    in `Project.select`.
+    Raises NothingMatchesError where there are none, UserError for names and axes that are not of the batch, and for outputs
+    without a run; `commands` as in `Project.select`.
     """
+    _check_statuses(selection)
     named = project.select(selection.words, commands) if selection.words else list(project.batch.runs())
     found = considered = _where(named, selection.where)
     if selection.of_outcomes and found:
@@ -213,7 +214,8 @@ def select(project: Project, selection: Selection, commands: Collection[str] = (
 
 
 def check_words(project: Project, selection: Selection) -> None:
-    """Raise UserError for names and axes that are not of the batch; the store is not read."""
+    """Raise UserError for names and axes that are not of the batch, and for outputs without a run; the store is not read."""
+    _check_statuses(selection)
     named = project.select(selection.words) if selection.words else ()
     if selection.where:
         _where([*named] or list(project.batch.runs()), selection.where)
@@ -245,6 +247,14 @@ def select_to_execute(
         chosen = first or chosen
         parts = project.narrow(chosen)
     return without_earlier(project.batch, chosen) if alone else parts
+
+
+def _check_statuses(selection: Selection) -> None:
+    if Status.ORPHANED in selection.statuses:
+        raise UserError(
+            "--status: orphaned outputs have no run in the batch any more; `pydoit-sc summarize-batch --status orphaned` "
+            "lists them, and what is not wanted is removed by hand"
+        )
 
 
 def _where(runs: Chosen, conditions: Sequence[Condition]) -> Chosen:

@@ -171,7 +171,8 @@ def _sorted(
 
 def _selected(project: Project, selection: Selection, rows: Sequence[RunRow]) -> list[RunRow]:
     by_output = {row.remote_output_path: row for row in rows}
-    chosen = [] if selection.statuses == {Status.ORPHANED} else chosen_of(project, selection)
+    of_runs = selection._replace(statuses=selection.statuses - {Status.ORPHANED})
+    chosen = [] if selection.statuses == {Status.ORPHANED} else chosen_of(project, of_runs)
     orphans = [row for row in rows if row.verdict.status is Status.ORPHANED]
     return [*(by_output[project.output(run)] for _, run in chosen), *orphans]
 

@@ -93,6 +93,23 @@ def test_nothing_matches_is_empty_where_a_program_reads(cli: Cli) -> None:
     assert json.loads(cli("status", "--code", "9", "--format", "json")[1])["stages"] == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run", "plan", "status", "list", "results", "failures", "report", "logs", "fetch --to there", "debug", "history", "verify",
+        "clean", "forget", "accept", "ignore", "submit --engine local", "summarize-batch --watch",
+    ],
+)  # fmt: skip
+def test_outputs_without_a_run_are_no_runs(cli: Cli, picked: Box, command: str) -> None:
+    picked.write("out/day/c_0/status_code", "0")
+    for statuses in ("orphaned", "error,orphaned"):
+        code, out, err = cli(*command.split(), "--status", statuses)
+        assert (code, out) == (3, "")
+        assert "`pydoit-sc summarize-batch --status orphaned` lists them" in err
+    rows = json.loads(cli("summarize-batch", "--json", "--status", "orphaned,stale")[1])
+    assert [row["remote_output_path"] for row in rows] == [f"file://{picked.folder}/out/day/c_0"]
+
+
 def test_mistakes_have_an_exit_code(cli: Cli) -> None:
     for command in ("plan", "run", "forget", "clean", "summarize-batch", "submit"):
         code, _, err = cli(command, "--code", "x")
