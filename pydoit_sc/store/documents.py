@@ -44,7 +44,9 @@ class Provenance(Manifest):
     rank: int = Field(description="the rank that the run held")
     started: Seconds = Field(description="seconds since the epoch")
     finished: Seconds = Field(description="seconds since the epoch")
-    cpu_seconds: Seconds = Field(description="processor time of the run and of the processes that it has waited for")
+    cpu_seconds: Seconds = Field(
+        description="processor time of the run and of the processes that it has waited for"
+    )
     retry_codes: list[int] = Field(
         default=[], description="status codes of the earlier attempts that were retried"
     )
