@@ -222,7 +222,12 @@ def _from_run_list(source: Source, notes: Notes, override: str | None, names: st
         notes.add((), f"it does not say where the outputs go: {how}")
     reader = RunReader(ListedRun, Settings(), notes, where, remote)
     stage = reader.read(items, source.folder, table.nprocs)
-    return {"remote_output_path": remote, "stages": (stage,), "nprocs": table.nprocs}
+    return {
+        "remote_output_path": remote,
+        "stages": (stage,),
+        "nprocs": table.nprocs,
+        "max_failures": table.max_failures,
+    }
 
 
 def _remote(

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from pydoit_sc.batchfile.fields import Command, Nprocs, Place, RunName, Text, Texts
+from pydoit_sc.batchfile.fields import Command, MaxFailures, Nprocs, Place, RunName, Text, Texts
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 
 
@@ -44,4 +44,5 @@ class ListTable(Table):
     model_config = ConfigDict(extra="ignore")
 
     nprocs: Nprocs | None = None
+    max_failures: MaxFailures | None = None
     remote_output_path: Place | None = None

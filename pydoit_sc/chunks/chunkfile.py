@@ -151,11 +151,16 @@ class Extra(Table):
 
 
 class ChunkFile(Table):
-    """A chunk as a file: the seed's three keys, and what we add."""
+    """A chunk as a file: the seed's three keys, and what we or its user add."""
 
     runs: Annotated[tuple[ScRun, ...], list_of("a list of runs")] = Field(description="the runs")
     remote_output_path: Text = Field(description="where the batch's outputs go")
     nprocs: Nprocs = Field(description="runs at once")
+    max_failures: MaxFailures | None = Field(
+        default=None,
+        exclude=True,
+        description="written by its user, as in a run list: in place of what the batch says",
+    )
     pydoit_sc: Extra | None = Field(default=None, description="what we add; missing in a chunk of `sc`")
 
 

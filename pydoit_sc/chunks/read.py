@@ -107,8 +107,12 @@ class _Reader:
         before = self._before(extra, works) if extra else {}
         self._notes.report.check()
         if extra is None:  # `sc split` wrote it, and chose what to execute
-            digest = hashlib.blake2b(json.dumps(self._document.data).encode(), digest_size=8).hexdigest()
-            return Chunk(works, root, file.nprocs, f"sc-{digest}", always=True)
+            # Another bound makes no other submission: what it has completed stays so.
+            said = {key: value for key, value in self._document.data.items() if key != "max_failures"}
+            digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
+            return Chunk(
+                works, root, file.nprocs, f"sc-{digest}", always=True, max_failures=file.max_failures
+            )
         return Chunk(
             works,
             root,
@@ -116,7 +120,7 @@ class _Reader:
             extra.submission,
             extra.always,
             before,
-            extra.max_failures,
+            file.max_failures or extra.max_failures,
             extra.durable,
             extra.patience,
             extra.scratch,

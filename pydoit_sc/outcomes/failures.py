@@ -16,6 +16,8 @@ from pydoit_sc.store.layout import Record
 ALIKE = 20  # failures of one kind
 _COMPARED = 20 * ALIKE  # failures, so that what is remembered of them is bounded
 _SHOWN = 100  # characters of a line of stderr
+OPTION = "--max-failures 100%"  # with it `run` and `submit` go on
+_KEY = '`max_failures` of "100%" beside the runs'  # all that a worker takes, which has a file alone
 
 
 class Failures:
@@ -33,12 +35,15 @@ class Failures:
         """Whether no further run is to be started."""
         return bool(self._alike) or (self._most is not None and self.count >= self._most)
 
-    def why(self, bound: str = "`max_failures`") -> str:
-        """Return why no further run is started; `bound` is what has set the number that is allowed."""
+    def why(self, bound: str = "`max_failures`", remedy: str = _KEY) -> str:
+        """Return why no further run is started; `bound` is what has set the number that is allowed.
+
+        `remedy` is what would let failures that are alike go on.
+        """
         if self._alike:
             return (
                 f"stopped: {ALIKE} runs have failed alike, and none is completed: {self._alike}; "
-                "--max-failures 100% goes on"
+                f"{remedy} goes on"
             )
         return f"stopped after {self.count:,} failure{'s' * (self.count > 1)} ({bound})"
 

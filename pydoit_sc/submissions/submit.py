@@ -9,7 +9,7 @@ from pydoit_sc.batch import Stage, Status
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.counts import Counts
-from pydoit_sc.outcomes.failures import Failures
+from pydoit_sc.outcomes.failures import OPTION, Failures
 from pydoit_sc.plan import failure_budget, moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.bars import Bar
@@ -106,8 +106,9 @@ def wait(submitted: Submitted, bar: Bar) -> Ended:
             watch.until_idle()
         if watch.left and failures.too_many:
             submitted.engine.cancel(note.handed(project.batch))
-            watch.line(f"cancelled {note.id}: {failures.why()}")
-            return Ended(watch.progress.counts([failures.why()]), cancelled=failures.why())
+            why = failures.why(remedy=OPTION)
+            watch.line(f"cancelled {note.id}: {why}")
+            return Ended(watch.progress.counts([why]), cancelled=why)
     finally:
         watch.close(project.command)
     held = list(counted(watch.held()))

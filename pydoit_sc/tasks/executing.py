@@ -7,6 +7,7 @@ from typing import Any
 
 from doit.runner import ERROR
 
+from pydoit_sc.outcomes.failures import OPTION
 from pydoit_sc.store import Store
 from pydoit_sc.tasks.reporter import BatchReporter
 from pydoit_sc.worker.executor import Executor
@@ -35,5 +36,5 @@ def why_it_ended(executor: Executor, to_execute: int, bound: str) -> tuple[str, 
     if executor.error:
         return executor.error, ERROR
     if executor.failures.too_many and executor.failures.count != to_execute:
-        return executor.failures.why(bound), None
+        return executor.failures.why(bound, OPTION), None
     return "", None

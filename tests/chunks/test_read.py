@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pydoit_sc.batch import Batch, Run, Settings
+from pydoit_sc.batch import Batch, Run, Settings, Share
 from pydoit_sc.batchfile import BatchfileError
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.chunks.chunkfile import chunk_text
@@ -92,6 +92,23 @@ def test_a_run_list_is_no_submission(tmp_path: Path) -> None:
         ("runs:y", f"file://{tmp_path}/out/y"),
     ]
     assert chunk.works[0].run.settings.retries == 2
+
+
+@pytest.mark.parametrize(("said", "bound"), [("100%", Share(1.0)), (3, 3)])
+def test_a_bound_of_failures_beside_the_runs(tmp_path: Path, said: object, bound: object) -> None:
+    """Which `batch` has no option for: of a run list, a chunk of `sc`, and in place of what our chunk says."""
+    listed = {"remote_output_path": "out", "max_failures": said, "runs": [{"cmd": "true"}]}
+    sc = of_sc(f"{tmp_path}/out")
+    own = ours(tmp_path)
+    own["pydoit_sc"]["max_failures"] = 7
+    assert read(own, tmp_path).max_failures == 7
+    assert read(own | {"max_failures": None}, tmp_path).max_failures == 7
+    for data in (listed, sc | {"max_failures": said}, own | {"max_failures": said}):
+        assert read(data, tmp_path).max_failures == bound
+    assert read(sc | {"max_failures": said}, tmp_path).submission == read(sc, tmp_path).submission
+    for data in (listed, sc, own):
+        (message,) = faults(data | {"max_failures": "many"}, tmp_path)
+        assert "an integer of at least 1 or a share" in message
 
 
 def test_what_a_run_list_depends_on_is_a_part_of_its_fingerprints(tmp_path: Path) -> None:

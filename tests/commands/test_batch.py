@@ -18,6 +18,19 @@ def test_a_run_list_is_executed_as_the_options_say(box: Box) -> None:
     assert (done.code, done.out) == (1, "failed runs:3: status code 3\n    $ exit 3\n")
 
 
+def test_runs_that_fail_alike_go_on_where_the_list_says_so(box: Box) -> None:
+    data = {"remote_output_path": "out", "runs": [{"cmd": "exit 3"}] * 25, "nprocs": 1}
+    box.write("runs.json", json.dumps(data))
+    assert '`max_failures` of "100%" beside the runs goes on' in box("batch", "runs.json").err
+    assert not (box.folder / "out/24").exists()
+    box.write("runs.json", json.dumps(data | {"max_failures": "100%"}))
+    done = box("batch", "-q", "runs.json")
+    assert (done.code, done.err) == (0, "")
+    assert box.out("24/status_code") == "3"
+    box.write("few.json", json.dumps(data | {"max_failures": 2, "remote_output_path": "few"}))
+    assert "stopped after 2 failures (`max_failures`)" in box("run", "-q", "few.json").out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydoit_sc.outcomes.failures import ALIKE, Failures
+from pydoit_sc.outcomes.failures import ALIKE, OPTION, Failures
 from pydoit_sc.store.layout import Record
 
 NOT_FOUND = Record(127, "a-1")
@@ -32,8 +32,9 @@ def test_so_many_are_alike_and_none_is_completed() -> None:
     assert fail(failures, 1)
     assert failures.why() == (
         "stopped: 20 runs have failed alike, and none is completed: command not found (127), `sh: 1: x: not found`; "
-        "--max-failures 100% goes on"
+        '`max_failures` of "100%" beside the runs goes on'
     )
+    assert failures.why(remedy=OPTION).endswith("; --max-failures 100% goes on")
 
 
 def test_what_differs_from_run_to_run_makes_no_other_kind() -> None:
