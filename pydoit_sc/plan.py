@@ -141,7 +141,7 @@ class Ledger:
         self.batch = batch
         self.records = records
         self.settled: dict[str, Settled] = {}  # by stage
-        self.read: Callable[[str], Record | None] = records.get  # an outcome that is not kept, by its key
+        self.scan: Callable[[Iterable[str]], Mapping[str, Record]] = lambda _: {}  # outcomes not kept, by key
         self._has_changed = False  # since the store was read
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
         self.ignored = ignored  # stages and tasks that are not executed, by name
@@ -167,7 +167,7 @@ class Ledger:
     def record(self, run: Run) -> Record | None:
         """Return the outcome of a run; raises StoreError where it has to be read again, and cannot be."""
         found = self.records.get(run.key)
-        return self.read(run.key) if found is None and self._settled_with(run) else found
+        return self.scan([run.key]).get(run.key) if found is None and self._settled_with(run) else found
 
     def took(self, run: Run) -> float | None:
         """Return how many seconds a run took; None if its outcome does not say how long it takes, as that of a failure."""
@@ -338,26 +338,6 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
             if verdict.execute and stage.name in awaited:
                 busy.add(run)
             yield Planned(stage, run, verdict)
-
-
-def moved(ledger: Ledger, stages: Iterable[Stage]) -> list[str]:
-    """Return those unnamed runs of stages whose place in the store holds the outcome of another run's command.
-
-    Their position identifies them, so a line that is inserted or removed makes all that follow it stale.
-    """
-    found = []
-    for stage in stages:
-        if ledger.records and not stage.named:
-            others = {}  # the commands of those outcomes that are of another one, by the names of the runs
-            for run in ledger.unsettled(stage):
-                record = ledger.records.get(run.key)
-                was = record.fingerprint.partition("-")[0] if record else ""
-                if was and was != ledger.command_part(run.cmd, run.after):
-                    others[run.name] = was
-            now = (ledger.command_part(run.cmd, run.after) for run in stage.runs)
-            known = set(others.values()).intersection(now)
-            found += [name for name, was in others.items() if was in known]
-    return found
 
 
 def failure_budget(max_failures: int | Share | None, runs: int) -> int | None:

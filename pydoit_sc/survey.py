@@ -45,7 +45,7 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     that it is asked for: a million of them are half a gigabyte.
     """
     ledger = Ledger(batch, {}, {}, ignored, accepted)
-    ledger.read = lambda key: store.scan([key]).get(key)
+    ledger.scan = store.scan
     ordered = in_order(list(stages))
     spared = {
         stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage, store)

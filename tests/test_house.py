@@ -41,7 +41,7 @@ ROOMS = [
     {"standing", "forecast"},
     {"changes"},
     {"order"},
-    {"survey"},
+    {"survey", "positions"},
     {"plan"},
     {"store"},
     {"batchfile"},

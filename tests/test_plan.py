@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoit_sc.batch import Batch, Run, Settings, Share, Stage, Status
+from pydoit_sc.batch import Batch, Settings, Share, Status
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import (
     FORCED,
@@ -21,11 +21,10 @@ from pydoit_sc.plan import (
     count,
     failure_budget,
     judge,
-    moved,
     plan,
 )
 from pydoit_sc.store import Record
-from tests.stages import PLAIN, batch, batches, stage
+from tests.stages import batch, batches, stage
 
 
 def execute(ledger: Ledger, keys: Iterable[str] | None = None) -> None:
@@ -126,23 +125,6 @@ def test_file_dep(tmp_path: Path) -> None:
     assert "file_dep `in` matches no file" in missing.reason
     fresh = Ledger(one, {}).verdict(one.stages[0], one.stages[0].runs[0])
     assert fresh.status is Status.INCOMPLETE
-
-
-def _moved(ledger: Ledger) -> list[str]:
-    return moved(ledger, ledger.batch.stages)
-
-
-def test_moved() -> None:
-    was = Ledger(batch(stage("runs", 4, named=False)), {})
-    execute(was)
-    runs = list(was.batch.stages[0].runs)
-    cmds = ["new", *(run.cmd for run in runs)]
-    shifted = [Run(str(n), cmd, f"runs/{n}", PLAIN) for n, cmd in enumerate(cmds)]
-    now = Stage("runs", shifted, named=False)
-    assert _moved(Ledger(batch(now), was.records)) == ["0", "1", "2", "3"]
-    assert _moved(Ledger(batch(now._replace(named=True)), was.records)) == []
-    edited = [runs[0]._replace(cmd="edited"), *runs[1:]]
-    assert _moved(Ledger(batch(Stage("runs", edited, named=False)), was.records)) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.forecast import Estimate, Forecast, Outlook
-from pydoit_sc.plan import Planned, Verdict, count, failure_budget, moved, plan
+from pydoit_sc.plan import Planned, Verdict, count, failure_budget, plan
+from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select_to_execute
 from pydoit_sc.show.progress import command_of, moved_words, summary

@@ -10,7 +10,8 @@ from pydoit_sc.engines.base import Engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.outcomes.failures import OPTION, Failures
-from pydoit_sc.plan import failure_budget, moved
+from pydoit_sc.plan import failure_budget
+from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.progress import counted, moved_words

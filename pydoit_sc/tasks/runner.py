@@ -31,10 +31,10 @@ from pydoit_sc.plan import (
     count,
     failure_budget,
     judge,
-    moved,
     plan,
     waiting,
 )
+from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError

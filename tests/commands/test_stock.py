@@ -344,9 +344,16 @@ def test_moved_positions_are_told(stages: Box) -> None:
         assert strange in stages(*words).refused()
     stages.ok("submit", "--engine", "local", "--wait", "--moved")
     batch("x", "y", "z")
-    assert strange.replace("`0`", "`1`") in stages(program="doit").refused()
+    assert strange.replace("2", "3") in stages(program="doit").refused()
     stages.ok("--moved", program="doit")
     assert stages.ok() == "all 3 runs are up to date\n"
+    batch("y", "z")
+    for words in (["run"], ["run", "runs"], ["submit", "--engine", "local", "--wait"]):
+        assert strange in stages(*words).refused()
+    batch("z")  # its outcome lies beyond the end
+    warning = "warning: 1 run without a name is where another command was (first `0`)"
+    assert warning in stages.ok("plan")
+    assert warning.removeprefix("warning: ") in stages("run").refused()
 
 
 @pytest.mark.parametrize("command", ["clean", "forget", "ignore", "info", "list", "plan", "logs"])

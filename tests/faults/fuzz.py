@@ -29,7 +29,8 @@ from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Ledger, count, failure_budget, moved, plan
+from pydoit_sc.plan import Ledger, count, failure_budget, plan
+from pydoit_sc.positions import moved
 from pydoit_sc.saturn import job, recipe
 from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.submissions.choose import Wanted, choose
