@@ -7,8 +7,9 @@ been published. The last part is a digest of attempts, not a comparison of times
 
 from __future__ import annotations
 
+import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from itertools import compress
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from pydoit_sc.fingerprint import (
     digest_text,
 )
 from pydoit_sc.globbing import outputs_of
-from pydoit_sc.made import MANY, MadeRuns
+from pydoit_sc.made import MANY, MadeRuns, keys_of
 from pydoit_sc.parts import Busy, in_order
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
@@ -97,11 +98,20 @@ def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
     return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
 
 
-def judge_live(verdict: Verdict, live: Live | None) -> Verdict:
-    """Return a run's verdict, given the attempt that a live worker says it executes now."""
-    if live is None or not verdict.execute:
-        return verdict
-    return Verdict(Status.RUNNING, f"on {live.host} since {local(live.since)}")
+def is_executing(live: Live | None, record: Record | None) -> bool:
+    """Return whether a run executes, given the attempt that a live worker says it executes, and the run's outcome.
+
+    A worker may not have said yet that an attempt has ended. Of what has just been published the attempt may not be known.
+
+    >>> live = Live(host="h", folder="/attempts/w-2", since=50.0)
+    >>> is_executing(live, Record(0, "w-1")), is_executing(live, Record(0, "w-2")), is_executing(live, Record(0, ended=60.0))
+    (True, False, False)
+    """
+    if live is None or record is None:
+        return live is not None
+    if record.attempt:
+        return record.attempt != os.path.basename(live.folder)
+    return record.code != 0 or live.since > record.ended
 
 
 class Work(NamedTuple):
@@ -185,14 +195,21 @@ class Ledger:
             except MissingFileDepError:
                 yield None
 
-    def unsettled(self, stage: Stage) -> Iterable[Run]:
-        """Return the runs of a stage but for those that are known to be up to date, or all of them."""
+    def unsettled(self, stage: Stage, live: Collection[str] = ()) -> Iterable[Run]:
+        """Return the runs of a stage but for those that are known to be up to date, or all of them.
+
+        Runs are among them that live workers execute, by their keys.
+        """
         known = self.settled.get(stage.name)
         if known is None or self._has_changed or self.ignored or len(known.others) != len(stage.runs):
             return stage.runs
-        if MANY * known.others.count(1) > len(known.others):  # many are made one after the other in less time
-            return compress(stage.runs, known.others)
-        return map(stage.runs.__getitem__, compress(range(len(stage.runs)), known.others))
+        others = known.others
+        if live:
+            keys = keys_of(stage.runs)
+            others = bytearray(other or key in live for other, key in zip(others, keys, strict=True))
+        if MANY * others.count(1) > len(others):  # many are made one after the other in less time
+            return compress(stage.runs, others)
+        return map(stage.runs.__getitem__, compress(range(len(stage.runs)), others))
 
     def _settled_with(self, run: Run) -> Settled | None:
         """Return what is known of the outcomes of a stage that are not kept, where a run's is one of them."""
@@ -215,11 +232,13 @@ class Ledger:
             return now
         return record.fingerprint if self._accepted().get(record.attempt) == now else now
 
-    def verdict(self, stage: Stage, run: Run) -> Verdict:
-        """Return the status of a run now."""
+    def verdict(self, stage: Stage, run: Run, live: Live | None = None) -> Verdict:
+        """Return the status of a run now, given the attempt that a live worker says it executes."""
         verdict = UP_TO_DATE if self._is_settled(run) else self._verdict(run)
         if self.is_ignored(stage, run):
             return Verdict(verdict.status, f"ignored; {verdict.reason}", verdict.detail, ignored=True)
+        if live is not None and is_executing(live, self.record(run)):
+            return Verdict(Status.RUNNING, f"on {live.host} since {local(live.since)}")
         return verdict
 
     def is_ignored(self, stage: Stage, run: Run) -> bool:

@@ -17,7 +17,7 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.failed import read_failures
 from pydoit_sc.outcomes.kinds import Failure, key_of, kinds_of
 from pydoit_sc.parts import without_earlier
-from pydoit_sc.plan import Ledger, judge_live, plan
+from pydoit_sc.plan import Ledger, plan
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 
@@ -281,7 +281,7 @@ def _by_outcomes(project: Project, selection: Selection, runs: Chosen, running: 
     for stage, run in runs:
         status = Status.INCOMPLETE
         if selection.statuses:  # a verdict may read files
-            status = judge_live(ledger.verdict(stage, run), running.get(run.key)).status
+            status = ledger.verdict(stage, run, running.get(run.key)).status
         if selection.takes(status, ledger.record(run), now):
             found.append((stage, run))
     return found

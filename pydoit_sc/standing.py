@@ -10,7 +10,7 @@ from statistics import fmean
 from pydoit_sc.batch import Stage, Status, stage_of, task_of
 from pydoit_sc.made import keys_of
 from pydoit_sc.order import Causes
-from pydoit_sc.plan import Ledger, judge_live
+from pydoit_sc.plan import Ledger, is_executing
 from pydoit_sc.store import Live
 
 _TO_EXECUTE = (Status.INCOMPLETE, Status.STALE)
@@ -47,10 +47,10 @@ def stand(ledger: Ledger, stage: Stage, running: Mapping[str, Live]) -> Standing
     The pace is how many runs execute at once, by the mean time of the completed ones, so no clocks are compared.
     """
     statuses, hosts, settled, ignored = Counter[Status](), Counter[str](), len(stage.runs), 0
-    for run in ledger.unsettled(stage):
+    for run in ledger.unsettled(stage, running):
         settled -= 1
         live = running.get(run.key)
-        verdict = judge_live(ledger.verdict(stage, run), live)
+        verdict = ledger.verdict(stage, run, live)
         if verdict.ignored:
             ignored += 1
             continue
@@ -78,14 +78,16 @@ def goes_on(ledger: Ledger, stages: Iterable[Stage], running: Mapping[str, Live]
     failed = {
         key: record
         for key, record in ledger.records.items()
-        if record.code and key not in running and ledger.ignored.isdisjoint((stage_of(key), task_of(key)))
+        if record.code
+        and not is_executing(running.get(key), record)
+        and ledger.ignored.isdisjoint((stage_of(key), task_of(key)))
     }
     causes = Causes(failed)
     return any(
-        (run.key in running or (verdict.status in _TO_EXECUTE and not causes.of(run)))
+        verdict.status is Status.RUNNING or (verdict.status in _TO_EXECUTE and not causes.of(run))
         for stage in stages
-        for run in ledger.unsettled(stage)
-        if (verdict := ledger.verdict(stage, run)).execute
+        for run in ledger.unsettled(stage, running)
+        if (verdict := ledger.verdict(stage, run, running.get(run.key))).execute
     )
 
 

@@ -18,8 +18,8 @@ from pydoit_sc.native import PURE
 from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
-from pydoit_sc.standing import stand_all
-from pydoit_sc.store import Record, StoreError
+from pydoit_sc.standing import goes_on, stand, stand_all
+from pydoit_sc.store import Live, Record, StoreError
 from pydoit_sc.submissions.choose import Choice, Wanted, choose, earlier_fingerprints
 
 BATCH = """
@@ -114,6 +114,20 @@ def test_no_current_outcome_is_kept(folder: Path) -> None:
     assert took[0] == took[1]
     assert took[0][:2] + took[0][-1:] == [None, None, 179 / 8]
     assert Forecast(project.ledger).seconds(*project.select(["a:0"])[0]) == 32 / 8
+
+
+def test_a_current_outcome_whose_run_executes_again(folder: Path) -> None:
+    project, whole = open_project(folder), open_project(folder, sparing=False)
+    live = {
+        "b/59": Live(host="h", folder="/f/w-900", since=1.0),
+        "b/7": Live(host="h", folder="/f/w-67", since=1.0),
+    }
+    for one in (project, whole):
+        stages = one.batch.stages
+        assert stand(one.ledger, stages[1], live).statuses == {Status.COMPLETED: 59, Status.RUNNING: 1}
+        assert goes_on(one.ledger, stages, live)
+        assert not goes_on(one.ledger, stages, {"b/7": live["b/7"]})
+    assert sum(1 for _ in project.ledger.unsettled(project.batch.stages[1], live)) == 2
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

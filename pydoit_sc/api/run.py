@@ -10,7 +10,7 @@ from typing import BinaryIO
 from pydoit_sc.api.html import page
 from pydoit_sc.batch import Axes, Run, Stage, Status
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Verdict, judge_live
+from pydoit_sc.plan import Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 from pydoit_sc.store.layout import STDERR, STDOUT
@@ -156,8 +156,9 @@ class LoadedRun:
 
     @property
     def _verdict(self) -> Verdict:
-        verdict = self._look.project.ledger.verdict(self._stage, self._run)
-        return judge_live(verdict, self._look.running.get(self._run.key))
+        return self._look.project.ledger.verdict(
+            self._stage, self._run, self._look.running.get(self._run.key)
+        )
 
     def __repr__(self) -> str:
         verdict = self._verdict

@@ -16,6 +16,7 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
 from pydoit_sc.outcomes.sidebyside import side_by_side
+from pydoit_sc.plan import is_executing
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Live, Record
@@ -65,7 +66,9 @@ class HistoryCommand(Command):
         found = side_by_side(partial(attempts_at, project.store), keys, project.store.stagers)
         for (stage, run), attempts in zip(chosen, found, strict=True):
             known = [past.record for past in attempts]
-            rows += make(stage.task_name(run), known, running.get(run.key))
+            live = running.get(run.key)
+            is_new = all(is_executing(live, record) for record in known)
+            rows += make(stage.task_name(run), known, live if is_new else None)
         if form == "json":
             print(json.dumps(rows, indent=1))
         elif rows:

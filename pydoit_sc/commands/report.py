@@ -16,7 +16,6 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
 from pydoit_sc.files import rewriting
 from pydoit_sc.outcomes.failed import READ
-from pydoit_sc.plan import judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, among_options, parse_selection, select
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
@@ -91,7 +90,7 @@ def report(project: Project, selection: Selection, among: Selection) -> tuple[by
     stages, ledger, runs = project.stages_of(chosen), project.ledger, []
     for stage in stages:
         for run in stage.runs:
-            status = judge_live(ledger.verdict(stage, run), running.get(run.key)).status
+            status = ledger.verdict(stage, run, running.get(run.key)).status
             runs.append(report_of(stage, run, status, ledger.records.get(run.key)))
     others = select(project, among) if among else list(project.batch.runs())
     found = failing(project, among, others, scanned=selection == among or selection.of_outcomes)

@@ -15,7 +15,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
-from pydoit_sc.plan import ORPHANED, UP_TO_DATE, Verdict, judge_live
+from pydoit_sc.plan import ORPHANED, UP_TO_DATE, Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
 from pydoit_sc.show.rows import Cell, write_csv, write_json
@@ -205,12 +205,12 @@ class _Every(Iterable[RunRow]):
     def _places_of(self, stage: Stage) -> bytearray:
         """Return for each run the place of its status in the order."""
         places = bytearray([_ORDER.index(Status.COMPLETED)]) * len(stage.runs)
-        for run in self._project.ledger.unsettled(stage):
+        for run in self._project.ledger.unsettled(stage, self._running):
             places[run.position] = _ORDER.index(self._verdict(stage, run).status)
         return places
 
     def _verdict(self, stage: Stage, run: Run) -> Verdict:
-        return judge_live(self._project.ledger.verdict(stage, run), self._running.get(run.key))
+        return self._project.ledger.verdict(stage, run, self._running.get(run.key))
 
     def _row(self, stage: Stage, run: Run) -> RunRow:
         verdict = self._verdict(stage, run)

@@ -13,7 +13,6 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Run, Stage, Status
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.parts import without_earlier
-from pydoit_sc.plan import judge_live
 from pydoit_sc.project import Project
 from pydoit_sc.show.bars import encodes, is_moving
 from pydoit_sc.show.footer import Footer
@@ -91,8 +90,7 @@ def _look(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> View:
         (stage.task_name(run), running[run.key])
         for stage in stages
         for run in (stage.runs if running else ())
-        if run.key in running
-        and judge_live(ledger.verdict(stage, run), running[run.key]).status is Status.RUNNING
+        if run.key in running and ledger.verdict(stage, run, running[run.key]).status is Status.RUNNING
     ]
     standings, whole = stand_all(ledger, stages, running)
     ended = [

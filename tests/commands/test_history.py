@@ -71,6 +71,16 @@ def test_json_has_the_times_for_programs(
     assert found[3] == {"run": "a:2", "attempt": 1, "started": "2026-11-25T07:51:54Z", "host": "node9"}
 
 
+@pytest.mark.parametrize(("attempt", "rows"), [("v-2", 3), ("v-3", 4)])
+def test_an_attempt_that_has_just_ended_is_there_once(
+    history: Callable[..., tuple[str, str]], box_with_history: Box, attempt: str, rows: int
+) -> None:
+    store = open_store(str(box_with_history.folder / "out"), {}, durable=False)
+    with store.workspace("worker", None):
+        store.announce("worker", {"a/1": Live(host="node9", folder=f"/f/{attempt}", since=1.0)})
+        assert len(json.loads(history("a:1", form="json")[0])) == rows
+
+
 def test_what_has_no_history(history: Callable[..., tuple[str, str]]) -> None:
     assert history("a:2") == ("", "no attempt has ended: a:2\n")
     with pytest.raises(InvalidCommand, match="expected the name of a run"):

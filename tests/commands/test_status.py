@@ -25,7 +25,7 @@ from pydoit_sc.batch import Status
 from pydoit_sc.commands import watch as watch_module
 from pydoit_sc.commands.status import StatusCommand
 from pydoit_sc.plan import Ledger
-from pydoit_sc.standing import Standing, stand
+from pydoit_sc.standing import Standing, goes_on, stand
 from pydoit_sc.store import Live, Record, StoreError, open_store
 from pydoit_sc.store.documents import Lease, Provenance
 from pydoit_sc.store.posix import PosixStore
@@ -53,7 +53,7 @@ def executing(box: Box, **hosts: str) -> Iterator[None]:
     """Have a live worker say that it executes runs of the stage `a`, on these hosts."""
     store = open_store(str(box.folder / "out"), {}, durable=False)
     with store.workspace("worker", None):
-        live = {f"a/{run[1:]}": Live(host=host, folder="/f", since=1.0) for run, host in hosts.items()}
+        live = {f"a/{run[1:]}": Live(host=host, folder="/f/w-1", since=1.0) for run, host in hosts.items()}
         store.announce("worker", live)
         yield
 
@@ -128,6 +128,31 @@ def test_runs_that_execute_elsewhere(stages: Box, capsys: pytest.CaptureFixture[
     )
 
 
+def test_a_completed_run_that_executes_again(stages: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which `-a` does: until its next attempt, another one than that of its outcome, has been published."""
+    outcome(stages, "a/1", seconds=30)
+    with executing(stages, _1="node3"):
+        assert (
+            figures(stages, capsys)["a"].items() >= {"completed": 1, "incomplete": 2}.items()
+        )  # has just ended
+        known = stages.folder / "out/a/1/run.json"
+        known.write_text(known.read_text().replace('"w-1"', '"w-0"'))
+        found = figures(stages, capsys)["a"]
+        assert (found["running"], found["incomplete"], found["hosts"]) == (1, 2, {"node3": 1})
+        (row,) = json.loads(stages("summarize-batch", "--format", "json", "--status", "running").out)
+    assert row["name"] == "a:1"
+
+
+@pytest.mark.parametrize(("attempt", "goes"), [("w-0", True), ("w-1", False)])
+def test_what_executes_again_goes_on(attempt: str, goes: bool) -> None:
+    ledger = Ledger(batch(stage("a", 3)), {})
+    execute(ledger)
+    live = {"a/1": Live(host="h", folder="/f/w-1", since=1.0)}
+    for code in (0, 1):
+        ledger.records["a/1"] = ledger.records["a/1"]._replace(code=code, attempt=attempt)
+        assert goes_on(ledger, ledger.batch.stages, live) == goes
+
+
 def test_the_running_ones_of_many_hosts(stages: Box, capsys: pytest.CaptureFixture[str]) -> None:
     stages.edit("[1, 2, 3]", "[1, 2, 3, 4, 5, 6, 7]")
     with executing(stages, _1="n1", _2="n1", _3="n2", _4="n3", _5="n4", _6="n5"):
@@ -152,7 +177,8 @@ def test_the_time_left_is_that_of_what_has_yet_to_execute() -> None:
     for key in ("a/7", "a/8"):  # others were published by `sc`, which does not say
         ledger.records[key] = ledger.records[key]._replace(started=1.0, ended=3.0)
     ledger.records["a/99"] = Record(1)
-    live = {f"a/{n}": Live(host="h", folder="/f", since=1.0) for n in (0, 60, 61, 62)}
+    ledger.records["a/0"] = ledger.records["a/0"]._replace(attempt="w-1")
+    live = {f"a/{n}": Live(host="h", folder="/f/w-1", since=1.0) for n in (0, 60, 61, 62)}
     found = stand(ledger, ledger.batch.stages[0], live)
     counts = {Status.COMPLETED: 50, Status.ERROR: 1, Status.INCOMPLETE: 46, Status.RUNNING: 3}
     assert found == Standing(
@@ -300,7 +326,7 @@ def test_watched_on_a_terminal_until_all_have_ended(stages: Box, monkeypatch: py
         def pause(seconds: float) -> None:
             shown.append(window.shown())
             for key in ("a/2", "a/3", "b"):
-                outcome(stages, key, int(key == "a/3"))
+                outcome(stages, key, int(key == "a/3"), seconds=30)
             stages.write("out/b/status_code", "0")
 
         monkeypatch.setattr(watch_module, "time", Time(pause))
