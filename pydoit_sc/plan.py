@@ -94,7 +94,11 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
 
 def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
     """Return a run's verdict, given the key of a run that it comes after and that is not completed."""
-    status = verdict.status if verdict.status is Status.STALE else Status.INCOMPLETE
+    has_outcome = verdict.status in (
+        _COMPLETED,
+        Status.STALE,
+    )  # of a run that has completed, though not as it is now
+    status = Status.STALE if has_outcome else Status.INCOMPLETE
     return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
 
 

@@ -22,6 +22,7 @@ from pydoit_sc.plan import (
     failure_budget,
     judge,
     plan,
+    waiting,
 )
 from pydoit_sc.store import Record
 from tests.stages import batch, batches, stage
@@ -65,6 +66,19 @@ NOW = "1-2-3-4"
 def test_judge(record: Record | None, verdict: Verdict) -> None:
     assert judge(NOW, record) == verdict
     assert verdict.execute == (verdict is not UP_TO_DATE)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [
+        (UP_TO_DATE, Status.STALE),
+        (FORCED, Status.STALE),
+        (NEW, Status.INCOMPLETE),
+        (Verdict(Status.ERROR, "status code 7"), Status.INCOMPLETE),
+    ],
+)
+def test_waiting(verdict: Verdict, status: Status) -> None:
+    assert waiting(verdict, "x/2") == Verdict(status, "waits for", "x:2 (failed)")
 
 
 def test_new_then_up_to_date() -> None:

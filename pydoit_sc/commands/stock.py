@@ -21,7 +21,7 @@ from pydoit_sc.show.rows import write_json
 from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.listing import Part, in_turn
-from pydoit_sc.tasks.tasks import RunTask
+from pydoit_sc.tasks.tasks import RunIsPlanned, RunTask, StageIsPlanned, StageTask
 
 _SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
 
@@ -126,7 +126,32 @@ class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
 
     name = "info"
     doc_usage = "[BATCH] RUN"
-    doc_description = "The exit code is 1 if it would execute."
+    doc_description = (
+        "Its status is `run` if it would execute, as `plan` says, with exit code 1; else `up-to-date`, or `ignore` for what "
+        "`ignore` leaves out."
+    )
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
+        """Print what is known of the task, whose status is that of the plan."""
+        task = next((task for task in self.task_list if [task.name] == pos_args), None)
+        if isinstance(task, StageTask):
+            task.uptodate = [(StageIsPlanned(task.project, task.stage), [], {})]
+        if not isinstance(task, RunTask):
+            return int(super()._execute(pos_args, hide_status))
+        planned = RunIsPlanned(task.project, task.stage, task.run)
+        task.uptodate = [(planned, [], {})]
+        if hide_status or not planned.verdict().ignored:
+            return int(super()._execute(pos_args, hide_status))
+        known = self.dep_manager.get_status
+
+        def get_status(*args: Any, **options: Any) -> Any:
+            found = known(*args, **options)
+            found.status = "ignore"
+            return found
+
+        self.dep_manager.get_status = get_status
+        super()._execute(pos_args, hide_status)
+        return 0
 
     @staticmethod
     def get_reasons(reasons: Any) -> str:

@@ -12,7 +12,7 @@ from pydoit_sc.order import Causes
 from pydoit_sc.outcomes.failed import READ, read_failures
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.outcomes.kinds import Failure, Tally
-from pydoit_sc.plan import NEW, Verdict, Work, is_current, waiting
+from pydoit_sc.plan import Verdict, Work, is_current, judge, waiting
 from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line, label
@@ -115,10 +115,12 @@ class Watch:
         """Return the verdicts of the runs that are left because they wait for a failed one; the others stay in `left`."""
         causes = Causes(self._failed)
         found = {key: causes.of(work.run) for key, work in self.left.items()}
+        verdicts = []
         for key, cause in found.items():
             if cause:
-                del self.left[key]
-        return [waiting(NEW, cause.key) for cause in found.values() if cause]
+                work = self.left.pop(key)
+                verdicts.append(waiting(judge(work.fingerprint, work.known), cause.key))
+        return verdicts
 
     def line(self, text: str) -> None:
         """Write a line that stays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TextIO, TypeAlias
 
 from doit.control import ExecNode, TaskDispatcher
@@ -16,7 +17,7 @@ from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
 from pydoit_sc.batchfile.read import stage_names
 from pydoit_sc.changes import details
 from pydoit_sc.parts import in_order
-from pydoit_sc.plan import Verdict
+from pydoit_sc.plan import Verdict, plan
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 
@@ -59,8 +60,26 @@ class RunIsCurrent:
         return "\n   ".join((f"{verdict.status}: {verdict.words}", *more))
 
 
+class RunIsPlanned(RunIsCurrent):
+    """The up-to-date check of a run for `info`, where nothing is executed: as `plan` says, also of those that it comes after."""
+
+    def verdict(self) -> Verdict:
+        """Return the run's status and its reason; taken once."""
+        return self._verdict
+
+    @cached_property
+    @user_errors()
+    def _verdict(self) -> Verdict:
+        parts = self._project.narrow([(self._stage, self._run)])
+        planned = plan(self._project.ledger, parts)
+        return next(item.verdict for item in planned if item.run.key == self._run.key)
+
+    def __call__(self) -> bool:
+        return super().__call__() and not self._verdict.ignored  # which is a reason to be told, too
+
+
 class StageIsCurrent:
-    """The up-to-date check of a stage, for `list --status` and `info`: that of all its runs."""
+    """The up-to-date check of a stage, for `list --status`: that of all its runs."""
 
     def __init__(self, project: Project, stage: Stage) -> None:
         self._project, self._stage = project, stage
@@ -75,6 +94,16 @@ class StageIsCurrent:
 
     def __repr__(self) -> str:
         return f"{self._to_execute():,} of {len(self._stage.runs):,} runs to execute"
+
+
+class StageIsPlanned(StageIsCurrent):
+    """The up-to-date check of a stage for `info`."""
+
+    @user_errors()
+    def _to_execute(self) -> int:
+        parts = self._project.narrow([(self._stage, run) for run in self._stage.runs])
+        planned = plan(self._project.ledger, parts)
+        return sum(item.verdict.execute for item in planned if item.stage.name == self._stage.name)
 
 
 class RunTask(Task):  # type: ignore[misc]

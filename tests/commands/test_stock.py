@@ -104,6 +104,34 @@ def test_info_says_why(stages: Box) -> None:
     assert f"file://{stages.folder}/out/a/1/status_code" in stages("info", "a:1", program="doit").out
 
 
+def test_info_agrees_with_the_plan(box: Box) -> None:
+    """Also of what comes after something that has yet to be executed, and of what is left out."""
+    chain = "".join(f'[runs.{b}]\ncmd = "true"\nafter = ["{a}"]\n' for a, b in ("ab", "bc"))
+    box.batchfile(f'{HEAD}[runs.a]\ncmd = "cat f"\nfile_dep = ["f"]\nmatrix = {{ x = [1] }}\n{chain}')
+    box.write("f", "1")
+    box.ok()
+    for name in ("a", "a:1", "b", "c"):
+        assert "status     : up-to-date\n" in box.ok("info", name)
+    box.write("f", "2")
+    for name, reason in {
+        "a": "1 of 1 runs to execute",
+        "a:1": "stale: a file_dep has changed",
+        "b": "stale: an earlier run is to be executed: a:1",
+        "c": "stale: an earlier run is to be executed: b",
+    }.items():
+        done = box("info", name)
+        assert (done.code, done.err) == (1, "")
+        assert f"status     : run\n * {reason}\n" in done.out
+        assert name[0] == "a" or reason in box("plan", name).out
+    box.ok("ignore", "a:1")
+    assert "status     : ignore\n * stale: ignored; a file_dep has changed\n" in box.ok("info", "a:1")
+    assert "status     : up-to-date\n" in box.ok("info", "a")
+    box.ok("ignore", "c")
+    assert "status     : ignore\n * completed: ignored; up to date\n" in box.ok("info", "c")
+    assert "status  " not in box.ok("info", "--no-status", "c")
+    assert "status     : up-to-date\n" in box.ok("info", "b")
+
+
 def test_clean(stages: Box) -> None:
     stages.ok()
     stages.ok("-a", "a:1")

@@ -52,6 +52,18 @@ def test_a_failure_blocks_what_comes_after(three: Box) -> None:
     assert three.executed() == ["x:2", "y:1", "y:2", "z:1", "z:2"]
 
 
+def test_what_waits_is_stale_where_it_has_been_completed(three: Box) -> None:
+    three.ok("z:1")
+    three.executed()
+    three.write("fail-x-2", "")
+    done = three("-a", "x:2", "z:1")
+    assert done.code == 1
+    assert "\n3 stale: waits for x:2 (failed)\n" in done.out  # y:1, y:2 and z:1
+    three.write("fail-x-2", "")
+    assert "\n1 incomplete: waits for x:2 (failed)\n" in three().out  # z:2
+    assert "\n3 stale: waits for x:2 (failed)\n" in three().out
+
+
 def test_a_chain_is_stale_behind_what_was_published(three: Box) -> None:
     three.ok()
     three.executed()
