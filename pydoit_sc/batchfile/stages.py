@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import Field
+import pydantic
 
 from pydoit_sc import made
 from pydoit_sc.batch import Run, RunSet, Settings, Stage, stage_of
@@ -22,7 +23,7 @@ from pydoit_sc.batchfile.matrix import AFTER, Combinations, expand
 from pydoit_sc.batchfile.names import are_ordinary, check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import AttemptTable, Table
-from pydoit_sc.batchfile.template import Writer, unquotable
+from pydoit_sc.batchfile.template import Field, Writer, parse_outputs
 from pydoit_sc.batchfile.values import Row, Value
 from pydoit_sc.batchfile.varied import vary
 from pydoit_sc.globbing import escape
@@ -37,23 +38,25 @@ class StageTable(AttemptTable):
 
     variants: ClassVar[Mapping[str, type[Table]]] = VARIANTS
 
-    cmd: Command = Field(description="the command, for the shell, in the batchfile's folder; required")
-    name: Text | None = Field(
+    cmd: Command = pydantic.Field(
+        description="the command, for the shell, in the batchfile's folder; required"
+    )
+    name: Text | None = pydantic.Field(
         default=None,
         description="names of the runs, unique in the stage; left out: made from the values of the axes",
     )
-    file_dep: Texts = Field(
+    file_dep: Texts = pydantic.Field(
         default=(),
         description="files, folders and patterns, from the batchfile's folder; an edit makes completed runs stale",
     )
-    after: Texts = Field(
+    after: Texts = pydantic.Field(
         default=(),
         description="what must be completed first: a stage, `STAGE:RUN`, or a pattern, `STAGE:2012-*`",
     )
-    timeout: StageTimeout | None = Field(
+    timeout: StageTimeout | None = pydantic.Field(
         default=None, description="as in [batch]; in a stage with a matrix it may hold placeholders"
     )
-    matrix: MatrixTable | None = Field(
+    matrix: MatrixTable | None = pydantic.Field(
         default=None,
         description="the axes: the stage has a run for each combination, the last axis fastest; left out: one run",
     )
@@ -105,34 +108,53 @@ def _words(content: object) -> list[str]:
 
 
 def _stage(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage | None:
+    if table.matrix is None:
+        return _only_run(name, table, above, notes)
     where: Where = ("runs", name)
     settings = table.over(above.settings)
-    stages = tuple(dict.fromkeys(word.partition(":")[0] for word in table.after))
-    if table.matrix is None:
-        if table.name is not None:
-            notes.add((*where, "name"), "only a stage with a matrix names its runs; this one is its own run")
-        if isinstance(table.timeout, str):
-            notes.add(
-                (*where, "timeout"),
-                f"expected {EXPECTED}, found {show(table.timeout)}; placeholders need a matrix",
-            )
-        after = _after(name, table.after, None, above, notes)
-        if after is None:
-            return None
-        return Stage(name, (Run(name, table.cmd, name, settings, after=after[0]),), stages, single=True)
     combinations = expand(table.matrix, above.source, notes, (*where, "matrix"))
     if combinations is None:
         return None
     writer = Writer(combinations, notes)
     after = _after(name, table.after, writer, above, notes)
-    outputs = None if after is None else _with_outputs(table.cmd, writer, after, above, where)
+    named = _AFTER.findall(table.cmd)
+    outputs = None if after is None else _with_outputs(named, writer, after, above, where)
     cmds = None if outputs is None else _commands(table.cmd, settings.shell, outputs, where)
     names = _names(table.name, writer, where)
     varied = vary(settings, table.env, writer, where)
     if cmds is None or names is None or varied is None or after is None:
         return None
     runs = made.MadeRuns(name, names, cmds, varied, after, range(combinations.count))
-    return Stage(name, runs, stages, axes=combinations.axes_of)
+    return Stage(name, runs, _stages_before(table), axes=combinations.axes_of)
+
+
+def _stages_before(table: StageTable) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.partition(":")[0] for word in table.after))
+
+
+def _only_run(name: str, table: StageTable, above: _Above, notes: Notes) -> Stage | None:
+    """Return a stage without a matrix, whose texts are literal but for the outputs of earlier runs in its command."""
+    where: Where = ("runs", name)
+    if table.name is not None:
+        notes.add((*where, "name"), "only a stage with a matrix names its runs; this one is its own run")
+    if isinstance(table.timeout, str):
+        notes.add(
+            (*where, "timeout"),
+            f"expected {EXPECTED}, found {show(table.timeout)}; placeholders need a matrix",
+        )
+    after = _after(name, table.after, None, above, notes)
+    if after is None:
+        return None
+    settings, stages = table.over(above.settings), _stages_before(table)
+    cmds: Sequence[str] | None = [table.cmd]
+    pieces = parse_outputs(stages, table.cmd)
+    if named := [piece.attribute for piece in pieces if isinstance(piece, Field)]:
+        one = Writer(Combinations((), {}, {}, 1, 0), notes, partial(parse_outputs, stages))
+        outputs = _with_outputs(named, one, after, above, where)
+        cmds = outputs and _commands(table.cmd, settings.shell, outputs, where)
+    if cmds is None:
+        return None
+    return Stage(name, (Run(name, cmds[0], name, settings, after=after[0]),), stages, single=True)
 
 
 def _after(
@@ -159,31 +181,34 @@ def _after(
 
 
 def _with_outputs(
-    cmd: str, writer: Writer, after: Sequence[tuple[Named, ...]], above: _Above, where: Where
+    stages: Collection[str],
+    writer: Writer,
+    after: Sequence[tuple[Named, ...]],
+    above: _Above,
+    where: Where,
 ) -> Writer | None:
-    """Return the writer of a command, which knows `{after.STAGE}`: the output of the one run of it that a run comes after."""
-    stages = _AFTER.findall(cmd)
+    """Return the writer of a command that has `{after.STAGE}` of these: the output of the one run of it that a run comes after."""
     if not stages:
         return writer
     combinations, root = writer.combinations, (above.remote or "").removeprefix("file://")
     rows: list[Value] = []
     for row, before in enumerate(after):
         if several := [one.stage for one in before if isinstance(one, RunSet) and one.stage in stages]:
+            which = f" (in the combination {combinations.describe(row)})" if combinations.axes else ""
             writer.notes.add(
                 (*where, "cmd"),
-                f"`{{{AFTER}.{several[0]}}}` is the output of one run, and `after` names several of "
-                f"`{several[0]}` (in the combination {combinations.describe(row)})",
+                f"`{{{AFTER}.{several[0]}}}` is the output of one run, and `after` names several of `{several[0]}`{which}",
             )
             return None
         rows.append(Row({stage_of(run.key): f"{root}/{run.key}" for run in before if isinstance(run, Run)}))
     values = {**combinations.values, AFTER: rows}
     columns = {**combinations.columns, AFTER: list(range(combinations.count))}
-    return Writer(replace(combinations, values=values, columns=columns), writer.notes)
+    return writer._replace(combinations=replace(combinations, values=values, columns=columns))
 
 
 def _commands(cmd: str, shell: Sequence[str], writer: Writer, where: Where) -> Sequence[str] | None:
     where = (*where, "cmd")
-    if not is_like_sh(shell) and (refused := unquotable(cmd, shell)) is not None:
+    if not is_like_sh(shell) and (refused := writer.unquotable(cmd, shell)) is not None:
         writer.notes.add(where, refused)
         return None
     cmds = writer.commands(cmd, where)

@@ -1,16 +1,16 @@
-"""Placeholders: the texts of a stage with a matrix, written out for every combination."""
+"""Placeholders: the texts of a stage with a matrix, written out for every combination, and earlier outputs in other commands."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import string
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest
 from pydoit_sc.batchfile.fields import told
-from pydoit_sc.batchfile.matrix import NONE, Combinations
+from pydoit_sc.batchfile.matrix import AFTER, NONE, Combinations
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.shell import Reading
 from pydoit_sc.batchfile.values import attribute, attributes, text
@@ -20,6 +20,9 @@ from pydoit_sc.shells import LIKE_SH
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
 Escape = Callable[[str], str]
+
+#: The output of an earlier run where other braces are literal, with its `!s` and its format.
+_OUTPUT = re.compile(r"(?<!\{)\{" + AFTER + r"\.([^{}!:]+)(!s)?(?::([^{}]*))?\}(?!\})")
 
 _BRACES = "write `{{` and `}}` for braces"
 
@@ -55,6 +58,24 @@ def parse(template: str) -> list[Piece]:
         if name is not None:
             pieces.append(_field(name, spec or "", conversion))
     return pieces
+
+
+def parse_outputs(stages: Collection[str], template: str) -> list[Piece]:
+    """Return the placeholders of these stages' outputs, `{after.STAGE}`, in order, and all else between them as literal texts.
+
+    >>> [str(piece) for piece in parse_outputs(["a"], "awk '{print $1}' {after.a}/stdout ${after.b}")]
+    ["awk '{print $1}' ", 'after.a', '/stdout ${after.b}']
+    """
+    pieces: list[Piece] = []
+    end = 0
+    for found in _OUTPUT.finditer(template):
+        if found[1] in stages:
+            pieces += [
+                template[end : found.start()],
+                Field(AFTER, found[1], found[3] or "", raw=bool(found[2])),
+            ]
+            end = found.end()
+    return [piece for piece in (*pieces, template[end:]) if piece]
 
 
 def _field(name: str, spec: str, conversion: str | None) -> Field:
@@ -130,14 +151,24 @@ class Writer(NamedTuple):
 
     combinations: Combinations
     notes: Notes
+    parse: Callable[[str], list[Piece]] = parse
 
     def texts(self, template: str, where: Where, escape: Escape = str) -> Texts | None:
         """Write a text; `escape` is applied to each value, not to what stands around it, and not to `{value!s}`."""
-        return self._noted(where, lambda: render(parse(template), self.combinations, escape))
+        return self._noted(where, lambda: render(self.parse(template), self.combinations, escape))
 
     def commands(self, template: str, where: Where) -> Texts | None:
         """Write a command, values quoted for the shell."""
-        return self._noted(where, lambda: render_command(parse(template), self.combinations))
+        return self._noted(where, lambda: render_command(self.parse(template), self.combinations))
+
+    def unquotable(self, template: str, shell: Sequence[str]) -> str | None:
+        """Return why the placeholders of a command cannot be quoted for a shell that is not like sh; None without any."""
+        try:
+            pieces = self.parse(template)
+        except ValueError:
+            return None  # `commands` says why
+        field = next((piece for piece in pieces if isinstance(piece, Field) and not piece.raw), None)
+        return None if field is None else _unquotable(field, shell)
 
     def read(self, written: Sequence[H] | None, where: Where, read: Callable[[H], T]) -> list[T] | None:
         """Read what has been written, each different one once; `read` raises ValueError for one that is not sound."""
@@ -214,14 +245,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"unknown placeholder `{{{name[:60]}}}`{hint}{braces}"
 
 
-def unquotable(template: str, shell: Sequence[str]) -> str | None:
-    """Return why the placeholders of a command cannot be quoted for a shell that is not like sh; None without any."""
-    try:
-        field = next((piece for piece in parse(template) if isinstance(piece, Field) and not piece.raw), None)
-    except ValueError:
-        return None  # `render` says why
-    if field is None:
-        return None
+def _unquotable(field: Field, shell: Sequence[str]) -> str:
     variable = re.sub(r"\W", "_", field.axis).upper()
     return (
         f"`{{{field}}}` cannot be quoted for the shell `{' '.join(shell)[:60]}`, only for {', '.join(LIKE_SH)} with `-c`; "

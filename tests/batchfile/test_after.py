@@ -109,3 +109,52 @@ def test_a_command_knows_the_output_of_the_one_run_before_it(make: Make, problem
     assert [run.cmd for run in b][:2] == ["x /o/a/p-0 /o/first", "x /o/a/q-0 /o/first"]
     line, _ = problems(text.replace("AFTER", 'after = ["a:{m}-*", "first"]'))
     assert "runs.b.cmd: `{after.a}` is the output of one run, and `after` names several of `a` (in " in line
+
+
+ONLY = STAGES.replace("AFTER", "") + "[runs.only]\ncmd = '''CMD'''\n"
+
+
+@pytest.mark.parametrize(
+    ("cmd", "written"),
+    [
+        ("cat {after.first}/stdout", "cat /o/first/stdout"),
+        ("{after.a} {after.first!s}x {after.a:>10}", "/o/a/p-1 /o/firstx '  /o/a/p-1'"),
+        ("awk '{print $1}' ${X} {a,b} {} {after.first} }{", "awk '{print $1}' ${X} {a,b} {} /o/first }{"),
+        (
+            "echo {{after.first}} {after.c} {after.nope} {after} {after.}",
+            "",
+        ),  # none of `after`, as they stand
+        ("awk '{print $1}' ${X} {a,b} {} }{ `x` \\", ""),
+    ],
+)
+def test_a_stage_without_a_matrix_knows_it_too(make: Make, cmd: str, written: str) -> None:
+    """There all else is literal: braces, and placeholders of stages that `after` does not name."""
+    batch = make(ONLY.replace("CMD", cmd) + 'after = ["a:p-1", "first"]\n')
+    assert batch.stages[-1].runs[0].cmd == (written or cmd)
+
+
+@pytest.mark.parametrize(
+    ("cmd", "after", "fault"),
+    [
+        ("{after.a}", '["a"]', "`{after.a}` is the output of one run, and `after` names several of `a`"),
+        ("{after.a}", '["a:p-*"]', "`{after.a}` is the output of one run, and `after` names several of `a`"),
+        (
+            "x ${after.first}",
+            '["first"]',
+            "`{after.first}` stands after `$`, where a value cannot be quoted; ",
+        ),
+        ("x {after.first:d}", '["first"]', "`{after.first:d}` cannot write '/o/first': "),
+        (
+            "print({after.first})",
+            '["first"]\nshell = ["python", "-c"]',
+            "`{after.first}` cannot be quoted for",
+        ),
+    ],
+)
+def test_where_an_output_cannot_stand_without_a_matrix(
+    problems: Problems, cmd: str, after: str, fault: str
+) -> None:
+    (found,) = problems(ONLY.replace("CMD", cmd) + f"after = {after}\n")
+    place, _, message = found.partition(": ")
+    assert (place.split(":")[1:], message.partition(": ")[0]) == (["24", "1"], "runs.only.cmd")
+    assert message.partition(": ")[2].startswith(fault)
