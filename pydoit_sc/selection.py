@@ -233,7 +233,8 @@ def select_to_execute(
 ) -> Sequence[Stage]:
     """Return the selected runs, and unless `alone` all that they come after, as stages that have only these.
 
-    If nothing is said, the whole batch's. `--limit` counts the runs that would execute, in the order of their execution.
+    If nothing is said, the whole batch's. `--limit` counts the runs that would execute, in the order of their execution, or
+    the slowest first.
     Raises what `select` does.
     """
     if not selection:
@@ -243,8 +244,10 @@ def select_to_execute(
     if selection.limit is not None:
         keys = {run.key for _, run in chosen}
         planned = (item for item in plan(project.ledger, parts, always=always) if item.verdict.execute)
-        first = [(item.stage, item.run) for item in planned if item.run.key in keys][: selection.limit]
-        chosen = first or chosen
+        first = [(item.stage, item.run) for item in planned if item.run.key in keys]
+        if selection.slowest:
+            first = _slowest(project.ledger, first)
+        chosen = first[: selection.limit] or chosen
         parts = project.narrow(chosen)
     return without_earlier(project.batch, chosen) if alone else parts
 

@@ -110,6 +110,23 @@ def test_words_narrow(picked: Box, options: dict[str, object], found: list[str])
     assert names(picked, **options) == found
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"slowest": "3", "limit": "1"}, ["day:a_2"]),
+        ({"slowest": "3", "limit": "2"}, ["day:a_0", "day:a_2"]),  # not a_1, which took least of the three
+        (
+            {"slowest": "9", "limit": "3"},
+            ["day:a_0", "day:a_1", "day:a_2"],
+        ),  # the completed ones do not execute
+    ],
+)
+def test_a_limit_takes_the_slowest_to_execute(
+    picked: Box, options: dict[str, object], found: list[str]
+) -> None:
+    assert planned(picked, **options) == found
+
+
 def test_names_and_options_narrow(picked: Box) -> None:
     assert names(picked, "day:*_0", "month") == [
         "day:a_0",

@@ -13,7 +13,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.forecast import Estimate, Forecast, Outlook
-from pydoit_sc.plan import Planned, Verdict, count, failure_budget, plan
+from pydoit_sc.plan import Ledger, Planned, Verdict, count, failure_budget, plan
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select_to_execute
@@ -59,7 +59,8 @@ class PlanCommand(Command):
         )
         shown: list[Planned] = []
         estimate = Estimate(Forecast(project.ledger), _limit(batch))
-        most = None if options["everything"] or options["as_json"] else SHOWN
+        whole = options["everything"] or options["as_json"]
+        most = None if whole or selection.slowest else SHOWN
 
         def seen(item: Planned) -> Verdict:
             if item.verdict.execute:
@@ -69,6 +70,8 @@ class PlanCommand(Command):
             return item.verdict
 
         verdicts = count(map(seen, planned), sum(len(part.runs) for part in parts))
+        if selection.slowest:
+            shown = _slowest_first(project.ledger, shown)[: None if whole else SHOWN]
         execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
         strange = moved(project.ledger, parts)
         budget = failure_budget(batch.max_failures, batch.size)
@@ -78,11 +81,7 @@ class PlanCommand(Command):
         print(summary(verdicts))
         if strange:
             print(f"warning: {moved_words(strange)}, or `run` and `submit` stop unless --moved is given")
-        for item in shown:
-            print("", *filter(None, _said(item)), sep="  ")
-            if selection and item.verdict.status is Status.STALE:
-                for line in details(project.ledger, project.store, item.run):
-                    print(f"    {line}")
+        _print_runs(project, shown, in_full=bool(selection))
         if execute > len(shown):
             print(f"  and {execute - len(shown):,} more; --all lists them")
         expected = _expected(estimate, batch)
@@ -104,6 +103,16 @@ def _parts(project: Project, selection: Selection, options: dict[str, Any]) -> S
         return ()
 
 
+def _slowest_first(ledger: Ledger, shown: Sequence[Planned]) -> list[Planned]:
+    """Return runs by how long they took last; those of which it is not known, which some come after, are the last."""
+
+    def seconds(item: Planned) -> float:
+        record = ledger.record(item.run)
+        return record.seconds if record else 0.0
+
+    return sorted(shown, key=seconds, reverse=True)
+
+
 def _limit(batch: Batch) -> float | None:
     """Return for how many seconds a job of the engine that is meant executes runs, if there is a limit."""
     if not batch.tables:
@@ -120,6 +129,14 @@ def _expected(estimate: Estimate, batch: Batch) -> Outlook | None:
     from pydoit_sc.engines.expect import engine_meant, expect  # noqa: PLC0415 (engines are slow to import)
 
     return expect(estimate, batch, engine_meant(batch))
+
+
+def _print_runs(project: Project, shown: Sequence[Planned], *, in_full: bool) -> None:
+    for item in shown:
+        print("", *filter(None, _said(item)), sep="  ")
+        if in_full and item.verdict.status is Status.STALE:
+            for line in details(project.ledger, project.store, item.run):
+                print(f"    {line}")
 
 
 def _said(item: Planned) -> tuple[str, str]:

@@ -160,10 +160,11 @@ def in_order(rows: Sequence[RunRow], cell: Callable[[RunRow], Any], *, reverse: 
 def _sorted(
     project: Project, selection: Selection, rows: Sequence[RunRow], order: Sequence[str], *, reverse: bool
 ) -> Sequence[RunRow]:
-    """Return the selected rows, failures first, or by the cells of some columns."""
+    """Return the selected rows, failures first unless the slowest are to be, or by the cells of some columns."""
     if selection:
         rows = _selected(project, selection._replace(limit=None if order else selection.limit), rows)
-    rows = sorted(rows, key=lambda row: _ORDER.index(row.verdict.status))
+    if order or not selection.slowest:
+        rows = sorted(rows, key=lambda row: _ORDER.index(row.verdict.status))
     for name in reversed(order):
         rows = in_order(rows, COLUMNS[name], reverse=reverse)
     return rows[: selection.limit] if order else rows

@@ -53,6 +53,12 @@ def test_what_shows_runs_shows_those(cli: Cli) -> None:
     assert slowest == ["day:a_2", "day:a_0", "day:a_1"]
     assert cli("list", "-s", "--slowest", "1")[1].split() == ["R", "day:a_2", "true", "a", "2"]
     assert [line[0] for line in cli("list", "--status")[1].splitlines()] == ["R", "R"]  # as in doit
+    assert [line.split()[0] for line in cli("plan", "--slowest", "3")[1].splitlines()[1:]] == slowest
+    assert [
+        line.split()[0] for line in cli("plan", "--slowest", "3", "--limit", "2")[1].splitlines()[1:]
+    ] == slowest[:2]
+    rows = json.loads(cli("summarize-batch", "--slowest", "5", "--limit", "4", "--format", "json")[1])
+    assert [row["name"] for row in rows] == [*slowest, "day:a_4"]
     rows = json.loads(cli("summarize-batch", "--code", "137", "--format", "json")[1])
     assert [row["name"] for row in rows] == ["day:b_0"]
     assert cli("verify", "--since", "1h")[2].startswith("5 of 5 runs are finished")
