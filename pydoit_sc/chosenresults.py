@@ -36,10 +36,12 @@ def results_of(  # noqa: PLR0913 - what is asked for
 ) -> Iterator[AskedRows]:
     """Give the results of chosen runs, which are those of the selection without its limit: that counts rows.
 
-    All columns if none are named; sorted by those of `sort`, if any. `tell` gets a line for each file that cannot be read. Raises StoreError, and UserError for unknown columns.
+    All columns if none are named, and a named one is there if any of the chosen runs has it; sorted by those of `sort`,
+    if any. `tell` gets a line for each file that cannot be read. Raises StoreError, and UserError for unknown columns.
     """
     rows = read_results(project.store, chosen, tell, _taken(selection))
     with ResultTable(rows if sort else islice(rows, selection.limit)) as table:
+        table.learn(columns, rows)
         by = [table.column(name, "--sort") for name in sort]
         shown = [table.column(name, "--columns") for name in columns] or list(table.columns)
         order = table.sorted_by(by, descending=descending) if by else None

@@ -56,13 +56,9 @@ class ResultTable:
         except BaseException:
             self.close()
             raise
-        fixed = (_NAME, *map(str, self._axes), *FIGURES)
-        named = name_fields(self._fields, fixed)
-        self._places: dict[str, str | int] = {
-            **dict(zip(fixed, fixed, strict=True)),
-            **dict(zip(named, range(len(named)), strict=True)),
-        }
-        self.columns: Sequence[str] = tuple(self._places)
+        self._places: dict[str, str | int] = {}
+        self.columns: Sequence[str] = ()
+        self._name_columns()
 
     def __enter__(self) -> ResultTable:
         return self
@@ -79,7 +75,34 @@ class ResultTable:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def _name_columns(self) -> None:
+        fixed = (_NAME, *map(str, self._axes), *FIGURES)
+        named = name_fields(self._fields, fixed)
+        self._places = {
+            **dict(zip(fixed, fixed, strict=True)),
+            **dict(zip(named, range(len(named)), strict=True)),
+        }
+        self.columns = tuple(self._places)
+
+    def learn(self, names: Iterable[str], rows: Iterable[ResultRow]) -> None:
+        """Read rows that are not kept until there are columns of all these names, which may be those of later runs alone."""
+        missing, others = [name for name in names if self._find(name) is None], iter(rows)
+        while missing and (row := next(others, None)) is not None:
+            known = len(self._axes) + len(self._fields)
+            self._cells(row)
+            if len(self._axes) + len(self._fields) > known:
+                self._name_columns()
+                missing = [name for name in missing if self._find(name) is None]
+
     def _add(self, row: ResultRow) -> None:
+        cells = self._cells(row)
+        self.runs += row.name != self._last
+        self._last = row.name
+        self._starts.append(self._file.tell())
+        pickle.dump(cells, self._file, pickle.HIGHEST_PROTOCOL)
+
+    def _cells(self, row: ResultRow) -> dict[str | int, Value]:
+        """Return the values of a row by the places of their columns, of which new ones become known."""
         record = row.record
         axes: dict[str | int, Value] = {
             f"axis:{name}" if name in _OURS else name: value for name, value in row.axes.items()
@@ -96,10 +119,7 @@ class ResultTable:
         for place, value in cells.items():
             if value is not None:
                 self._types[place].add(type(value))
-        self.runs += row.name != self._last
-        self._last = row.name
-        self._starts.append(self._file.tell())
-        pickle.dump(cells, self._file, pickle.HIGHEST_PROTOCOL)
+        return cells
 
     def types(self, column: str) -> Collection[type]:
         """Return the types of the values in a column: some of str, int, float, bool."""
@@ -125,18 +145,23 @@ class ResultTable:
 
     def column(self, name: str, option: str) -> str:
         """Return the column that a user means by this name; raises UserError, which begins with the name of the option."""
+        if (found := self._find(name)) is not None:
+            return found
+        if several := sorted(_in_full(field) for field in self._fields if name == _in_short(field)):
+            raise UserError(f"{option}: `{name}` is in several files: {', '.join(several)}; name one of them")
+        near = nearest(name, list(self.columns))
+        more = f" and {len(self.columns) - _SHOWN:,} more" if len(self.columns) > _SHOWN else ""
+        hint = f"did you mean `{near}`?" if near else f"there are {', '.join(self.columns[:_SHOWN])}{more}"
+        raise UserError(f"{option}: unknown column `{name}`; {hint}")
+
+    def _find(self, name: str) -> str | None:
         if name in self._places:
             return name
         fields = list(self._fields)
         for number, field in enumerate(fields):
             if name == _in_full(field):
                 return self.columns[len(self.columns) - len(fields) + number]
-        if several := sorted(_in_full(field) for field in fields if name == _in_short(field)):
-            raise UserError(f"{option}: `{name}` is in several files: {', '.join(several)}; name one of them")
-        near = nearest(name, list(self.columns))
-        more = f" and {len(self.columns) - _SHOWN:,} more" if len(self.columns) > _SHOWN else ""
-        hint = f"did you mean `{near}`?" if near else f"there are {', '.join(self.columns[:_SHOWN])}{more}"
-        raise UserError(f"{option}: unknown column `{name}`; {hint}")
+        return None
 
 
 def name_fields(fields: Collection[ResultKey], taken: Iterable[str]) -> list[str]:

@@ -124,6 +124,22 @@ def test_the_first_rows_are_said_to_be_some(three: Box, shown: Shown) -> None:
     assert shown("--sort", "loss", "--limit", "1").err == "2 of 3 runs, the first 1 of 2 rows\n"
 
 
+def test_a_named_column_may_be_that_of_a_later_run(three: Box, shown: Shown) -> None:
+    """Also where the rows that are shown, the first ones, lack it: it is empty there."""
+    for names in ("model", "metrics.json:model", "loss"):
+        assert shown("--columns", f"name,{names}", "--limit", "1", "--format", "csv").code == 0
+    assert shown(
+        "--columns", "name,metrics.json:model", "--limit", "1", "--format", "csv"
+    ).out.splitlines() == [
+        "name,metrics.json:model",
+        "a:1,",
+    ]
+    assert shown.err == "1 of 3 runs, 1 rows\n"
+    assert "metrics.json:model" not in shown("--limit", "1").out
+    with pytest.raises(InvalidDodoFile, match="--columns: unknown column `nope`"):
+        shown("--columns", "nope", "--limit", "1")
+
+
 def test_what_has_no_order_is_last(box: Box, shown: Shown) -> None:
     box.batchfile(RUNS.replace("[1, 2, 3]", "[1, 2, 3, 4, 5]"))
     for run, value in {"1": "NaN", "2": '"10"', "3": "null", "4": "9", "5": '"b"'}.items():
