@@ -209,7 +209,7 @@ def select(project: Project, selection: Selection, commands: Collection[str] = (
             found = _slowest(project.ledger, found)[: selection.slowest]
     found = found[: selection.limit]
     if not found:
-        raise NothingMatchesError(_nothing(project, selection, considered))
+        raise NothingMatchesError(_nothing(project, selection, considered, len(named)))
     return found
 
 
@@ -338,9 +338,10 @@ def _slowest(ledger: Ledger, runs: Chosen) -> Chosen:
     return sorted(known, key=lambda pair: -times[pair[1].key])
 
 
-def _nothing(project: Project, selection: Selection, runs: Chosen) -> str:
-    """Return that no run matches, and how those are that names and axes leave."""
-    text = f"no run matches {selection.said}: {len(runs):,} run{'s' * (len(runs) != 1)}"
+def _nothing(project: Project, selection: Selection, runs: Chosen, named: int) -> str:
+    """Return that no run matches of so many that are named, and how those are that axes leave."""
+    some = f"{len(runs):,} of " if 0 < len(runs) < named else ""
+    text = f"no run matches {selection.said}: {some}{named:,} run{'s' * (named != 1)}"
     if not selection.of_outcomes or not runs:
         return text
     counts = Counter(project.ledger.verdict(stage, run).status for stage, run in runs)

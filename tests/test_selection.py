@@ -146,8 +146,9 @@ def test_names_and_options_narrow(picked: Box) -> None:
     [
         ({"statuses": "stale"}, "--status stale: 13 runs, 2 completed, 4 error, 7 incomplete"),
         ({"group": "9"}, "--group 9: 13 runs, 2 completed, 4 error, 7 incomplete"),
-        ({"where": ["model=b", "seed=4"], "statuses": "error"}, "--status error --where model=b --where seed=4: 1 run, 1 incomplete, none failed"),
-        ({"where": ["model=c d"]}, "--where 'model=c d': 0 runs"),
+        ({"where": ["model=b", "seed=4"], "statuses": "error"}, "--status error --where model=b --where seed=4: 1 of 13 runs, 1 incomplete, none failed"),
+        ({"where": ["model=c d"]}, "--where 'model=c d': 13 runs"),
+        ({"where": ["model=c d"], "statuses": "error"}, "--status error --where 'model=c d': 13 runs"),
     ],
 )  # fmt: skip
 def test_nothing_matches(picked: Box, options: dict[str, object], answer: str) -> None:

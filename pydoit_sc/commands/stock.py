@@ -12,7 +12,9 @@ from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
+from doit.exceptions import InvalidDodoFile
 
+from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
@@ -115,10 +117,18 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Run the command; called by doit. A `--status` without one is doit's `-s`."""
-        words = zip(in_args, [*in_args[1:], ""], strict=False)
-        return super().parse_execute(
-            ["-s" if word == "--status" and not are_statuses(behind) else word for word, behind in words]
-        )
+        words = list(zip(in_args, [*in_args[1:], ""], strict=False))
+        names = {behind for word, behind in words if word == "--status" and not are_statuses(behind)}
+        try:
+            return super().parse_execute(
+                ["-s" if word == "--status" and behind in names else word for word, behind in words]
+            )
+        except InvalidDodoFile as error:
+            if any(
+                f"is named `{name}`" in str(error) for name in names
+            ):  # it may have been meant as a status
+                raise InvalidDodoFile(f"{error}; the statuses are {', '.join(Status)}") from error
+            raise
 
 
 class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]

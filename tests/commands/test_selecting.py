@@ -53,6 +53,14 @@ def test_what_shows_runs_shows_those(cli: Cli) -> None:
     assert slowest == ["day:a_2", "day:a_0", "day:a_1"]
     assert cli("list", "-s", "--slowest", "1")[1].split() == ["R", "day:a_2", "true", "a", "2"]
     assert [line[0] for line in cli("list", "--status")[1].splitlines()] == ["R", "R"]  # as in doit
+    assert [line[0] for line in cli("list", "--status", "month")[1].splitlines()] == ["R"]
+    code, _, err = cli("list", "--status", "ignored")
+    assert code == 3
+    assert (
+        "no run or stage is named `ignored`; the batch has `day`, `month`; the statuses are completed, error, "
+        in err
+    )
+    assert "the statuses" not in cli("list", "ignored")[2] + cli("list", "--status", "day", "ignored")[2]
     assert [line.split()[0] for line in cli("plan", "--slowest", "3")[1].splitlines()[1:]] == slowest
     assert [
         line.split()[0] for line in cli("plan", "--slowest", "3", "--limit", "2")[1].splitlines()[1:]
