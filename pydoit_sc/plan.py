@@ -94,10 +94,8 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
 
 def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
     """Return a run's verdict, given the key of a run that it comes after and that is not completed."""
-    has_outcome = verdict.status in (
-        _COMPLETED,
-        Status.STALE,
-    )  # of a run that has completed, though not as it is now
+    # An outcome of a run that has completed, though perhaps not as it is now.
+    has_outcome = verdict.status in (_COMPLETED, Status.STALE)
     status = Status.STALE if has_outcome else Status.INCOMPLETE
     return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
 

@@ -15,12 +15,8 @@ from pydoit_sc.batch import Run, Stage
 from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Record
 
-_AT_ONCE = (
-    16,
-    64,
-    256,
-    1024,
-)  # positions that are asked for, as long as there are outcomes: most lists have not shrunk
+#: Positions that are asked for, as long as there are outcomes: most lists have not shrunk.
+_AT_ONCE = (16, 64, 256, 1024)
 
 
 class _Changed(NamedTuple):
@@ -56,9 +52,8 @@ def _command(record: Record | None) -> str:
 
 
 def _moved(ledger: Ledger, stage: Stage, changed: Sequence[_Changed]) -> list[str]:
-    runs = next(
-        one.runs for one in ledger.batch.stages if one.name == stage.name
-    )  # also those that are not chosen
+    # Also those that are not chosen.
+    runs = next(one.runs for one in ledger.batch.stages if one.name == stage.name)
     replaced = {one.was for one in changed}
     listed = replaced.intersection(ledger.command_part(run.cmd, run.after) for run in runs)
     if left := {one.now for one in changed if one.was not in listed} - replaced:

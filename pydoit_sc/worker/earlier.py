@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
-from pydoit_sc.plan import NEW, Verdict, Work, waiting
+from pydoit_sc.plan import Verdict, Work, judge, waiting
 from pydoit_sc.store import Record, Store, StoreError
 from pydoit_sc.store.stamps import StoredDocument, read
 
@@ -81,7 +81,8 @@ def checked(
         if hindrance:
             record = records.get(hindrance)
             state = "failed" if record and record.code else "not completed"
-            held.append(waiting(NEW, hindrance, state))
+            own = judge(work.fingerprint, records.get(work.run.key))
+            held.append(waiting(own, hindrance, state))
         else:
             works.append(_final(work, found) if found else work)
     return chunk._replace(works=works), held

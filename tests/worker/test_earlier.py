@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.batch import Run, Settings
+from pydoit_sc.batch import Run, Settings, Status
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
 from pydoit_sc.plan import Work
@@ -93,3 +93,7 @@ def test_each_run_waits_for_its_own() -> None:
     final = f"1-2-3-{after_part(digest_attempt('a/1', 'x-1'))}"
     assert [(work.task, work.fingerprint) for work in chunk.works] == [("c:1", final)]
     assert [verdict.words for verdict in held] == ["waits for a:2 (failed)"]
+    assert held[0].status is Status.INCOMPLETE
+    records["c/2"] = Record(0, "x-3", "1-2-3-9")  # which came after an earlier outcome
+    _, held = checked(Chunk(works, "file:///out", 1, "s1", before=before), {}, records)
+    assert [verdict.status for verdict in held] == [Status.STALE]
