@@ -163,6 +163,10 @@ class Project:
         records = self.store.glance(run.key for stage in stages for run in stage.runs)
         self._ledger = Ledger(self.batch, records, {}, self.ignored, self._accepted)
 
+    def orphans(self) -> list[str]:
+        """Return the keys of outputs that no run of the batch has any more, sorted; raises StoreError."""
+        return sorted(self.store.orphans({run.key for _, run in self.batch.runs()}))
+
     @cached_property
     def ignored(self) -> frozenset[str]:
         """The stages and tasks that `ignore` excludes, by name: what doit's database says of them. Raises UserError."""

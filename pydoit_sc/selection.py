@@ -256,7 +256,7 @@ def _check_statuses(selection: Selection) -> None:
     if Status.ORPHANED in selection.statuses:
         raise UserError(
             "--status: orphaned outputs have no run in the batch any more; `pydoit-sc summarize-batch --status orphaned` "
-            "lists them, and what is not wanted is removed by hand"
+            "lists them, and `pydoit-sc clean --status orphaned` removes them"
         )
 
 

@@ -12,17 +12,19 @@ from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
-from doit.exceptions import InvalidDodoFile
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
-from pydoit_sc.selection import are_statuses, parse_selection
+from pydoit_sc.project import Project
+from pydoit_sc.selection import Selection, are_statuses, parse_selection
 from pydoit_sc.show.rows import write_json
 from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.listing import Part, in_turn
+from pydoit_sc.tasks.loader import open_project
 from pydoit_sc.tasks.tasks import RunIsPlanned, RunTask, StageIsPlanned, StageTask
 
 _SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
@@ -183,6 +185,9 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
     doc_description = (
         "The history of the runs goes, too. Without names it is the whole batch: a terminal asks, elsewhere --all says so.\n"
         "\n"
+        "`--status orphaned` means the outputs that no run of the batch has any more. Another batch may write to the same "
+        "folder: so a terminal asks, and elsewhere --all says that they are all meant.\n"
+        "\n"
         "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
     )
 
@@ -190,12 +195,33 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
         """Run the command; ask before it removes everything, where somebody can answer."""
         params["cleanall"] = params["cleanall"] or params["all"]
         with user_errors():
-            said = params["cleanall"] or params["dryrun"] or bool(parse_selection(params, args))
+            selection = parse_selection(params, args)
+            if selection._replace(said="") == Selection(statuses=frozenset({Status.ORPHANED})):
+                return self._clean_orphans(
+                    open_project(params), all_=params["cleanall"], dryrun=params["dryrun"]
+                )
+            said = params["cleanall"] or params["dryrun"] or bool(selection)
         if not said and is_answered():
             if not agreed("remove all outputs of the batch, and their history?"):
                 return _NOTHING_DONE
             params["cleanall"] = True
         return super().execute(params, args)
+
+    def _clean_orphans(self, project: Project, *, all_: bool, dryrun: bool) -> int:
+        orphans = project.orphans()
+        if orphans and not (all_ or dryrun):
+            what = f"{len(orphans):,} output{'s' * (len(orphans) != 1)} that no run of the batch has"
+            if not is_answered():
+                raise InvalidCommand(f"clean: {what}: --all removes them, --dry-run shows them")
+            if not agreed(f"remove {what}, and their history?"):
+                return _NOTHING_DONE
+        ends = change_each(project.store, project.store.remove, {key: key for key in orphans})
+        for key, error in ((key, None) for key in orphans) if dryrun else ends:
+            if error is None:
+                self.outstream.write(f"removing {project.batch.remote_output_path}/{key}\n")
+            else:
+                self.leave(key, error)
+        return _SOME_LEFT if self._left else 0
 
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
         """Clean each task, of runs some at once; go on after one whose place something else takes."""

@@ -222,8 +222,7 @@ class _Every(Iterable[RunRow]):
 
 def _orphans(project: Project) -> Iterator[RunRow]:
     """Yield a row for every output whose run is no longer in the batch."""
-    known = {run.key for _, run in project.batch.runs()}
-    for key in sorted(project.store.orphans(known)):
+    for key in project.orphans():
         yield RunRow(ORPHANED, f"{project.batch.remote_output_path}/{key}")
 
 

@@ -116,7 +116,7 @@ def test_nothing_matches_is_empty_where_a_program_reads(cli: Cli) -> None:
 )  # fmt: skip
 def test_outputs_without_a_run_are_no_runs(cli: Cli, picked: Box, command: str) -> None:
     picked.write("out/day/c_0/status_code", "0")
-    for statuses in ("orphaned", "error,orphaned"):
+    for statuses in ("orphaned", "error,orphaned")[command == "clean" :]:
         code, out, err = cli(*command.split(), "--status", statuses)
         assert (code, out) == (3, "")
         assert "`pydoit-sc summarize-batch --status orphaned` lists them" in err

@@ -387,3 +387,21 @@ def test_moved_positions_are_told(stages: Box) -> None:
 @pytest.mark.parametrize("command", ["clean", "forget", "ignore", "info", "list", "plan", "logs"])
 def test_unknown_names(stages: Box, command: str) -> None:
     assert "did you mean `a:1`?" in stages(command, "a:11").refused()
+
+
+def test_clean_of_what_no_run_has_any_more(stages: Box) -> None:
+    stages.ok()
+    stages.edit("x = [1, 2, 3]", "x = [1]")
+    stages.write("out/mine/notes", "")
+    refused = stages("clean", "--status", "orphaned").refused()
+    assert (
+        refused
+        == "ERROR: clean: 2 outputs that no run of the batch has: --all removes them, --dry-run shows them\n"
+    )
+    said = "".join(f"removing file://{stages.folder}/out/a/{n}\n" for n in (2, 3))
+    assert stages.ok("clean", "--status", "orphaned", "--dry-run") == said
+    assert sorted(os.listdir(stages.folder / "out/a")) == ["1", "2", "3"]
+    assert stages.ok("clean", "--status", "orphaned", "--all") == said
+    assert os.listdir(stages.folder / "out/a") == ["1"]
+    assert stages.ok("clean", "--status", "orphaned", "--all") == ""
+    assert (stages.folder / "out/mine/notes").exists()
