@@ -24,6 +24,8 @@ from pydoit_sc.store import Live, Record
 Chosen: TypeAlias = list[tuple[Stage, Run]]
 
 _CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(?!=)(.*)", re.DOTALL)  # and not `model==a`
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_PART_OF_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOST = 10**9
 _STATUSES = {**{status.value: status for status in Status}, "failed": Status.ERROR}
@@ -59,8 +61,14 @@ class Condition(NamedTuple):
 
 
 def _compare(one: str, other: str) -> int:
-    """Return -1, 0 or 1: two numbers by size, texts as such; ISO dates in the order of time."""
-    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
+    """Return -1, 0 or 1: two numbers by size, texts as such; ISO dates in the order of time, as far as the other one says.
+
+    >>> [_compare(day, "2012-06") for day in ("2012-05-31", "2012-06-30", "2012-07-01")]
+    [-1, 0, 1]
+    """
+    if _DATE.match(one) and _PART_OF_DATE.fullmatch(other):
+        one, other = one[: len(other)].replace(" ", "T"), other.replace(" ", "T")
+    elif _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
         return (float(one) > float(other)) - (float(one) < float(other))
     return (one > other) - (one < other)
 
