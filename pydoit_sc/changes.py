@@ -75,7 +75,9 @@ def details(ledger: Ledger, store: Outputs, run: Run, known: Provenance | None =
 
 def _way(ledger: Ledger, item: Planned) -> Way:
     """Return in which parts the fingerprint of a stale run has changed, from what and to what."""
-    if item.verdict.status is not Status.STALE or (record := ledger.record(item.run)) is None or record.code:
+    if item.verdict.status is not Status.STALE or item.run.key in ledger.taken:
+        return ()
+    if (record := ledger.record(item.run)) is None or record.code:
         return ()
     try:
         now = ledger.fingerprint(item.run)

@@ -8,10 +8,9 @@ been published. The last part is a digest of attempts, not a comparison of times
 from __future__ import annotations
 
 import os
-from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
-from itertools import compress
+from itertools import compress, islice
 from typing import NamedTuple
 
 from pydoit_sc.batch import PLAIN, Batch, Run, RunSet, Settings, Share, Stage, Status, stage_of, task_of
@@ -28,11 +27,12 @@ from pydoit_sc.fingerprint import (
 )
 from pydoit_sc.globbing import outputs_of
 from pydoit_sc.made import MANY, MadeRuns, keys_of
-from pydoit_sc.parts import Busy, in_order
+from pydoit_sc.parts import Busy, Settled, in_order
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
 
 _DETAILS = 3  # of one reason, which are counted apart
+_TOGETHER = 256  # runs that the store is asked about at once
 _COMPLETED = Status.COMPLETED  # which the enum looks up slowly, and every run asks for several times
 
 
@@ -128,14 +128,6 @@ class Work(NamedTuple):
     axes: Mapping[str, str | int | float | bool] = {}  # for `run.json`
 
 
-class Settled(NamedTuple):
-    """The runs of a stage whose outcomes were current when the store was read, and are not kept."""
-
-    others: bytearray  # for each run, by its position: 1 where it is none of them
-    attempts: array[int]  # for each of them the digest of its attempt; empty where no run comes after them
-    seconds: array[float]  # how long each of them took; 0: not known
-
-
 class Ledger:
     """A batch beside what the store has of it; kept up to date as runs are published.
 
@@ -156,6 +148,8 @@ class Ledger:
         self.scan: Callable[[Iterable[str]], Mapping[str, Record]] = lambda _: {}  # outcomes not kept, by key
         self._has_changed = False  # since the store was read
         self.taken = taken or {}  # runs whose places in the store something else takes, in words
+        #: Tells of outcomes that are to be replaced, by their keys, what lies beside them and is of no run.
+        self.beside: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {}
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
         folders = (name for stage in batch.stages for name in stage.folders)
@@ -248,8 +242,19 @@ class Ledger:
         return bool(self.ignored) and not self.ignored.isdisjoint((stage.name, stage.task_name(run)))
 
     def _verdict(self, run: Run) -> Verdict:
-        if run.key in self.taken:
-            return Verdict(Status.INCOMPLETE, self.taken[run.key])
+        return self.within(run, self._judged(run))
+
+    def within(self, run: Run, verdict: Verdict) -> Verdict:
+        """Return the verdict of a run, or why it is not executed where something else takes its place."""
+        words = self.taken.get(run.key) if verdict.execute else None
+        return Verdict(verdict.status, words) if words else verdict
+
+    def look_beside(self, runs: Iterable[Run]) -> None:
+        """Find those of the runs to execute whose outcomes cannot be replaced, since something else lies beside them."""
+        keys = [run.key for run in runs if run.key in self.records or self._settled_with(run)]
+        self.taken.update(self.beside(keys) if keys else {})
+
+    def _judged(self, run: Run) -> Verdict:
         try:
             if (record := self.record(run)) is None or record.code != 0:
                 self._parts_of(run.settings)  # all that counts is that its `file_dep` are there
@@ -350,15 +355,21 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
     awaited = {name for stage in ordered for name in stage.after}
     for stage in ordered:
         looks_at_all = always or (stage.after and busy)
-        for run in stage.runs if looks_at_all else ledger.unsettled(stage):
-            verdict = ledger.verdict(stage, run)
-            if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):
-                verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before.key))
-            if not (verdict.execute or verdict.ignored) and always:
-                verdict = FORCED
-            if verdict.execute and stage.name in awaited:
-                busy.add(run)
-            yield Planned(stage, run, verdict)
+        runs = iter(stage.runs if looks_at_all else ledger.unsettled(stage))
+        while some := list(islice(runs, _TOGETHER)):
+            verdicts = [_planned(ledger, stage, run, busy, always=always) for run in some]
+            ledger.look_beside(run for run, verdict in zip(some, verdicts, strict=True) if verdict.execute)
+            for run, verdict in zip(some, verdicts, strict=True):
+                if verdict.execute and stage.name in awaited:
+                    busy.add(run)
+                yield Planned(stage, run, ledger.within(run, verdict))
+
+
+def _planned(ledger: Ledger, stage: Stage, run: Run, busy: Busy, *, always: bool) -> Verdict:
+    verdict = ledger.verdict(stage, run)
+    if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):
+        verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before.key))
+    return FORCED if always and not (verdict.execute or verdict.ignored) else verdict
 
 
 def failure_budget(max_failures: int | Share | None, runs: int) -> int | None:

@@ -12,10 +12,10 @@ from pydoit_sc.batch import Batch, Run, Stage
 from pydoit_sc.fingerprint import digest_attempt
 from pydoit_sc.forks import in_processes, shares
 from pydoit_sc.made import MadeRuns, keys_of
-from pydoit_sc.parts import in_order
-from pydoit_sc.plan import Ledger, Settled
+from pydoit_sc.parts import Settled, in_order
+from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Record, Store, Taken
-from pydoit_sc.store.places import There
+from pydoit_sc.store.places import Beside, There
 
 MANY = 50_000  # runs of a stage; of fewer all outcomes are kept, since each that is asked for is a request
 _MANY_HERE = 1_000  # on file systems, where one is soon read again
@@ -46,6 +46,7 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     """
     ledger = Ledger(batch, {}, {}, ignored, accepted)
     ledger.scan = store.scan
+    ledger.beside = beside = Beside(store.beside)
     ordered = in_order(list(stages))
     spared = {
         stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage, store)
@@ -55,7 +56,7 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
             _fingerprints(ledger, stage.runs, sparing=stage.name in spared) for stage in ordered
         )
         keys = [key for stage in ordered for key in keys_of(stage.runs)]
-        found = store.look(keys, wanted if spared else None)
+        found = store.look(keys, wanted if spared else None, beside)
         for stage in ordered:
             settled = _room(stage.runs, spared.get(stage.name))
             _take(ledger, stage, [_read(stage.runs, islice(found, len(stage.runs)), settled)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,12 +131,22 @@ def test_a_current_outcome_whose_run_executes_again(folder: Path) -> None:
     assert sum(1 for _ in project.ledger.unsettled(project.batch.stages[1], live)) == 2
 
 
+def mine(folder: Path, *keys: str, failed: bool = False) -> int:
+    for key in keys:
+        (folder / "out" / key / "notes").touch()
+        if failed:
+            write(folder, key, Record(7, "w-900", "f"))
+    return len(keys)
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "failed": lambda out: write(out.parent, "a/7", Record(7, "w-900", "f")),
     "gone": lambda out: shutil.rmtree(out / "a" / "59"),
     "all gone": shutil.rmtree,
     "again": lambda out: write(out.parent, "a/7", Record(0, "w-900", "")),
     "torn": lambda out: (out / "a" / "3" / "run.json").write_text("{"),
+    "beside a failure": lambda out: mine(out.parent, "a/7", failed=True),
+    "beside stale ones": lambda out: [CHANGES["edited"](out), mine(out.parent, "a/7", "b/7")],
     "no code": lambda out: (out / "b" / "3" / "status_code").write_text("x"),
     "somebody's": lambda out: [
         path.rename(path.with_name(f"my-{path.name}")) for path in [*(out / "c" / "0").iterdir()]
@@ -152,6 +163,26 @@ def test_the_verdicts_are_the_same(folder: Path, change: Callable[[Path], object
     expected = told(open_project(folder, sparing=False))
     assert told(open_project(folder)) == expected
     assert expected != ({UP_TO_DATE: 180}, [])
+
+
+def test_what_lies_beside_outcomes_is_looked_for_where_these_are_replaced(folder: Path) -> None:
+    mine(folder, "a/7", "b/7", "c/7")
+    write(folder, "a/7", Record(7, "w-900", "f"))
+    for sparing in (False, True):
+        project, asked = open_project(folder, sparing=sparing), list[str]()
+
+        def ask(
+            keys: Sequence[str], beside: Any = project.ledger.beside, asked: list[str] = asked
+        ) -> Mapping[str, str]:
+            asked += keys
+            return dict(beside(keys))
+
+        project.ledger.beside = ask
+        words = {key: verdict.words for key, verdict in told(project)[1]}
+        assert asked == ["a/7", "b/7", *(f"c/{n}" for n in range(60))]
+        assert [key for key, said in words.items() if "`notes`" in said] == ["a/7", "b/7", "c/7"]
+        forced = plan(project.ledger, project.batch.stages, always=True)
+        assert sum("`notes`" in item.verdict.words for item in forced) == 3
 
 
 def test_what_has_been_published_since_counts(folder: Path) -> None:

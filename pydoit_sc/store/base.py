@@ -12,7 +12,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, Record
 from pydoit_sc.store.stamps import Live
 
 if TYPE_CHECKING:
-    from pydoit_sc.store.places import Fingerprints, There
+    from pydoit_sc.store.places import Beside, Fingerprints, There
 
 
 class StoreError(UserError):
@@ -110,10 +110,19 @@ class Outputs(Protocol):
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         """Scan for somebody who looks again and again: without a request for each run, records may lack what `run.json` says."""
 
-    def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
+    def look(
+        self, keys: Sequence[str], fingerprints: Fingerprints = None, beside: Beside | None = None
+    ) -> Iterator[There | None]:
         """Yield for each of these runs, in their order, its record, or what else takes its place; in one bulk read.
 
-        `fingerprints` stand beside the keys: of an outcome that is completed and has this one, no record is made.
+        `fingerprints` stand beside the keys: of an outcome that is completed and has this one, no record is made. Where a
+        listing shows what lies beside outcomes, `beside` is told of it.
+        """
+
+    def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Return what lies beside the outcomes of these runs and is of no run, in words, by the keys of those that have it.
+
+        Such an outcome is not replaced. It takes a listing of each.
         """
 
     def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:

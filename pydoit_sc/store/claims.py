@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store.base import HeldError, StoreError
+from pydoit_sc.store.base import HeldError, StoreError, TakenError
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.history import home_of
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
@@ -134,8 +134,21 @@ class Claims:
 
     def check_ours(self, key: str, files: Iterable[str]) -> None:
         """Raise TakenError if a run's objects are no output of a run."""
+        self._check_ours(f"{self.url}/{key}", key, files)
+
+    def strange(self, key: str) -> str:
+        """Return what lies beside a run's outcome and is of no run; "" if nothing does."""
+        files = self.list(key)
+        try:
+            self._check_ours("its place", key, files)
+        except TakenError as error:
+            return str(error)
+        return ""
+
+    def _check_ours(self, where: str, key: str, files: Iterable[str]) -> None:
+        path = f"{key}/{RUN_JSON}"
         names = {name.partition("/")[0] for name in files}
-        check_ours(f"{self.url}/{key}", names, lambda: self.blobs.get(f"{key}/{RUN_JSON}"))
+        check_ours(where, names, lambda: get_all(self.blobs, [path]).get(path))
 
     def delete(self, key: str, names: Iterable[str]) -> None:
         """Delete a run's objects: `status_code` first, `run.json`, which holds the key, last."""

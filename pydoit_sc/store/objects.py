@@ -31,7 +31,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, 
 from pydoit_sc.store.leases import FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole, worth
 from pydoit_sc.store.patience import Patience
-from pydoit_sc.store.places import FILES, Fingerprints, Places, There, above, outer_keys
+from pydoit_sc.store.places import FILES, Beside, Fingerprints, Places, There, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 
@@ -79,13 +79,17 @@ class ObjectStore:
             found = self._documents(set(wanted))
         return ((key, *found.pop(key)) for key in wanted if key in found)
 
-    def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
+    def look(
+        self, keys: Sequence[str], fingerprints: Fingerprints = None, beside: Beside | None = None
+    ) -> Iterator[There | None]:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
         wanted = set(keys)
         places = Places(wanted, self._blobs.not_in_keys)
         with self._answers():
             if listed := self._list(wanted, FEW, places.see):
                 found = self._small_contents(*listed)
+                if beside:
+                    beside.listed = places.beside(found)
             else:
                 found = read_small(self._blobs, wanted)
                 outer = (f"{key}/{STATUS_CODE}" for key in outer_keys(wanted))
@@ -95,6 +99,11 @@ class ObjectStore:
         for key, fingerprint in zip(keys, fingerprints or repeat(None), strict=False):
             one = places.of(key, parse_record(*found[key]) if key in found else None)
             yield one.told(fingerprint) if isinstance(one, Record) else one
+
+    def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
+        with self._answers(), threads_for(self._blobs) as threads:
+            told = threads.map(self._claims().strange, keys)
+            return {key: what for key, what in zip(keys, told, strict=True) if what}
 
     def _list(
         self, keys: set[str], few: int, see: Callable[[str], None] | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Set
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from pydoit_sc.store.base import TakenError
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Current, Record
+from pydoit_sc.store.reading import read_file
 from pydoit_sc.store.stamps import read
 
 FILES = frozenset({STDOUT, STDERR, STATUS_CODE, RUN_JSON})
@@ -38,10 +38,7 @@ def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | 
     there = set(names)
     strange = there - _LAYOUT
     if strange and RUN_JSON in there and (data := run_json()) is not None:
-        from pydoit_sc.store.documents import Manifest  # noqa: PLC0415 - seldom needed, and slow to import
-
-        manifest = read(Manifest, data)
-        strange -= {name.partition("/")[0] for name in (manifest and manifest.files) or ()}
+        strange -= _listed(data)
     if strange or not (there & FILES or not there):
         raise TakenError(f"{where} {_has(strange)}")
 
@@ -52,11 +49,19 @@ def check_folder(where: str, folder: str) -> None:
         names = os.listdir(folder)
     except NotADirectoryError:
         raise TakenError(f"{where} is no folder, and stays as it is") from None
-    check_ours(where, names, Path(folder, RUN_JSON).read_bytes)
+    check_ours(where, names, lambda: read_file(f"{folder}/{RUN_JSON}", None))
+
+
+def _listed(run_json: bytes) -> set[str]:
+    """Return the names of the files and folders of an attempt, as its `run.json` lists them."""
+    from pydoit_sc.store.documents import Manifest  # noqa: PLC0415 - seldom needed, and slow to import
+
+    manifest = read(Manifest, run_json)
+    return {name.partition("/")[0] for name in (manifest and manifest.files) or ()}
 
 
 def strange(folder: str) -> str:
-    """Return what lies in the place of a run without an outcome, if it is no run's output; "" if nothing does."""
+    """Return what lies in the place of a run and is of no run, so that it cannot be replaced; "" if nothing does."""
     try:
         check_folder("its place", folder)
     except FileNotFoundError:
@@ -119,6 +124,13 @@ class Places:
             if file == STATUS_CODE and folder in self._outer:
                 self._outputs.add(folder)
 
+    def beside(self, found: Mapping[str, tuple[bytes, bytes | None]]) -> set[str]:
+        """Return which of these runs, of whose outcomes the small files are given, have something beside them that these do not list."""
+        names = {key: names for key, names in self._strange.items() if key in found}
+        return {
+            key for key, some in names.items() if len(some) > _SHOWN or some - _listed(found[key][1] or b"")
+        }
+
     def of(self, key: str, record: Record | None) -> Record | Taken | None:
         """Return what there is of a run, given the record that there may be."""
         if bad := next((char for char in self._forbidden if char in key), ""):
@@ -129,6 +141,19 @@ class Places:
             return inside_of(outer)
         names = self._strange.get(key)
         return Taken(f"its place {_has(names)}") if names and record is None else record
+
+
+class Beside:
+    """Tells what lies beside outcomes that are to be replaced, and is of no run: by asking, where no listing has shown it."""
+
+    def __init__(self, ask: Callable[[Sequence[str]], Mapping[str, str]]) -> None:
+        self._ask = ask
+        self.listed: Set[str] | None = None  # the keys that a listing of all runs has shown something for
+
+    def __call__(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Return in words what lies there, by the keys of the runs that have something."""
+        asked = keys if self.listed is None else [key for key in keys if key in self.listed]
+        return self._ask(asked) if asked else {}
 
 
 def inside_of(output: str) -> Taken:

@@ -40,7 +40,7 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
 from pydoit_sc.store.looking import look, read_each
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import Fingerprints, There, check_folder
+from pydoit_sc.store.places import Beside, Fingerprints, There, check_folder, strange
 from pydoit_sc.store.reading import (
     ABSENT,
     read_contents,
@@ -81,9 +81,18 @@ class PosixStore:
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         return self.scan(keys)
 
-    def look(self, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | None]:
+    def look(
+        self,
+        keys: Sequence[str],
+        fingerprints: Fingerprints = None,
+        beside: Beside | None = None,  # noqa: ARG002 - nothing is listed
+    ) -> Iterator[There | None]:
         with answers(self.root):
             yield from look(self.root, keys, fingerprints)
+
+    def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
+        with answers(self.root):
+            return {key: what for key in keys if (what := strange(self._path(key)))}
 
     def peek(self, key: str) -> Record | None:
         path = self._path(key)

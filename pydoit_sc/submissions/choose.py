@@ -167,6 +167,7 @@ def _schedule(  # noqa: PLR0913, PLR0917
     The order is the seed's: incomplete runs, failed runs, completed runs.
     """
     if wanted.everything:
+        ledger.look_beside(runs)
         choice.first.extend(work_of(ledger, stage, run) for run in runs)
         for run in runs:
             groups.put(run, 0)
@@ -180,6 +181,7 @@ def _schedule(  # noqa: PLR0913, PLR0917
         choice.found[status] = choice.found.get(status, 0) + len(found)
         taken = wanted.takes(status)
         if taken:
+            ledger.look_beside(found)
             choice.first.extend(work_of(ledger, stage, run) for run in found)
         if wanted.delays(status):
             for run in found:
@@ -192,6 +194,7 @@ def _put_later(
 ) -> list[tuple[Run, Run, int]]:
     """Put runs of a stage into the groups behind those that they wait for; return those for which that cannot be."""
     left, parts = [], dict[int, list[Work]]()
+    ledger.look_beside(run for run, _, group in waits if group != _LATER)
     for run, before, group in waits:
         work = _work(ledger, stage, run) if group != _LATER else None
         if work is None:

@@ -326,13 +326,14 @@ class BatchRunner(Runner):  # type: ignore[misc]
     def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
         """Return a run's fingerprint, None if it has none, and its verdict."""
         ledger = self._project.ledger
-        if run.key in ledger.taken:
-            return None, ledger.verdict(stage, run)
         try:
             fingerprint = ledger.fingerprint(run)
         except MissingFileDepError:
             return None, ledger.verdict(stage, run)
-        return fingerprint, judge(ledger.expected(run, fingerprint), ledger.record(run))
+        verdict = judge(ledger.expected(run, fingerprint), ledger.record(run))
+        if run.key in ledger.taken and (verdict.execute or self.always_execute):
+            return None, Verdict(verdict.status, ledger.taken[run.key])
+        return fingerprint, verdict
 
     def _selected(self, node: Node, opened: _Open | None, work: Work) -> Work:
         if not isinstance(self.reporter, BatchReporter):

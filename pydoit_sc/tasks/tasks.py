@@ -55,7 +55,10 @@ class RunIsCurrent:
         return self.verdict().status is Status.COMPLETED
 
     def __repr__(self) -> str:
-        verdict, project = self.verdict(), self._project
+        project = self._project
+        if self.verdict().execute:
+            project.ledger.look_beside([self._run])
+        verdict = self.verdict()
         more = details(project.ledger, project.store, self._run) if verdict.status is Status.STALE else ()
         return "\n   ".join((f"{verdict.status}: {verdict.words}", *more))
 

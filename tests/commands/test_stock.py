@@ -174,6 +174,41 @@ def test_only_outputs_of_runs_are_replaced_and_removed(stages: Box) -> None:
     assert stages.executed() == []
 
 
+def test_what_lies_beside_an_outcome_keeps_its_run_from_being_executed(stages: Box) -> None:
+    stages.edit("cat in", "cat in; test {x} != 2")
+    stages.edit('after = ["a"]', "after = []")
+    stages("--quiet")
+    stages.executed()
+    for run in ("a/2", "a/3", "b"):
+        stages.write(f"out/{run}/notes.txt", "mine")
+    said = "its place has `notes.txt`, which is of no run, and stays as it is"
+    assert f"a:2  error: {said}" in stages.ok("plan")
+    assert "a:3" not in stages.ok("plan")  # it is up to date, and is not replaced
+    assert f"error: {said}" in stages("info", "a:2").out
+    refused = stages("submit", "--engine", "local").refused()
+    assert f"a:2: {said}" in refused
+    for words in ([], ["a"], ["a:2"], ["-r", "console"]):
+        ran = stages("run", *words)
+        assert (ran.code, f"a:2: {said}" in ran.out) == (2, True), ran
+        assert stages.executed() == []
+    always = stages.ok("plan", "-a")
+    assert [
+        f"{run}  {why}: {said}" in always for run, why in (("a:2", "error"), ("a:3", "stale"), ("b", "stale"))
+    ] == [True] * 3
+    assert "a:1  stale: forced" in always
+    assert stages("run", "-a").code == 2
+    assert stages.executed() == ["a:1"]
+    stages.edit("cat in", "cat in in")
+    assert f"a:3  stale: {said}" in stages.ok("plan")
+    assert stages().code == 2
+    assert stages.executed() == ["a:1"]
+    for run in ("a/2", "a/3"):
+        (stages.folder / "out" / run / "notes.txt").unlink()
+    stages()
+    assert stages.executed() == ["a:2", "a:3"]
+    assert stages.out("b/notes.txt") == "mine"
+
+
 def test_forget_goes_on_where_something_else_has_taken_a_place(stages: Box) -> None:
     stages.ok()
     shutil.rmtree(stages.folder / "out/a/2")

@@ -26,6 +26,7 @@ from pydoit_sc.store import (
 )
 from pydoit_sc.store.accepted import read_accepted, write_accepted
 from pydoit_sc.store.manifest import fault
+from pydoit_sc.store.places import Beside
 
 #: Names that a shell, a URL, a pattern, an XML listing or an option parser would read as something else.
 HOSTILE = (
@@ -407,6 +408,16 @@ def strangers(place: Place) -> None:
     news = [f"new{n}" for n in range(200)]
     many = list(place.reopen().look(["stage", "data", *news, "own", "outer/0"]))
     assert many == [stage, data, *(None for _ in news), own_record, inside]
+    told = {
+        "mixed": "its place has `notes.txt`, which is of no run, and stays as it is: move it away, or give the run another name"
+    }
+    for keys in (["mixed", "own", "stage/0"], ["mixed", "own", "stage/0", *news]):
+        store = place.reopen()
+        beside = Beside(store.beside)
+        assert len(list(store.look(keys, None, beside))) == len(keys)
+        assert beside(["mixed", "own", "stage/0"]) == told
+        assert beside(["stage/1"]) == beside([]) == {}
+    assert beside.listed in (None, {"mixed"})
     for key in ("stage", "data", "mixed", "deep"):
         (refused,) = place.publish(place.attempt(key))
         assert isinstance(refused, TakenError), refused

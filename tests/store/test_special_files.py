@@ -78,6 +78,13 @@ def test_a_store_with_special_files(tmp_path: Path, kind: str) -> None:
         assert os.path.isdir(folder)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "huge", "zeros"])
+def test_what_lies_beside_an_outcome_with_a_special_file(tmp_path: Path, kind: str) -> None:
+    _plant(tmp_path, kind)
+    (tmp_path / "a/2/notes").touch()
+    assert PosixStore(str(tmp_path)).beside(["a/1", "a/2"]).keys() == {"a/2"}
+
+
 def test_a_pipe_that_somebody_holds_open(tmp_path: Path) -> None:
     _plant(tmp_path, "pipe")
     held = os.open(tmp_path / "a/1/status_code", os.O_RDWR)

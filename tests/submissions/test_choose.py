@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pytest
 
 from pydoit_sc.batchfile import load
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.fingerprint import NOTHING
 from pydoit_sc.plan import Ledger
-from pydoit_sc.store import Record
+from pydoit_sc.store import Record, TakenError
 from pydoit_sc.submissions.choose import Choice, Left, Wanted, choose, earlier_runs
 from pydoit_sc.submissions.cut import Shape, covers, cut, texts
 from pydoit_sc.worker import earlier
@@ -146,3 +149,34 @@ def test_without_an_order_runs_whose_earlier_ones_are_completed_are_submitted(tm
     choice = _choose(Ledger(batch, records), ordered=False)
     assert _tasks(choice) == [["align:4", *(f"call:{n}-x" for n in (1, 2, 3, 5))]]
     assert choice.waiting == {"call": Left(1, "align", whole=False), "join": Left(2, "call", whole=True)}
+
+
+@pytest.mark.parametrize(
+    ("runs", "wanted", "beside"),
+    [
+        ("a/2", Wanted(completed=False, failures=True), "a/2"),
+        ("a/1", Wanted(completed=False, failures=True), None),  # it is up to date
+        ("a/2", Wanted(completed=False, failures=False), None),
+        ("a/1", Wanted(completed=True, failures=True), "a/1"),
+        ("b", Wanted(completed=False, failures=True), "b"),  # it comes after a run that is executed
+    ],
+)
+def test_an_outcome_beside_which_something_else_lies_is_not_replaced(
+    tmp_path: Path, runs: str, wanted: Wanted, beside: str | None
+) -> None:
+    ledger = _stages(tmp_path)
+    ledger.records.update({"a/1": Record(0, "x"), "a/2": Record(7, "y"), "b": Record(0, "z")})
+    asked: list[str] = []
+
+    def ask(keys: Sequence[str]) -> Mapping[str, str]:
+        asked.extend(keys)
+        return {key: "it has notes" for key in keys if key == runs}
+
+    ledger.beside = ask
+    if beside is None:
+        choose(ledger, wanted, ledger.batch.stages, ordered=True)
+        assert runs not in asked
+    else:
+        with pytest.raises(TakenError, match="it has notes"):
+            choose(ledger, wanted, ledger.batch.stages, ordered=True)
+    assert wanted.completed or "a/1" not in asked
