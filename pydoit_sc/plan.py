@@ -8,7 +8,7 @@ been published. The last part is a digest of attempts, not a comparison of times
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from itertools import compress, islice
 from typing import NamedTuple
@@ -94,9 +94,8 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
 
 def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
     """Return a run's verdict, given the key of a run that it comes after and that is not completed."""
-    # An outcome of a run that has completed, though perhaps not as it is now.
-    has_outcome = verdict.status in (_COMPLETED, Status.STALE)
-    status = Status.STALE if has_outcome else Status.INCOMPLETE
+    was_completed = verdict.status in (_COMPLETED, Status.STALE)
+    status = Status.STALE if was_completed else Status.INCOMPLETE
     return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -214,6 +215,21 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (built := compile_library(tmp_path_factory.mktemp("library"))) is None:
         pytest.skip("no C compiler for x86-64")
     return built
+
+
+@pytest.fixture
+def ordinary() -> Iterator[None]:
+    """Take the right to ignore permissions from this thread, if root runs the tests."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: the low words, then the high ones
+    assert libc.capget(header, sets) == 0
+    effective = sets[0]
+    sets[0] = effective & ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, sets) == 0
+    yield
+    sets[0] = effective
+    assert libc.capset(header, sets) == 0
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -151,6 +151,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "somebody's": lambda out: [
         path.rename(path.with_name(f"my-{path.name}")) for path in [*(out / "c" / "0").iterdir()]
     ],
+    "no code, but a folder": lambda out: unreadable(out / "b" / "3" / "status_code"),
+    "a folder for a run.json": lambda out: unreadable(out / "a" / "3" / "run.json"),
     "inside": lambda out: write(out.parent, "c", Record(0)),
     "edited": lambda out: (out.parent / "batchfile.toml").write_text(BATCH.replace("echo", "printf", 1)),
     "ignored": lambda out: (out.parent / ".pydoit_sc.json").write_text('{"a:3": {"ignore:": "1"}}'),
@@ -195,12 +197,26 @@ def test_what_has_been_published_since_counts(folder: Path) -> None:
         assert [key for key, _ in changed] == ["b/7", *(f"c/{n}" for n in range(60))]
 
 
-def test_what_cannot_be_read_is_an_error_wherever_it_is(folder: Path) -> None:
-    place = folder / "out" / "a" / "0" / "status_code"
+def unreadable(place: Path) -> int:
     place.unlink()
     place.mkdir()
-    with pytest.raises(StoreError, match=r"out/a/0/status_code: Is a directory"):
+    return 1
+
+
+def test_what_may_be_read_later_is_an_error_wherever_it_is(folder: Path) -> None:
+    place = folder / "out" / "a" / "0" / "status_code"
+    place.unlink()
+    place.symlink_to("/proc/self/mem")  # reading its first byte is EIO
+    with pytest.raises(StoreError, match=r"out/a/0/status_code: Input/output error"):
         told(open_project(folder))
+
+
+def test_what_cannot_be_read_is_told_of_its_run(folder: Path) -> None:
+    unreadable(folder / "out" / "c" / "0" / "status_code")
+    words = "its outcome cannot be read: status_code: Is a directory"
+    counts, changed = told(open_project(folder))
+    assert changed == [("c/0", Verdict(Status.INCOMPLETE, words))]
+    assert counts == {UP_TO_DATE: 179, Verdict(Status.INCOMPLETE, words): 1}
 
 
 def test_a_submission_and_figures_are_the_same(folder: Path) -> None:

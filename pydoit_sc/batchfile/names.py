@@ -16,6 +16,8 @@ RESERVED = frozenset((*ENGINE_TASKS, PLAIN))
 _PARTS = 64  # in which hashes are compared, so that few of them are numbers of Python at once
 
 SEGMENT_BYTES = 255  # NAME_MAX of Linux file systems
+#: Files of each output: a folder of this name would be taken for that of the folder in which it is.
+_FILES = frozenset({"status_code", "run.json"})
 _LENGTH = 200  # characters of an ordinary name
 _ORDINARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,199}")  # most names: nothing more to check
 _PIECE = re.compile(r"[A-Za-z0-9_.,+-]*")  # of an ordinary name
@@ -33,7 +35,7 @@ def check_name(name: object) -> str | None:
     """Return why `name` cannot be the name of a run, or None if it can."""
     if not isinstance(name, str):
         return "a name is a string"
-    if _ORDINARY.fullmatch(name):
+    if _ORDINARY.fullmatch(name) and name not in _FILES:
         return None
     if not name:
         return "a name is not empty"
@@ -50,8 +52,24 @@ def are_ordinary(names: Texts) -> bool:
     return (
         all(map(_ORDINARY.match, begin.pieces() if begin.parts else ("",)))
         and all(map(_PIECE.fullmatch, names.pieces()))
-        and names.longest() <= _LENGTH
+        and (longest := names.longest()) <= _LENGTH
+        and not any(_may_be(names, file) for file in _FILES if len(file) <= longest)
     )
+
+
+def _begins(text: str) -> set[str]:
+    return {text[:end] for end in range(len(text) + 1)}
+
+
+def _may_be(names: Texts, word: str) -> bool:
+    """Return whether one of these names may be a word, by what they are made of."""
+    begins = {""}
+    for part in names.parts:
+        pieces = (part,) if isinstance(part, str) else part[1]
+        begins = {
+            begin + piece for begin in begins for piece in _begins(word[len(begin) :]).intersection(pieces)
+        }
+    return word in begins
 
 
 def _forbidden(name: str) -> str:
@@ -71,6 +89,8 @@ def _check_segments(segments: list[str]) -> str | None:
             return "a name has no empty segment (`//`, or `/` at its end)"
         if segment in (".", ".."):
             return f"a name has no segment `{segment}`"
+        if segment in _FILES:
+            return f"a name has no segment `{segment}`, which is a file of each output"
         if len(segment.encode()) > SEGMENT_BYTES:
             return f"a segment of a name has at most {SEGMENT_BYTES} bytes, this one {len(segment.encode())}"
     if segments[0] == OURS:

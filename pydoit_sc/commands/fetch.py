@@ -66,8 +66,12 @@ class FetchCommand(Command):
         fetcher = Fetcher(store, folder)
         progress = FetchProgress(lambda: fetcher.bytes)
         bar = make_bar(sys.stderr, quiet=options["quiet"])
-        documents = list(store.documents(names))
-        progress.begin(len(documents), 0)
+        unread: dict[str, str] = {}
+        documents = list(store.documents(names, unread.__setitem__))
+        progress.begin(len(documents) + len(unread), 0)
+        progress.failed += len(unread)
+        for key, why in unread.items():
+            bar.line(f"{names[key]}: {why}")
         by_size = 0
         for one in fetcher.fetch(documents, store.stagers, lambda: bar.update(progress)):
             progress.done += not one.wrong
@@ -79,7 +83,7 @@ class FetchCommand(Command):
         bar.close(progress)
         if by_size:
             print(f"{by_size:,} files have no digest, and were compared by size alone", file=sys.stderr)
-        if missing := len(names) - len(documents):
+        if missing := len(names) - len(documents) - len(unread):
             print(f"{missing:,} of {len(names):,} runs have no outcome", file=sys.stderr)
         return _SOME_LEFT if progress.failed else 0
 

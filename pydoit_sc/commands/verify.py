@@ -11,7 +11,8 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.selection import parse_selection
-from pydoit_sc.store import Outputs, TakenError
+from pydoit_sc.store import Outputs, TakenError, UnreadableError
+from pydoit_sc.store.base import Contents
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.manifest import fault
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -49,24 +50,28 @@ class VerifyCommand(Command):
             chosen = list(project.batch.runs())
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         store = project.store
-        whole, broken, unknown, by_size = 0, 0, 0, 0
+        whole, unknown, by_size = 0, 0, 0
         found_broken: list[dict[str, str]] = []
-        for key, found in store.contents(names):
+
+        def tell(key: str, wrong: str, repair: str = "") -> None:
+            found_broken.append({"name": names[key], "fault": wrong, "repair": repair})
+            if not options["as_json"]:
+                print("; ".join(filter(None, (f"{names[key]}: {wrong}", repair))))
+
+        for key, found in store.contents(names, tell):
             unread: list[str] = []
             read = _reader(store, key) if options["read"] else unread.append
-            wrong = fault(found, read)
+            wrong = _fault(found, read)
             if wrong:  # a worker may have replaced it since it was listed, or while it was read
                 now = dict(store.contents([key])).get(key)
                 if now is None:
                     continue
-                wrong = fault(now, read)
-            whole, unknown, broken = whole + (wrong == ""), unknown + (wrong is None), broken + bool(wrong)
+                wrong = _fault(now, read)
+            whole, unknown = whole + (wrong == ""), unknown + (wrong is None)
             by_size += bool(unread)
             if wrong:
-                repair = _repair(store, key, read) if options["repair"] else ""
-                found_broken.append({"name": names[key], "fault": wrong, "repair": repair})
-                if not options["as_json"]:
-                    print("; ".join(filter(None, (f"{names[key]}: {wrong}", repair))))
+                tell(key, wrong, _repair(store, key, read) if options["repair"] else "")
+        broken = len(found_broken)
         if options["as_json"]:
             print(json.dumps(found_broken, indent=1))
         _tell(
@@ -85,6 +90,14 @@ class VerifyCommand(Command):
         return int(broken > 0)
 
 
+def _fault(found: Contents, read: Callable[[str], str | None]) -> str | None:
+    """Return what is wrong with a finished run, as `fault` does; so is a file that is closed to us."""
+    try:
+        return fault(found, read)
+    except UnreadableError as error:
+        return str(error)
+
+
 def _reader(store: Outputs, key: str) -> Callable[[str], str]:
     def read(name: str) -> str:
         try:
@@ -99,7 +112,7 @@ def _reader(store: Outputs, key: str) -> Callable[[str], str]:
 def _repair(store: Outputs, key: str, read: Callable[[str], str | None]) -> str:
     """Make a run incomplete if it is not whole now either: a worker may have replaced it since it was listed."""
     found = dict(store.contents([key])).get(key)
-    if found is None or not fault(found, read):
+    if found is None or not _fault(found, read):
         return "it has changed meanwhile, and is left"
     try:
         return "now incomplete" if store.forget(key) else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pydoit_sc.outcomes.kinds import TAIL, Failure
 from pydoit_sc.outcomes.sidebyside import side_by_side
-from pydoit_sc.store import Record, Store
+from pydoit_sc.store import Record, Store, UnreadableError
 from pydoit_sc.store.layout import STDERR
 
 READ = 2000  # failed runs whose stderr is read
@@ -17,6 +18,14 @@ def read_failures(
 ) -> Iterator[Failure]:
     """Yield failed runs, given by name, key and record; stderr is read of so many of them, READ if not said."""
     keys = (key for _, key, _ in failed[: READ if at_most is None else at_most])
-    tails = side_by_side(lambda key: store.tail(key, STDERR, TAIL), keys, store.stagers)
+    tails = side_by_side(partial(_tail, store), keys, store.stagers)
     for name, _, record in failed:
         yield Failure(name, record.code, record.reason, next(tails, None))
+
+
+def _tail(store: Store, key: str) -> bytes | None:
+    """Return the end of a run's stderr; None where it is closed to us."""
+    try:
+        return store.tail(key, STDERR, TAIL)
+    except UnreadableError:
+        return None

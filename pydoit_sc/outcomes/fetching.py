@@ -22,7 +22,7 @@ from pydoit_sc.files import make_folders, not_for_all, replacing, write_whole
 from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of, is_link_itself
 from pydoit_sc.outcomes.results import Document
 from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store import Outputs, StoreError
+from pydoit_sc.store import Outputs, StoreError, UnreadableError
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE
@@ -96,7 +96,10 @@ class Fetcher:
 
     def _fetch(self, document: Document) -> Fetched:
         key, status_code, run_json = document
-        listed = files_of(self._store, key, run_json)
+        try:
+            listed = files_of(self._store, key, run_json)
+        except UnreadableError as error:
+            return Fetched(key, wrong=(str(error),))
         entries = {name: entry for name, entry in listed.items() if is_inside(name)}
         wrong = [f"{name}: its name leads out of its run's output" for name in listed if name not in entries]
         left_out: list[str] = []

@@ -17,7 +17,7 @@ from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of
 from pydoit_sc.outcomes.flatten import SUFFIXES, Value, Values, merged, rows_in
 from pydoit_sc.outcomes.sidebyside import side_by_side
 from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store import Outputs, Record, Store, StoreError
+from pydoit_sc.store import Outputs, Record, Store, StoreError, UnreadableError
 from pydoit_sc.store.documents import FileEntry
 from pydoit_sc.store.layout import RESULTS
 from pydoit_sc.store.stamps import parse_record
@@ -64,11 +64,16 @@ def read_results(
 ) -> Iterator[ResultRow]:
     """Yield the rows of these runs, in their order; those without an outcome that `takes` takes have none.
 
-    `tell` gets a line for each file that cannot be read; what else its run has is in its rows. Raises StoreError where the
+    `tell` gets a line for each file or outcome that cannot be read; what else its run has is in its rows. Raises StoreError where the
     store fails.
     """
     runs = {run.key: (stage, run) for stage, run in chosen}
-    answers = side_by_side(partial(_read, store, takes), store.documents(runs), store.stagers)
+
+    def unread(key: str, why: str) -> None:
+        stage, run = runs[key]
+        tell(f"{stage.task_name(run)}: {why}")
+
+    answers = side_by_side(partial(_read, store, takes), store.documents(runs, unread), store.stagers)
     for key, outcome in answers:
         if outcome is None:
             continue
@@ -100,7 +105,12 @@ def _outcome(store: Outputs, takes: Callable[[Record], bool], document: Document
     if not takes(record):
         return None
     outcome = _Outcome(record, {}, [])
-    for path, entry in sorted(files_of(store, key, run_json).items()):
+    try:
+        listed = files_of(store, key, run_json)
+    except UnreadableError as error:
+        outcome.wrong.append(str(error))
+        return outcome
+    for path, entry in sorted(listed.items()):
         folder, _, name = path.rpartition("/")
         if folder != RESULTS or not name.endswith(SUFFIXES):
             continue

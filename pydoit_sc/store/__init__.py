@@ -20,6 +20,7 @@ from pydoit_sc.store.base import (
     Store,
     StoreError,
     TakenError,
+    UnreadableError,
     answers,
 )
 from pydoit_sc.store.blobs import Blobs
@@ -46,6 +47,7 @@ __all__ = [
     "StoreError",
     "Taken",
     "TakenError",
+    "UnreadableError",
     "name_worker",
     "open_store",
     "read_url",

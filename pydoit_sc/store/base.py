@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import errno
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
@@ -19,6 +20,10 @@ class StoreError(UserError):
     """The store cannot be read or written; the text says which file, and why."""
 
 
+class UnreadableError(StoreError):
+    """What is asked for is closed to this user, or no file, and will be so again: it concerns one run, and not the store."""
+
+
 class TakenError(StoreError):
     """What lies in a run's place is no run's output; it is left as it is, and the run is not published."""
 
@@ -27,10 +32,18 @@ class HeldError(StoreError):
     """Another worker that may be alive holds what was asked for; the text says which."""
 
 
+#: What is wrong with a file for good; all else may pass: a disk that fails, a server that is away, too many open files.
+LASTING = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG
+    }
+)  # fmt: skip
+
+
 class answers:  # noqa: N801 - read as a verb: `with answers(path):`
     """Turn the errors of a file system or of a library into a `StoreError` that names the file, else `where`.
 
-    Those in `but` are raised as they are. A class, since a generator takes twice as long, and each run has some.
+    Of those that last it is an `UnreadableError`. Those in `but` are raised as they are. A class, since a generator takes twice as long, and each run has some.
     """
 
     __slots__ = ("_but", "_errors", "_where")
@@ -52,7 +65,10 @@ class answers:  # noqa: N801 - read as a verb: `with answers(path):`
         ]
         text = str(error).partition("\n\nDebug source")[0].strip()  # obstore adds its own insides
         said = _attribute(error, "strerror") or text or type(error).__name__
-        raise StoreError(f"{' -> '.join(paths) or self._where}: {said}") from error
+        lasts = isinstance(error, OSError) and error.errno in LASTING
+        raise (UnreadableError if lasts else StoreError)(
+            f"{' -> '.join(paths) or self._where}: {said}"
+        ) from error
 
 
 def _attribute(error: Exception, name: str) -> object:
@@ -95,17 +111,25 @@ class Staged(NamedTuple):
     outcome: Outcome | None = None  # known before the commit where `stage` has done it all
 
 
+#: Is told of a run whose own files cannot be read, by its key, and why.
+Unread = Callable[[str, str], object]
+
+
 class Outputs(Protocol):
     """The outputs of runs below one `remote_output_path`: read, forget and remove them.
 
     A key is the path of a run's output below it. Every method of a store raises `StoreError` where the store fails;
-    a failure is never taken for the absence of a thing.
+    a failure is never taken for the absence of a thing. Where many runs are asked for, one whose own files cannot be read
+    fails alone: `unread` is told of it, by its key and in words, or else it is an `UnreadableError`.
     """
 
     url: str  # without a slash at its end
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
-        """Return the record of each of these runs that has a `status_code`, in one bulk read."""
+        """Return the record of each of these runs that has a `status_code`, in one bulk read.
+
+        Of one that cannot be read it has no code, and says why.
+        """
 
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         """Scan for somebody who looks again and again: without a request for each run, records may lack what `run.json` says."""
@@ -125,10 +149,12 @@ class Outputs(Protocol):
         Such an outcome is not replaced. It takes a listing of each.
         """
 
-    def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
+    def documents(
+        self, keys: Iterable[str], unread: Unread | None = None
+    ) -> Iterator[tuple[str, bytes, bytes | None]]:
         """Yield what `status_code` and `run.json` hold of each of these runs that has an outcome, in their order."""
 
-    def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
+    def contents(self, keys: Iterable[str], unread: Unread | None = None) -> Iterator[tuple[str, Contents]]:
         """Yield what each of these runs that has a `status_code` consists of, to be verified."""
 
     def running(self) -> Mapping[str, Live]:

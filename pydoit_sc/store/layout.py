@@ -25,7 +25,9 @@ _DIGITS = re.compile(rb"\s*(\d{1,3})\s*")
 class Record(NamedTuple):
     """What the store says of one run that has a `status_code`."""
 
-    code: int | None  # None: the file does not hold a status code
+    code: (
+        int | None
+    )  # None: the file does not hold a status code, or cannot be read, which `reason` then says
     attempt: str = ""  # "" where there is no run.json, as after `sc batch`
     fingerprint: str = ""
     submission: str = ""

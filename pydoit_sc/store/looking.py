@@ -7,19 +7,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import compress, islice, repeat
 
+from pydoit_sc.store.base import LASTING
 from pydoit_sc.store.currents import TOGETHER, Currents, find_currents
-from pydoit_sc.store.layout import Current, Record
-from pydoit_sc.store.places import Fingerprints, Taken, There, inside_of, parents, strange
+from pydoit_sc.store.layout import Record
+from pydoit_sc.store.places import Fingerprints, Taken, There, inside_of, parents, strange, unread
 from pydoit_sc.store.reading import ABSENT, located, read_outcome
 
 _FEW = 100  # up to so many runs are looked for one by one
 _ROOM = 500_000  # names that are kept, of the entries of folders
 
 
-def read_each(
-    root: str, keys: Sequence[str], fingerprints: Fingerprints = None
-) -> Iterator[Record | Current | bool]:
+def read_each(root: str, keys: Sequence[str], fingerprints: Fingerprints = None) -> Iterator[There | bool]:
     """Yield for each key the outcome there; else whether there is anything at all. Raises OSError with the whole path.
+
+    One that cannot be read takes the place of its run; what may pass is an error.
 
     Of those that are completed and have the fingerprints beside their keys no record is made.
     """
@@ -39,13 +40,20 @@ def read_each(
                 if not may:
                     yield False
                 elif (one := next(told)) is None:
-                    yield read_outcome(key, folder, fingerprint) or _is_there(key, folder)
+                    yield _read(key, folder, fingerprint)
                 else:
                     yield one
     except OSError as error:
         raise located(error, root) from None
     finally:
         os.close(folder)
+
+
+def _read(key: str, folder: int, fingerprint: str | None) -> There | bool:
+    try:
+        return read_outcome(key, folder, fingerprint) or _is_there(key, folder)
+    except OSError as error:
+        return unread(error, key, folder)
 
 
 def _is_there(key: str, folder: int) -> bool:
@@ -74,18 +82,22 @@ class _Names:
         return found
 
     def of(self, path: str) -> Collection[str] | None:
-        """Return the names in a folder below the root, none where there is no folder; None where they are not kept."""
+        """Return the names in a folder below the root, none where there is no folder; None where they are not known."""
         if path not in self._known and self._room > 0:
             names = self._list(path)
-            self._room -= 1 + len(names)
-            self._known[path] = frozenset(names) if self._room > 0 else None
+            self._room -= 1 + len(names or ())
+            self._known[path] = frozenset(names) if names is not None and self._room > 0 else None
         return self._known.get(path)
 
-    def _list(self, path: str) -> Collection[str]:
+    def _list(self, path: str) -> Collection[str] | None:
         try:
             folder = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root)
         except ABSENT:
             return ()
+        except OSError as error:
+            if error.errno in LASTING:  # each run in it tells so
+                return None
+            raise
         try:
             return os.listdir(folder)
         except OSError as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
-from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
+from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, Unread, answers
 from pydoit_sc.store.blobs import Blob, Blobs, get_all, threads_for
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.clearing import Clearing
@@ -72,7 +72,11 @@ class ObjectStore:
         listed = self._list(wanted, FEW)
         return self._small_contents(*listed) if listed else read_small(self._blobs, wanted)
 
-    def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
+    def documents(
+        self,
+        keys: Iterable[str],
+        unread: Unread | None = None,  # noqa: ARG002
+    ) -> Iterator[tuple[str, bytes, bytes | None]]:
         """Read one listing and the index, or the objects of each run where they are few."""
         wanted = list(keys)
         with self._answers():
@@ -171,7 +175,7 @@ class ObjectStore:
             if blob.path in told
         }
 
-    def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
+    def contents(self, keys: Iterable[str], unread: Unread | None = None) -> Iterator[tuple[str, Contents]]:  # noqa: ARG002
         with self._answers():
             wanted, index = set(keys), []
             files: dict[str, dict[str, Blob]] = defaultdict(dict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from functools import cache
 from typing import NamedTuple
 
-from pydoit_sc.store.base import TakenError
+from pydoit_sc.store.base import LASTING, TakenError
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT, Current, Record
 from pydoit_sc.store.reading import read_file
 from pydoit_sc.store.stamps import read
@@ -49,6 +52,10 @@ def check_folder(where: str, folder: str) -> None:
         names = os.listdir(folder)
     except NotADirectoryError:
         raise TakenError(f"{where} is no folder, and stays as it is") from None
+    except OSError as error:
+        if error.errno not in LASTING:
+            raise
+        raise TakenError(f"{where} cannot be read, and stays as it is: {error.strerror}") from error
     check_ours(where, names, lambda: read_file(f"{folder}/{RUN_JSON}", None))
 
 
@@ -68,7 +75,38 @@ def strange(folder: str) -> str:
         return ""
     except TakenError as error:
         return str(error)
+    except OSError as error:
+        return unread(error, folder).words
     return ""
+
+
+def unread(error: OSError, path: str, dir_fd: int | None = None) -> Taken:
+    """Return what takes the place of a run whose own files cannot be read; raises an error that may pass."""
+    if error.errno not in LASTING:
+        raise error
+    name = os.path.basename(error.filename) if isinstance(error.filename, str) else ""
+    whose = _owner(path, dir_fd) if error.errno in (errno.EACCES, errno.EPERM) else ""
+    file = f"{name}: " if name in FILES else ""
+    return Taken(f"its outcome cannot be read: {file}{error.strerror}{whose and f', it belongs to {whose}'}")
+
+
+def _owner(path: str, dir_fd: int | None) -> str:
+    """Return the name of the other user who has made a folder, or that in which it is closed to us; "" if that is not known."""
+    for folder in parents(path):
+        with suppress(OSError):
+            uid = os.stat(folder, dir_fd=dir_fd, follow_symlinks=False).st_uid
+            return "" if uid == os.geteuid() else _user(uid)
+    return ""
+
+
+@cache
+def _user(uid: int) -> str:
+    import pwd  # noqa: PLC0415 - seldom needed
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _has(strange: Iterable[str]) -> str:

@@ -3,15 +3,9 @@
 An attempt is written below `.pydoit_sc/attempts/`, on the same file system, and is complete, `status_code`
 included, before one rename makes it the run's folder. So a run's folder is always whole and of one attempt.
 
-If the run's folder exists already, the rename fails, and the two are compared:
-
-- a completed outcome of the same command that the plan did not know of stays, and the new attempt is dropped;
-- anything else (a failed run, the outcome of another command, the one that the plan decided to replace, a folder that
-  lost its `status_code`) is swapped with the new attempt by `RENAME_EXCHANGE`, so that there is always an outcome, and is
-  then kept below `.pydoit_sc/history/`. Where the file system cannot exchange, the old folder is moved away first.
-  One worker replaces at a time; its lock ends with its process. Where the lock is not available (no locks on this
-  file system, a frozen worker holds it), the folder that was moved away is read once more: if another worker
-  completed the run in between, it is moved back.
+If the run's folder exists already, the rename fails, and the two are compared: a completed outcome of the same command
+that the plan did not know of stays, and the new attempt is dropped; anything else (a failed run, the outcome of another
+command, the one that the plan decided to replace, a folder that lost its `status_code`) is replaced: see replacing.py.
 
 A group of attempts waits for one `syncfs` before its renames, so data is on the disk before the name is.
 """
@@ -19,28 +13,38 @@ A group of attempts waits for one `syncfs` before its renames, so data is on the
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
+from pydoit_sc.errors import reason
 from pydoit_sc.files import make_folders, open_regular, write_whole
-from pydoit_sc.linux import exchange
-from pydoit_sc.store import history
-from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, answers
+from pydoit_sc.store import history, replacing
+from pydoit_sc.store.base import (
+    LASTING,
+    Contents,
+    Finished,
+    HeldError,
+    Outcome,
+    Staged,
+    StoreError,
+    TakenError,
+    Unread,
+    UnreadableError,
+    answers,
+)
 from pydoit_sc.store.copying import copy_tree, discard
 from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
 from pydoit_sc.store.holds import Holds
-from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record, stays
+from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record
 from pydoit_sc.store.looking import look, read_each
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import Beside, Fingerprints, There, check_folder, strange
+from pydoit_sc.store.places import FILES, Beside, Fingerprints, Taken, There, strange
 from pydoit_sc.store.reading import (
     ABSENT,
     read_contents,
@@ -48,13 +52,16 @@ from pydoit_sc.store.reading import (
     read_end,
     read_file,
     read_record,
+    walk,
+    warn_closed,
 )
 from pydoit_sc.store.stamps import Live, read_running, write_running
 from pydoit_sc.store.ways import check_way
 
+T = TypeVar("T")
+
 _RUNNING = "running.json"  # in a worker's folder: what it is executing
 _TRIES = 100  # to publish where others publish, replace or remove at the same moment
-_REPLACING = 5.0  # seconds to wait for another worker that is replacing a run
 
 
 class PosixStore:
@@ -76,7 +83,10 @@ class PosixStore:
         wanted = list(keys)
         with answers(self.root):
             found = zip(wanted, read_each(self.root, wanted), strict=True)
-            return {key: record for key, record in found if isinstance(record, Record)}
+            told = (
+                (key, Record(None, reason=one.words) if isinstance(one, Taken) else one) for key, one in found
+            )
+            return {key: record for key, record in told if isinstance(record, Record)}
 
     def glance(self, keys: Iterable[str]) -> dict[str, Record]:
         return self.scan(keys)
@@ -103,17 +113,26 @@ class PosixStore:
         with answers(self.root):
             return read_record(path)
 
-    def documents(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes, bytes | None]]:
-        for key in keys:
-            with answers(self._path(key)):
-                small = read_documents(self._path(key))
-            if small:
-                yield key, *small
+    def documents(
+        self, keys: Iterable[str], unread: Unread | None = None
+    ) -> Iterator[tuple[str, bytes, bytes | None]]:
+        return ((key, *small) for key, small in self._each(keys, read_documents, unread))
 
-    def contents(self, keys: Iterable[str]) -> Iterator[tuple[str, Contents]]:
+    def contents(self, keys: Iterable[str], unread: Unread | None = None) -> Iterator[tuple[str, Contents]]:
+        return self._each(keys, read_contents, unread)
+
+    def _each(
+        self, keys: Iterable[str], read: Callable[[str], T | None], unread: Unread | None
+    ) -> Iterator[tuple[str, T]]:
         for key in keys:
-            with answers(self._path(key)):
-                found = read_contents(self._path(key))
+            try:
+                with answers(self._path(key)):
+                    found = read(self._path(key))
+            except UnreadableError as error:
+                if unread is None:
+                    raise
+                unread(key, str(error))
+                continue
             if found:
                 yield key, found
 
@@ -205,9 +224,7 @@ class PosixStore:
                     outcome = self._commit(attempt, staged.folder)
                 finally:
                     self.release(attempt.key)
-        if (
-            staged.folder != attempt.folder
-        ):  # only now: until then there is no other whole copy that runs cannot reach
+        if staged.folder != attempt.folder:  # only now: it was the one whole copy that runs cannot reach
             discard(attempt.folder)
         return outcome
 
@@ -225,42 +242,14 @@ class PosixStore:
             except OSError as error:
                 if error.errno not in history.TAKEN:
                     raise
-                if _stays(target, attempt):
+                if replacing.stays_in(target, attempt):
                     shutil.rmtree(folder, ignore_errors=True)
                     return Outcome.LOST
-                with _lock(f"{self.root}/{OURS}/replacing"):
-                    outcome = self._replace(attempt, folder, target)
-                if outcome:
+                if outcome := replacing.replace(self.root, attempt, folder, target):
                     return outcome
         raise StoreError(
             f"{target}: cannot be replaced: something else was there at each of {_TRIES} tries; is another program at work there?"
         )
-
-    def _replace(self, attempt: Finished, folder: str, target: str) -> Outcome | None:
-        """Publish over an existing folder; return None if the folder has changed meanwhile."""
-        if _stays(target, attempt):
-            return None
-        try:
-            check_folder(target, target)
-            if not exchange(folder, target):
-                place = history.move_there(self.root, attempt.key, target)
-                if _stays(place, attempt):  # published meanwhile
-                    with suppress(OSError):  # replaced once more
-                        os.rename(place, target)
-                return None
-        except FileNotFoundError:
-            return None
-        if _stays(folder, attempt):
-            exchange(folder, target)
-            shutil.rmtree(folder, ignore_errors=True)
-            return Outcome.LOST
-        try:
-            history.move_there(self.root, attempt.key, folder)
-        except (OSError, StoreError):
-            with suppress(OSError):  # somebody has removed the new one
-                exchange(folder, target)
-            raise
-        return Outcome.PUBLISHED
 
     def announce(self, worker: str, live: Mapping[str, Live]) -> None:
         file = f"{self.root}/{OURS}/attempts/{worker}/{_RUNNING}"
@@ -278,7 +267,7 @@ class PosixStore:
     def files(self, key: str) -> Mapping[str, int]:
         root = self._path(key)
         with answers(root):
-            paths = [os.path.join(folder, file) for folder, _, files in _walk(root) for file in files]
+            paths = [os.path.join(folder, file) for folder, _, files in walk(root) for file in files]
             return {os.path.relpath(path, root): os.lstat(path).st_size for path in sorted(paths)}
 
     def open(self, key: str, file: str) -> BinaryIO:
@@ -298,6 +287,10 @@ class PosixStore:
                 history.move_there(self.root, key, self._path(key))
             except FileNotFoundError:
                 return False
+            except OSError as error:
+                if error.errno in LASTING and os.path.basename(str(error.filename)) in FILES:
+                    raise TakenError(f"{reason(error)}, and it stays as it is: move it away") from error
+                raise
         return True
 
     def remove(self, key: str) -> bool:
@@ -320,14 +313,13 @@ class PosixStore:
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
         with answers(self.root):
-            for folder, folders, files in _walk(self.root):
-                if folder == self.root and OURS in folders:
-                    folders.remove(OURS)
-                key = os.path.relpath(folder, self.root)
-                if key in keys or STATUS_CODE in files:
+            for folder, folders, files in walk(self.root, closed=warn_closed):
+                key = "" if folder == self.root else os.path.relpath(folder, self.root)
+                if key and STATUS_CODE in files:
+                    yield key
                     folders.clear()
-                    if key not in keys:
-                        yield key
+                beside = {OURS} if not key else ()
+                folders[:] = [n for n in folders if n not in beside and os.path.join(key, n) not in keys]
 
     def write_note(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{OURS}/{name}"
@@ -353,48 +345,8 @@ class PosixStore:
     def notes(self, folder: str) -> Sequence[str]:
         root = f"{self.root}/{OURS}/{folder}"
         with answers(root):
-            paths = [os.path.join(above, file) for above, _, files in _walk(root) for file in files]
+            paths = [os.path.join(above, file) for above, _, files in walk(root) for file in files]
             return sorted(f"{folder}/{os.path.relpath(path, root)}" for path in paths)
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
-
-
-def _stays(folder: str, attempt: Finished) -> bool:
-    """Return whether the outcome in a folder stays, and the new attempt is dropped."""
-    return stays(read_record(folder), attempt.supersedes, attempt.fingerprint)
-
-
-@contextmanager
-def _lock(path: str) -> Iterator[None]:
-    """Hold a lock on a file, if it is free in time, and if nobody has put something else there."""
-    until = time.monotonic() + _REPLACING
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o664)
-    except OSError as error:
-        if error.errno not in (errno.ENXIO, errno.ELOOP, errno.EISDIR):  # a pipe, a link, a folder
-            raise
-        yield
-        return
-    try:
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.001)
-            except OSError:  # a file system without locks
-                break
-        yield
-    finally:
-        os.close(file)
-
-
-def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk a tree; it may not exist, and folders may vanish meanwhile. Raises every other OSError."""
-
-    def wrong(error: OSError) -> None:
-        if not isinstance(error, ABSENT):
-            raise error
-
-    return os.walk(root, onerror=wrong)

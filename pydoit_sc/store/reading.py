@@ -1,18 +1,21 @@
-"""Read the small files of a run on a file system, where another worker may replace the run meanwhile."""
+"""Read what lies in the folders of runs on a file system, their small files above all, where another worker may replace a run meanwhile."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from pydoit_sc.store.base import Contents, answers
+from pydoit_sc.errors import warn_once
+from pydoit_sc.store.base import LASTING, Contents, answers
 from pydoit_sc.store.copying import sizes
 from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Current, Record
 from pydoit_sc.store.stamps import parse_current, parse_record, parse_written
 
 ABSENT = (FileNotFoundError, NotADirectoryError)
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_OPENED = "/proc/self/fd/"
 _BLOCK = 1 << 16  # bytes that are read at once
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -77,8 +80,12 @@ def read_contents(folder: str) -> Contents | None:
         small = _read_opened(run)
         if small is None:
             return None
-        files = {name: (size, "") for name, size in sizes(f"/proc/self/fd/{run}").items()}
+        files = {name: (size, "") for name, size in sizes(f"{_OPENED}{run}").items()}
         return Contents(files, *small)
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = error.filename.removeprefix(f"{_OPENED}{run}").lstrip("/")
+        raise located(error, folder) from None
     finally:
         os.close(run)
 
@@ -136,3 +143,25 @@ def located(error: OSError, folder: str) -> OSError:
     name = error.filename if isinstance(error.filename, str) else ""  # a number if it is a descriptor
     error.filename = os.path.join(folder, name) if name else folder
     return error
+
+
+def warn_closed(path: str) -> None:
+    """Tell that a folder cannot be read."""
+    warn_once(f"{path}: cannot be read, and outputs in it are not known")
+
+
+def walk(
+    root: str, closed: Callable[[str], object] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a tree; it may not exist, and folders may vanish meanwhile. Raises every other OSError.
+
+    `closed` is told of the folders below it that cannot be read, where it is given.
+    """
+
+    def wrong(error: OSError) -> None:
+        if closed and error.errno in LASTING and error.filename != root:
+            closed(error.filename)
+        elif not isinstance(error, ABSENT):
+            raise error
+
+    return os.walk(root, onerror=wrong)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pydoit_sc.batchfile import check_name
-from pydoit_sc.batchfile.names import RESERVED, check_stage_name
+from pydoit_sc.batchfile.names import RESERVED, are_ordinary, check_stage_name
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.made import Texts
 
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "0", "2012-01", "a/b/c", "-x", ".hidden", "a b", "ünï", "it's", "a:b", "x" * 255, "a/.pydoit_sc", "$(x)", "..."],
+    ["a", "0", "2012-01", "a/b/c", "-x", ".hidden", "a b", "ünï", "it's", "a:b", "x" * 255, "a/.pydoit_sc", "$(x)", "...", "status_codes", "run.json5", "a-status_code"],
 )  # fmt: skip
 def test_good_names(name: str) -> None:
     assert check_name(name) is None
@@ -26,11 +29,25 @@ def test_good_names(name: str) -> None:
         (".", "segment `.`"), ("..", "segment `..`"), ("a/../b", "segment `..`"), ("a\0", "control"), ("a\nb", "control"),
         ("a\x7f", "control"), ("\x85", "control"), ("a::b", "`::`"), ("a*", "`*`"), ("a?", "`?`"), ("[a]", "`[`"),
         ("x" * 256, "at most 255 bytes, this one 256"), ("é" * 128, "this one 256"), (".pydoit_sc", "own files"),
-        (".pydoit_sc/x", "own files"), ("\ud800", "surrogate"), (3, "a string"),
+        (".pydoit_sc/x", "own files"), ("\ud800", "surrogate"),
+        ("status_code", "a file of each output"), ("a/run.json", "a file of each output"), ("status_code/a", "no segment"), (3, "a string"),
     ],
 )  # fmt: skip
 def test_bad_names(name: object, why: str) -> None:
     assert why in (check_name(name) or "")
+
+
+_PIECES = ["", "a", "s", "status_code", "status_", "_code", "run", "run.json", ".json"]
+
+
+@given(st.lists(st.lists(st.sampled_from(_PIECES), min_size=1), min_size=1, max_size=3))
+def test_names_that_are_plainly_sound_are_sound_one_by_one(parts: list[list[str]]) -> None:
+    chosen = [*product(*parts)]
+    texts = Texts([(range(len(chosen)), column) for column in zip(*chosen, strict=True)], len(chosen))
+    wrong = [name for name in texts if check_name(name) is not None]
+    assert not (are_ordinary(texts) and wrong)
+    if {"", ".json"}.isdisjoint(parts[0]):
+        assert are_ordinary(texts) == (not wrong)
 
 
 @pytest.mark.parametrize(

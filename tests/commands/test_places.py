@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.cli import main
 from pydoit_sc.errors import UserError
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.program import run_program
-from tests.conftest import DOIT_CFG, STAGES, Box, without
+from tests.conftest import DOIT_CFG, HEAD, STAGES, Box, without
 from tests.starts import PROGRAMS
 
 HOSTILE = ["-with space, quo'te\"s;&", "ünï ☃ back\\slash #?[a]*", "$(touch x) `id` %s {y}"]
@@ -175,3 +176,102 @@ def test_a_folder_that_may_not_be_written_for_doits_database(stages: Box, mounts
     assert project.ok() == "all 4 runs are up to date\n"
     done = project("ignore", "a:1")
     assert "Traceback" not in done.err
+
+
+UNREADABLE = (
+    HEAD
+    + """
+[runs.a]
+cmd = "echo a:{x} >> log; echo {x} > $SATURN_RUN_LOCAL_RESULTS_DIR/x.json; echo oops >&2; test {x} != 4"
+matrix = { x = [0, 1, 2, 3, 4] }
+"""
+)
+
+
+def unreadable(box: Box) -> Path:
+    """Make five runs, of which only the first can be read whole."""
+    box.batchfile(UNREADABLE)
+    box("--quiet")
+    box.executed()
+    out = box.folder / "out" / "a"
+    (out / "1" / "status_code").unlink()
+    (out / "1" / "status_code").mkdir()
+    (out / "2").chmod(0)
+    (out / "3" / "results").chmod(0)
+    (out / "4" / "stderr").chmod(0)
+    return out
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_outcomes_that_cannot_be_read_end_no_command(
+    box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = unreadable(box)
+    monkeypatch.chdir(box.folder)
+    for command, (code, *said) in {
+        "plan": (
+            0,
+            "3 of 5 runs to execute",
+            "a:1  incomplete: its outcome cannot be read: status_code: Is a directory",
+            "a:2  incomplete: its outcome cannot be read: status_code: Permission denied",
+            "a:4  error: status code 1",
+        ),
+        "status": (0, "2 completed, 1 failed, 2 incomplete"),
+        "list --status": (0,),
+        "info a:2": (1, "incomplete: its outcome cannot be read: status_code: Permission denied"),
+        "failures": (0, "1 × exit 1  (stderr not read)"),
+        "results": (
+            2,
+            f"warning: a:1: {out}/1/status_code: Is a directory",
+            f"warning: a:2: {out}/2/status_code: Permission denied",
+            "warning: a:3: results/x.json: Permission denied",
+        ),
+        "report": (0, "report.html: 5 runs"),
+        "summarize-batch": (0, "1 error, 2 completed, 2 incomplete"),
+        "summarize-batch --status orphaned": (0,),
+        "fetch --to got": (
+            2,
+            f"a:1: {out}/1/status_code: Is a directory",
+            f"a:2: {out}/2/status_code: Permission denied",
+            "a:3: results/x.json: Permission denied",
+            "a:4: stderr: Permission denied",
+            "1 fetched",
+        ),
+        "verify": (
+            1,
+            f"a:1: {out}/1/status_code: Is a directory",
+            f"a:2: {out}/2/status_code: Permission denied",
+            f"a:3: {out}/3/results/: Permission denied",
+            "2 whole, 3 not whole",
+        ),
+        "verify --read": (1, f"a:4: {out}/4/stderr: Permission denied", "1 whole, 4 not whole"),
+        "submit --engine local": (3, "a:1: its outcome cannot be read: status_code: Is a directory"),
+        "clean a:1 a:2": (2, f"{out}/1/status_code: Is a directory", f"{out}/2 cannot be read"),
+    }.items():
+        ended = main(command.split())
+        told = "".join(capsys.readouterr())
+        assert (ended, [words for words in said if str(words) not in told]) == (code, []), (command, told)
+    (out / "0" / "status_code").write_text("7")
+    ran = box("-q")
+    assert ran.code == 2
+    assert "a:1: its outcome cannot be read: status_code: Is a directory" in ran.out
+    assert {"a:0", "a:4"} <= set(box.executed())
+    (out / "2").chmod(0o755)
+    (out / "3" / "results").chmod(0o755)
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_an_output_that_lists_no_files_and_is_closed(
+    box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box.batchfile(UNREADABLE)
+    box("--quiet")
+    (box.folder / "out/a/0/run.json").unlink()
+    (box.folder / "out/a/0/results").chmod(0)
+    monkeypatch.chdir(box.folder)
+    for command, told in {"results": "4 of 5 runs, 4 rows", "fetch --to got": "4 fetched"}.items():
+        assert main(command.split()) == 2
+        said = "".join(capsys.readouterr())
+        assert f"a:0: {box.folder}/out/a/0/results: Permission denied" in said, said
+        assert told in said, said
+    (box.folder / "out/a/0/results").chmod(0o755)

@@ -20,7 +20,7 @@ from typing import Any
 from pydoit_sc.cli import main
 from pydoit_sc.linux import adopt_orphans
 from pydoit_sc.show import progress
-from pydoit_sc.store import folders, posix
+from pydoit_sc.store import folders, replacing
 from pydoit_sc.tasks import program
 from pydoit_sc.worker import executor
 from tests.faults import planted
@@ -109,7 +109,7 @@ def serve() -> int:
 
 
 if __name__ == "__main__":
-    posix._REPLACING = _SOON
+    replacing._WAITED = _SOON
     folders.BEAT_EVERY, folders.DEAD_AFTER = 0.2, 2.0  # in place of 15 and 120
     if sys.argv[1]:
         planted.plant(sys.argv[1])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.cli import main
-from pydoit_sc.store import Finished, Outcome, Record, posix
+from pydoit_sc.store import Finished, Outcome, Record, posix, replacing
 from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.index import read_index
 from pydoit_sc.store.layout import STATUS_CODE
@@ -71,7 +71,7 @@ def last_one_wins() -> None:
     def stays(there: Record | None, supersedes: str | None, fingerprint: str) -> bool:
         return False
 
-    posix.stays = stays  # type: ignore[attr-defined]
+    replacing.stays = stays  # type: ignore[attr-defined]
 
 
 @bug

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -14,15 +14,30 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from threading import Barrier, Event
 
 import pytest
 
+from pydoit_sc.errors import warn_once
 from pydoit_sc.files import make_folders
 from pydoit_sc.linux import exchange
-from pydoit_sc.store import Finished, Live, Outcome, Record, Staged, StoreError, folders, history
-from pydoit_sc.store import posix as module
+from pydoit_sc.store import (
+    Finished,
+    Live,
+    Outcome,
+    Record,
+    Staged,
+    StoreError,
+    Taken,
+    TakenError,
+    UnreadableError,
+    folders,
+    history,
+    reading,
+    replacing,
+)
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.store.stamps import parse_written
@@ -114,7 +129,7 @@ def store_either_way(
 ) -> PosixStore:
     """The store on a file system that can swap two folders, and on one that cannot."""
     if request.param == "fallback":
-        monkeypatch.setattr(module, "exchange", no_exchange)
+        monkeypatch.setattr(replacing, "exchange", no_exchange)
     return store
 
 
@@ -365,8 +380,9 @@ def test_results_come_from_a_scratch_disk(tmp_path: Path) -> None:
     assert (tmp_path / "store/a/results/link").readlink() == Path("nowhere")
 
 
-def test_an_output_that_cannot_be_read_is_an_error_and_no_absence(store: PosixStore) -> None:
+def test_an_output_that_cannot_be_read_is_no_absence(store: PosixStore, tmp_path: Path) -> None:
     root = Path(store.root)
+    publish(store, attempt(tmp_path, "good", "w-1"))
     for name, target in {
         "input output error": "/proc/self/mem",  # reading its first byte is EIO
         "loop": "status_code",
@@ -376,17 +392,75 @@ def test_an_output_that_cannot_be_read_is_an_error_and_no_absence(store: PosixSt
         (root / name / "status_code").symlink_to(target)
     (root / "parents").symlink_to("parents")
     for key in ("input output error", "loop", "folder"):
-        for call in (lambda: store.scan([key]), lambda: store.peek(key)):  # noqa: B023
-            with pytest.raises(StoreError, match=f"{key}/status_code"):
-                call()
+        with pytest.raises(StoreError, match=f"{key}/status_code"):
+            store.peek(key)
+    for call in (
+        lambda: store.scan(["good", "input output error"]),
+        lambda: list(store.look(["input output error"])),
+        lambda: list(store.look(["input output error"] * 200, repeat("f"))),
+        lambda: list(store.documents(["input output error"], lambda key, why: pytest.fail(f"{key}: {why}"))),
+        lambda: list(store.contents(["input output error"], lambda key, why: pytest.fail(f"{key}: {why}"))),
+    ):
+        with pytest.raises(StoreError, match="input output error/status_code"):
+            call()
+    # What is wrong for good with one run's own files is of that run alone.
+    whys = {"loop": "status_code: Too many levels of symbolic links", "folder": "status_code: Is a directory"}
+    whys["parents/a"] = "Too many levels of symbolic links"
+    words = {key: f"its outcome cannot be read: {why}" for key, why in whys.items()}
+    assert store.scan(["good", *words]) == {
+        "good": Record(0, "w-1"),
+        **{key: Record(None, reason=said) for key, said in words.items()},
+    }
+    for more in (0, 200):
+        keys = [*words, *(f"parents/{n}" for n in range(more)), "good"]
+        *found, good = store.look(keys)
+        assert found[:3] == [Taken(said) for said in words.values()]
+        assert set(found[3:]) <= {Taken(words["parents/a"])}
+        assert good == Record(0, "w-1")
+    for read in (store.documents, store.contents):
+        unread: dict[str, str] = {}
+        assert [one[0] for one in read([*words, "good"], unread.__setitem__)] == ["good"]
+        assert unread == {
+            "loop": f"{root}/loop/status_code: Too many levels of symbolic links",
+            "folder": f"{root}/folder/status_code: Is a directory",
+            "parents/a": f"{root}/parents/a: Too many levels of symbolic links",
+        }
+        with pytest.raises(UnreadableError, match="loop/status_code"):
+            list(read(["loop"]))
+    for key in ("loop", "folder"):
+        with pytest.raises(TakenError, match=f"{key}/status_code: .*, and it stays as it is"):
+            store.forget(key)
     for scan in (
-        lambda: store.scan(["parents/a"]),
         lambda: store.files("parents/a"),
         lambda: store.open("parents/a", "stdout"),
         lambda: store.forget("parents/a"),
     ):
         with pytest.raises(StoreError, match="parents"):
             scan()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENOMEM])
+def test_an_error_that_may_pass_is_none_of_the_run(
+    store: PosixStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    publish(store, attempt(tmp_path, "run", "w-1"))
+
+    def fail(*_: object) -> bytes:
+        raise OSError(number, os.strerror(number), "status_code")
+
+    monkeypatch.setattr(reading, "read_file", fail)
+    monkeypatch.setattr(reading, "_read_block", fail)
+    calls: list[Callable[[], object]] = [
+        lambda: store.scan(["run"]),
+        lambda: list(store.look(["run"])),
+        lambda: list(store.look(["run"], ["f"])),
+        lambda: list(store.documents(["run"], lambda *_: None)),
+        lambda: list(store.contents(["run"], lambda *_: None)),
+    ]
+    for call in calls:
+        with pytest.raises(StoreError, match="run/status_code: ") as raised:
+            call()
+        assert not isinstance(raised.value, UnreadableError)
 
 
 def test_a_file_where_a_folder_should_be(store: PosixStore, tmp_path: Path) -> None:
@@ -403,37 +477,29 @@ def test_a_file_where_a_folder_should_be(store: PosixStore, tmp_path: Path) -> N
         pass
 
 
-@pytest.fixture
-def ordinary() -> Iterator[None]:
-    """Take the right to ignore permissions from this thread, if root runs the tests."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: the low words, then the high ones
-    assert libc.capget(header, sets) == 0
-    effective = sets[0]
-    sets[0] = effective & ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    assert libc.capset(header, sets) == 0
-    yield
-    sets[0] = effective
-    assert libc.capset(header, sets) == 0
-
-
 @pytest.mark.usefixtures("ordinary")
-def test_what_may_not_be_read_is_an_error_that_names_it(store: PosixStore, tmp_path: Path) -> None:
+def test_what_may_not_be_read_is_told_with_its_name(
+    store: PosixStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = Path(store.root)
     publish(store, attempt(tmp_path, "stage/run", "w-1"))
     calls: dict[str, Callable[[], object]] = {
-        "scan": lambda: store.scan(["stage/run"]),
+        "look": lambda: list(store.look(["stage/run"])),
+        "many": lambda: list(store.look(["stage/run"] * 200)),
+        "documents": lambda: list(store.documents(["stage/run"])),
+        "contents": lambda: list(store.contents(["stage/run"])),
         "peek": lambda: store.peek("stage/run"),
         "files": lambda: store.files("stage/run"),
         "open": lambda: store.open("stage/run", "stdout").close(),
+        "beside": lambda: store.beside(["stage/run"]),
         "orphans": lambda: list(store.orphans(set())),
     }
+    told = {"look", "many", "beside", "orphans"}
     locked = {
         "stage": set(calls),
-        "stage/run": {"scan", "peek", "files", "open", "orphans"},
-        "stage/run/status_code": {"scan", "peek"},
-        "stage/run/results": {"files"},
+        "stage/run": set(calls),
+        "stage/run/status_code": {"look", "many", "documents", "contents", "peek"},
+        "stage/run/results": {"files", "contents"},
     }
     for path, wrong in locked.items():
         mode = (root / path).stat().st_mode
@@ -442,10 +508,35 @@ def test_what_may_not_be_read_is_an_error_that_names_it(store: PosixStore, tmp_p
             if name not in wrong:
                 call()
                 continue
+            if name in told:
+                answer = str(call())
+                assert name == "orphans" or "cannot be read" in answer
+                assert (capsys.readouterr().err != "") == (name == "orphans")
+                continue
             with pytest.raises(StoreError, match=f"{root}/stage.*: Permission denied"):
                 call()
         (root / path).chmod(mode)
+        warn_once.cache_clear()
     assert store.scan(["stage/run"]) == {"stage/run": Record(0, "w-1")}
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_whose_it_is_that_may_not_be_read(store: PosixStore, tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("takes root to give a file away")
+    root, denied = Path(store.root), "its outcome cannot be read: status_code: Permission denied"
+    for n, uid in enumerate((0, 65534, 123456)):
+        publish(store, attempt(tmp_path, f"stage/{n}", f"w-{n}"))
+        (root / f"stage/{n}").chmod(0o700)
+        os.chown(root / f"stage/{n}", uid, -1)
+    mine, other, unknown = store.look(["stage/0", "stage/1", "stage/2"])
+    assert isinstance(mine, Record)
+    assert other == Taken(f"{denied}, it belongs to {pwd.getpwuid(65534).pw_name}")
+    assert unknown == Taken(f"{denied}, it belongs to user 123456")
+    (root / "stage").chmod(0o700)
+    os.chown(root / "stage", 65534, -1)
+    (one,) = store.look(["stage/0"])
+    assert isinstance(one, Taken) and "belongs to" in one.words
 
 
 @pytest.mark.usefixtures("ordinary")
@@ -487,7 +578,7 @@ def test_a_place_that_changes_at_every_try_is_an_error(
     for path in (output, folder):
         path.mkdir(parents=True)
         (path / "stdout").touch()
-    monkeypatch.setattr(store, "_replace", lambda *_: None)  # as if another program were always quicker
+    monkeypatch.setattr(replacing, "replace", lambda *_: None)  # as if another program were always quicker
     with (
         store.workspace("w", None),
         pytest.raises(StoreError, match=f"^{output}: cannot be replaced: something else was there at each"),
@@ -521,7 +612,7 @@ def test_an_old_outcome_that_cannot_be_kept_stays(
         old, new = attempt(Path(folder), "run", "w-1", 1), attempt(Path(folder), "run", "w-2")
         store.commit(Staged(old, old.folder))
         if not swaps:
-            monkeypatch.setattr(module, "exchange", lambda *_: False)
+            monkeypatch.setattr(replacing, "exchange", lambda *_: False)
         monkeypatch.setattr(history, "make_folders", full)
         with pytest.raises(StoreError, match="no space"):
             store.commit(Staged(new, new.folder))
