@@ -23,13 +23,13 @@ DEEP = f'{sys.executable} -I -S -c "import os\nfor _ in range({{}}): os.mkdir(ch
 #: What a run does, and its status code.
 ATTACKS: dict[str, tuple[str, int]] = {
     # our own files
-    "status_code": (f"{R}echo 0 > ../status_code", 125),
+    "its status_code": (f"{R}echo 0 > ../status_code", 125),
     "status_code, fails": (f"{R}echo 0 > ../status_code; exit 3", 3),
     "status_code, folder": (f"{R}mkdir ../status_code", 125),
     "status_code, full folder": (f"{R}mkdir -p ../status_code/x/y", 125),
     "status_code, fifo": (f"{R}mkfifo ../status_code", 125),
     "status_code, link": (f'{R}ln -s "$HERE/target" ../status_code', 125),
-    "run.json": (f"{R}echo '{{}}' > ../run.json", 125),
+    "its run.json": (f"{R}echo '{{}}' > ../run.json", 125),
     "run.json, folder": (f"{R}mkdir ../run.json", 125),
     "run.json, fifo": (f"{R}mkfifo ../run.json; exit 1", 1),
     "run.json, link": (f'{R}ln -s "$HERE/target" ../run.json', 125),
@@ -182,7 +182,7 @@ def test_a_run_that_removes_what_others_have_written_ends_no_worker(place: Workp
 
 def test_spoilt_outputs_count_as_failures(place: Workplace) -> None:
     place.max_failures = 1
-    runs = {"bad": ATTACKS["run.json"][0], "started already": "sleep 0.2", "not started": GOOD}
+    runs = {"bad": ATTACKS["its run.json"][0], "started already": "sleep 0.2", "not started": GOOD}
     said = place.work(place.chunk(runs, nprocs=1), code=1)
     assert "stopped after 1 failure" in said
     assert place.codes() == {"bad": 125, "started already": 0}
