@@ -197,5 +197,6 @@ class Beside:
 def inside_of(output: str) -> Taken:
     """Return what takes the place of a run that lies inside the output of another one."""
     return Taken(
-        f"it would lie inside the output of another run, `{output}`: move that away, or give this run another name"
+        f"it would lie inside the output of another run, `{output}`, which is not in this batch: move that away, or remove "
+        "it with `pydoit-sc clean --status orphaned`"
     )
