@@ -126,9 +126,8 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
                 ["-s" if word == "--status" and behind in names else word for word, behind in words]
             )
         except InvalidDodoFile as error:
-            if any(
-                f"is named `{name}`" in str(error) for name in names
-            ):  # it may have been meant as a status
+            # It may have been meant as a status.
+            if any(f"is named `{name}`" in str(error) for name in names):
                 raise InvalidDodoFile(f"{error}; the statuses are {', '.join(Status)}") from error
             raise
 

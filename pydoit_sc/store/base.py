@@ -43,7 +43,8 @@ LASTING = frozenset(
 class answers:  # noqa: N801 - read as a verb: `with answers(path):`
     """Turn the errors of a file system or of a library into a `StoreError` that names the file, else `where`.
 
-    Of those that last it is an `UnreadableError`. Those in `but` are raised as they are. A class, since a generator takes twice as long, and each run has some.
+    Of those that last it is an `UnreadableError`. Those in `but` are raised as they are. A class, since a generator takes
+    twice as long, and each run has some.
     """
 
     __slots__ = ("_but", "_errors", "_where")

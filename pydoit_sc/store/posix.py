@@ -106,9 +106,8 @@ class PosixStore:
 
     def peek(self, key: str) -> Record | None:
         path = self._path(key)
-        if not os.access(
-            path, os.F_OK
-        ):  # as a rule; what is wrong with the file system, the commit will find
+        # As a rule there is nothing; what is wrong with the file system, the commit will find.
+        if not os.access(path, os.F_OK):
             return None
         with answers(self.root):
             return read_record(path)

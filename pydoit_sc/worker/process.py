@@ -75,9 +75,8 @@ class Processes:
         self._asked: set[int] = set()  # those that were asked to stop, and have their grace
         self._lingering: dict[int, Exit] = {}  # those of them whose shell has ended before the rest
         self._immortal: set[int] = set()  # runs that have become a process of another user
-        self._owners: dict[
-            int, frozenset[str]
-        ] = {}  # the attempts that a child may belong to which is no shell of ours
+        #: The attempts that a child may belong to which is no shell of ours.
+        self._owners: dict[int, frozenset[str]] = {}
         self._children = open_children()
         self._own_peak = 0  # KiB that this process has had at most
 
