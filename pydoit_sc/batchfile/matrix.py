@@ -27,6 +27,7 @@ AFTER = "after"
 NONE = -1  # the position of a value that a combination does not have
 
 _SHOWN = 200  # characters of a value in a message
+_NAMED = 5  # values of an axis that a message has
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -122,6 +123,10 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
     for i, entry in enumerate(table.exclude):
         for key in entry.keys() - axes.keys():
             notes.unknown((*where, "exclude", i, key), "unknown axis", key, axes)
+        for key in entry.keys() & axes.keys():
+            is_listed = isinstance(table.axes[key], tuple)  # what others have may change from day to day
+            if is_listed and not isinstance(axes[key][0], Row):
+                _check_value(entry[key], axes[key], notes, (*where, "exclude", i, key))
     for entries in ("exclude", "include"):
         for i, entry in enumerate(getattr(table, entries)):
             _check_cells(entry, axes, notes, (*where, entries, i))
@@ -145,6 +150,13 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
         notes.add(where, "`exclude` leaves no combination" if axes else "the matrix has no axes")
         return None
     return combinations
+
+
+def _check_value(wanted: Any, values: Sequence[Value], notes: Notes, where: Where) -> None:
+    """Note a value that a listed axis does not have: it would leave out nothing."""
+    if not any(same(value, wanted) for value in values):
+        known = ", ".join(show(value) for value in values[:_NAMED]) + (", …" if len(values) > _NAMED else "")
+        notes.add(where, f"expected a value of the axis, {known}, found {show(wanted)}")
 
 
 def _check_cells(

@@ -293,6 +293,14 @@ def test_date_times_have_no_last_day(problems: Problems) -> None:
         ("", "the matrix has no axes"),
         ("a = [1]\nexclude = [{ a = 1 }]", "`exclude` leaves no combination"),
         ("aaa = [1, 2]\nexclude = [{ aab = 1 }]", "exclude[0].aab: unknown axis; did you mean `aaa`?"),
+        (
+            'a = ["x", "y"]\nexclude = [{ a = "X" }]',
+            'exclude[0].a: expected a value of the axis, "x", "y", found "X"',
+        ),
+        (
+            'a = [1, 2, 3, 4, 5, 6]\nexclude = [{ a = "1" }]',
+            'exclude[0].a: expected a value of the axis, 1, 2, 3, 4, 5, …, found "1"',
+        ),
         ("a = [1]\ninclude = 3", "include: expected a list of tables, found 3"),
         ("a = [1]\ninclude = [{}]", "include[0]: expected a table with keys, found an empty table"),
         ("a = [1]\ninclude = [{ a = [1] }]", "include[0].a: expected one value, found a list"),
