@@ -49,7 +49,7 @@ class BatchTable(AttemptTable):
     )
     scratch: Annotated[Place, AfterValidator(absolute)] | None = Field(
         default=None,
-        description="folder on a local disk where runs write before they are published; `$NAME` as above",
+        description="folder on a local disk, as an absolute path, where runs write before they are published; `$NAME` as above",
     )
     durable: Bool = Field(
         default=True, description="`false`: outputs survive killed processes, but not a power cut"
