@@ -240,7 +240,8 @@ def test_a_daemon_that_nothing_identifies_lives_as_long_as_a_run_that_may_have_s
 ) -> None:
     runs = {
         "server": "(env -i setsid sleep 300 & echo $! > pid); read x < gate; kill -0 $(cat pid)",
-        "other": "while [ ! -s pid ]; do sleep 0.01; done",
+        # Until then its session, and then its environment, tell whose it is.
+        "other": 'while [ "$(cat /proc/$(cat pid)/comm)" != sleep ]; do sleep 0.01; done',
         "last": "echo go > gate",
     }
     os.mkfifo(place.folder / "gate")
