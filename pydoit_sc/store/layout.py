@@ -40,6 +40,11 @@ class Record(NamedTuple):
     cpu: float = 0.0  # seconds of processor time
 
     @property
+    def is_unreadable(self) -> bool:
+        """Whether there is an outcome that cannot be read, as `reason` says."""
+        return self.code is None and bool(self.reason) and not self.attempt
+
+    @property
     def failure(self) -> str:
         """How it failed, in words."""
         return told(self.code, self.reason)

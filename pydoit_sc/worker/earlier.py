@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import ConfigDict
 
+from pydoit_sc.batch import Status
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
 from pydoit_sc.plan import Verdict, Work, judge, waiting
@@ -31,7 +32,9 @@ def note_name(submission: str) -> str:
 
 
 def after_earlier(store: Store, chunk: Chunk) -> tuple[Chunk, list[Verdict], Mapping[str, Record]]:
-    """Return the chunk with its final fingerprints, without the runs that have to wait, and why; raises StoreError.
+    """Return the chunk with its final fingerprints, without the runs that have to wait or whose outcomes cannot be read, and why.
+
+    Raises StoreError.
 
     The last is what the store has of its runs and of those that they wait for, from one scan.
     """
@@ -72,6 +75,10 @@ def checked(
     states: dict[int, _State] = {}  # each is looked at once, though many runs come after it
     works, held = [], []
     for work in chunk.works:
+        there = records.get(work.run.key)
+        if there is not None and there.is_unreadable:  # nor could it be replaced
+            held.append(Verdict(Status.INCOMPLETE, there.reason))
+            continue
         found = []
         for one in chunk.before.get(work.output, ()):
             if id(one) not in states:
@@ -81,8 +88,7 @@ def checked(
         if hindrance:
             record = records.get(hindrance)
             state = "failed" if record and record.code else "not completed"
-            own = judge(work.fingerprint, records.get(work.run.key))
-            held.append(waiting(own, hindrance, state))
+            held.append(waiting(judge(work.fingerprint, there), hindrance, state))
         else:
             works.append(_final(work, found) if found else work)
     return chunk._replace(works=works), held

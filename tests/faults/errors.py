@@ -71,7 +71,10 @@ def fail(lab: Lab, failing: Failing) -> bool:
     allowed = (0, _COULD_NOT) if lab.executions() != executions else (0, _COULD_NOT, _NOT_STARTED)
     if first.code not in allowed:
         raise Violation(f"the worker ended with {first.code}: {first.said}")
-    complaints = [line for line in first.said.splitlines() if line.startswith("ERROR: ")]
+    said = first.said.splitlines()
+    complaints = [
+        line for line in said if line.startswith(("ERROR: ", "1 incomplete: its outcome cannot be read: "))
+    ]
     if "Traceback" in first.said or len(complaints) != (first.code != 0):
         raise Violation(f"the worker ended with {first.code} and said: {first.said}")
     spoilt = promise.spoilt(promise.look(lab.root, lab.scenario.runs))

@@ -97,3 +97,17 @@ def test_each_run_waits_for_its_own() -> None:
     records["c/2"] = Record(0, "x-3", "1-2-3-9")  # which came after an earlier outcome
     _, held = checked(Chunk(works, "file:///out", 1, "s1", before=before), {}, records)
     assert [verdict.status for verdict in held] == [Status.STALE]
+
+
+def test_a_run_whose_outcome_cannot_be_read_is_left_out() -> None:
+    """It cannot be replaced, and what another worker has published of it cannot be told from what the plan knew."""
+    works = [Work(f"c:{n}", Run(n, "true", f"c/{n}", Settings()), f"file:///out/c/{n}", "f") for n in "12"]
+    records = {
+        "c/1": Record(None, reason="its outcome cannot be read: Permission denied"),
+        "c/2": Record(None),
+    }
+    chunk, held = checked(Chunk(works, "file:///out", 1, "s1"), {}, records)
+    assert [work.task for work in chunk.works] == ["c:2"]
+    assert [(verdict.status, verdict.words) for verdict in held] == [
+        (Status.INCOMPLETE, "its outcome cannot be read: Permission denied")
+    ]
