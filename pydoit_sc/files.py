@@ -81,14 +81,17 @@ def if_there(look: Callable[[], T]) -> T | None:
 
 def is_file(path: str) -> bool:
     """Return whether a path leads to a file; raises OSError where that cannot be told just now."""
-    found = if_there(partial(os.stat, path))
-    return found is not None and stat.S_ISREG(found.st_mode)
+    return stat.S_ISREG(_mode(path))
 
 
 def is_folder(path: str) -> bool:
     """Return whether a path leads to a folder; raises OSError where that cannot be told just now."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: str) -> int:
     found = if_there(partial(os.stat, path))
-    return found is not None and stat.S_ISDIR(found.st_mode)
+    return found.st_mode if found else 0
 
 
 def open_regular(path: str) -> BinaryIO:

@@ -64,7 +64,8 @@ def outputs_of(remote_output_path: str, folder: str, names: Iterable[str]) -> tu
 def find(pattern: str, folder: str, outputs: Sequence[str] = ()) -> list[str]:
     """Return the files that match, sorted; relative ones count from `folder`. What lies in `outputs` is left out.
 
-    Raises OSError where a folder cannot be read just now. `**` means any number of folders. Hidden files match only a pattern that says so, as in a shell.
+    `**` means any number of folders. Hidden files match only a pattern that says so, as in a shell. Raises OSError where a
+    folder cannot be read just now.
     """
     return sorted(_Search(folder, outputs).files(pattern))
 
