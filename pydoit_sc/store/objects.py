@@ -13,9 +13,9 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
@@ -34,9 +34,7 @@ from pydoit_sc.store.patience import Patience
 from pydoit_sc.store.places import FILES, Beside, Fingerprints, Places, There, above, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from pydoit_sc.store.uploads import Uploads
 
 FEWEST = 10  # up to so many are read one by one where somebody looks again and again
 FEW = 100  # up to so many runs are read one by one; for more the whole store is listed, unless it has far more objects
@@ -57,7 +55,7 @@ class ObjectStore:
         self._clearing = Clearing(blobs, url)
         #: Outcomes of runs that are held, published since the first scan. It is changed in single steps, by two threads.
         self._seen: dict[str, Record] = {}
-        self._index = IndexWriter(blobs)
+        self._index, self._uploads = IndexWriter(blobs), Uploads(blobs)
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Read one listing and the index, or the objects of each run where they are few."""
@@ -299,15 +297,12 @@ class ObjectStore:
             self._leases.current()
             self._leases.renew()
         claims = self._claims()
-        publication = Publication(claims, attempt, self._uploading)
-        outcome = publication.publish()
+        publication = Publication(claims, attempt, self._uploads)
+        with self._uploads.publication():
+            outcome = publication.publish()
         if outcome is Outcome.PUBLISHED:
             self._index.add(publication.run_json, claims.insist)
         return outcome
-
-    @cached_property
-    def _uploading(self) -> ThreadPoolExecutor:
-        return threads_for(self._blobs)
 
     def _claims(self) -> Claims:
         return Claims(self._blobs, self._leases, self.url, self._patience.has_ended)

@@ -14,12 +14,11 @@ is undone, and it begins again.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import md5
-from typing import TYPE_CHECKING
 
 from pydoit_sc.store.base import Finished, Outcome, StoreError, answers
 from pydoit_sc.store.blobs import Blob
@@ -29,11 +28,8 @@ from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, stays
 from pydoit_sc.store.manifest import describe, with_files
 from pydoit_sc.store.stamps import read
+from pydoit_sc.store.uploads import Uploads
 
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-_FEW = 2  # files that are sent one after the other, such as stdout and stderr: to hand them over takes longer than it gains
 _TRIES = 20  # to claim a key, each after another worker has done something to it
 _AGAIN = 4  # times that a publication begins, since what it has sent is not there
 
@@ -56,9 +52,9 @@ class _Sent:
 class Publication:
     """Publishes an attempt."""
 
-    def __init__(self, claims: Claims, attempt: Finished, threads: Executor) -> None:
+    def __init__(self, claims: Claims, attempt: Finished, uploads: Uploads) -> None:
         self._claims, self._blobs, self._attempt = claims, claims.blobs, attempt
-        self._threads = threads  # shared by all publications
+        self._uploads = uploads
         self._alone = False  # the key was empty, and all that has been sent has arrived as it is listed
         self._files: Mapping[str, _Sent] = {}
         self._code = b""
@@ -150,20 +146,11 @@ class Publication:
             for name, sent in self._files.items()
             if not (name in there and there[name].md5 and sent.is_there(there[name], shown=True))
         ]
-        arrived = [*map(self._upload, left)] if len(left) <= _FEW else self._upload_side_by_side(left)
+        arrived = self._uploads.each(self._upload, left)
         self._alone = self._alone and all(
             md5_ == self._files[name].entry.md5 for name, md5_ in zip(left, arrived, strict=True)
         )
         return None not in arrived
-
-    def _upload_side_by_side(self, names: Sequence[str]) -> list[str | None]:
-        from concurrent.futures import FIRST_EXCEPTION, wait  # noqa: PLC0415 - it loads `logging`
-
-        sending = [self._threads.submit(self._upload, name) for name in names]
-        for one in wait(sending, return_when=FIRST_EXCEPTION).not_done:
-            one.cancel()
-        wait(sending)  # what is under way must not come later
-        return [one.result() for one in sending]
 
     def _upload(self, name: str) -> str | None:
         """Upload a file; return the MD5 that has arrived, "" where that is not known, None where the key is not ours."""

@@ -37,6 +37,14 @@ class Steering(NamedTuple):
     paused: bool = False  # no further run starts
     foreign: bool = False  # another user has ordered something, which does not count
     cancelled: frozenset[str] = frozenset()  # keys of runs that are not started
+    known: bool = (
+        True  # False before the first look: a submission that is paused stays so when its next worker starts
+    )
+
+    @property
+    def lets_start(self) -> bool:
+        """Whether further runs may start."""
+        return self.known and not self.paused
 
     def news(self, before: Steering, count: int) -> Iterator[str]:
         """Yield what is new since another order, now that `count` runs execute at once."""
@@ -146,7 +154,7 @@ class Control:
     """Looks for orders on a thread; `wake` is called where there is a new one."""
 
     def __init__(self, store: Store, submission: str, wake: Callable[[], None]) -> None:
-        self.order = Steering()  # the one to heed
+        self.order = Steering(known=False)  # the one to heed
         self._store, self._submission, self._wake = store, submission, wake
         self._first = _NOTHING if submission else None  # what is not heeded, once it is known
         self._cancelling = 0.0  # the last order that runs be cancelled
@@ -154,9 +162,12 @@ class Control:
         self._end = threading.Event()
 
     def __enter__(self) -> None:
-        self._look()  # a submission that is paused stays so when its next worker starts
-        with suppress(RuntimeError):  # the system lacks threads: no order is heeded
+        if self._store.window == 1:  # elsewhere it takes a request, for whose time other things can be done
+            self._look()
+        try:
             threading.Thread(target=self._look_on, name="control", daemon=True).start()
+        except RuntimeError:  # the system lacks threads: no later order is heeded
+            self._look()
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
@@ -164,20 +175,25 @@ class Control:
     def _look_on(self) -> None:
         pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
         every = EVERY if self._store.window == 1 else EVERY_REQUEST
+        if not self.order.known:
+            self._look()
         while not self._end.wait(every):
             self._look()
 
     def _look(self) -> None:
         try:
-            found, is_foreign = _read(self._store, self._submission)
-            if self._submission and found.cancelling != self._cancelling:
-                self._cancelled = _read_cancelled(self._store, self._submission)
-                self._cancelling = found.cancelling
+            order = self._ordered()
         except Exception:  # a store that cannot be read now is looked at again; a thread must not die of it
-            return
-        if self._first is None:
-            self._first = found
-        order = found.since(self._first)._replace(foreign=is_foreign, cancelled=self._cancelled)
+            order = self.order._replace(known=True)
         if order != self.order:
             self.order = order
             self._wake()
+
+    def _ordered(self) -> Steering:
+        found, is_foreign = _read(self._store, self._submission)
+        if self._submission and found.cancelling != self._cancelling:
+            self._cancelled = _read_cancelled(self._store, self._submission)
+            self._cancelling = found.cancelling
+        if self._first is None:
+            self._first = found
+        return found.since(self._first)._replace(foreign=is_foreign, cancelled=self._cancelled)

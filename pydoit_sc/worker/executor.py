@@ -82,7 +82,7 @@ class Executor:
     _stager: Stager[Pending] = field(init=False)
     _supply: Supply = field(init=False)
     _control: Control = field(init=False)
-    _order: Steering = field(default_factory=Steering)  # that is heeded
+    _order: Steering = field(default=Steering(known=False))  # that is heeded
 
     def __post_init__(self) -> None:
         self._deadlines = Deadlines(self._live)
@@ -185,7 +185,7 @@ class Executor:
     def _has_room(self, work: Work) -> bool:
         """Return whether a run may start now; one that may not stays the next."""
         # A run of more slots than there are now, since a user wants fewer, waits until it is alone.
-        if self._order.paused or min(work.run.settings.slots, self._ranks.count) > len(self._ranks):
+        if not self._order.lets_start or min(work.run.settings.slots, self._ranks.count) > len(self._ranks):
             self._supply.keep(work, None)
         elif self._memory.is_short():
             self._supply.keep(work, time.monotonic() + FREE_EVERY)

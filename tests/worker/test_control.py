@@ -148,7 +148,7 @@ def test_by_an_object_store() -> None:
 class Steered:
     """A worker of this process, and a user on a thread beside it."""
 
-    def __init__(self, store: PosixStore, folder: Path, nprocs: int = 1) -> None:
+    def __init__(self, store: Store, folder: Path, nprocs: int = 1) -> None:
         self.folder, self.store, self.said = folder, store, list[str]()
         self.executor = Executor(store, Limits(nprocs), "s1", tell=self.said.append)
 
@@ -232,6 +232,34 @@ def test_cancelled_runs_are_ended_or_not_started_and_are_free_for_others(steered
     assert steered.run(cmds, user) == {"1": 0, "4": 0}
     assert not (steered.folder / "out/0").exists()
     assert not list(held.iterdir())
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_nothing_starts_before_the_first_look_where_it_takes_a_request(
+    steered: Steered, away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "EVERY_REQUEST", 0.02)
+    blobs, looks = MemoryBlobs(bucket := Bucket()), 0
+    steered.store = steered.executor.store = ObjectStore("memory://x", blobs)
+    give_order(ObjectStore("memory://x", MemoryBlobs(bucket)), "s1", paused=True)
+
+    def before(_verb: str, path: str) -> None:
+        nonlocal looks
+        if path.endswith("/control.json"):
+            looks += 1
+            if looks == 1:
+                await_(lambda: steered.executor._supply._ready)  # the run is held, and could start
+                if away:
+                    raise ConnectionError("away")
+
+    def user() -> None:
+        await_(steered.heard("paused"))
+        assert (steered.folder / "began").exists() is away  # what cannot be known stops nobody
+        give_order(ObjectStore("memory://x", MemoryBlobs(bucket)), "s1", paused=False)
+
+    blobs.before = before
+    assert steered.run({"0": "touch began; sleep 0.2"}, user) == {"0": 0}
+    assert steered.said == ["paused: no further run starts; `pydoit-sc resume` ends that", "resumed"]
 
 
 def test_a_worker_that_is_paused_when_nothing_is_left_ends(steered: Steered) -> None:
