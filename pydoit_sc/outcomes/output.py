@@ -29,11 +29,12 @@ class LiveOutput:
         self.attempt = os.path.basename(live.folder)
         self._store = store
         self._taken = {STDOUT: 0, STDERR: 0}  # bytes
-        self._files = {name: file for name in self._taken if (file := self._open(name))}
+        self._files: dict[str, BinaryIO] = {}
         self.lost: dict[str, int] = {}
         self._shown: Mapping[str, Ending] = {}
         #: When it was first seen to execute no longer, by the monotonic clock.
         self._ended: float | None = None
+        self._find()
 
     @property
     def is_known(self) -> bool:
@@ -44,6 +45,12 @@ class LiveOutput:
     def is_here(self) -> bool:
         """Whether its files are in reach."""
         return len(self._files) == len(self._taken)
+
+    def _find(self) -> None:
+        """Open its files, as far as they are in reach and not open yet."""
+        for name in self._taken.keys() - self._files.keys():
+            if file := self._open(name):
+                self._files[name] = file
 
     def _open(self, name: str) -> BinaryIO | None:
         with suppress(OSError):  # it is on another machine, or has just ended
@@ -68,6 +75,8 @@ class LiveOutput:
 
     def new(self, name: str) -> Iterator[bytes]:
         """Yield what is new of a file now, and note in `lost` how many bytes before that are out of reach."""
+        if not (self.is_here or self._shown):
+            self._find()  # the attempt makes them itself, a moment after its start
         if self.is_here:
             file = self._files[name]
             end = os.fstat(file.fileno()).st_size  # it may be written as fast as it is read

@@ -20,6 +20,7 @@ DEEPEST = 100  # folders below each other; far more than any program makes on pu
 LONGEST = 2000  # bytes of a path below an output: what comes before it must fit into PATH_MAX, too
 
 _LONGEST_NAME = 600  # bytes; S3 takes 1,024 for all of a key
+_MOST_LINKS = 8  # that lead to each other
 _KEPT = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
 
 
@@ -65,8 +66,36 @@ def kept_files(
 
 
 def sizes(folder: str) -> dict[str, int]:
-    """Return the sizes in bytes of all files below a folder, by path below it; raises OSError."""
-    return {name: entry.stat(follow_symlinks=False).st_size for name, entry in kept_files(folder)}
+    """Return the sizes in bytes of all files below a folder, as `size_of` tells them, by path below it; raises OSError."""
+    return {name: size_of(folder, entry.path) for name, entry in kept_files(folder)}
+
+
+def size_of(folder: str, path: str) -> int:
+    """Return the size in bytes of a file below a folder; raises OSError.
+
+    A link counts as the file that it leads to, if that is below the folder, too, and the link still leads there when the
+    folder is moved: so it is as large as what is uploaded, or fetched, for it. Other links have their own size.
+    """
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        with suppress(OSError):
+            return _inner_file(folder, path).st_size
+    return found.st_size
+
+
+def _inner_file(folder: str, link: str) -> os.stat_result:
+    """Follow a link by relative links alone; raises OSError where that leads to no file below the folder."""
+    top, name = os.path.realpath(folder), os.path.relpath(link, folder)
+    at = name
+    for _ in range(_MOST_LINKS):
+        text = os.readlink(f"{top}/{at}") if os.path.islink(f"{top}/{at}") else "/"
+        if os.path.isabs(text):
+            break
+        at = os.path.normpath(os.path.join(os.path.dirname(at), text))
+    found = os.lstat(f"{top}/{at}")
+    if not stat.S_ISREG(found.st_mode) or os.path.realpath(f"{top}/{name}") != f"{top}/{at}":
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), link)
+    return found
 
 
 def regular_files(folder: str) -> Iterator[tuple[str, str]]:

@@ -34,11 +34,10 @@ def digests(folder: str, sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Yield the MD5s of files below a folder, whose sizes are known: not of links, nor beyond MOST_DIGESTED; raises OSError."""
     left = MOST_DIGESTED
     for name, size in sorted(sizes.items(), key=itemgetter(1)):
-        left -= size
-        if left < 0:
+        if size > left:
             return
-        md5_ = _md5(f"{folder}/{name}", size) if size else _NOTHING
-        if md5_:
+        if md5_ := _md5(f"{folder}/{name}", size) if size else _NOTHING:
+            left -= size
             yield name, md5_
 
 

@@ -36,7 +36,7 @@ from pydoit_sc.store.base import (
     UnreadableError,
     answers,
 )
-from pydoit_sc.store.copying import copy_tree, discard
+from pydoit_sc.store.copying import copy_tree, discard, size_of
 from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
@@ -267,7 +267,7 @@ class PosixStore:
         root = self._path(key)
         with answers(root):
             paths = [os.path.join(folder, file) for folder, _, files in walk(root) for file in files]
-            return {os.path.relpath(path, root): os.lstat(path).st_size for path in sorted(paths)}
+            return {os.path.relpath(path, root): size_of(root, path) for path in sorted(paths)}
 
     def open(self, key: str, file: str) -> BinaryIO:
         path = os.path.join(self._path(key), file)

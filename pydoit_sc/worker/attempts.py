@@ -22,7 +22,7 @@ from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.git import commit_of
 from pydoit_sc.plan import Work
 from pydoit_sc.store import Finished, Record, Staged, StoreError
-from pydoit_sc.store.copying import discard, kept_files
+from pydoit_sc.store.copying import discard, kept_files, size_of
 from pydoit_sc.store.digests import digests
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.worker import cgroup, salvage
@@ -232,7 +232,7 @@ class Attempt:
                 raise OSError(errno.EEXIST, "the run has put something else there", name)
             if copied and is_file(entry.path) and not os.access(entry.path, os.R_OK):
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
-            found[name] = entry.stat(follow_symlinks=False).st_size
+            found[name] = size_of(self.folder, entry.path)
         for name in (STDOUT, STDERR):
             if name not in found:
                 raise OSError(errno.ENOENT, "the run has removed it", name)

@@ -23,7 +23,7 @@ from pydoit_sc.store import StoreError
 from pydoit_sc.store.objects import ObjectStore
 from pydoit_sc.store.posix import PosixStore
 from tests.commands.test_results import RUNS, output, put
-from tests.conftest import Box
+from tests.conftest import HEAD, Box
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 RESULTS: dict[str, str | bytes] = {"m.json": "1", "sub/data.bin": bytes(range(256)) * 3000, "[1]*?": ""}
@@ -329,3 +329,16 @@ def test_where_nothing_is_fetched_to(two: Box, fetch: Fetch) -> None:
     two.write("got", "a file")
     with pytest.raises(InvalidDodoFile, match=r"--to: .*got"):
         fetch()
+
+
+def test_what_a_link_leads_to_is_brought_once_and_is_whole(box: Box, fetch: Fetch) -> None:
+    box.batchfile(
+        HEAD + '[runs.a]\ncmd = "cd $SATURN_RUN_LOCAL_RESULTS_DIR; mkdir sub; echo best > sub/m; ln -s m sub/latest; '
+        'ln -s sub/latest latest"\nmatrix = { x = [1] }\n'
+    )
+    assert box("run").code == 0
+    assert "1 whole" in box("verify").err
+    assert fetch()[1][0] == "1 fetched, 0.015 kB"
+    assert (box.folder / "got/a/1/results/latest").read_text() == "best\n"
+    assert fetch()[1][0] == "1 there already"
+    assert "1 whole" in box("verify", "--to", "got").err
