@@ -333,7 +333,8 @@ def test_where_nothing_is_fetched_to(two: Box, fetch: Fetch) -> None:
 
 def test_what_a_link_leads_to_is_brought_once_and_is_whole(box: Box, fetch: Fetch) -> None:
     box.batchfile(
-        HEAD + '[runs.a]\ncmd = "cd $SATURN_RUN_LOCAL_RESULTS_DIR; mkdir sub; echo best > sub/m; ln -s m sub/latest; '
+        HEAD
+        + '[runs.a]\ncmd = "cd $SATURN_RUN_LOCAL_RESULTS_DIR; mkdir sub; echo best > sub/m; ln -s m sub/latest; '
         'ln -s sub/latest latest"\nmatrix = { x = [1] }\n'
     )
     assert box("run").code == 0
