@@ -125,6 +125,15 @@ class Share(NamedTuple):
     value: float
 
 
+def failure_budget(max_failures: int | Share | None, runs: int) -> int | None:
+    """Return the number of failures after which no further run starts, of so many runs; None without a limit.
+
+    >>> failure_budget(Share(0.05), 40)
+    2
+    """
+    return max(1, round(max_failures.value * runs)) if isinstance(max_failures, Share) else max_failures
+
+
 class Batch(NamedTuple):
     """All that one batchfile, run list or chunk describes."""
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import Run, RunSet, Status, task_of
 from pydoit_sc.fingerprint import MissingFileDepError, changed_parts, digest_variables, split_parts
-from pydoit_sc.plan import CHANGED, Ledger, Planned
+from pydoit_sc.ledger import Ledger
+from pydoit_sc.plan import Planned
 from pydoit_sc.store import Outputs, StoreError
 from pydoit_sc.store.layout import LARGEST, RUN_JSON
 from pydoit_sc.store.stamps import read
+from pydoit_sc.verdicts import CHANGED
 
 if TYPE_CHECKING:
     from pydoit_sc.store.documents import Provenance

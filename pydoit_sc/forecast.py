@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import inf, log
 
 from pydoit_sc.batch import Axes, Run, Stage
-from pydoit_sc.plan import Ledger, Work
+from pydoit_sc.ledger import Ledger, Work
 from pydoit_sc.times import about, roughly, span
 
 _MOST = 10_000  # completed runs of a stage that medians are taken from

@@ -1,12 +1,10 @@
-"""Parts of a batch: chosen runs, and all that they come after, as stages that have only these; those that are to be executed, and those that are up to date."""
+"""Parts of a batch: chosen runs, and all that they come after, as stages that have only these; and those that are to be executed."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from operator import attrgetter
-from typing import NamedTuple
 
 from pydoit_sc.batch import Batch, Run, RunSet, Stage, stage_of
 
@@ -91,11 +89,3 @@ class Busy:
         if id(runs) not in self._first:
             self._first[id(runs)] = next(filter(self._has, runs.members), None)
         return self._first[id(runs)]
-
-
-class Settled(NamedTuple):
-    """The runs of a stage whose outcomes were current when the store was read, and are not kept."""
-
-    others: bytearray  # for each run, by its position: 1 where it is none of them
-    attempts: array[int]  # for each of them the digest of its attempt; empty where no run comes after them
-    seconds: array[float]  # how long each of them took; 0: not known

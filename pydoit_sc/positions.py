@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from pydoit_sc.batch import Run, Stage
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.store import Record
 
 #: Positions that are asked for, as long as there are outcomes: most lists have not shrunk.

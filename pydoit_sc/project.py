@@ -20,9 +20,9 @@ from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import check_here, open_regular
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
-from pydoit_sc.plan import Ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
 from pydoit_sc.store.layout import STATUS_CODE

@@ -17,7 +17,7 @@ from pydoit_sc.batch import Run
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.git import has_commit, write_commit
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs, Record
 from pydoit_sc.store.layout import RUN_JSON

@@ -14,10 +14,11 @@ from pydoit_sc.batch import Axes, Run, Stage, Status, is_pattern
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.errors import UserError
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.outcomes.failed import read_failures
 from pydoit_sc.outcomes.kinds import Failure, key_of, kinds_of
 from pydoit_sc.parts import without_earlier
-from pydoit_sc.plan import Ledger, plan
+from pydoit_sc.plan import plan
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from pydoit_sc.batch import Stage, Status, stage_of, task_of
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.made import keys_of
 from pydoit_sc.order import Causes
-from pydoit_sc.plan import Ledger, is_executing
 from pydoit_sc.store import Live
+from pydoit_sc.verdicts import is_executing
 
 _TO_EXECUTE = (Status.INCOMPLETE, Status.STALE)
 _SOME = 1000  # runs whose times stand for those of all

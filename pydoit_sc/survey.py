@@ -11,9 +11,9 @@ from typing import NamedTuple
 from pydoit_sc.batch import Batch, Run, Stage
 from pydoit_sc.fingerprint import digest_attempt
 from pydoit_sc.forks import in_processes, shares
+from pydoit_sc.ledger import Ledger, Settled
 from pydoit_sc.made import MadeRuns, keys_of
-from pydoit_sc.parts import Settled, in_order
-from pydoit_sc.plan import Ledger
+from pydoit_sc.parts import in_order
 from pydoit_sc.store import Record, Store, Taken
 from pydoit_sc.store.places import Beside, There
 

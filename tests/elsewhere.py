@@ -62,7 +62,7 @@ ELSEWHERE = {
     "tasks/test_runner.py": "tasks.executing",
     "test_doctests.py": "outcomes.counts times",
     "test_hooks.py": "submissions.finish",
-    "test_plan.py": "batch",
+    "test_plan.py": "batch ledger verdicts",
     "worker/test_health.py": "worker.heldback",
     "worker/test_misbehaving.py": "worker.salvage",
     "worker/test_runs.py": "worker.process",

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc import survey
-from pydoit_sc.plan import UP_TO_DATE, count, plan
+from pydoit_sc.plan import plan
 from pydoit_sc.project import Project
+from pydoit_sc.verdicts import UP_TO_DATE, count
 
 #: The runs of a small batch and of a large one.
 SIZES = [(200, 2_000), pytest.param((2_000, 20_000), marks=pytest.mark.slow)]

@@ -10,7 +10,7 @@ import pytest
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.batchfile import load
 from pydoit_sc.forecast import Estimate, Forecast
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.store import Record
 
 STAGES = """\

@@ -43,6 +43,8 @@ ROOMS = [
     {"order"},
     {"survey", "positions"},
     {"plan"},
+    {"ledger"},
+    {"verdicts"},
     {"store"},
     {"batchfile"},
     {"parts"},

@@ -9,22 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydoit_sc.batch import Batch, Settings, Share, Status
+from pydoit_sc.batch import Batch, Settings, Share, Status, failure_budget
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.parts import in_order
-from pydoit_sc.plan import (
-    FORCED,
-    NEW,
-    NO_CODE,
-    UP_TO_DATE,
-    Ledger,
-    Verdict,
-    count,
-    failure_budget,
-    judge,
-    plan,
-    waiting,
-)
+from pydoit_sc.plan import plan
 from pydoit_sc.store import Record
+from pydoit_sc.verdicts import FORCED, NEW, NO_CODE, UP_TO_DATE, Verdict, count, judge, waiting
 from tests.stages import batch, batches, stage
 
 

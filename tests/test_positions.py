@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 
 from pydoit_sc.batch import Run, Stage
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.positions import moved
 from pydoit_sc.store import Record
 from tests.stages import PLAIN, batch

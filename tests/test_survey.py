@@ -16,12 +16,13 @@ from pydoit_sc.cli import main
 from pydoit_sc.commands import summarize
 from pydoit_sc.forecast import Forecast
 from pydoit_sc.native import PURE
-from pydoit_sc.plan import UP_TO_DATE, Verdict, count, plan
+from pydoit_sc.plan import plan
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.standing import goes_on, stand, stand_all
 from pydoit_sc.store import Live, Record, StoreError
 from pydoit_sc.submissions.choose import Choice, Wanted, choose, earlier_fingerprints
+from pydoit_sc.verdicts import UP_TO_DATE, Verdict, count
 
 BATCH = """
 [batch]

@@ -10,11 +10,11 @@ from typing import BinaryIO
 from pydoit_sc.api.html import page
 from pydoit_sc.batch import Axes, Run, Stage, Status
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.times import moment_of
+from pydoit_sc.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from pydoit_sc.api.html import page
 from pydoit_sc.batch import Stage, Status
 from pydoit_sc.changes import in_full
 from pydoit_sc.outcomes.kinds import Kind
-from pydoit_sc.plan import Planned, Verdict, count, plan
+from pydoit_sc.plan import Planned, plan
 from pydoit_sc.project import Project
 from pydoit_sc.show.kinds import lines as kind_lines
 from pydoit_sc.show.progress import summary
 from pydoit_sc.show.standings import WORDS
 from pydoit_sc.show.standings import lines as standing_lines
 from pydoit_sc.standing import Standing
+from pydoit_sc.verdicts import Verdict, count
 
 _SHOWN = 20  # rows of a table in a notebook
 _COLUMNS = 1 << 20  # of a text whose lines are not broken

@@ -6,18 +6,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydoit_sc.batch import PATIENCE, Run, Share, Stage
-from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Ledger, Work, is_current
+from pydoit_sc.batch import PATIENCE, Share
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record
-
-
-def work_of(ledger: Ledger, stage: Stage, run: Run) -> Work:
-    """Return what a worker needs to execute a run; raises MissingFileDepError and TakenError, which name the run."""
-    try:
-        return ledger.work(stage, run)
-    except MissingFileDepError as error:
-        raise MissingFileDepError(f"{stage.task_name(run)}: {error}") from None
+from pydoit_sc.verdicts import is_current
 
 
 class Before(NamedTuple):

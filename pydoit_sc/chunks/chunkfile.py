@@ -36,7 +36,7 @@ from pydoit_sc.batchfile.fields import (
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 from pydoit_sc.chunks.chunk import Before
 from pydoit_sc.fingerprint import split_parts
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 
 #: The key of what we add to a chunk.
 EXTRA = "pydoit_sc"

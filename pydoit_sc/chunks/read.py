@@ -19,10 +19,10 @@ from pydoit_sc.batchfile.names import nested, repeated
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url, below
 from pydoit_sc.batchfile.report import Notes, Report
-from pydoit_sc.chunks.chunk import Before, Chunk, work_of
+from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
 from pydoit_sc.fingerprint import NOTHING, digest_text, split_parts
-from pydoit_sc.plan import Ledger, Work
+from pydoit_sc.ledger import Ledger, Work, work_of
 from pydoit_sc.store import read_url
 
 

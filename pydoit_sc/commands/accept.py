@@ -16,7 +16,8 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Ledger, Planned
+from pydoit_sc.ledger import Ledger
+from pydoit_sc.plan import Planned
 from pydoit_sc.selection import parse_selection, select
 from pydoit_sc.store.accepted import write_accepted
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project

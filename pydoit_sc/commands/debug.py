@@ -13,7 +13,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.commands.selecting import SELECTING, selected
 from pydoit_sc.errors import printable
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.worker.foreground import prepare
 from pydoit_sc.worker.process import become

@@ -16,12 +16,12 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
 from pydoit_sc.outcomes.sidebyside import side_by_side
-from pydoit_sc.plan import is_executing
 from pydoit_sc.show.tables import table
 from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Live, Record
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.times import local, span, utc
+from pydoit_sc.verdicts import is_executing
 
 FORMATS = ("table", "json")
 _HEADERS = ("run", "attempt", "started", "took", "ended", "memory", "host", "submission")

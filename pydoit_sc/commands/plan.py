@@ -7,18 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydoit_sc.batch import Batch, Stage, Status
+from pydoit_sc.batch import Batch, Stage, Status, failure_budget
 from pydoit_sc.changes import details, in_full
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.forecast import Estimate, Forecast, Outlook
-from pydoit_sc.plan import Ledger, Planned, Verdict, count, failure_budget, plan
+from pydoit_sc.ledger import Ledger
+from pydoit_sc.plan import Planned, plan
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select_to_execute
 from pydoit_sc.show.progress import command_of, moved_words, summary
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
+from pydoit_sc.verdicts import Verdict, count
 
 SHOWN = 20
 

@@ -15,8 +15,8 @@ from pydoit_sc.changes import details, provenance_at, word_diff
 from pydoit_sc.commands.base import OPT_ATTEMPT, Command
 from pydoit_sc.commands.parsing import flag, json_option, parse_count
 from pydoit_sc.errors import UserError, printable
+from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.history import attempt_at
-from pydoit_sc.plan import Work
 from pydoit_sc.reproduction import EQUAL, Compared, Output, code_of, compare, execute
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 

@@ -16,7 +16,7 @@ from pydoit_sc.commands.parsing import flag, option, parse_choice, parse_count
 from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.engines.saturn import RECIPE, Saturn
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.saturn.job import check_written, recipe_file

@@ -15,7 +15,6 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
-from pydoit_sc.plan import ORPHANED, UP_TO_DATE, Verdict
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
 from pydoit_sc.show.rows import Cell, write_csv, write_json
@@ -26,6 +25,7 @@ from pydoit_sc.store import Live, Record
 from pydoit_sc.survey import MANY
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.times import local, span, utc
+from pydoit_sc.verdicts import ORPHANED, UP_TO_DATE, Verdict
 
 HEADERS = ("status", "status_code", "remote_output_path", "cmd")  # the seed's
 FORMATS = ("table", "json", "csv")

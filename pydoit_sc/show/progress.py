@@ -10,9 +10,9 @@ from itertools import islice
 
 from pydoit_sc.batch import PLAIN, Status
 from pydoit_sc.outcomes.counts import Counts
-from pydoit_sc.plan import Verdict, count
 from pydoit_sc.show.tables import cut_middle, one_line
 from pydoit_sc.times import clock
+from pydoit_sc.verdicts import Verdict, count
 
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
 NAMED = 8  # runs that execute now

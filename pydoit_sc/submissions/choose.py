@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, stage_of
-from pydoit_sc.chunks.chunk import work_of
 from pydoit_sc.fingerprint import MissingFileDepError
+from pydoit_sc.ledger import Ledger, Work, work_of
 from pydoit_sc.parts import in_order
-from pydoit_sc.plan import Ledger, Work
 
 
 @dataclass(frozen=True, slots=True)

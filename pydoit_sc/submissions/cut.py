@@ -10,9 +10,9 @@ from math import inf
 from typing import Literal
 
 from pydoit_sc.batch import Run, RunSet
-from pydoit_sc.chunks.chunk import Before, work_of
+from pydoit_sc.chunks.chunk import Before
 from pydoit_sc.chunks.chunkfile import EXTRA, chunk_text
-from pydoit_sc.plan import Ledger, Work
+from pydoit_sc.ledger import Ledger, Work, work_of
 from pydoit_sc.submissions.choose import Choice, earlier_fingerprints
 from pydoit_sc.submissions.pack import Bounds, pack
 

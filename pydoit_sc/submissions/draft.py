@@ -22,7 +22,7 @@ from pydoit_sc.chunks.chunkfile import without_secrets
 from pydoit_sc.engines.base import Engine, Group, Hosted, Submission
 from pydoit_sc.engines.expect import expect, limit_of
 from pydoit_sc.forecast import Estimate, Forecast, Outlook
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.submissions.choose import Choice, earlier_runs
 from pydoit_sc.submissions.cut import Shape, cut, texts
 from pydoit_sc.submissions.folder import folder_of, write_chunks

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pydoit_sc.batch import Stage, Status
+from pydoit_sc.batch import Stage, Status, failure_budget
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.outcomes.failures import OPTION, Failures
-from pydoit_sc.plan import failure_budget
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.bars import Bar

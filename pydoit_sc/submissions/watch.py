@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
+from pydoit_sc.ledger import Work
 from pydoit_sc.order import Causes
 from pydoit_sc.outcomes.failed import READ, read_failures
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.outcomes.kinds import Failure, Tally
-from pydoit_sc.plan import Verdict, Work, is_current, judge, waiting
 from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line, label
 from pydoit_sc.store import Live, Record, Store
 from pydoit_sc.submissions.notes import JobStates
+from pydoit_sc.verdicts import Verdict, is_current, judge, waiting
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
 #: Seconds between two times that the bar is shown: the time goes on, and the terminal may be resized.

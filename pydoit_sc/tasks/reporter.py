@@ -14,11 +14,11 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from pydoit_sc.outcomes.kinds import Failure, Tally
-from pydoit_sc.plan import Verdict
 from pydoit_sc.show.bars import Bar, PlainBar, make_bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import Progress, counted, failure_line, summary
 from pydoit_sc.tasks.errors import NotStartedError
+from pydoit_sc.verdicts import Verdict
 from pydoit_sc.worker.results import Result
 
 if TYPE_CHECKING:

@@ -18,22 +18,14 @@ from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, InvalidDodoFile
 from doit.runner import FAILURE, Runner
 
-from pydoit_sc.batch import Run, Stage, Status, stage_of, task_of
+from pydoit_sc.batch import Run, Stage, Status, failure_budget, stage_of, task_of
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
+from pydoit_sc.ledger import Work
 from pydoit_sc.made import Picked
 from pydoit_sc.order import Order
 from pydoit_sc.parts import in_order
-from pydoit_sc.plan import (
-    Planned,
-    Verdict,
-    Work,
-    count,
-    failure_budget,
-    judge,
-    plan,
-    waiting,
-)
+from pydoit_sc.plan import Planned, plan
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words
@@ -41,6 +33,7 @@ from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
 from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
+from pydoit_sc.verdicts import Verdict, count, judge, waiting
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
 

@@ -17,9 +17,10 @@ from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
 from pydoit_sc.batchfile.read import stage_names
 from pydoit_sc.changes import details
 from pydoit_sc.parts import in_order
-from pydoit_sc.plan import Verdict, plan
+from pydoit_sc.plan import plan
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
+from pydoit_sc.verdicts import Verdict
 
 #: The group of the tasks that execute the chunks of a submission.
 CHUNK = "chunk"

@@ -20,7 +20,7 @@ from pydoit_sc.batch import Settings
 from pydoit_sc.files import FOLDER_MODE, is_file
 from pydoit_sc.fingerprint import digest_variables
 from pydoit_sc.git import commit_of
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Finished, Record, Staged, StoreError
 from pydoit_sc.store.copying import discard, kept_files, size_of
 from pydoit_sc.store.digests import digests

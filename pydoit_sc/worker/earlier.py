@@ -14,9 +14,10 @@ from pydantic import ConfigDict
 from pydoit_sc.batch import Status
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
-from pydoit_sc.plan import Verdict, Work, judge, waiting
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record, Store, StoreError
 from pydoit_sc.store.stamps import StoredDocument, read
+from pydoit_sc.verdicts import Verdict, judge, waiting
 
 
 class Earlier(StoredDocument):

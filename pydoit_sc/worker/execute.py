@@ -6,8 +6,9 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 
+from pydoit_sc.batch import failure_budget
 from pydoit_sc.chunks.chunk import Chunk
-from pydoit_sc.plan import Work, failure_budget
+from pydoit_sc.ledger import Work
 from pydoit_sc.show.bars import Bar, make_bar
 from pydoit_sc.show.progress import Progress, counted, failure_line
 from pydoit_sc.store import Record, Store, StoreError, name_worker, open_store

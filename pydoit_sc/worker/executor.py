@@ -24,11 +24,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pydoit_sc.errors import reason
+from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.failures import Failures
-from pydoit_sc.plan import Work, is_current
 from pydoit_sc.shells import command_line
 from pydoit_sc.show.progress import NAMED, Running, label
 from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
+from pydoit_sc.verdicts import is_current
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
 from pydoit_sc.worker.cgroup import MemoryKills
@@ -308,8 +309,7 @@ class Executor:
     def _look_at_disks(self) -> None:
         """Give up if a disk is full: what is executing may have been cut, and its end says nothing."""
         self._look_at = time.monotonic() + LOOK_EVERY
-        full = self._disks.full()
-        if full and not self._dropping:
+        if (full := self._disks.full()) and not self._dropping:
             self.stop(f"{full}; what was executing is incomplete: free some space and start again")
             self._drop(signal.SIGTERM, self._live)
 

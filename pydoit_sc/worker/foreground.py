@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydoit_sc.errors import UserError, reason
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.shells import command_line
 from pydoit_sc.worker.attempts import Attempt, Attempts
 from pydoit_sc.worker.results import Limits

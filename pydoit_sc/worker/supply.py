@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 from pydoit_sc.errors import reason
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import HeldError, Publisher, Record, StoreError, stays
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes

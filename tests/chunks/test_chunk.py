@@ -6,7 +6,7 @@ import pytest
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.chunks.chunk import Chunk
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record
 
 

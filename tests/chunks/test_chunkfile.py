@@ -12,7 +12,7 @@ from pydoit_sc.batch import Batch, Run, Settings, Share
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.chunks.chunkfile import ChunkFile, chunk_text
 from pydoit_sc.chunks.read import read_chunk
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 
 ROOT = "file:///out"
 

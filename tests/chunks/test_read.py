@@ -15,7 +15,7 @@ from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.chunks.read import read_chunk, read_chunk_at
 from pydoit_sc.fingerprint import digest_text
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import StoreError
 
 

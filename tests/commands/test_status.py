@@ -24,7 +24,7 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Status
 from pydoit_sc.commands import watch as watch_module
 from pydoit_sc.commands.status import StatusCommand
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.standing import Standing, goes_on, stand
 from pydoit_sc.store import Live, Record, StoreError, open_store
 from pydoit_sc.store.documents import Lease, Provenance

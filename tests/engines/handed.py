@@ -16,8 +16,8 @@ from pydoit_sc.batchfile import load
 from pydoit_sc.chunks.chunkfile import chunk_text
 from pydoit_sc.engines.base import Engine, Group, Handed, JobState, State, Submission
 from pydoit_sc.engines.registry import load_engine
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.parts import in_order
-from pydoit_sc.plan import Ledger
 from pydoit_sc.submissions.draft import new_submission
 from tests.conftest import outputs
 

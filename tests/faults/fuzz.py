@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from pydoit_sc.batch import Batch, Run, Settings
+from pydoit_sc.batch import Batch, Run, Settings, failure_budget
 from pydoit_sc.batchfile import BatchfileError, load, matrix, template, values
 from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name
@@ -29,12 +29,14 @@ from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.plan import Ledger, count, failure_budget, plan
+from pydoit_sc.ledger import Ledger
+from pydoit_sc.plan import plan
 from pydoit_sc.positions import moved
 from pydoit_sc.saturn import job, recipe
 from pydoit_sc.saturn.table import SaturnTable
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.cut import Shape, cut, texts
+from pydoit_sc.verdicts import count
 from tests.faults.fuzz_mutators import mutate
 from tests.faults.fuzz_seeds import BESIDE, SEEDS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from tests.faults.power import Disk
 from tests.faults.strace import CALLS, MAIN, STAGER, Ended, Launcher, Point, points
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydoit_sc.batch import OURS, Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store.blobs import Blobs, get_all
 from pydoit_sc.store.cloud import CloudBlobs
 from pydoit_sc.store.cloudconfig import Config

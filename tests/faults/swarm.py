@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydoit_sc.batch import Batch, Run, Settings, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store.posix import PosixStore
 from tests.faults import promise
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pydoit_sc.fingerprint import NOTHING, digest_text
-from pydoit_sc.plan import judge
 from pydoit_sc.store import Finished, HeldError, Outcome, Staged, StoreError, leases
 from pydoit_sc.store.documents import Provenance
 from pydoit_sc.store.manifest import fault
 from pydoit_sc.store.objects import ObjectStore
+from pydoit_sc.verdicts import judge
 from tests.store.memory_blobs import Bucket, MemoryBlobs
 
 pytestmark = pytest.mark.slow

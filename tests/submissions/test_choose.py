@@ -10,7 +10,7 @@ import pytest
 from pydoit_sc.batchfile import load
 from pydoit_sc.chunks.read import read_chunk
 from pydoit_sc.fingerprint import NOTHING
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.store import Record, TakenError
 from pydoit_sc.submissions.choose import Choice, Left, Wanted, choose, earlier_runs
 from pydoit_sc.submissions.cut import Shape, covers, cut, texts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydoit_sc.batchfile import load
 from pydoit_sc.forecast import Forecast
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.store import Record
 from pydoit_sc.submissions.choose import Choice, Wanted, choose
 from pydoit_sc.submissions.cut import Shape, covers, cut, texts

@@ -13,7 +13,7 @@ from pydoit_sc.engines import registry
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.local import Local
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Ledger
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.draft import Ready, make_draft, shape_of

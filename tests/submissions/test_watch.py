@@ -12,8 +12,8 @@ import pytest
 from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State
 from pydoit_sc.engines.local import Local
+from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.failures import Failures
-from pydoit_sc.plan import Work
 from pydoit_sc.show.progress import Progress
 from pydoit_sc.store import Record, Store
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch

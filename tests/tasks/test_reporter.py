@@ -8,8 +8,8 @@ import pytest
 from doit.task import Task
 
 from pydoit_sc.batch import Status
-from pydoit_sc.plan import Verdict
 from pydoit_sc.tasks.reporter import BatchReporter
+from pydoit_sc.verdicts import Verdict
 from tests.terminals import Window
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Run, Settings
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record
 from pydoit_sc.store.documents import Code, FileEntry, Provenance
 from pydoit_sc.store.stamps import parse_record, parse_written, read

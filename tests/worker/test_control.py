@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Run, Settings
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Store, StoreError
 from pydoit_sc.store.objects import ObjectStore
 from pydoit_sc.store.posix import PosixStore

@@ -10,7 +10,7 @@ import pytest
 from pydoit_sc.batch import Run, Settings, Status
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record, Store, StoreError, open_store
 from pydoit_sc.worker.earlier import after_earlier, checked, note_name
 

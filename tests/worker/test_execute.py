@@ -12,7 +12,7 @@ import pytest
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.chunks.chunk import Before, Chunk
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record, StoreError
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import execute

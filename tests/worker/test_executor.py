@@ -16,7 +16,7 @@ import pytest
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.errors import UserError
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Finished, Outcome
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore

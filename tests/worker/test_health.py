@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Run, Settings, Share
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.heldback import HOLD
@@ -33,7 +33,7 @@ SCARCE = """
 import json, os, resource, sys
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import StoreError, open_store
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits
 

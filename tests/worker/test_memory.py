@@ -19,7 +19,7 @@ from itertools import count
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.store import open_store
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits
 

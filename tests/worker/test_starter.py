@@ -14,8 +14,8 @@ import pytest
 
 from hatch_build import SOURCE
 from pydoit_sc.batch import Run, Settings
+from pydoit_sc.ledger import Work
 from pydoit_sc.native import PURE, load
-from pydoit_sc.plan import Work
 from pydoit_sc.store import open_store
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.process import Exit, Processes

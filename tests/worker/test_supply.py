@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from pydoit_sc.batch import Run, Settings
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from pydoit_sc.store import Publisher
 from pydoit_sc.worker import supply as supply_module
 from pydoit_sc.worker.supply import Supply

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydoit_sc.batch import Batch, Run, Settings, Share, Stage
 from pydoit_sc.chunks.chunkfile import chunk_text
-from pydoit_sc.plan import Work
+from pydoit_sc.ledger import Work
 from tests.starts import start
 
 PATIENCE = 60.0  # seconds until a test gives up: generous, since other things may run on the machine
