@@ -56,7 +56,7 @@ def test_only_the_supervisor_of_the_submission_is_its_job(tmp_path: Path) -> Non
 
 def test_a_supervisor_is_known_as_soon_as_it_is_started(tmp_path: Path) -> None:
     """Linux lets a parent go on before it can read its child's words."""
-    (tmp_path / ORDERS).write_text(json.dumps({"groups": [], "scale": 1, "logs": str(tmp_path)}))
+    os.mkfifo(tmp_path / ORDERS)  # which nobody writes: it does not end by itself
     for _ in range(10):
         pid = detach("pydoit_sc.engines.supervisor", str(tmp_path), "log")
         known = executes(pid, "pydoit_sc.engines.supervisor", str(tmp_path))
