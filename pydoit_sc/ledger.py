@@ -182,21 +182,19 @@ class Ledger:
             return Verdict(Status.STALE if self.record(run) else Status.INCOMPLETE, str(error))
 
     def work(self, stage: Stage, run: Run, fingerprint: str = "") -> Work:
-        """Return what a worker needs to execute a run; raises MissingFileDepError, TakenError.
+        """Return what a worker needs to execute a run; raises MissingFileDepError and TakenError, which name the run.
 
         The fingerprint is taken where it is not given.
         """
+        task = stage.task_name(run)
         if run.key in self.taken:
-            raise TakenError(f"{stage.task_name(run)}: {self.taken[run.key]}")
-        return Work(
-            stage.task_name(run),
-            self.batch.as_executed(run),
-            f"{self.batch.remote_output_path}/{run.key}",
-            fingerprint or self.fingerprint(run),
-            self.record(run),
-            self.files(run),
-            stage.axes_of(run),
-        )
+            raise TakenError(f"{task}: {self.taken[run.key]}")
+        try:
+            now, files = fingerprint or self.fingerprint(run), self.files(run)
+        except MissingFileDepError as error:
+            raise MissingFileDepError(f"{task}: {error}") from None
+        output, record = f"{self.batch.remote_output_path}/{run.key}", self.record(run)
+        return Work(task, self.batch.as_executed(run), output, now, record, files, stage.axes_of(run))
 
     def files(self, run: Run) -> Mapping[str, str]:
         """Return the digests of a run's `file_dep`, or of their folders if they are many; raises MissingFileDepError."""
@@ -253,11 +251,3 @@ class Ledger:
     def leaves(self, run: Run) -> bool:
         """Return whether the user has said that a run that others come after is to be left as it is."""
         return bool(self.ignored) and not self.ignored.isdisjoint((stage_of(run.key), task_of(run.key)))
-
-
-def work_of(ledger: Ledger, stage: Stage, run: Run) -> Work:
-    """Return what a worker needs to execute a run; raises MissingFileDepError and TakenError, which name the run."""
-    try:
-        return ledger.work(stage, run)
-    except MissingFileDepError as error:
-        raise MissingFileDepError(f"{stage.task_name(run)}: {error}") from None

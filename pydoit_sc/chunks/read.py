@@ -22,7 +22,7 @@ from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
 from pydoit_sc.fingerprint import NOTHING, digest_text, split_parts
-from pydoit_sc.ledger import Ledger, Work, work_of
+from pydoit_sc.ledger import Ledger, Work
 from pydoit_sc.store import read_url
 
 
@@ -60,7 +60,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         raise BatchfileError([Problem(file, None, None, stages)])
     ledger, stage = Ledger(batch, {}), batch.stages[0]
     return Chunk(
-        [work_of(ledger, stage, run) for run in stage.runs],
+        [ledger.work(stage, run) for run in stage.runs],
         batch.remote_output_path,
         batch.nprocs,
         max_failures=batch.max_failures,

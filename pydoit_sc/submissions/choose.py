@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, stage_of
 from pydoit_sc.fingerprint import MissingFileDepError
-from pydoit_sc.ledger import Ledger, Work, work_of
+from pydoit_sc.ledger import Ledger, Work
 from pydoit_sc.parts import in_order
 
 
@@ -167,7 +167,7 @@ def _schedule(  # noqa: PLR0913, PLR0917
     """
     if wanted.everything:
         ledger.look_beside(runs)
-        choice.first.extend(work_of(ledger, stage, run) for run in runs)
+        choice.first.extend(ledger.work(stage, run) for run in runs)
         for run in runs:
             groups.put(run, 0)
         return len(runs)
@@ -181,7 +181,7 @@ def _schedule(  # noqa: PLR0913, PLR0917
         taken = wanted.takes(status)
         if taken:
             ledger.look_beside(found)
-            choice.first.extend(work_of(ledger, stage, run) for run in found)
+            choice.first.extend(ledger.work(stage, run) for run in found)
         if wanted.delays(status):
             for run in found:
                 groups.put(run, 0 if taken else _LATER)
@@ -210,7 +210,7 @@ def _put_later(
 def _work(ledger: Ledger, stage: Stage, run: Run) -> Work | None:
     """Return what a worker needs to execute a run; None if it depends on a file that is not there yet."""
     try:
-        return work_of(ledger, stage, run)
+        return ledger.work(stage, run)
     except MissingFileDepError:
         return None
 

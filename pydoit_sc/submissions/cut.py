@@ -12,7 +12,7 @@ from typing import Literal
 from pydoit_sc.batch import Run, RunSet
 from pydoit_sc.chunks.chunk import Before
 from pydoit_sc.chunks.chunkfile import EXTRA, chunk_text
-from pydoit_sc.ledger import Ledger, Work, work_of
+from pydoit_sc.ledger import Ledger, Work
 from pydoit_sc.submissions.choose import Choice, earlier_fingerprints
 from pydoit_sc.submissions.pack import Bounds, pack
 
@@ -187,7 +187,7 @@ def covers(chunks: Sequence[str], ledger: Ledger, works: Sequence[Work], shape: 
     every = set(chain.from_iterable(outputs))
     if not {work.output for work in works} <= every <= known.keys():
         return False
-    again = [[work_of(ledger, *known[output]) for output in chunk] for chunk in outputs]
+    again = [[ledger.work(*known[output]) for output in chunk] for chunk in outputs]
     return same_plan(chunks, texts(ledger, again, shape, "any", waiting=False))
 
 
