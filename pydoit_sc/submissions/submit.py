@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from pydoit_sc.submissions.finish import end_line
 from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
+
+#: Seconds for which `wait` waits for jobs whose runs have all ended: an engine may take longer to tidy up.
+LEAVING = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,8 @@ def wait(submitted: Submitted, bar: Bar) -> Ended:
     watch = Watch(project.store, submitted.runs, jobs, bar, failures)
     try:
         watch.until_ended()
-        if submitted.waiting and not watch.left:
-            watch.until_idle()
+        if not watch.left:  # another submission is refused as long as a job of this one has not ended
+            watch.until_idle(math.inf if submitted.waiting else LEAVING)
         if watch.left and failures.too_many:
             submitted.engine.cancel(note.handed(project.batch))
             why = failures.why(remedy=OPTION)

@@ -69,6 +69,10 @@ class Jobs:
             self._next = clock() + self._delay
         return self.states.under_way
 
+    def ask_soon(self) -> None:
+        """Ask at the next look, and often after that: the state is about to change."""
+        self._next, self._delay = 0.0, _ASK_FIRST
+
     @property
     def how_ended(self) -> str:
         """What the engine says of the jobs, in its words."""
@@ -105,11 +109,13 @@ class Watch:
                 self._pause(delay, sleep)
                 delay = min(1.3 * delay, _LONGEST)
 
-    def until_idle(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Look until the jobs have ended: a moment after their last run."""
-        delay = _FIRST
-        while self._jobs.under_way():
+    def until_idle(self, at_most: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Look until the jobs have ended, a moment after their last run, or for so many seconds."""
+        self._jobs.ask_soon()
+        delay, waited = _FIRST, 0.0
+        while self._jobs.under_way() and waited < at_most:
             self._pause(delay, sleep)
+            waited += delay
             delay = min(1.3 * delay, _LONGEST)
 
     def held(self) -> list[Verdict]:

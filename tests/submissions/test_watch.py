@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -121,6 +122,16 @@ def test_until_all_runs_have_ended() -> None:
     assert bar.lines == ["failed a:1: status code 3\n    sh: 1: x: not found"]
     watch.close(lambda *words: " ".join(words))
     assert len(bar.lines) == 1  # one failure has been told
+
+
+def test_until_the_jobs_have_ended_too() -> None:
+    watch, _ = watched(Answers(State.RUNNING, State.RUNNING, State.ENDED), {})
+    watch._jobs._next = math.inf  # as if it had not been asked for long: the runs took hours
+    watch.until_idle(10.0)
+    assert not watch._jobs.states.under_way
+    watch, _ = watched(Answers(*[State.RUNNING] * 9), {})
+    watch.until_idle(10.0, sleep=lambda _: None)  # its engine takes long
+    assert watch._jobs.states.under_way
 
 
 def test_failures_are_told_by_kind() -> None:
