@@ -160,7 +160,7 @@ def test_a_flood_of_output_costs_the_worker_no_memory(place: Workplace) -> None:
 
 
 def test_a_daemon_that_holds_stdout_delays_nothing(place: Workplace) -> None:
-    daemon = "setsid sh -c 'echo up; sleep 300; echo late' & sleep 0.1"
+    daemon = "setsid sh -c 'echo up; : > up; sleep 300; echo late' & until [ -e up ]; do sleep 0.01; done"
     start = time.monotonic()
     place.work(place.chunk({"run": daemon}))
     assert time.monotonic() - start < QUICK
