@@ -131,8 +131,7 @@ class Executor:
 
     def stop(self, error: str = "") -> None:
         """Start nothing more; what is executing goes on to its end."""
-        self.error = self.error or error
-        self._stopping = True
+        self.error, self._stopping = self.error or error, True
 
     def leave_children_alone(self) -> None:
         """Leave the children alone that this process has while no run is executing, such as a user's own task's server."""
@@ -211,8 +210,7 @@ class Executor:
 
     def _too_late(self) -> bool:
         """Return whether the machine's time may not suffice for another attempt; if so, stop."""
-        ends_at = self.limits.ends_at
-        if ends_at is None or time.time() + self._longest < ends_at:
+        if (ends_at := self.limits.ends_at) is None or time.time() + self._longest < ends_at:
             return False
         self.out_of_time = True
         self.stop()
@@ -270,8 +268,7 @@ class Executor:
             self._held.next,
             self._supply.look_at if self._ranks and not (self._stopping or self._stager.is_full) else None,
         ]
-        known = [when for when in times if when is not None]
-        return min(known) - time.monotonic() if known else None
+        return min(known) - time.monotonic() if (known := [at for at in times if at is not None]) else None
 
     def _judge(self, exits: list[Ended], *, signalled: bool) -> list[Ended]:
         """Return the attempts that are over; `signalled`: a stop signal has come, and may be why some failed."""
@@ -326,11 +323,14 @@ class Executor:
         if self._stopping or not attempt.has_retry(code):
             return False
         try:
-            if self._supply.is_published(attempt.work):  # then that is another worker's outcome
+            if self._supply.outcome(attempt.work):  # then that is another worker's outcome
                 return False
             attempt.make_room()
             if not self._too_late():
                 self._start(attempt.work, attempt.ranks, (*attempt.retry_codes, code))
+        except HeldError as error:  # another worker may have it by now
+            self._ranks.give_back(attempt.ranks)
+            self._supply.begin_anew(attempt.work, str(error))
         except (OSError, StoreError) as error:
             self._give_up("cannot start a run", error)
         return True

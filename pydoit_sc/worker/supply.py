@@ -213,7 +213,10 @@ class Supply:
             self._tell(f"waiting for {work.task}: {reason}")
 
     def outcome(self, work: Work) -> Record | None:
-        """Return the outcome that another worker has published since the plan was made: a failure, too."""
+        """Return the outcome that another worker has published since the plan was made: a failure, too.
+
+        Raises HeldError, StoreError.
+        """
         now = self._store.peek(work.run.key)
         known = work.known.attempt if work.known else None
         if now is None or stays(now, known, work.fingerprint):
@@ -221,8 +224,7 @@ class Supply:
         failed = now.code and now.attempt not in ("", known) and now.fingerprint == work.fingerprint
         return now if failed else None
 
-    def is_published(self, work: Work) -> bool:
-        """Return whether another worker has published a run meanwhile; False while nobody can tell."""
-        with suppress(HeldError):
-            return self.outcome(work) is not None
-        return False
+    def begin_anew(self, work: Work, reason: str) -> None:
+        """Look again later at a run that has been executed here, and may not be held any more."""
+        self._store.release(work.run.key)
+        self._look_again(work, reason, _FIRST)

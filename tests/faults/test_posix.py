@@ -67,7 +67,7 @@ def test_a_worker_is_frozen_at_every_call_while_another_one_does_its_chunk(
 
 
 def test_workers_are_killed_again_and_again(tally: Tally) -> None:
-    runs, every = (10_000, 2.0) if explore.NIGHTLY else (800, 0.5)
+    runs, every = (10_000, 2.0) if explore.NIGHTLY else (3000, 0.5)
     began, violations = time.monotonic(), 1
     with tempfile.TemporaryDirectory(dir=explore.PLACE) as folder:
         swarm = Swarm(Path(folder), runs)

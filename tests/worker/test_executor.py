@@ -17,7 +17,7 @@ import pytest
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.errors import UserError
 from pydoit_sc.ledger import Work
-from pydoit_sc.store import Finished, Outcome
+from pydoit_sc.store import Finished, HeldError, Outcome, Record
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import attempts as attempts_module
@@ -158,6 +158,30 @@ def test_a_retry_keeps_its_rank_and_the_last_attempt_counts(loop: Loop) -> None:
     assert loop.codes(results) == {"r:0": 3, "r:1": 0}
     assert loop.said(0)["retry_codes"] == [3, 3]
     assert (executor._attempts.count, executor.failures.count) == (4, 1)
+
+
+@pytest.mark.parametrize("other", [None, Record(0, "w-1", "f")])
+def test_a_retry_does_not_start_while_its_run_may_be_held_by_another_worker(
+    loop: Loop, other: Record | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an object store that is away, or whose lease was ended: where the run is still ours, it begins anew."""
+    peek, looks = PosixStore.peek, 0
+
+    def away_once(self: PosixStore, key: str) -> Record | None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise HeldError("away")
+        return peek(self, key) if looks == 1 else other
+
+    monkeypatch.setattr(PosixStore, "peek", away_once)
+    executor = loop.executor(nprocs=1)
+    (result,) = loop.run(executor, "1 3", retries=1)
+    if other:
+        assert (result.record, result.executed, executor._attempts.count) == (other, False, 1)
+    else:
+        assert (result.record and result.record.code, executor._attempts.count) == (3, 3)
+    assert len(executor._ranks) == 1
 
 
 def test_of_what_is_retried_the_ends_are_kept(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
