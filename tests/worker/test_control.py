@@ -251,6 +251,8 @@ def test_nothing_starts_before_the_first_look_where_it_takes_a_request(
                 await_(lambda: steered.executor._supply._ready)  # the run is held, and could start
                 if away:
                     raise ConnectionError("away")
+            elif looks == 2 and away:
+                await_((steered.folder / "began").exists)
 
     def user() -> None:
         await_(steered.heard("paused"))
