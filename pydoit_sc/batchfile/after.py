@@ -93,7 +93,10 @@ class StageIndex:
         """Yield the positions of the runs that match: of those alone that begin as the pattern does are looked at."""
         begin = _MAGIC.split(pattern, maxsplit=1)[0]
         matches = re.compile(translate(pattern)).match
-        for name, i in self._sorted[bisect_left(self._sorted, (begin, -1)) :]:
+        for at in range(
+            bisect_left(self._sorted, (begin, -1)), len(self._sorted)
+        ):  # a slice would copy the rest
+            name, i = self._sorted[at]
             if not name.startswith(begin):
                 return
             if matches(name):
