@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 Axes = Mapping[str, Union[str, int, float, bool]]  # noqa: UP007 - evaluated at run time, Python 3.10
 
+MOST_AT_ONCE = 10_000  # runs on a machine: each rank is known to its worker
 PATIENCE = 600.0  # seconds for which a worker waits for an object store that cannot be reached
 
 #: The task group of a plain list of runs (`[[runs]]`, `runs_from`, a run list of the seed).

@@ -34,6 +34,15 @@ def _visible(char: str) -> str:
     return f"\\x{byte:02x}" if byte else char.encode("unicode_escape").decode()
 
 
+def shortened(text: str, most: int = 100) -> str:
+    """Return a text, or its beginning where it is very long: what was found may be a whole file, also as a word.
+
+    >>> shortened("999999999", 5)
+    '99999…'
+    """
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def reason(error: Exception) -> str:
     """Return the text of an error; for an OSError its path and its reason, without the number."""
     if isinstance(error, OSError) and error.strerror:

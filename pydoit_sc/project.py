@@ -18,7 +18,7 @@ from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
-from pydoit_sc.errors import UserError, reason
+from pydoit_sc.errors import UserError, reason, shortened
 from pydoit_sc.files import check_here, open_regular
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.made import names_of
@@ -34,6 +34,7 @@ STATE = ".pydoit_sc.json"
 #: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
 _OF_BATCH = {"max_failures": max_failures, "nprocs": read_nprocs}
 _OF_RUNS = {"timeout": read_timeout, "retries": natural}
+_DIGITS = 12  # of a number; Python refuses thousands
 
 
 _SIGN = re.compile(r"[=!<>]")  # of a condition
@@ -302,9 +303,9 @@ def _read(options: Mapping[str, Any], readers: Mapping[str, Callable[[object], o
         if (text := options.get(name)) is None:
             continue
         try:
-            given[name] = read(int(text) if text.isdecimal() else text)
+            given[name] = read(int(text) if text.isdecimal() and len(text) < _DIGITS else text)
         except ValueError as error:
-            raise UserError(f"--{name.replace('_', '-')}: {error}, found `{text}`") from error
+            raise UserError(f"--{name.replace('_', '-')}: {error}, found `{shortened(text)}`") from error
     return given
 
 

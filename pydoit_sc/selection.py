@@ -7,14 +7,16 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeAlias
 
 from pydoit_sc.batch import Axes, Run, Stage, Status, is_pattern
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.batchfile.durations import parse_duration
-from pydoit_sc.errors import UserError
+from pydoit_sc.errors import UserError, shortened
 from pydoit_sc.ledger import Ledger
+from pydoit_sc.numbers import whole_number
 from pydoit_sc.outcomes.failed import read_failures
 from pydoit_sc.outcomes.kinds import Failure, key_of, kinds_of
 from pydoit_sc.parts import without_earlier
@@ -28,7 +30,6 @@ _CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(?!=)(.*)", re.DOTALL)  # an
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _PART_OF_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_MOST = 10**9
 _STATUSES = {**{status.value: status for status in Status}, "failed": Status.ERROR}
 
 
@@ -70,7 +71,7 @@ def _compare(one: str, other: str) -> int:
     if _DATE.match(one) and _PART_OF_DATE.fullmatch(other):
         one, other = one[: len(other)].replace(" ", "T"), other.replace(" ", "T")
     elif _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
-        return (float(one) > float(other)) - (float(one) < float(other))
+        return (Decimal(one) > Decimal(other)) - (Decimal(one) < Decimal(other))
     return (one > other) - (one < other)
 
 
@@ -116,12 +117,14 @@ class Selection(NamedTuple):
             return False
         if self.codes and (record is None or record.code not in self.codes):
             return False
-        return self.since is None or (record is not None and 0 < now - self.since <= record.ended)
+        return self.since is None or (
+            record is not None and record.ended > 0 and now - self.since <= record.ended
+        )
 
 
 def parse_selection(options: Mapping[str, Any], words: Iterable[str] = ()) -> Selection:
     """Return what names and options say, as commands/selecting.py describes these; raises UserError."""
-    given = {name: options[name] for name in _SAID if options.get(name)}
+    given = {name: options[name] for name in _SAID if options.get(name) not in (None, [])}
     said = [
         f"--{_SAID[name]} {shlex.quote(value)}"
         for name, values in given.items()
@@ -130,10 +133,10 @@ def parse_selection(options: Mapping[str, Any], words: Iterable[str] = ()) -> Se
     return Selection(
         tuple(words),
         tuple(map(_condition, given.get("where", ()))),
-        parse_statuses(given.get("statuses", "")),
-        frozenset(_number("code", code, 0, 255) for code in given.get("codes", "").split(",") if code),
+        frozenset(map(_status, _listed("status", given.get("statuses")))),
+        frozenset(whole_number("--code", code, 0, 255) for code in _listed("code", given.get("codes"))),
         _duration(given["since"]) if "since" in given else None,
-        given.get("like", ""),
+        _name("like", given.get("like")),
         _count("group", given),
         _count("slowest", given),
         _count("limit", given),
@@ -150,7 +153,7 @@ _SAID = {
 
 def among_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of what failures are grouped among, so that a kind has the same number on every command."""
-    return {**options, **dict.fromkeys(("group", "slowest", "limit"), "")}
+    return {**options, **dict.fromkeys(("group", "slowest", "limit"))}
 
 
 def _condition(text: str) -> Condition:
@@ -160,33 +163,35 @@ def _condition(text: str) -> Condition:
     return Condition(found[1].strip(), found[2], found[3].strip())
 
 
-def _number(option: str, text: str, least: int, most: int) -> int:
-    number = int(text) if text.strip().isdecimal() and len(text) < 12 else -1
-    if not least <= number <= most:
-        what = f"a number from {least} to {most}" if most < _MOST else f"a number of at least {least}"
-        raise UserError(f"--{option}: expected {what}, found `{text}`")
-    return number
-
-
 def _count(option: str, given: Mapping[str, str]) -> int | None:
-    return _number(option, given[option], 1, _MOST) if option in given else None
+    return whole_number(f"--{option}", given[option]) if option in given else None
 
 
 def _duration(text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UserError(f"--since: expected {error}, found `{text}`") from None
+        raise UserError(f"--since: expected {error}, found `{shortened(text)}`") from None
 
 
-def parse_statuses(text: str) -> frozenset[Status]:
-    """Return the statuses that a comma-separated list names; raises UserError for an unknown one."""
-    names = {name.strip() for name in text.split(",") if name.strip()}
-    for name in sorted(names.difference(_STATUSES)):
+def _listed(option: str, text: str | None) -> list[str]:
+    """Return the words of a list that is joined by commas, none if it is not given; raises UserError for an empty one."""
+    return [] if text is None else [_name(option, word.strip()) for word in text.split(",")]
+
+
+def _name(option: str, word: str | None) -> str:
+    """Return a word, "" if it is not given. An empty one narrows nothing, and `clean` would remove all: raises UserError."""
+    if word == "":
+        raise UserError(f"--{option}: expected a value, found an empty one; is a variable unset?")
+    return word or ""
+
+
+def _status(name: str) -> Status:
+    if name not in _STATUSES:
         near = nearest(name, _STATUSES)
         hint = f"did you mean `{near}`?" if near else f"expected one of {', '.join(Status)}"
         raise UserError(f"--status: unknown status `{name}`; {hint}")
-    return frozenset(_STATUSES[name] for name in names)
+    return _STATUSES[name]
 
 
 def are_statuses(word: str) -> bool:

@@ -26,7 +26,7 @@ ELSEWHERE = {
     "commands/test_fetch.py": "outcomes.fetching outcomes.files outcomes.sidebyside show.fetching",
     "commands/test_help.py": "commands.usage",
     "commands/test_history.py": "outcomes.history",
-    "commands/test_hurried.py": "commands.base commands.parsing tasks.errors",
+    "commands/test_hurried.py": "commands.base commands.parsing numbers tasks.errors",
     "commands/test_logs.py": "store.asking tasks.passing worker.showing",
     "commands/test_plan.py": "engines.expect",
     "commands/test_reproduce.py": "reproduction",

@@ -61,6 +61,7 @@ ROOMS = [
         "linux",
         "models",
         "native",
+        "numbers",
         "passwords",
         "private",
         "proc",

@@ -160,6 +160,14 @@ def test_nothing_matches(picked: Box, options: dict[str, object], answer: str) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"statuses": ","}, "--status: expected a value, found an empty one; is a variable unset?"),
+        ({"statuses": ""}, "--status: expected a value, found an empty one"),
+        ({"statuses": "error, "}, "--status: expected a value, found an empty one"),
+        ({"codes": ","}, "--code: expected a value, found an empty one"),
+        ({"like": ""}, "--like: expected a value, found an empty one"),
+        ({"limit": ""}, "--limit: expected a number of at least 1, found ``"),
+        ({"since": ""}, "--since: expected a duration"),
+        ({"where": [""]}, "--where: expected a condition"),
         ({"statuses": "eror"}, "--status: unknown status `eror`; did you mean `error`?"),
         ({"codes": "256"}, "--code: expected a number from 0 to 255, found `256`"),
         ({"codes": "SIGKILL"}, "--code: expected a number from 0 to 255, found `SIGKILL`"),
@@ -208,6 +216,13 @@ def test_a_decision_is_pure() -> None:
         (Selection(since=10.0), Status.INCOMPLETE, None, False),
         (Selection(since=10.0), Status.COMPLETED, Record(0), False),  # of `sc`: it is not known when
         (Selection(since=10.0), Status.COMPLETED, Record(0, ended=95.0), True),
+        (
+            Selection(since=1000.0),
+            Status.COMPLETED,
+            Record(0, ended=95.0),
+            True,
+        ),  # longer than there are times
+        (Selection(since=1000.0), Status.COMPLETED, Record(0), False),
         (Selection(codes=frozenset({0})), Status.STALE, Record(0), True),
         (Selection(codes=frozenset({0})), Status.INCOMPLETE, Record(None), False),
         (Selection(statuses=frozenset({Status.RUNNING})), Status.ERROR, Record(1), False),

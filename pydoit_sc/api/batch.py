@@ -276,11 +276,11 @@ class LoadedBatch(ChosenRuns):
     def select(  # noqa: PLR0913 - the words of a command line
         self,
         *names: str,
-        status: str | Iterable[str] = "",
-        code: int | str | Iterable[int | str] = "",
+        status: str | Iterable[str] | None = None,
+        code: int | str | Iterable[int | str] | None = None,
         where: str | Iterable[str] = (),
-        since: str | float = "",
-        like: str = "",
+        since: str | float | None = None,
+        like: str | None = None,
         group: int | None = None,
         slowest: int | None = None,
         limit: int | None = None,
@@ -296,12 +296,12 @@ class LoadedBatch(ChosenRuns):
         ['day:2022-03-07']
         """
         conditions = [where] if isinstance(where, str) else list(where)
-        _check_texts("select: names, where and like are texts", [*names, *conditions, like])
+        _check_texts("select: names, where and like are texts", [*names, *conditions, like or ""])
         options = {
             "statuses": _listed(status),
             "codes": _listed(code),
             "where": conditions,
-            "since": str(since),
+            "since": None if since is None else str(since),
             "like": like,
             "group": _number(group),
             "slowest": _number(slowest),
@@ -348,7 +348,9 @@ def load(
     )
 
 
-def _listed(value: int | str | Iterable[int | str]) -> str:
+def _listed(value: int | str | Iterable[int | str] | None) -> str | None:
+    if value is None:
+        return None
     return ",".join(map(str, [value] if isinstance(value, int | str) else value))
 
 
@@ -359,8 +361,8 @@ def _check_texts(what: str, values: Iterable[object]) -> None:
             raise UserError(f"{what}, found {show(value)}")
 
 
-def _number(value: int | None) -> str:
-    return "" if value is None else str(value)
+def _number(value: int | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _s(count: int) -> str:

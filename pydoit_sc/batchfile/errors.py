@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, time
 from typing import NamedTuple
 
-from pydoit_sc.errors import UserError, printable
+from pydoit_sc.errors import UserError, printable, shortened
 
 Where = tuple[str | int, ...]  # keys and positions from the top of a document
 
@@ -26,14 +26,9 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        place = (_shortened(self.file), self.line, self.column)
-        message = _shortened(self.message)
+        place = (shortened(self.file, _LONGEST), self.line, self.column)
+        message = shortened(self.message, _LONGEST)
         return printable(f"{':'.join(str(part) for part in place if part is not None)}: {message}")
-
-
-def _shortened(text: str) -> str:
-    """Return a text, or its beginning where it is very long: what was found may be a whole file, also as a name."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 class BatchfileError(UserError):

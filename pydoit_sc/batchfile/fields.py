@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandle
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pydoit_sc import made, passwords
-from pydoit_sc.batch import Share
+from pydoit_sc.batch import MOST_AT_ONCE, Share
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
@@ -202,15 +202,15 @@ def _variable_name(name: object) -> str:
     return name
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST
+def _is_count(value: object, most: int = LARGEST) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def read_nprocs(value: object) -> object:
     """Return how many runs are executed at once; raises PydanticCustomError."""
-    if value in ("cores", "gpus") or _is_count(value):
+    if value in ("cores", "gpus") or _is_count(value, MOST_AT_ONCE):
         return value
-    raise expected('an integer of at least 1, "cores" or "gpus"')
+    raise expected(f'an integer from 1 to {MOST_AT_ONCE:,}, "cores" or "gpus"')
 
 
 def max_failures(value: object) -> int | Share:
@@ -349,7 +349,7 @@ AxisValues = Annotated[dict[str, Union[bool, int, float, str]], table_of("a tabl
 _COUNT = {"type": "integer", "minimum": 1}
 Nprocs = Annotated[
     int | Literal["cores", "gpus"],
-    Parsed(read_nprocs, {"anyOf": [_COUNT, {"enum": ["cores", "gpus"]}]}),
+    Parsed(read_nprocs, {"anyOf": [{**_COUNT, "maximum": MOST_AT_ONCE}, {"enum": ["cores", "gpus"]}]}),
 ]
 MaxFailures = Annotated[
     int | Share,

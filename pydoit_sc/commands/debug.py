@@ -14,6 +14,7 @@ from pydoit_sc.commands.parsing import flag, option
 from pydoit_sc.commands.selecting import SELECTING, selected
 from pydoit_sc.errors import printable
 from pydoit_sc.ledger import Work
+from pydoit_sc.numbers import whole_number
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.worker.foreground import prepare
 from pydoit_sc.worker.process import become
@@ -49,7 +50,9 @@ class DebugCommand(Command):
         nprocs, gpus = slots(batch.nprocs)
         limits = Limits(nprocs, gpus=gpus, scratch=batch.scratch)
         os.chdir(batch.folder)
-        own = prepare(Work(task, run, project.output(run), ""), limits, _rank(options["rank"]))
+        own = prepare(
+            Work(task, run, project.output(run), ""), limits, whole_number("--rank", options["rank"], 0)
+        )
         print(
             f"{task}, of which nothing is published; its results are in {own.results}",
             f"its command: {printable(run.cmd)}",
@@ -70,9 +73,3 @@ def _one(chosen: list[tuple[Stage, Run]] | None, words: list[str]) -> tuple[Stag
         return chosen[0]
     found = f"{len(chosen):,}, of which --limit 1 takes the first" if chosen else " ".join(words) or "nothing"
     raise InvalidCommand(f"debug: expected the name of a run, found {found}")
-
-
-def _rank(value: str) -> int:
-    if value.isdecimal() and int(value) < 10**9:
-        return int(value)
-    raise InvalidCommand(f"--rank: expected a number from 0, found `{value}`")

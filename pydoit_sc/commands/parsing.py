@@ -10,8 +10,10 @@ from typing import Any
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import MOST_AT_ONCE
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.numbers import whole_number
 from pydoit_sc.tasks.errors import user_errors
 
 
@@ -136,11 +138,8 @@ class OptionsAnywhere:
 
 def parse_nprocs(value: str | int | None) -> int | None:
     """Return how many runs at once an option asks for, None if it is not given; raises InvalidCommand."""
-    if value is None:
-        return None
-    if str(value).isdecimal() and int(value):
-        return int(value)
-    raise InvalidCommand(f"-n: expected how many runs at once, 1 or more, found `{value}`")
+    with user_errors():
+        return None if value is None else whole_number("-n", str(value), most=MOST_AT_ONCE)
 
 
 def parse_table(value: str, option: str) -> dict[str, Any]:
@@ -155,10 +154,8 @@ def parse_table(value: str, option: str) -> dict[str, Any]:
 
 
 def parse_count(value: str | None, option: str) -> int | None:
-    """Return the number that an option gives, None if it is not given; raises InvalidCommand."""
-    if value is None or (value.isdecimal() and 0 < int(value) < 10**9):
-        return None if value is None else int(value)
-    raise InvalidCommand(f"{option}: expected a number of at least 1, found `{value}`")
+    """Return the number that an option gives, None if it is not given; raises UserError."""
+    return None if value is None else whole_number(option, value)
 
 
 def json_option(shape: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ NAMES = "[BATCH] [STAGE | RUN | PATTERN ...]"
 
 
 def _narrowing(name: str, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - doit's word
-    return option(name, help, **{"default": "", "section": WHICH_RUNS, **more})
+    return option(name, help, **{"section": WHICH_RUNS, **more})
 
 
 SELECTING = (

@@ -6,11 +6,13 @@ from typing import Any
 
 from doit.exceptions import InvalidCommand
 
+from pydoit_sc.batch import MOST_AT_ONCE
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.cancel import named_note
+from pydoit_sc.numbers import whole_number
 from pydoit_sc.submissions.notes import read_notes, under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
-from pydoit_sc.worker.control import EVERY, EVERY_REQUEST, MOST_RUNS, give_order
+from pydoit_sc.worker.control import EVERY, EVERY_REQUEST, give_order
 
 _WHO = (
     "The order is for your workers of this batch: those of `pydoit-sc run` on any machine, and those of your submissions "
@@ -48,16 +50,16 @@ class ScaleCommand(_OrderCommand):
     name = "scale"
     doc_usage = "[BATCH] N [SUBMISSION]"
     doc_description = (
-        f'Each worker executes N runs at once from then on, {MOST_RUNS:,} at most; with `nprocs` = "gpus" never more than it has '
+        f'Each worker executes N runs at once from then on, {MOST_AT_ONCE:,} at most; with `nprocs` = "gpus" never more than it has '
         f"GPUs. A run that holds more `slots` than that waits until it is alone. {_WHO}"
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Give the order."""
-        if not (words and words[0].isdecimal() and 1 <= int(words[0]) <= MOST_RUNS):
-            found = f"`{words[0]}`" if words else "nothing"
-            raise InvalidCommand(f"scale: expected how many runs at once, 1 to {MOST_RUNS:,}, found {found}")
-        return self.give(options, words[1:], f"{int(words[0]):,} at once", nprocs=int(words[0]))
+        if not words:
+            raise InvalidCommand("scale: expected how many runs at once, found nothing")
+        nprocs = whole_number("scale", words[0], most=MOST_AT_ONCE)
+        return self.give(options, words[1:], f"{nprocs:,} at once", nprocs=nprocs)
 
 
 class PauseCommand(_OrderCommand):

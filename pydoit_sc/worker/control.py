@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from pydoit_sc.batch import MOST_AT_ONCE
 from pydoit_sc.store import NoteStore, Store, StoreError
 from pydoit_sc.store.stamps import StoredDocument, read
 
 EVERY, EVERY_REQUEST = 1.0, 15.0  # seconds between two looks at a file system, and at an object store
-MOST_RUNS = 1024  # at once, that may be ordered
 _LARGEST, _LARGEST_CANCELLED = 4096, 64 << 20  # bytes of the notes
 
 
@@ -61,7 +61,7 @@ class Steering(NamedTuple):
 class SteeringNote(StoredDocument):
     """What was ordered last. Each half is known by its time, on the clock of the machine where it was given."""
 
-    nprocs: int | None = Field(default=None, ge=1, le=MOST_RUNS, description="runs at once of each worker")
+    nprocs: int | None = Field(default=None, ge=1, le=MOST_AT_ONCE, description="runs at once of each worker")
     scaled: float = Field(default=0.0, description="when that was ordered, in seconds since the epoch")
     paused: bool = Field(default=False, description="no further run starts")
     pausing: float = Field(default=0.0, description="when that was ordered, or its end")

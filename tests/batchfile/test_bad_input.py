@@ -102,11 +102,11 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("nprocs = 0", 'nprocs: expected an integer of at least 1, "cores" or "gpus", found 0'),
-        ("nprocs = -1", 'nprocs: expected an integer of at least 1, "cores" or "gpus", found -1'),
-        ("nprocs = true", 'nprocs: expected an integer of at least 1, "cores" or "gpus", found true'),
-        ('nprocs = "4"', 'nprocs: expected an integer of at least 1, "cores" or "gpus", found "4"'),
-        ("nprocs = 4.0", 'nprocs: expected an integer of at least 1, "cores" or "gpus", found 4.0'),
+        ("nprocs = 0", 'nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found 0'),
+        ("nprocs = -1", 'nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found -1'),
+        ("nprocs = true", 'nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found true'),
+        ('nprocs = "4"', 'nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found "4"'),
+        ("nprocs = 4.0", 'nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found 4.0'),
         ("scale = 0", "scale: expected an integer of at least 1, found 0"),
         ("batch_size = true", "batch_size: expected an integer of at least 1, found true"),
         ("retries = -1", "retries: expected an integer of at least 0, found -1"),
@@ -322,7 +322,7 @@ def test_a_run_list_tells_its_places(problems: Problems, name: str) -> None:
     {"name": "no"},
     {"cmd": "a", "local_results_dir": 1, "timeout": true}]}"""
     assert problems(text, name) == [
-        f'{name}:1:30: nprocs: expected an integer of at least 1, "cores" or "gpus", found 0',
+        f'{name}:1:30: nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found 0',
         f"{name}:3:18: runs[0].nam: unknown key; did you mean `name`?",
         f"{name}:4:6: runs[1].cmd: the command is empty",
         f"{name}:4:18: runs[2]: expected a run (a table with `cmd`), found 3",
@@ -516,7 +516,7 @@ def test_all_problems_at_once(problems: Problems, tmp_path: Path) -> None:
     (tmp_path / "jobs.csv").write_text("cmd,name\na,..\n")
     assert problems('[batch]\nremote_output_path = 1\nnprocs = 0\nruns_from = "jobs.csv"\n[x]\n') == [
         'batchfile.toml:2:1: batch.remote_output_path: expected a string, found 1; write "1"',
-        'batchfile.toml:3:1: batch.nprocs: expected an integer of at least 1, "cores" or "gpus", found 0',
+        'batchfile.toml:3:1: batch.nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found 0',
         "batchfile.toml:5:1: x: unknown table; known are `batch`, `runs`, `sync`, `dask`, `kubernetes`, `local`, `saturn`, `slurm`",
         'jobs.csv:2: [0].name: a name has no segment `..`, found ".."',
     ]

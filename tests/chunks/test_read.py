@@ -168,7 +168,10 @@ def _with(value: object, *where: Any) -> Callable[[dict[str, Any]], None]:
     ("spoil", "message"),
     [
         (_without("nprocs"), "no `nprocs`"),
-        (_with("two", "nprocs"), 'nprocs: expected an integer of at least 1, "cores" or "gpus", found "two"'),
+        (
+            _with("two", "nprocs"),
+            'nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found "two"',
+        ),
         (_without("runs", 1, "cmd"), "runs[1]: no `cmd`"),
         (_with("", "runs", 0, "cmd"), "runs[0].cmd: the command is empty"),
         (_with(1, "runs", 1, "retries"), "runs[1].retries: unknown key"),

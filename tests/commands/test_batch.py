@@ -37,7 +37,7 @@ def test_runs_that_fail_alike_go_on_where_the_list_says_so(box: Box) -> None:
         ([], "batch: expected a chunk, found nothing"),
         (["a.json", "b.json"], "batch: expected a chunk, found a.json b.json"),
         (["gone.json"], "gone.json: no such file"),
-        (["gone.json", "-n", "none"], "expected how many runs at once, 1 or more, found `none`"),
+        (["gone.json", "-n", "none"], "expected a number from 1 to 10,000, found `none`"),
         (["gone.json", "--storage-options", "[]"], "--storage-options"),
         (["batchfile.toml"], "batchfile.toml: expected a chunk or a run list, found a batchfile with stages"),
     ],

@@ -67,7 +67,7 @@ def test_a_shell_in_its_place(box: Box) -> None:
         ("a", "debug: expected the name of a run, found 2, of which --limit 1 takes the first"),
         ("", "expected the name of a run, found nothing"),
         ("--rank 2 a:0", "--rank: expected 0 to 1, as `nprocs` is 2, found 2"),
-        ("--rank x a:0", "--rank: expected a number from 0, found `x`"),
+        ("--rank x a:0", "--rank: expected a number of at least 0, found `x`"),
     ],
 )
 def test_what_it_does_not_take(box: Box, words: str, said: str) -> None:

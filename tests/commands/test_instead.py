@@ -51,7 +51,10 @@ def test_they_take_the_place_of_what_every_table_says(box: Box, command: str) ->
         (["--retries", "x"], "--retries: expected an integer of at least 0, found `x`"),
         (["--timeout", "0"], "--timeout: expected a duration longer than 0"),
         (["submit", "--timeout", "soon"], "--timeout: expected a duration such as"),
-        (["submit", "-n", "0"], '--nprocs: expected an integer of at least 1, "cores" or "gpus", found `0`'),
+        (
+            ["submit", "-n", "0"],
+            '--nprocs: expected an integer from 1 to 10,000, "cores" or "gpus", found `0`',
+        ),
     ],
 )
 def test_what_they_take(box: Box, words: list[str], answer: str) -> None:

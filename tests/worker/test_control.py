@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.batch import Run, Settings
+from pydoit_sc.batch import MOST_AT_ONCE, Run, Settings
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import Store, StoreError
 from pydoit_sc.store.objects import ObjectStore
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.worker import control
-from pydoit_sc.worker.control import MOST_RUNS, Control, Steering, cancel_runs, give_order
+from pydoit_sc.worker.control import Control, Steering, cancel_runs, give_order
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits
 from tests.store.memory_blobs import Bucket, MemoryBlobs
@@ -73,8 +73,8 @@ def test_a_note_that_is_not_sound_orders_nothing(store: PosixStore, text: str) -
     note.write_text(text)
     found = orders(store)
     assert look(found) == Steering()
-    give_order(store, "s1", nprocs=MOST_RUNS)  # and is replaced
-    assert look(found) == Steering(MOST_RUNS)
+    give_order(store, "s1", nprocs=MOST_AT_ONCE)  # and is replaced
+    assert look(found) == Steering(MOST_AT_ONCE)
 
 
 def test_cancelled_runs_add_up_and_hold_for_their_submission(store: PosixStore) -> None:
