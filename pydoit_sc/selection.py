@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeAlias
 
-from pydoit_sc.batch import Axes, Run, Stage, Status, is_pattern
+from pydoit_sc.batch import Run, Stage, Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.batchfile.durations import parse_duration
+from pydoit_sc.conditions import Condition, parse_condition
 from pydoit_sc.errors import UserError, shortened
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.numbers import whole_number
@@ -26,53 +24,11 @@ from pydoit_sc.store import Live, Record
 
 Chosen: TypeAlias = list[tuple[Stage, Run]]
 
-_CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(?!=)(.*)", re.DOTALL)  # and not `model==a`
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_PART_OF_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _STATUSES = {**{status.value: status for status in Status}, "failed": Status.ERROR}
 
 
 class NothingMatchesError(Exception):
     """No run is as asked for: an answer, not a mistake. The text says how the runs are."""
-
-
-class Condition(NamedTuple):
-    """What the value of an axis has to be."""
-
-    axis: str
-    sign: str
-    value: str
-
-    def holds(self, axes: Axes) -> bool:
-        """Return whether it holds for a run with these values; not for one that has no such axis.
-
-        >>> axes = {"model": "a", "month.start": "2012-03-01", "seed": 10}
-        >>> [Condition(*said).holds(axes) for said in (("model", "!=", "b"), ("seed", "<", "9"), ("month", "=", "2012-*"))]
-        [True, False, True]
-        """
-        found = axes.get(self.axis, axes.get(f"{self.axis}.start"))  # a window is told by its start
-        if found is None:
-            return False
-        text = str(found).lower() if isinstance(found, bool) else str(found)
-        order = _compare(text, self.value)
-        alike = order == 0 or (is_pattern(self.value) and fnmatchcase(text, self.value))
-        return {
-            "=": alike, "!=": not alike, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0,
-        }[self.sign]  # fmt: skip
-
-
-def _compare(one: str, other: str) -> int:
-    """Return -1, 0 or 1: two numbers by size, texts as such; ISO dates in the order of time, as far as the other one says.
-
-    >>> [_compare(day, "2012-06") for day in ("2012-05-31", "2012-06-30", "2012-07-01")]
-    [-1, 0, 1]
-    """
-    if _DATE.match(one) and _PART_OF_DATE.fullmatch(other):
-        one, other = one[: len(other)].replace(" ", "T"), other.replace(" ", "T")
-    elif _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
-        return (Decimal(one) > Decimal(other)) - (Decimal(one) < Decimal(other))
-    return (one > other) - (one < other)
 
 
 class Selection(NamedTuple):
@@ -132,7 +88,7 @@ def parse_selection(options: Mapping[str, Any], words: Iterable[str] = ()) -> Se
     ]
     return Selection(
         tuple(words),
-        tuple(map(_condition, given.get("where", ()))),
+        tuple(map(parse_condition, given.get("where", ()))),
         frozenset(map(_status, _listed("status", given.get("statuses")))),
         frozenset(whole_number("--code", code, 0, 255) for code in _listed("code", given.get("codes"))),
         _duration(given["since"]) if "since" in given else None,
@@ -154,13 +110,6 @@ _SAID = {
 def among_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of what failures are grouped among, so that a kind has the same number on every command."""
     return {**options, **dict.fromkeys(("group", "slowest", "limit"))}
-
-
-def _condition(text: str) -> Condition:
-    found = _CONDITION.fullmatch(text)
-    if found is None:
-        raise UserError(f"--where: expected a condition such as 'model=a' or 'seed<10', found `{text}`")
-    return Condition(found[1].strip(), found[2], found[3].strip())
 
 
 def _count(option: str, given: Mapping[str, str]) -> int | None:
@@ -282,7 +231,10 @@ def _where(runs: Chosen, conditions: Sequence[Condition]) -> Chosen:
     found = []
     for stage, run in runs:
         axes = stage.axes_of(run)
-        known.update(axes)
+        if not axes.keys() <= known:
+            for condition in conditions:
+                condition.check(axes)
+            known.update(axes)
         if all(condition.holds(axes) for condition in conditions):
             found.append((stage, run))
     for condition in conditions:

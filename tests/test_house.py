@@ -47,7 +47,7 @@ ROOMS = [
     {"verdicts"},
     {"store"},
     {"batchfile"},
-    {"parts"},
+    {"conditions", "parts"},
     {"batch", "fingerprint", "globbing", "made"},
     {
         "catalogue",

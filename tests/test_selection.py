@@ -178,6 +178,7 @@ def test_nothing_matches(picked: Box, options: dict[str, object], answer: str) -
         ({"where": ["model"]}, "--where: expected a condition such as 'model=a' or 'seed<10', found `model`"),
         ({"where": ["model==a"]}, "--where: expected a condition such as 'model=a' or 'seed<10', found `model==a`"),
         ({"where": ["modle=a"]}, "--where: no run has an axis `modle`; did you mean `model`?"),
+        ({"where": ["month<soon"]}, "--where: month: expected a date, or a part of one, as in `2012-01-01`, found `soon`"),
         ({"where": ["x=a"]}, "--where: no run has an axis `x`; the axes are model, month.start, seed"),
         ({"like": "day:a_3"}, "--like: expected a run that has failed, found `day:a_3`, which has not"),
         ({"like": "day"}, "--like: expected one run, found `day`, which is 10"),
