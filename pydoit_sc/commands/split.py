@@ -78,7 +78,7 @@ class SplitCommand(Command):
         flag("skip_completed", "leave out runs that are completed"),
         flag("skip_failures", "leave out runs that have failed"),
         OPT_ALWAYS,
-        option("max_jobs", "how many runs are scheduled at most"),
+        option("max_jobs", "how many runs are scheduled at most; 0 or -1: all [default: all]"),
         OPT_BASE_URL,
     )
 
@@ -86,6 +86,8 @@ class SplitCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Stage the folders, write the chunks and the recipe, and say where."""
+        if options["always"] and options["skip_completed"]:
+            raise InvalidCommand("split: expected one of --always and --skip-completed, found both")
         if parse_choice(options["engine"], ("saturn", "kubernetes"), "--engine") == "kubernetes":
             if words:
                 options["batchfile"] = self.one(words, "a BATCH")
@@ -205,11 +207,11 @@ def _from_here(text: str, batch: Batch) -> str:
 def _wanted(project: Project, options: dict[str, Any]) -> Wanted:
     """Return which runs are scheduled: of a run list all, of a batchfile those that are not completed."""
     listed = project.batch.path.suffix != ".toml"
-    most = options["max_jobs"]
+    most = options["max_jobs"]  # 0 and -1: all, as in the seed's client
     return Wanted(
         completed=options["always"] or (listed and not options["skip_completed"]),
         failures=not options["skip_failures"],
-        at_most=None if most in ("0", "-1") else parse_count(most, "--max-jobs"),  # as in the seed's client
+        at_most=None if most in ("0", "-1") else parse_count(most, "--max-jobs"),
     )
 
 

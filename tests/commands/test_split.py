@@ -93,3 +93,8 @@ def test_an_empty_job_is_not_started(jobs: Box) -> None:
     assert said.endswith("wrote 0 chunks and d/recipe.yaml; nothing to execute\n")
     assert "--start" not in said
     jobs.ok("split", "recipe.yaml", "jobs.json", *SPLIT, "d")
+
+
+def test_what_contradicts_itself_is_refused(jobs: Box) -> None:
+    said = jobs("split", "recipe.yaml", "jobs.json", *SPLIT, "d", "--skip-completed", "--always").refused()
+    assert said == "ERROR: split: expected one of --always and --skip-completed, found both\n"
