@@ -85,7 +85,7 @@ static int create(int run, const char *file) {
 static pid_t spawn(int run, int rank, char **environment, int out, int err) {
     char rank_variable[64], results[PATH_SIZE], remote[PATH_SIZE];
     environment[0] = format(rank_variable, "SATURN_RUN_LOCAL_RANK=%d", rank);
-    environment[1] = format(results, "SATURN_RUN_LOCAL_RESULTS_DIR=%s/.pydoit_sc/attempts/%d/results", folder, run);
+    environment[1] = format(results, "SATURN_RUN_LOCAL_RESULTS_DIR=%s/.pydoit_sc/attempts/%d/results/", folder, run);
     environment[2] = format(remote, "SATURN_RUN_REMOTE_OUTPUT_PATH=file://%s/%d", folder, run);
 
     posix_spawn_file_actions_t files;

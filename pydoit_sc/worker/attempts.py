@@ -294,7 +294,7 @@ class Attempts:
             self._settings = settings
         own = {
             _RANK: str(attempt.ranks[0]),
-            _RESULTS_DIR: attempt.results,
+            _RESULTS_DIR: f"{attempt.results}/",  # as `sc` has it: commands may append a name
             _OUTPUT_PATH: attempt.work.output,
             ATTEMPT_VARIABLE: attempt.id,
         }

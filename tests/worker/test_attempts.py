@@ -87,6 +87,7 @@ def test_environments(tmp_path: Path) -> None:
     env = Attempts("w", str(tmp_path), Limits(4, gpus=["4", "5", "6", "7"])).environment(attempt).whole()
     assert (env["A"], env["SATURN_RUN_LOCAL_RANK"], env["CUDA_VISIBLE_DEVICES"]) == ("b", "3", "7")
     assert env["SATURN_RUN_REMOTE_OUTPUT_PATH"] == "/o/a"
+    assert env["SATURN_RUN_LOCAL_RESULTS_DIR"] == f"{attempt.results}/"  # as `sc` has it
     assert os.path.isdir(env["SATURN_RUN_LOCAL_RESULTS_DIR"])
 
 

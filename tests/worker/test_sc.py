@@ -21,6 +21,7 @@ RUNS = {
     "many lines": "seq 100000; seq 5 >&2",
     "results": 'cd "$SATURN_RUN_LOCAL_RESULTS_DIR" && mkdir -p "sub/two words" && : > empty && '
     "printf '\\377\\000' > 'sub/two words/data' && echo ü > ü",
+    "a name appended": 'echo 1 > "${SATURN_RUN_LOCAL_RESULTS_DIR}metrics.json"',
     "environment": 'echo "$SATURN_RUN_REMOTE_OUTPUT_PATH $(ls -A "$SATURN_RUN_LOCAL_RESULTS_DIR")"; '
     'test -w "$SATURN_RUN_LOCAL_RESULTS_DIR" && test "$SATURN_RUN_LOCAL_RANK" -lt 2',
     "quoting": """echo "a'b" 'c"d' $((1 + 1)) "$(echo x)" \\\\ '{braces}' '$HOME'""",
