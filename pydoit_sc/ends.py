@@ -54,7 +54,7 @@ def told(code: int | None, reason: str = "") -> str:
     """
     if reason:
         return printable(reason[:_LONGEST]).replace("\n", " ")
-    return f"status code {_with_signal(code)}"
+    return "no status code" if code is None else f"status code {_with_signal(code)}"
 
 
 def briefly(code: int | None, reason: str = "") -> str:
@@ -63,13 +63,13 @@ def briefly(code: int | None, reason: str = "") -> str:
     >>> briefly(143, "timed out after 1 s"), briefly(7), briefly(137), briefly(127)
     ('timed out after 1 s', 'exit 7', 'exit 137 (128 + SIGKILL)', 'command not found (127)')
     """
-    if reason:
+    if reason or code is None:
         return told(code, reason)
     return f"{_SHELLS[code]} ({code})" if code in _SHELLS else f"exit {_with_signal(code)}"
 
 
-def _with_signal(code: int | None) -> str:
-    name = _name(code - 128) if code and code > 128 else ""
+def _with_signal(code: int) -> str:
+    name = _name(code - 128) if code > 128 else ""
     return f"{code} (128 + {name})" if name.startswith("SIG") else str(code)
 
 

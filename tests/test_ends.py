@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pydoit_sc.ends import peak_of, reason, told
+from pydoit_sc.ends import briefly, peak_of, reason, told
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,9 @@ def test_signals_and_memory() -> None:
 def test_a_code_that_may_stand_for_a_signal_is_told_with_it() -> None:
     texts = [told(code) for code in (1, 128, 143, 255, None)]
     assert texts == [
-        "status code 1", "status code 128", "status code 143 (128 + SIGTERM)", "status code 255", "status code None",
+        "status code 1", "status code 128", "status code 143 (128 + SIGTERM)", "status code 255", "no status code",
     ]  # fmt: skip
+    assert [briefly(code) for code in (137, None)] == ["exit 137 (128 + SIGKILL)", "no status code"]
 
 
 def test_a_reason_that_anybody_may_have_written_is_one_short_line() -> None:

@@ -24,6 +24,7 @@ from itertools import islice
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.layout import CODES
 
 Insist = Callable[[Callable[[], object]], object]
 
@@ -38,9 +39,7 @@ _AT_ONCE = 32  # of them in memory
 _ENTRY = 64 << 10  # bytes of a text in it; larger ones are left out
 _ENTRIES = 2048  # so many are read of it
 
-_CODES = {
-    md5(str(code).encode(), usedforsecurity=False).hexdigest(): str(code).encode() for code in range(256)
-}
+_CODES = {md5(str(code).encode(), usedforsecurity=False).hexdigest(): str(code).encode() for code in CODES}
 
 
 def status_code_of(digest: str) -> bytes | None:

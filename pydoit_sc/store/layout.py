@@ -19,7 +19,10 @@ LARGEST = 64 << 20
 #: Bytes of a note, of which a chunk is one.
 LARGEST_NOTE = 1 << 30
 
-_DIGITS = re.compile(rb"\s*(\d{1,3})\s*")
+#: What a `status_code` may hold: 0 … 255 as we write it, or -n as `sc` does for death by signal n.
+CODES = range(-64, 256)
+
+_CODE = re.compile(rb"\s*(\d{1,3}|-[1-9]\d?)\s*")
 
 
 class Record(NamedTuple):
@@ -77,12 +80,16 @@ def duration(started: float, ended: float) -> float:
 def parse_status_code(data: bytes) -> int | None:
     r"""Return the status code 0 … 255 that a `status_code` file holds, or None if it holds something else.
 
-    >>> parse_status_code(b"7\n"), parse_status_code(b"256")
-    (7, None)
+    `sc` writes what Python calls a death by signal n, -n: that is read as 128 + n, as we write it.
+
+    >>> parse_status_code(b"7\n"), parse_status_code(b"-9"), parse_status_code(b"256")
+    (7, 137, None)
     """
-    match = _DIGITS.fullmatch(data)
-    code = int(match[1]) if match else 256
-    return code if code < 256 else None
+    match = _CODE.fullmatch(data)
+    code = int(match[1]) if match else CODES.stop
+    if code not in CODES:
+        return None
+    return code if code >= 0 else 128 - code
 
 
 def stays(there: Record | None, supersedes: str | None, fingerprint: str) -> bool:

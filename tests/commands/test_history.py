@@ -56,6 +56,13 @@ def test_attempts_are_counted_from_the_first(history: Callable[..., tuple[str, s
     assert [line.split()[0] for line in lines[2:]] == ["1", "2", "3"]
 
 
+def test_an_outcome_without_a_status_code_is_told_as_such(
+    history: Callable[..., tuple[str, str]], box_with_history: Box
+) -> None:
+    box_with_history.write("out/a/2/status_code", "None")  # as `sc` writes it where it fails itself
+    assert history("a:2")[0].splitlines()[2].split()[1:] == ["no", "status", "code"]
+
+
 def test_json_has_the_times_for_programs(
     history: Callable[..., tuple[str, str]], box_with_history: Box
 ) -> None:

@@ -141,13 +141,14 @@ def nothing_there(place: Place) -> None:
 
 
 STATUS_CODES: Mapping[str, int | None] = {
-    "0": 0, "0\n": 0, " 7 ": 7, "007": 7, "255": 255, "256": None, "1000": None, "None": None, "": None, "-1": None,
+    "0": 0, "0\n": 0, " 7 ": 7, "007": 7, "255": 255, "256": None, "1000": None, "None": None, "": None, "-1": 129, "-9": 137,
+    "-64\n": 192, "-65": None, "-100": None, "-0": None, "-07": None, "- 9": None, "--9": None, "-": None,
     "12a": None, "0x0": None, "0.0": None, "0 0": None, "٣": None, "0" * 5000: None, "\0": None,
 }  # fmt: skip
 
 
 def status_codes(place: Place) -> None:
-    """A status code is 0 … 255 in decimal; a file that holds something else is an error, not an absence."""
+    """A status code is 0 … 255 in decimal, or -n of a signal, as `sc` has it; a file that holds something else is an error, not an absence."""
     for i, text in enumerate(STATUS_CODES):
         place.put(f"run {i}/status_code", text.encode())
     place.put("invalid/status_code", b"\xff\xfe0")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.store import open_store
 from tests.worker.workplace import PATIENCE, Workplace, finish
 
 RUNS = {
@@ -86,6 +87,14 @@ def test_what_sc_has_done_of_our_chunk_is_not_done_again(sc: Workplace) -> None:
     assert sorted(sc.lines("log")) == ["a", "b", "b"]
     assert (sc.out / "b/run.json").exists()
     assert not (sc.out / "a/run.json").exists()
+
+
+def test_what_sc_has_seen_killed_has_failed(sc: Workplace) -> None:
+    chunk = sc.chunk({"a": "kill -9 $$", "b": "kill -SEGV $$", "c": "exit 1", "d": ":"})
+    run(sc, os.path.join(os.path.dirname(sys.executable), "sc"), "batch", str(chunk))
+    assert sc.read("a", "status_code") == b"-9"
+    records = open_store(str(sc.out), {}).scan("abcd")
+    assert [records[key].code for key in "abcd"] == [137, 139, 1, 0]
 
 
 def test_a_chunk_of_sc_here_and_there(sc: Workplace) -> None:
