@@ -22,7 +22,7 @@ from typing import BinaryIO, TypeVar
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
 from pydoit_sc.files import make_folders, open_regular, write_whole
-from pydoit_sc.store import history, replacing
+from pydoit_sc.store import history
 from pydoit_sc.store.base import (
     LASTING,
     Contents,
@@ -55,6 +55,7 @@ from pydoit_sc.store.reading import (
     walk,
     warn_closed,
 )
+from pydoit_sc.store.replacing import Replacer, stays_in
 from pydoit_sc.store.stamps import Live, read_running, write_running
 from pydoit_sc.store.ways import check_way
 
@@ -77,6 +78,7 @@ class PosixStore:
         self.durable = durable
         self._answers = answers(self.root)
         self._disk = Disk(self.root)
+        self._replacer = Replacer(self.root)
         self._holds = Holds(f"{self.root}/{OURS}/holds", f"{self.root}/{OURS}/attempts")
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
@@ -241,10 +243,10 @@ class PosixStore:
             except OSError as error:
                 if error.errno not in history.TAKEN:
                     raise
-                if replacing.stays_in(target, attempt):
+                if stays_in(target, attempt):
                     shutil.rmtree(folder, ignore_errors=True)
                     return Outcome.LOST
-                if outcome := replacing.replace(self.root, attempt, folder, target):
+                if outcome := self._replacer.replace(attempt, folder, target):
                     return outcome
         raise StoreError(
             f"{target}: cannot be replaced: something else was there at each of {_TRIES} tries; is another program at work there?"

@@ -12,12 +12,14 @@ import errno
 import fcntl
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.linux import exchange
+from pydoit_sc.retries import pauses
 from pydoit_sc.store import history
 from pydoit_sc.store.base import Finished, Outcome, StoreError
 from pydoit_sc.store.layout import stays
@@ -25,6 +27,8 @@ from pydoit_sc.store.places import check_folder
 from pydoit_sc.store.reading import read_record
 
 _WAITED = 5.0  # seconds to wait for another worker that is replacing a run
+_IN_VAIN = 60.0  # seconds in which nobody is waited for after that
+_PAUSES = 0.001, 0.02  # seconds from one try to lock to the next: the first, and the longest
 
 
 def stays_in(folder: str, attempt: Finished) -> bool:
@@ -32,10 +36,41 @@ def stays_in(folder: str, attempt: Finished) -> bool:
     return stays(read_record(folder), attempt.supersedes, attempt.fingerprint)
 
 
-def replace(root: str, attempt: Finished, folder: str, target: str) -> Outcome | None:
-    """Publish an attempt over an existing folder; return None if that has changed meanwhile. Raises OSError, StoreError."""
-    with _lock(f"{root}/{OURS}/replacing"):
-        return _replace(root, attempt, folder, target)
+class Replacer:
+    """Replaces outcomes of one store."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._waits_from = 0.0  # the monotonic clock
+
+    def replace(self, attempt: Finished, folder: str, target: str) -> Outcome | None:
+        """Publish an attempt over an existing folder; return None if that has changed meanwhile. Raises OSError, StoreError."""
+        with self._lock():
+            return _replace(self._root, attempt, folder, target)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Hold the lock, if it is free in time, and if nobody has put something else in its place.
+
+        The worker does nothing else while it waits. So after a wait that was in vain it goes on without the lock for a time.
+        """
+        path = f"{self._root}/{OURS}/replacing"
+        try:
+            file = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o664
+            )
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.ELOOP, errno.EISDIR):  # a pipe, a link, a folder
+                raise
+            yield
+            return
+        try:
+            seconds = _WAITED if time.monotonic() >= self._waits_from else 0.0
+            if not _try_lock(file, seconds) and seconds:
+                self._waits_from = time.monotonic() + _IN_VAIN
+            yield
+        finally:
+            os.close(file)
 
 
 def _replace(root: str, attempt: Finished, folder: str, target: str) -> Outcome | None:
@@ -64,26 +99,16 @@ def _replace(root: str, attempt: Finished, folder: str, target: str) -> Outcome 
     return Outcome.PUBLISHED
 
 
-@contextmanager
-def _lock(path: str) -> Iterator[None]:
-    """Hold a lock on a file, if it is free in time, and if nobody has put something else there."""
-    until = time.monotonic() + _WAITED
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o664)
-    except OSError as error:
-        if error.errno not in (errno.ENXIO, errno.ELOOP, errno.EISDIR):  # a pipe, a link, a folder
-            raise
-        yield
-        return
-    try:
-        while time.monotonic() < until:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.001)
-            except OSError:  # a file system without locks
-                break
-        yield
-    finally:
-        os.close(file)
+def _try_lock(file: int, seconds: float) -> bool:
+    """Lock a file, where its file system has locks; return False where another process has held the lock for so long."""
+    until, waits = time.monotonic() + seconds, pauses(sys.maxsize, *_PAUSES)
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+        except OSError:
+            return True
+        time.sleep(next(waits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import pwd
@@ -583,7 +584,9 @@ def test_a_place_that_changes_at_every_try_is_an_error(
     for path in (output, folder):
         path.mkdir(parents=True)
         (path / "stdout").touch()
-    monkeypatch.setattr(replacing, "replace", lambda *_: None)  # as if another program were always quicker
+    monkeypatch.setattr(
+        replacing.Replacer, "replace", lambda *_: None
+    )  # as if another program were always quicker
     with (
         store.workspace("w", None),
         pytest.raises(StoreError, match=f"^{output}: cannot be replaced: something else was there at each"),
@@ -712,3 +715,21 @@ def test_what_lies_in_the_place_of_the_lock_holds_nobody_up(
             assert store.commit(Staged(one, one.folder)) is Outcome.PUBLISHED
     assert the_one(Path(store.root, "run")) == "w-2"
     assert not (tmp_path / "new").exists()
+
+
+def test_a_lock_that_somebody_keeps_is_waited_for_once(
+    store: PosixStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replacing, "_WAITED", 1.0)
+    assert publish(store, attempt(tmp_path, "run", "w-0", code=1)) is Outcome.PUBLISHED
+    took = []
+    with open(f"{store.root}/.pydoit_sc/replacing", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for n in range(1, 4):
+            began = time.monotonic()
+            assert publish(store, attempt(tmp_path, "run", f"w-{n}", code=1)) is Outcome.PUBLISHED
+            took.append(time.monotonic() - began)
+    assert took[0] > 1
+    assert max(took[1:]) < 1
+    assert the_one(Path(store.root, "run")) == "w-3"
+    assert len(list(Path(store.root, ".pydoit_sc/history/run").iterdir())) == 3
