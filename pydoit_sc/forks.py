@@ -34,14 +34,22 @@ def in_processes(works: Sequence[Callable[[], T]]) -> list[T]:
     try:
         last = works[-1]()
     finally:
-        answers = [_answer(*child) for child in children]
+        answers = [_answer(*child) if child else b"" for child in children]
     return [_found(answer, work) for answer, work in zip(answers, works[:-1], strict=True)] + [last]
 
 
-def _fork(work: Callable[[], object]) -> tuple[int, int]:
-    """Begin a work in a new process; return its id, and where it writes its answer."""
-    read, write = os.pipe()
-    pid = os.fork()
+def _fork(work: Callable[[], object]) -> tuple[int, int] | None:
+    """Begin a work in a new process; return its id, and where it writes its answer; None where there cannot be another one."""
+    try:
+        read, write = os.pipe()
+    except OSError:
+        return None
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        return None
     if pid:
         os.close(write)
         return pid, read
@@ -69,7 +77,7 @@ def _answer(pid: int, read: int) -> bytes:
 
 
 def _found(answer: bytes, work: Callable[[], T]) -> T:
-    """Return what an answer says; where the process was killed, or cannot say it, the work is done here."""
+    """Return what an answer says; where there is no process, or it was killed, or cannot say it, the work is done here."""
     try:
         found: Any
         found, error = pickle.loads(answer)

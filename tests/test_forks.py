@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from pydoit_sc import forks
 from pydoit_sc.errors import UserError
 from pydoit_sc.forks import has_threads, in_processes, shares
+from tests.worker.workplace import PATIENCE
 
 #: pytest-xdist has a thread; what is forked here touches none of its locks.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -59,6 +62,28 @@ def test_the_work_of_a_process_that_is_killed_or_cannot_say_it_is_done_here() ->
 
     assert in_processes([die_elsewhere, die_elsewhere]) == ["done", "done"]
     assert callable(in_processes([make, die_elsewhere])[0])
+
+
+#: As nobody, who has no other processes: root has no limits.
+LIMITED = """
+import os, resource, sys
+from pydoit_sc.forks import in_processes
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+limit = int(sys.argv[2])
+resource.setrlimit(getattr(resource, sys.argv[1]), (limit, limit))
+here, before = os.getpid(), os.listdir("/proc/self/fd")
+found = in_processes([lambda n=n: (n, os.getpid() == here) for n in range(3)])
+assert found == [(0, True), (1, True), (2, True)], found
+assert os.listdir("/proc/self/fd") == before
+"""
+
+
+@pytest.mark.parametrize(("limit", "value"), [("RLIMIT_NPROC", 1), ("RLIMIT_NOFILE", 4)])
+def test_the_work_of_a_process_that_cannot_be_had_is_done_here(limit: str, value: int) -> None:
+    words = [sys.executable, "-c", LIMITED, limit, str(value)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_shares(monkeypatch: pytest.MonkeyPatch) -> None:
