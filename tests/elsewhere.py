@@ -51,7 +51,7 @@ ELSEWHERE = {
     "saturn/test_split.py": "commands.options saturn.job saturn.policy",
     "saturn/test_token.py": "saturn.errors",
     "store/test_aws.py": "store.awsclient store.cloud",
-    "store/test_conformance.py": "store.base store.blobs store.clearing store.history store.notes",
+    "store/test_conformance.py": "store.base store.clearing store.history store.notes",
     "store/test_documents.py": "store.stamps",
     "store/test_leases.py": "store.workers worker.announcer",
     "store/test_objects_interleavings.py": "store.claims store.objects store.publication",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeVar
 
 from pydoit_sc.store.layout import LARGEST
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+_AHEAD = 16  # questions for each thread, so that none is idle while the first answer is waited for
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class TooLargeError(Exception):
@@ -117,8 +123,26 @@ def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
         except TooLargeError:
             return path, b""
 
+    return {path: data for path, data in ask_each(blobs, read, paths) if data is not None}
+
+
+def ask_each(blobs: Blobs, ask: Callable[[A], B], values: Iterable[A]) -> Iterator[B]:
+    """Yield what `ask` returns for each value, as many at once as a store may be asked; an error is raised in its turn.
+
+    Of many values a window at a time is submitted: each that waits takes 2 KB.
+    """
     with threads_for(blobs) as threads:
-        return {path: data for path, data in threads.map(read, paths) if data is not None}
+        waiting: deque[Future[B]] = deque()
+        try:
+            for value in values:
+                waiting.append(threads.submit(ask, value))
+                if len(waiting) > blobs.at_once * _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
 
 
 def threads_for(blobs: Blobs) -> ThreadPoolExecutor:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydoit_sc.store.blobs import Blobs, threads_for
+from pydoit_sc.store.blobs import Blobs, ask_each
 from pydoit_sc.store.layout import STATUS_CODE
 
 if TYPE_CHECKING:
@@ -87,13 +87,8 @@ def last_deaths(blobs: Blobs, wanted: Mapping[str, str], dead: Iterable[Death]) 
         for digest in wanted.keys() & death.counts.keys():
             last[digest] = max(last.get(digest, (0.0, 0)), (death.when or 0.0, death.counts[digest]))
     counted = [digest for digest, (_, count) in last.items() if count]
-    ended: set[str] = set()
-    if counted:
-        with threads_for(blobs) as threads:
-            outcomes = threads.map(lambda digest: _published(blobs, wanted[digest]), counted)
-            ended = {
-                digest for digest, when in zip(counted, outcomes, strict=True) if when >= last[digest][0]
-            }
+    outcomes = ask_each(blobs, lambda digest: _published(blobs, wanted[digest]), counted)
+    ended = {digest for digest, when in zip(counted, outcomes, strict=True) if when >= last[digest][0]}
     return {digest: 0 if digest in ended else count for digest, (_, count) in last.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Set
 from itertools import islice, takewhile
 
-from pydoit_sc.store.blobs import Blob, Blobs, threads_for
+from pydoit_sc.store.blobs import Blob, Blobs, ask_each, threads_for
 
 _PAGE = 1000  # objects; S3 gives no more at once
 _RUNS = 1000  # a listing should bring so many runs: four pages, of which one may be for nothing
@@ -54,9 +54,8 @@ def worth(keys: Collection[str]) -> int:
 
 def list_each(blobs: Blobs, folders: Iterable[str]) -> Iterator[Blob]:
     """Yield all objects below several folders, which are listed at once."""
-    with threads_for(blobs) as threads:
-        for found in threads.map(lambda folder: [*blobs.list(folder)], folders):
-            yield from found
+    for found in ask_each(blobs, lambda folder: [*blobs.list(folder)], folders):
+        yield from found
 
 
 def _starts(keys: Collection[str]) -> list[str]:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, Unread, answers
-from pydoit_sc.store.blobs import Blob, Blobs, get_all, threads_for
+from pydoit_sc.store.blobs import Blob, Blobs, ask_each, get_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.clearing import Clearing
 from pydoit_sc.store.documents import Manifest
@@ -103,8 +103,8 @@ class ObjectStore:
             yield one.told(fingerprint) if isinstance(one, Record) else one
 
     def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
-        with self._answers(), threads_for(self._blobs) as threads:
-            told = threads.map(self._claims().strange, keys)
+        with self._answers():
+            told = ask_each(self._blobs, self._claims().strange, keys)
             return {key: what for key, what in zip(keys, told, strict=True) if what}
 
     def _list(
