@@ -3,8 +3,8 @@
 A worker renews its lease by replacing one version of an object, so it cannot renew a lease that another worker has
 ended. If it has not renewed in time (it was frozen, or cut off), it renews before it writes anything. What it was doing
 under a lease that has ended, it gives up; under another one, of another name, it may begin again. A lease that was not
-renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so no two clocks are compared; where a store tells no times, the lease is watched for that long. A worker that died on the
-same machine is noticed at once.
+renewed for `TTL` is ended by a worker that waits for it. Both times are the store's own, so it compares no two clocks;
+where a store tells no times, it watches for that long. A worker that died on the same machine is noticed at once.
 
 The replacing of an outcome is held by an object with the holder's name, as long as that worker's lease lasts. Runs are
 held by the lease itself: a worker writes it with the runs that it wants to execute, then looks at all the others. Of two
@@ -84,8 +84,7 @@ class Leases:
         self._away_since: float | None = None
         self._scanned: float | None = None  # when the store was first scanned
         self._mutex = threading.RLock()
-        # For stores without times: what each lease says of its own, and since when.
-        self._seen: dict[str, tuple[float, float]] = {}
+        self._seen: dict[str, tuple[float, float]] = {}  # without times: what a lease says, since when
 
     @contextmanager
     def keep(self, worker: str) -> Iterator[None]:
@@ -192,12 +191,15 @@ class Leases:
         self._live = live
 
     def running(self) -> Mapping[str, Live]:
-        """Return what workers whose lease is recent say they are executing, by key."""
-        fresh = [blob for blob in self._blobs.list(_FOLDER) if (blob.modified or 0) > time.time() - 3 * TTL]
+        """Return what workers whose lease is recent say they are executing, by key: by our clock, unless it is behind."""
+        renewed = {blob.path: blob.modified for blob in self._blobs.list(_FOLDER)}
+        recent = max(time.time(), 0.0, *filter(None, renewed.values())) - 3 * TTL
+        fresh = (path for path, when in renewed.items() if when is None or when > recent)
         live: dict[str, Live] = {}
-        for data in get_all(self._blobs, (blob.path for blob in fresh)).values():
-            lease = read(Lease, data)
-            if lease and lease.ended_by is None and _is_here(lease) is not False:
+        for path, data in get_all(self._blobs, fresh).items():
+            lease = read(Lease, data) or Lease()
+            is_recent = (renewed[path] or lease.time) > recent
+            if is_recent and lease.ended_by is None and _is_here(lease) is not False:
                 live.update(lease.running)
         return live
 
@@ -304,9 +306,8 @@ class Leases:
         known_for = _now() - self._scanned + _DOUBT if self._scanned is not None else math.inf
         at_work = any(age is None or age < known_for for age in others.values())
         taken: dict[str, str] = {}
-        for path, data in get_all(
-            self._blobs, (path for path, age in others.items() if self._is_news(there[path], age))
-        ).items():
+        news = (path for path, age in others.items() if self._is_news(there[path], age))
+        for path, data in get_all(self._blobs, news).items():
             lease, age = read(Lease, data) or Lease(), others[path]
             is_old = self._seems_old(lease, path) if age is None else age >= TTL
             is_over = lease.ended_by is not None or _is_here(lease) is False
@@ -347,8 +348,7 @@ class Leases:
             holder = there[0].worker
             if holder == self.worker:
                 return  # ours: the reply was lost
-            alive = self.is_alive(holder) if holder else ""
-            if alive:
+            if holder and (alive := self.is_alive(holder)):
                 raise HeldError(f"{self._url}: {name} is held by {alive}")
             with suppress(ChangedError):
                 self._blobs.update(path, text, there[1].version)

@@ -12,6 +12,7 @@ import pytest
 
 from pydoit_sc.proc import machine, started_at
 from pydoit_sc.store import HeldError, Live, leases
+from pydoit_sc.store.blobs import Blob
 from pydoit_sc.store.documents import Lease
 from pydoit_sc.store.leases import TTL, FencedError, Leases
 from tests.conftest import until
@@ -190,6 +191,31 @@ def test_what_workers_execute_is_told_with_their_leases(
         assert two.running() == {"a/run": live}
         bucket.clock += 4 * TTL
         assert two.running() == {}
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_workers_execute_is_told_by_a_clock_that_is_behind_and_in_a_store_without_times(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: bucket.clock)
+    blobs = MemoryBlobs(bucket)
+    one, two, three = (Leases(MemoryBlobs(bucket), "s"), Leases(MemoryBlobs(bucket), "s"), Leases(blobs, "s"))
+    live = Live(host="host", folder="/folder", since=1.5)
+    with one.keep("w1"), two.keep("w2"):
+        one.announce({"a": live})
+        one.renew()
+        bucket.clock += 4 * TTL  # the first one has died
+        two.announce({"b": live})
+        two.renew()
+        monkeypatch.setattr(time, "time", lambda: bucket.clock - 3600)
+        assert three.running() == {"b": live}
+        monkeypatch.setattr(time, "time", lambda: bucket.clock)
+        monkeypatch.setattr(
+            blobs,
+            "list",
+            lambda _: (Blob(*blob[:3], None) for blob in MemoryBlobs(bucket).list(leases._FOLDER)),
+        )
+        assert three.running() == {"b": live}
 
 
 @pytest.mark.parametrize(("tell", "renew"), [(1.0, 1000.0), (1000.0, 1.0)])
