@@ -12,12 +12,15 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from pydoit_sc.batch import Settings
 from pydoit_sc.errors import UserError
 from pydoit_sc.programs import call
 from pydoit_sc.shells import check_shell
 from pydoit_sc.worker import cgroup
+
+_DEVICE = re.compile(r"[0-9]+|(GPU|MIG)-.+")  # as CUDA has it: an index, or a UUID
 
 
 class NoGpuError(UserError):
@@ -119,8 +122,8 @@ def _visible_gpus(env: Mapping[str, str]) -> Sequence[str]:
     """Return this process' GPUs as CUDA_VISIBLE_DEVICES names them, or all of the machine's; raises NoGpuError."""
     named = env.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        # CUDA takes the entries up to the first that is not a device, and -1 is none.
-        gpus = [name.strip() for name in re.split(r",\s*-\d+|^-\d+", named)[0].split(",") if name.strip()]
+        # CUDA takes the entries up to the first that is not a device, such as -1, or NoDevFiles of Slurm.
+        gpus = list(takewhile(_DEVICE.fullmatch, map(str.strip, named.split(","))))
         if not gpus:
             raise NoGpuError(f'nprocs = "gpus", but CUDA_VISIBLE_DEVICES={named!r} shows none')
         return gpus

@@ -37,13 +37,15 @@ def test_cores(nprocs: int | str | None, env: Mapping[str, str], expected: int) 
         ({"SLURM_GPUS_ON_NODE": "a100:2"}, ["0", "1"]),
         ({"SLURM_JOB_GPUS": "0,2", "CUDA_VISIBLE_DEVICES": "4,5"}, ["4", "5"]),
         ({"CUDA_VISIBLE_DEVICES": "GPU-1, GPU-2,-1,GPU-3"}, ["GPU-1", "GPU-2"]),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-GPU-1/3/0,MIG-2,void,0"}, ["MIG-GPU-1/3/0", "MIG-2"]),
+        ({"CUDA_VISIBLE_DEVICES": "2,,3"}, ["2"]),
     ],
 )
 def test_gpus(env: Mapping[str, str], expected: list[str]) -> None:
     assert slots("gpus", env) == (len(expected), expected)
 
 
-@pytest.mark.parametrize("shown", ["", "-1", "-1,0"])
+@pytest.mark.parametrize("shown", ["", "-1", "-1,0", "NoDevFiles", "void", "none"])
 def test_no_gpu_is_a_message(shown: str) -> None:
     with pytest.raises(NoGpuError, match=r"CUDA_VISIBLE_DEVICES=.* shows none"):
         slots("gpus", {"CUDA_VISIBLE_DEVICES": shown})
