@@ -81,8 +81,10 @@ def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
     profile = left.pop("profile", None) if kind == "s3" else None
     times = dict(left.pop("config_kwargs", None) or {})
     connect, read = times.pop("connect_timeout", CONNECT_TIMEOUT), times.pop("read_timeout", READ_TIMEOUT)
-    retries = (times.pop("retries", None) or {}).get("max_attempts", RETRIES)
-    if left or client or times:
+    tries = dict(times.pop("retries", None) or {})
+    retries = tries.pop("max_attempts", RETRIES)
+    retries = tries.pop("total_max_attempts", retries + 1) - 1  # this one counts, as with botocore
+    if left or client or times or tries:
         return None
     credentials = None
     if kind == "s3" and (profile or aws.has_configuration()):

@@ -9,7 +9,7 @@ import pytest
 from pydoit_sc.store import StoreError, open_store
 from pydoit_sc.store.anyfs import AnyBlobs
 from pydoit_sc.store.cloud import CloudBlobs
-from pydoit_sc.store.cloudconfig import read_config
+from pydoit_sc.store.cloudconfig import RETRIES, read_config
 
 pytestmark = pytest.mark.usefixtures("no_aws")
 
@@ -41,6 +41,14 @@ def test_times_are_those_of_botocore() -> None:
     config = read_config("s3://b", {"config_kwargs": times})
     assert config
     assert (config.connect_timeout, config.read_timeout, config.retries) == (1.0, 2.5, 3)
+    for given, retries in (
+        ({}, RETRIES),
+        ({"total_max_attempts": 1}, 0),
+        ({"total_max_attempts": 3, "max_attempts": 7}, 2),
+    ):
+        config = read_config("s3://b", {"config_kwargs": {"retries": given}})
+        assert config
+        assert config.retries == retries
 
 
 @pytest.mark.parametrize(
@@ -52,6 +60,7 @@ def test_times_are_those_of_botocore() -> None:
         ("s3://b", {"requester_pays": True}),
         ("s3://b", {"client_kwargs": {"verify": False}}),
         ("s3://b", {"config_kwargs": {"signature_version": "s3"}}),
+        ("s3://b", {"config_kwargs": {"retries": {"max_attempts": 3, "mode": "adaptive"}}}),
         ("gs://b", {"profile": "lab"}),
     ],
 )
