@@ -18,7 +18,7 @@ from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import HeldError, StoreError, TakenError
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
-from pydoit_sc.store.history import home_of
+from pydoit_sc.store.history import PLACES, home_of, used_up
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
 from pydoit_sc.store.leases import FencedError, Leases, wait_for
 from pydoit_sc.store.places import check_ours
@@ -26,7 +26,6 @@ from pydoit_sc.store.stamps import Claim, claim_of, parse_record
 
 _TRIES, _PAUSE = 6, 0.25  # of a brief request that writes; seconds before the second
 _FINAL = (FileExistsError, FileNotFoundError, PermissionError, StoreError)
-_MOVES = 1000  # names for one attempt in the history of a run
 
 T = TypeVar("T")
 
@@ -127,10 +126,10 @@ class Claims:
 
     def _place(self, home: str) -> str:
         """Return a folder for an outcome that has nothing in it."""
-        for place in (home, *(f"{home}.{n}" for n in range(1, _MOVES))):
+        for place in (home, *(f"{home}.{n}" for n in range(1, PLACES))):
             if not any(True for _ in self.blobs.list(place)):
                 return place
-        raise StoreError(f"{self.url}/{home}: has been used {_MOVES} times")
+        raise StoreError(used_up(f"{self.url}/{home}"))
 
     def check_ours(self, key: str, files: Iterable[str]) -> None:
         """Raise TakenError if a run's objects are no output of a run."""

@@ -9,11 +9,13 @@ from contextlib import suppress
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.files import make_folders
+from pydoit_sc.store.base import StoreError
 from pydoit_sc.store.copying import discard
 from pydoit_sc.store.places import FILES, check_folder
 from pydoit_sc.store.reading import ABSENT, read_record
 from pydoit_sc.store.ways import check_way
 
+PLACES = 1000  # that are tried for an attempt in the history of a run: more than one where it is unknown
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # of a rename to where something is
 
 
@@ -42,7 +44,7 @@ def move_there(root: str, key: str, folder: str) -> str:
     make_folders(home)
     name = (record and record.attempt) or "unknown"
     n = 0
-    while True:
+    for _ in range(PLACES):
         place = f"{home}/{name}.{n}" if n else f"{home}/{name}"
         try:
             if not os.path.lexists(place):
@@ -57,6 +59,12 @@ def move_there(root: str, key: str, folder: str) -> str:
             if error.errno not in TAKEN:
                 raise
         n += 1
+    raise StoreError(used_up(f"{home}/{name}"))
+
+
+def used_up(home: str) -> str:
+    """Return the error where there is no place left in the history for an attempt of this name."""
+    return f"{home}: expected a free name, found {PLACES:,} of this attempt; `clean` removes the history of a run"
 
 
 def former(root: str, key: str) -> Sequence[str]:

@@ -609,6 +609,19 @@ def test_a_name_in_the_history_that_another_worker_takes_just_now(
     assert sorted(os.listdir(tmp_path / ".pydoit_sc/history/a")) == ["x-1", "x-1.1", "x-1.2"]
 
 
+def test_a_history_without_a_free_name_is_an_error(store: PosixStore) -> None:
+    for place in (home := Path(store.root, ".pydoit_sc/history/a"), output := Path(store.root, "a")):
+        place.mkdir(parents=True)
+    (output / "status_code").write_text("1")  # of `sc`: nobody knows its attempt
+    for name in ("unknown", *(f"unknown.{n}" for n in range(1, history.PLACES))):
+        (home / name / "results").mkdir(parents=True)
+    with pytest.raises(
+        StoreError, match=r"history/a/unknown: expected a free name, found 1,000 of this attempt; `clean`"
+    ):
+        store.forget("a")
+    assert (output / "status_code").exists()
+
+
 @pytest.mark.parametrize("swaps", [True, False])
 def test_an_old_outcome_that_cannot_be_kept_stays(
     store: PosixStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool
