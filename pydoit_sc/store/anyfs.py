@@ -17,7 +17,7 @@ from pydoit_sc.store.layout import LARGEST
 
 #: File systems without folders: making one could make a bucket.
 _FLAT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci"})
-_TRIES, _PAUSE = 4, 0.2  # of each request; seconds before the second
+_TRIES, _PAUSE = 4, 0.2  # of a request that reads; seconds before the second
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _FINAL = (*_ABSENT, FileExistsError, PermissionError, NotImplementedError)
 
@@ -149,7 +149,7 @@ class AnyBlobs:
     def delete(self, paths: Iterable[str]) -> None:
         for path in paths:  # one by one: `rm` of a list reads names as patterns
             try:
-                _patiently(lambda path=path: self._fs.rm_file(self._path(path)))  # type: ignore[misc]
+                self._fs.rm_file(self._path(path))
             except _ABSENT as error:
                 if self._s3:  # which says so of no object, but of the bucket, or by mistake
                     raise OSError(f"cannot delete {path}: {error}") from error
@@ -157,19 +157,19 @@ class AnyBlobs:
     def _write(self, path: str, write: Callable[[str], object]) -> None:
         full = self._path(path)
         try:
-            _patiently(lambda: write(full))
+            write(full)
         except _ABSENT:
             if self._flat:
                 raise
             self._fs.makedirs(full.rpartition("/")[0], exist_ok=True)
-            _patiently(lambda: write(full))
+            write(full)
 
     def _path(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
 
 
 def _patiently(call: Callable[[], T]) -> T:
-    """Try again after an error that may pass: many of these classes do not do so themselves."""
+    """Read, and try again after an error that may pass: many of these classes do not do so themselves."""
     return retry(call, pauses(_TRIES - 1, _PAUSE), when=_may_pass)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 import uuid
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -17,7 +18,7 @@ class Failing:
     def __init__(self, *errors: Exception) -> None:
         self.errors, self.calls = list(errors), 0
 
-    def __call__(self, path: str) -> bytes:
+    def __call__(self, *_: object, **__: object) -> bytes:
         self.calls += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -57,4 +58,22 @@ def test_an_error_that_stays_is_raised_at_once(error: Exception, pauses: list[fl
     with pytest.raises(type(error)):
         blobs(failing).get("a")
     assert failing.calls == 1
+    assert pauses == []
+
+
+WRITES: Mapping[str, Callable[[AnyBlobs], object]] = {
+    "pipe_file": lambda store: store.put("a", b"data"),
+    "put_file": lambda store: store.upload("/dev/null", "a", new=True),
+    "cp_file": lambda store: store.copy("a", "b"),
+    "rm_file": lambda store: store.delete(["a"]),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_request_that_writes_is_made_once(name: str, pauses: list[float]) -> None:
+    store, failing = AnyBlobs(f"memory://{uuid.uuid4().hex}", {}), Failing(OSError(errno.EIO, "reset"))
+    setattr(store._fs, name, failing)
+    with pytest.raises(OSError, match="reset"):
+        WRITES[name](store)
+    assert failing.calls == 1  # it must not come late: who holds the lease tries again
     assert pauses == []
