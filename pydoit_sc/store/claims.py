@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from hashlib import blake2b
 from itertools import count
 from typing import TypeVar
 
@@ -19,7 +18,7 @@ from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import HeldError, StoreError, TakenError
 from pydoit_sc.store.blobs import Blob, Blobs, get_all
 from pydoit_sc.store.history import PLACES, home_of, used_up
-from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record
+from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record, key_digest
 from pydoit_sc.store.leases import FencedError, Leases, wait_for
 from pydoit_sc.store.places import check_ours
 from pydoit_sc.store.stamps import Claim, claim_of, parse_record
@@ -92,7 +91,7 @@ class Claims:
 
         No others may be moved: once these are gone, and `run.json` is the last of them to go, a worker may claim the key.
         """
-        name = f"replacing/{_digest(key)}"
+        name = f"replacing/{key_digest(key, 16)}"
         files = wait_for(partial(self._take, key, name), seconds)
         try:
             yield files
@@ -189,8 +188,3 @@ def without_markers(
     if markers:
         warn_once(f"{url}: objects that mark folders, such as {files[min(markers)].path}/, are left alone")
     return {name: blob for name, blob in files.items() if name not in markers}
-
-
-def _digest(key: str) -> str:
-    """Return a name of one segment for a key."""
-    return blake2b(key.encode(), digest_size=16).hexdigest()

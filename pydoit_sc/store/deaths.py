@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydoit_sc.store.blobs import Blobs, ask_each
-from pydoit_sc.store.layout import STATUS_CODE
+from pydoit_sc.store.layout import STATUS_CODE, key_digest
 
 if TYPE_CHECKING:
     from pydoit_sc.store.documents import Lease
@@ -66,7 +65,7 @@ class Suspects:
 
 def digest_of(key: str) -> str:
     """Return what a lease has for the key of a run."""
-    return blake2b(key.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+    return key_digest(key, 8)
 
 
 def read_death(lease: Lease, when: float | None, *, is_over: bool) -> Death:

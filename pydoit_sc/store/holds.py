@@ -14,10 +14,10 @@ import errno
 import os
 import re
 from contextlib import suppress
-from hashlib import blake2b
 
 from pydoit_sc.store.base import HeldError, StoreError
 from pydoit_sc.store.folders import touch, who_lives
+from pydoit_sc.store.layout import key_digest
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _TRIES = 10  # to take what changes hands meanwhile
@@ -81,7 +81,7 @@ class Holds:
         return who_lives(f"{self._workers}/{holder}", touch(f"{self._workers}/{worker}"))
 
     def _path(self, key: str) -> str:
-        return f"{self._folder}/{blake2b(key.encode(errors='surrogateescape'), digest_size=16).hexdigest()}"
+        return f"{self._folder}/{key_digest(key, 16)}"
 
 
 def _text_of(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import NamedTuple
 
 from pydoit_sc import times
@@ -90,6 +91,15 @@ def parse_status_code(data: bytes) -> int | None:
     if code not in CODES:
         return None
     return code if code >= 0 else 128 - code
+
+
+def key_digest(key: str, size: int) -> str:
+    """Return a name of one segment for the key of a run, which need not be UTF-8: so many bytes in hexadecimal.
+
+    >>> key_digest("month/2012-01", 8)
+    'a3b85538d3149c16'
+    """
+    return blake2b(key.encode(errors="surrogateescape"), digest_size=size).hexdigest()
 
 
 def stays(there: Record | None, supersedes: str | None, fingerprint: str) -> bool:
