@@ -50,6 +50,7 @@ class KeptDigests:
                 hasher.update(block)
             stamp = _stamp(os.fstat(file.fileno()))
         if stamp == _stamp(before) and now - before.st_mtime_ns > _SETTLED:
+            self._kept.pop(path, None)  # else it would stay among the oldest
             self._kept[path] = [*stamp, hasher.hexdigest()]
             self._note(before.st_size + _A_FILE)
         return hasher.hexdigest()

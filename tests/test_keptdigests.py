@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc import keptdigests
 from pydoit_sc.keptdigests import KEPT_IN, KeptDigests
 
 SIZE = 9 << 20
@@ -52,6 +53,22 @@ def test_a_change_is_seen(large: Path, how: str) -> None:
     large.write_bytes(b"x" * (SIZE + (how == "grown")))
     os.utime(large, (OLD, OLD))
     assert again(large.parent)[0] == blake2b(large.read_bytes(), digest_size=16).hexdigest() != before
+
+
+def test_the_latest_that_were_read_are_kept(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*names: str) -> None:
+        digests = KeptDigests(large.parent)
+        for name in names:
+            path = large.parent / name
+            path.write_bytes(bytes(SIZE))  # its time of change is another one
+            os.utime(path, (OLD, OLD))
+            digests.of(name)
+        digests.save()
+
+    read("a", "b", "c")
+    monkeypatch.setattr(keptdigests, "_MOST", 2)
+    read("a")
+    assert [*json.loads((large.parent / KEPT_IN).read_text())] == ["c", "a"]
 
 
 def test_what_has_just_been_modified_is_not_kept(large: Path) -> None:
