@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 
 #: Seconds that a run may take: 30 years.
 LONGEST = 1e9
@@ -15,8 +15,8 @@ def local(seconds: float) -> str:
     >>> local(1e300)
     'an unknown time'
     """
-    moment = moment_of(seconds)
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else _UNKNOWN
+    moment = moment_of(seconds, None)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else _UNKNOWN
 
 
 def utc(seconds: float | None) -> str | None:
@@ -65,11 +65,13 @@ def roughly(number: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a length of time that goes on, to the second.
+    """Return a running time, to the second.
 
-    >>> clock(2.5), clock(62.5), clock(3723), clock(190_000)
-    ('0:02', '1:02', '1:02:03', '2 d 4 h')
+    >>> clock(2.5), clock(62.5), clock(3723), clock(190_000), clock(float("inf"))
+    ('0:02', '1:02', '1:02:03', '2 d 4 h', 'an unknown time')
     """
+    if not 0 <= seconds < LONGEST:
+        return _UNKNOWN
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 24:
@@ -89,9 +91,9 @@ def pace(per_second: float) -> str:
     return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
 
 
-def moment_of(seconds: float) -> datetime | None:
-    """Return a moment, in UTC; None where it is none."""
+def moment_of(seconds: float, zone: tzinfo | None = timezone.utc) -> datetime | None:
+    """Return a moment in a zone, by this machine's clock if None; None where it is none."""
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc)
+        return datetime.fromtimestamp(seconds, zone)
     except (ValueError, OverflowError, OSError):
         return None

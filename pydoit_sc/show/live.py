@@ -10,7 +10,7 @@ from pydoit_sc.show.footer import cells, fit
 from pydoit_sc.show.tables import one_line
 from pydoit_sc.standing import Standing
 from pydoit_sc.store import Live
-from pydoit_sc.times import LONGEST, clock, pace, span
+from pydoit_sc.times import clock, pace, span
 
 _NAME, _BAR = 24, 30  # cells at most
 _RUN = 40
@@ -116,7 +116,7 @@ def _running(view: View, rows: int, columns: int) -> Iterator[str]:
     yield f"{'running':{names}}  {'host':{hosts}}  rank  for"
     for name, host, live in cut:
         rank = "" if live.rank is None else fit(str(live.rank), 4)
-        age = clock(min(max(0.0, view.now - live.since), LONGEST))
+        age = clock(max(0.0, view.now - live.since))
         yield f"{name}{' ' * (names - cells(name))}  {host}{' ' * (hosts - cells(host))}  {rank:>4}  {age}"
     if len(shown) < len(longest):
         yield f"and {len(longest) - len(shown):,} more"

@@ -63,6 +63,11 @@ def test_the_picture() -> None:
     assert len(picture(view, 80, 200, graphic=True)) == 106
 
 
+def test_a_time_that_cannot_be_is_told_as_unknown() -> None:
+    shown = picture(HOSTILE, 200, 50, graphic=True)
+    assert [line.split("  ")[-1].strip() for line in shown[-4:]] == ["an unknown time", "1:02:03", "0:00", "0:00"]
+
+
 def test_the_length_of_a_bucket_is_that_of_the_pace() -> None:
     for every, width in ((0.5, 1), (60, 60), (86400, 86400)):
         found, counts = buckets([NOW - every * n for n in range(1, 100)], NOW)

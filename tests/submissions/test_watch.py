@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,8 +16,9 @@ from pydoit_sc.engines.base import EngineError, Handed, JobState, State
 from pydoit_sc.engines.local import Local
 from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.failures import Failures
+from pydoit_sc.show.bars import PlainBar
 from pydoit_sc.show.progress import Progress
-from pydoit_sc.store import Record, Store
+from pydoit_sc.store import Live, Record, Store, open_store
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
 
 HANDED = Handed("s", Batch("b", Path("/b.toml"), "file:///out", ()), "/s", ["j"])
@@ -192,6 +194,20 @@ def test_what_goes_on_is_not_counted_as_not_executed(after: State, not_executed:
         watch.until_ended(sleep=interrupted)
     watch.close(lambda *words: " ".join(words))
     assert bar.end == (1, 0, not_executed)
+
+
+@pytest.mark.parametrize("since", [-math.inf, -1e300])
+def test_a_moment_that_anybody_may_have_written_ends_no_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: float
+) -> None:
+    monkeypatch.setattr("pydoit_sc.show.bars.EVERY", 0.0)
+    store, told = open_store(str(tmp_path), {}, durable=False), io.StringIO()
+    jobs = Jobs(Answers(State.RUNNING, State.ENDED), HANDED)
+    watch = Watch(store, Runs([WORK], False), jobs, PlainBar(told), Failures(None))
+    with store.workspace("worker", None):
+        store.announce("worker", {"a/1": Live(host="h", folder="/f", since=since)})
+        watch.until_ended(sleep=lambda _: jobs.ask_soon())
+    assert "1 running, 0:00; longest a:1 an unknown time\n" in told.getvalue()
 
 
 def test_what_hinders_jobs_is_told_once() -> None:
