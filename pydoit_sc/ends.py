@@ -37,7 +37,7 @@ def reason(
         return f"timed out after {_length(timeout)}"
     want = (", out of memory" if for_memory else "") + peak
     if killed_by:
-        return f"killed by {_name(killed_by)}{want}"
+        return f"killed by {signal_name(killed_by)}{want}"
     return f"a process of it was killed by SIGKILL{want}" if for_memory else ""
 
 
@@ -69,15 +69,25 @@ def briefly(code: int | None, reason: str = "") -> str:
 
 
 def _with_signal(code: int) -> str:
-    name = _name(code - 128) if code > 128 else ""
+    name = signal_name(code - 128) if code > 128 else ""
     return f"{code} (128 + {name})" if name.startswith("SIG") else str(code)
 
 
-def _name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Return the name of a signal.
+
+    >>> signal_name(9), signal_name(40)
+    ('SIGKILL', 'signal 40')
+    """
     try:
         return signal.Signals(number).name
     except ValueError:  # of a real-time signal, or none
         return f"signal {number}"
+
+
+def _with_signal(code: int | None) -> str:
+    name = signal_name(code - 128) if code and code > 128 else ""
+    return f"{code} (128 + {name})" if name.startswith("SIG") else str(code)
 
 
 def _length(seconds: float) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.ends import signal_name
 from pydoit_sc.errors import warn_once
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.utf8 import to_bytes
@@ -88,4 +89,4 @@ def _run(cmd: str, folder: str, env: Mapping[bytes, bytes]) -> str:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}" if code else ""
+    return f"exit code {code}" if code > 0 else f"killed by {signal_name(-code)}" if code else ""

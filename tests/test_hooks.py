@@ -81,6 +81,16 @@ def test_one_that_fails_is_told_and_changes_nothing(
     assert told(hooked) == ["finish 3 0", "failure 2 1 0 1", "finish 2 0"]
 
 
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (35, "signal 35")])
+def test_one_that_dies_of_a_signal_is_told(
+    box: Box, capsys: pytest.CaptureFixture[str], number: int, name: str
+) -> None:
+    warn_once.cache_clear()
+    batch = Batch("b", box.folder / "batchfile.toml", "out", (), on_finish=f"kill -{int(number)} $$")
+    hooks.tell_end(batch, Counts(1, 0, 0, 0, 1.0), 0)
+    assert capsys.readouterr().err == f"WARNING: on_finish: killed by {name}\n"
+
+
 def test_one_that_does_not_end_is_killed_with_all_it_has_started(
     box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
