@@ -183,7 +183,7 @@ class Project:
 
     def _accepted(self) -> Mapping[str, str]:
         """Return the fingerprints for which outcomes stand that a user has accepted, by their attempts."""
-        return read_accepted(self.store, lambda text: print(f"warning: {text}", file=sys.stderr))
+        return read_accepted(self.store, lambda text: self.say(f"warning: {text}"))
 
     def narrow(self, chosen: Sequence[tuple[Stage, Run]]) -> Sequence[Stage]:
         """Return runs and all that they come after, as stages that have only these runs; only they are read from the store.

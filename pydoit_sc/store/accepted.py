@@ -30,7 +30,7 @@ def write_accepted(store: NoteStore, outcomes: Mapping[str, str]) -> None:
     store.write_note(name, Accepted(outcomes=dict(outcomes)).to_json())
 
 
-def read_accepted(store: NoteStore, tell: Callable[[str], None]) -> dict[str, str]:
+def read_accepted(store: NoteStore, tell: Callable[[str], object]) -> dict[str, str]:
     """Return the fingerprint that each accepted attempt stands for; `tell` gets a line about each note that is not sound.
 
     Raises StoreError.

@@ -237,6 +237,14 @@ def test_nothing_is_printed(weather: Box, capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr() == ("", "")
 
 
+def test_nothing_is_printed_of_a_note_that_is_not_sound(weather: Box, capfd: pytest.CaptureFixture[str]) -> None:
+    weather.write("out/.pydoit_sc/accepted/x.json", "[")
+    weather.edit("cat data", "cat  data")  # stale: is it accepted?
+    assert len(sc.load().plan()) == 4
+    assert capfd.readouterr() == ("", "")
+    assert "accepted/x.json: is not what `accept` writes" in weather("plan").err
+
+
 def test_names_and_texts_in_html_are_no_tags(box: Box) -> None:
     box.batchfile(
         HEAD + '[runs.a]\ncmd = "echo \'<script>\' >&2; false"\nname = "<b>{x}"\nmatrix = { x = [1] }\n'
