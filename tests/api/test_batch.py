@@ -237,7 +237,9 @@ def test_nothing_is_printed(weather: Box, capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_is_printed_of_a_note_that_is_not_sound(weather: Box, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_of_a_note_that_is_not_sound(
+    weather: Box, capfd: pytest.CaptureFixture[str]
+) -> None:
     weather.write("out/.pydoit_sc/accepted/x.json", "[")
     weather.edit("cat data", "cat  data")  # stale: is it accepted?
     assert len(sc.load().plan()) == 4

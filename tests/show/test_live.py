@@ -65,7 +65,12 @@ def test_the_picture() -> None:
 
 def test_a_time_that_cannot_be_is_told_as_unknown() -> None:
     shown = picture(HOSTILE, 200, 50, graphic=True)
-    assert [line.split("  ")[-1].strip() for line in shown[-4:]] == ["an unknown time", "1:02:03", "0:00", "0:00"]
+    assert [line.split("  ")[-1].strip() for line in shown[-4:]] == [
+        "an unknown time",
+        "1:02:03",
+        "0:00",
+        "0:00",
+    ]
 
 
 def test_the_length_of_a_bucket_is_that_of_the_pace() -> None:
