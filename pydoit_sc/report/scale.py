@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
-from itertools import pairwise
+from datetime import datetime, timedelta
+from itertools import count, pairwise, takewhile
 from typing import NamedTuple
 
 from pydoit_sc.report.html import Html, el
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_EPOCH = datetime(1970, 1, 1)
 _TIMES = [
     *(digit * 10.0**power for power in range(-3, 1) for digit in (1, 2, 5)), 10, 15, 30,
     *(_MINUTE * count for count in (1, 2, 5, 10, 15, 30)), *(_HOUR * count for count in (1, 2, 3, 6, 12)),
@@ -24,6 +25,7 @@ _ANCHORS = {0: "start", 0.5: None, 1: "end"}
 _GAPS = 7  # that are cut out, at most
 _APART = 0.02  # of the width, between two parts of a clock
 _LEAST = 0.04  # of the width, for a part
+_EXACT = 1e-6  # seconds: moments of our days are told apart no better
 
 
 class Tick(NamedTuple):
@@ -139,15 +141,7 @@ class Clock:
         day, end = "", 0.0
         for (start, stop), width in zip(self.parts, self._widths, strict=True):
             step = time_step(stop - start, max(1, round(_MOMENTS * width)))
-            off = datetime.fromtimestamp(start).astimezone().utcoffset()
-            local = start + (off.total_seconds() if off else 0)
-            first = start + (-local) % step
-            moments = (
-                [first + step * i for i in range(int((stop - first) / step) + 1)]
-                if first <= stop
-                else [start]
-            )
-            for moment in moments:
+            for moment in _round_moments(start, stop, step) or [start]:
                 text, of_day = _moment(moment, step)
                 shown = text if of_day == day else f"{of_day} {text}".strip()
                 at, length = self.at(moment), len(shown) * _LETTER
@@ -160,16 +154,32 @@ class Clock:
             yield Tick(0.0, f"{of_day} {text}".strip())
 
 
+def _round_moments(start: float, stop: float, step: float) -> list[float]:
+    """Return the moments of a span that are multiples of a step by this machine's clock."""
+    local = datetime.fromtimestamp(start)
+    ahead = -(local - _EPOCH).total_seconds() % step
+    steps = (ahead + step * i for i in count())
+    moments = (
+        (start + seconds for seconds in steps)
+        if step <= _HOUR
+        # A clock that is changed meanwhile makes a day longer or shorter.
+        else ((local + timedelta(seconds=seconds)).timestamp() for seconds in steps)
+    )
+    until = takewhile(lambda moment: moment <= stop + _EXACT, moments)
+    return [moment for moment in until if moment >= start]
+
+
 def _moment(seconds: float, step: float) -> tuple[str, str]:
     """Return a moment to the precision of a step, and its day, by this machine's clock."""
-    moment = datetime.fromtimestamp(seconds)
+    digits = max(0, -math.floor(math.log10(step)))
+    whole, fraction = divmod(round(seconds * 10**digits), 10**digits)
+    moment = datetime.fromtimestamp(whole)
     day = f"{moment:%b} {moment.day}"
     if step >= _DAY:
         return day, ""
     if step >= _MINUTE:
         return f"{moment:%H:%M}", day
-    digits = max(0, -math.floor(math.log10(step)))
-    return f"{moment:%H:%M:%S}" + f"{seconds % 1:.{digits}f}"[1:], day
+    return f"{moment:%H:%M:%S}" + (f".{fraction:0{digits}}" if digits else ""), day
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

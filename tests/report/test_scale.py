@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pydoit_sc.report.scale import Clock, number_step, ticks, time_step
+from pydoit_sc.report.scale import Clock, _moment, number_step, ticks, time_step
 from pydoit_sc.times import span
 
 
@@ -49,6 +50,32 @@ def test_ticks_are_round_times_of_this_zone_and_name_each_day_once() -> None:
     assert [round(clock.moment(tick.at)) % 3600 for tick in clock.ticks()] == [0] * 9
     assert [tick.text for tick in Clock([(DAY, DAY + 20 * 86400)]).ticks()][:2] == ["Nov 25", "Nov 27"]
     assert [tick.text for tick in Clock([(DAY + 0.5, DAY + 0.9)]).ticks()][-1] == "00:00:00.90"
+
+
+AUTUMN, SPRING = 1_761_343_200.0, 1_774_652_400.0  # midnights of the days before clocks are changed in Zurich
+
+
+@pytest.mark.parametrize("saturday", [AUTUMN, SPRING])
+def test_days_and_hours_are_round_after_a_clock_change_too(saturday: float) -> None:
+    days = Clock([(saturday - 5 * 86400, saturday + 9 * 86400 + 7200)])
+    shown = [(tick.text, round(days.moment(tick.at))) for tick in days.ticks()]
+    assert len(shown) == 7
+    for text, moment in shown:
+        there = datetime.fromtimestamp(moment)
+        assert (there.hour, f"{there:%b} {there.day}") == (0, text)
+    hours = Clock([(saturday, saturday + 2.5 * 86400)])
+    assert [tick.text[-5:] for tick in hours.ticks()][:8] == ["00:00", "06:00", "12:00", "18:00"] * 2
+
+
+def test_both_hours_of_a_clock_that_is_set_back_have_ticks() -> None:
+    clock = Clock([(AUTUMN + 86400 + 2 * 3600, AUTUMN + 86400 + 4 * 3600)])
+    assert [tick.text[-5:] for tick in clock.ticks()][::4] == ["02:00", "02:00", "03:00"]
+
+
+def test_a_moment_just_before_a_second_is_told_as_that_second() -> None:
+    assert _moment(DAY + 9.999999, 0.1) == ("00:00:10.0", "Nov 25")
+    assert _moment(DAY - 1e-6, 0.01) == ("00:00:00.00", "Nov 25")
+    assert _moment(DAY + 59.999999, 60.0) == ("00:01", "Nov 25")
 
 
 SPANS = st.lists(st.tuples(st.floats(1, 3e10), st.floats(0.001, 1e9)), min_size=1, max_size=20)
