@@ -10,8 +10,8 @@ LARGEST = 10**18
 
 _UNITS: dict[str, int] = {
     name: base**power
-    for power, (decimal, binary) in enumerate((("kB", "KiB"), ("MB", "MiB"), ("GB", "GiB"), ("TB", "TiB")), 1)
-    for name, base in ((decimal, 1000), (binary, 1024))
+    for power, prefix in enumerate("kMGTP", 1)
+    for name, base in ((f"{prefix}B", 1000), (f"{prefix.upper()}iB", 1024))
 }
 _BYTES = {name.lower(): size for name, size in _UNITS.items()}
 _SIZE = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]+)\s*")
@@ -36,13 +36,16 @@ def parse_size(value: object) -> int:
 
 
 def show_size(size: int) -> str:
-    """Return a size in the largest unit that gives it in few digits, else about so many of a decimal one.
+    """Return a size in the largest unit that gives it in few digits, else three figures of it in a decimal one.
 
     >>> show_size(1_500_000_000), show_size(512 << 20), show_size(4 << 30), show_size(1_234_567_890), show_size(7)
     ('1.5 GB', '512 MiB', '4 GiB', '1.23 GB', '0.007 kB')
+    >>> show_size(999_499_999), show_size(999_999_999)
+    ('999 MB', '1 GB')
     """
     for name, unit in sorted(_UNITS.items(), key=lambda item: -item[1]):
         if unit <= size < 10_000 * unit and round(size / unit, 2) * unit == size:
             return f"{size / unit:g} {name}"
-    name = next((name for name in ("TB", "GB", "MB") if size >= _UNITS[name]), "kB")
-    return f"{size / _UNITS[name]:.3g} {name}"
+    rounded = float(f"{size:.3g}")
+    name = next((name for name in ("PB", "TB", "GB", "MB") if rounded >= _UNITS[name]), "kB")
+    return f"{rounded / _UNITS[name]:.3g} {name}"

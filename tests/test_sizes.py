@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pydoit_sc.sizes import parse_size, show_size
+from pydoit_sc.sizes import _UNITS, parse_size, show_size
 
 
 @pytest.mark.parametrize(
@@ -19,10 +21,23 @@ from pydoit_sc.sizes import parse_size, show_size
         ("1536 MiB", 1536 << 20, "1.5 GiB"),
         ("2048 KiB", 2 << 20, "2 MiB"),
         (1_234_567_890, 1_234_567_890, "1.23 GB"),
+        (999_499_999, 999_499_999, "999 MB"),
+        (999_999_999, 999_999_999, "1 GB"),
+        (999_999_999_999, 999_999_999_999, "1 TB"),
+        ("10000 TB", 10**16, "10 PB"),
+        ("2 PiB", 2 << 50, "2 PiB"),
+        ("1000 PB", 10**18, "1000 PB"),
     ],
 )
 def test_a_size_and_how_it_is_shown(text: object, size: int, shown: str) -> None:
     assert (parse_size(text), show_size(size)) == (size, shown)
+
+
+@given(st.integers(1, 10**18))
+def test_a_size_is_shown_in_few_digits_and_nearly_itself(size: int) -> None:
+    figures, unit = show_size(size).split()
+    assert "e" not in figures and len(figures) <= 8
+    assert abs(float(figures) * _UNITS[unit] / size - 1) <= 0.005
 
 
 @pytest.mark.parametrize(

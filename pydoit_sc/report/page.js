@@ -31,8 +31,9 @@ function span(seconds) {
   return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
 }
 function size(bytes) {
-  const [unit, name] = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([unit]) => bytes >= unit) ?? [1e3, "kB"];
-  return `${+(bytes / unit).toPrecision(3)} ${name}`;
+  const rounded = +bytes.toPrecision(3), units = [[1e15, "PB"], [1e12, "TB"], [1e9, "GB"], [1e6, "MB"]];
+  const [unit, name] = units.find(([unit]) => rounded >= unit) ?? [1e3, "kB"];
+  return `${+(rounded / unit).toPrecision(3)} ${name}`;
 }
 const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
 const words = {span, size, moment};

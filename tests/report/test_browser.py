@@ -13,6 +13,7 @@ from pydoit_sc.batch import Axes, Run, Settings, Stage, Status
 from pydoit_sc.outcomes.kinds import Failure, Kind, kinds_of
 from pydoit_sc.report.page import About, page
 from pydoit_sc.report.reported import Reported, report_of
+from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Record
 from tests.report.browser import PROGRAM, Page, browser
 from tests.report.values import BEGUN
@@ -233,6 +234,17 @@ def test_few_runs(tab: Page, tmp_path: Path, count: int) -> None:
     assert found(tab) == "1 of 1 runs"
     assert tab('document.querySelectorAll(".lanes rect").length') == count
     assert tab(CROWDED) == []
+
+
+def test_sizes_are_those_of_the_commands(tab: Page, tmp_path: Path) -> None:
+    sizes = [999_400_123, 999_700_123, 10**16, 700_000]
+    runs = [
+        one._replace(record=one.record and one.record._replace(memory=size))
+        for one, size in zip(fitted(4), sizes, strict=True)
+    ]
+    opened(tab, write(tmp_path / "sizes.html", runs))
+    headers = tab('[...document.querySelectorAll("#list thead th")].map((one) => one.textContent)')
+    assert column(tab, headers.index("Memory")) == [show_size(size) for size in sizes]
 
 
 def test_a_hundred_thousand_runs(tab: Page, tmp_path: Path) -> None:
