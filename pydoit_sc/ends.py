@@ -38,7 +38,7 @@ def reason(
     want = (", out of memory" if for_memory else "") + peak
     if killed_by:
         return f"killed by {signal_name(killed_by)}{want}"
-    return f"a process of it was killed by SIGKILL{want}" if for_memory else ""
+    return f"one of its processes was killed by SIGKILL{want}" if for_memory else ""
 
 
 def peak_of(peak: int, total: float) -> str:

@@ -26,7 +26,7 @@ def test_signals_and_memory() -> None:
         == "killed by SIGKILL, out of memory (peak 5 GiB of 8 GiB of memory)"
     )
     assert peak_of(0, float("inf")) == ""
-    assert reason(for_memory=True) == "a process of it was killed by SIGKILL, out of memory"
+    assert reason(for_memory=True) == "one of its processes was killed by SIGKILL, out of memory"
 
 
 def test_a_code_that_may_stand_for_a_signal_is_told_with_it() -> None:

@@ -219,7 +219,7 @@ def _from_run_list(source: Source, notes: Notes, override: str | None, names: st
             "add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by "
             "`--to`, add `--remote-output-path`"
         )
-        notes.add((), f"it does not say where the outputs go: {how}")
+        notes.add((), f"nothing says where the outputs go: {how}")
     reader = RunReader(ListedRun, Settings(), notes, where, remote)
     stage = reader.read(items, source.folder, table.nprocs)
     return {

@@ -123,10 +123,10 @@ def _wait(submitted: Submitted) -> Ended | int:
         ended = wait(submitted, make_bar(sys.stdout, quiet=False))
     except KeyboardInterrupt:
         told = "; nobody is told of its end" * submitted.project.batch.has_hooks
-        print(f"the job goes on without being watched{told}")
+        print(f"the job continues unwatched{told}")
         return _tell_where(submitted, 130)
     except UserError as error:
-        print(f"ERROR: {error}\nthe job goes on without being watched", file=sys.stderr)
+        print(f"ERROR: {error}\nthe job continues unwatched", file=sys.stderr)
         return _tell_where(submitted, 2)
     if ended.lost:
         print(f"ERROR: {ended.lost}", file=sys.stderr)

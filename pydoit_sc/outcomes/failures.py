@@ -16,8 +16,8 @@ from pydoit_sc.store.layout import Record
 ALIKE = 20  # failures of one kind
 _COMPARED = 20 * ALIKE  # failures, so that what is remembered of them is bounded
 _SHOWN = 100  # characters of a line of stderr
-OPTION = "--max-failures 100%"  # with it `run` and `submit` go on
-_KEY = '`max_failures` of "100%" beside the runs'  # all that a worker takes, which has a file alone
+OPTION = "use --max-failures 100%"  # of `run` and `submit`
+_KEY = 'set `max_failures` to "100%" beside the runs'  # all that a worker takes, which has a file alone
 
 
 class Failures:
@@ -38,12 +38,12 @@ class Failures:
     def why(self, bound: str = "`max_failures`", remedy: str = _KEY) -> str:
         """Return why no further run is started; `bound` is what has set the number that is allowed.
 
-        `remedy` is what would let failures that are alike go on.
+        `remedy` is what lets a batch continue whose failures are alike.
         """
         if self._alike:
             return (
-                f"stopped: {ALIKE} runs have failed alike, and none is completed: {self._alike}; "
-                f"{remedy} goes on"
+                f"stopped: {ALIKE} runs failed in the same way and none has completed: {self._alike}; "
+                f"{remedy} to continue anyway"
             )
         return f"stopped after {self.count:,} failure{'s' * (self.count > 1)} ({bound})"
 

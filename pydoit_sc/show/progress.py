@@ -82,10 +82,10 @@ class Progress:
         """Say that a run's shell has ended before processes that it had started, the first time that one does."""
         if count and not self.told_left_behind:
             self.told_left_behind = True
-            what = f"{count:,} process{'es' * (count > 1)} of it"
-            killed, them = ("were killed", "them") if count > 1 else ("was killed", "it")
+            were, them = ("were", "them") if count > 1 else ("was", "it")
             tell(
-                f"{task}: {what} still ran when its shell ended, and {killed}; `wait` for {them} (told once)"
+                f"{task}: {count:,} of its processes {were} still running when its shell ended and {were} killed; "
+                f"use `wait` to wait for {them} (shown once)"
             )
 
     def outcome(self) -> str:

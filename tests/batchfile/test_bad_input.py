@@ -403,8 +403,8 @@ def test_equal_settings_are_not_equal_types(problems: Problems) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("a.json", '[{"cmd": "a"}]', "a.json: it does not say where the outputs go: add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by `--to`, add `--remote-output-path`"),
-        ("a.json", '{"runs": []}', "a.json: it does not say where the outputs go: add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by `--to`, add `--remote-output-path`"),
+        ("a.json", '[{"cmd": "a"}]', "a.json: nothing says where the outputs go: add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by `--to`, add `--remote-output-path`"),
+        ("a.json", '{"runs": []}', "a.json: nothing says where the outputs go: add `--to FOLDER`, or a URL as in `--to s3://bucket/out`; to a command that writes to another place by `--to`, add `--remote-output-path`"),
         ("a.json", '{"remote_output_path": "/o"}', "a.json: no `runs`; expected a list of runs"),
         ("a.json", '{"remote_output_path": "/o", "runs": {}}', "a.json:1:30: runs: expected a list of runs, found an empty table"),
         ("a.json", '{"remote_output_path": "a::b", "runs": []}', "a.json:1:2: remote_output_path: expected one URL, found a chain with `::`"),

@@ -157,7 +157,7 @@ def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("data", "options", "answer"),
     [
         (b"", {"remote_output_path": "out"}, "standard input: empty file"),
-        (b"true\n", {}, "standard input: it does not say where the outputs go: add `--to FOLDER`"),
+        (b"true\n", {}, "standard input: nothing says where the outputs go: add `--to FOLDER`"),
         (b"true\nx\xff\n", {"remote_output_path": "out"}, "standard input:2:2: not UTF-8 at byte 6 (0xff)"),
     ],
 )
@@ -207,7 +207,7 @@ def test_bad_names(problems: Problems, text: str, name: str, names: str, answer:
 @pytest.mark.parametrize(
     ("text", "name", "answer"),
     [
-        ("true\n", "a.txt", "a.txt: it does not say where the outputs go: add `--to FOLDER`, or a URL"),
+        ("true\n", "a.txt", "a.txt: nothing says where the outputs go: add `--to FOLDER`, or a URL"),
         (b"true\necho \xff\n", "a.txt", "a.txt:2:6: not UTF-8 at byte 10 (0xff)"),
         (b"true\necho \0\n", "a.txt", "a.txt:2:6: a NUL character; is this a text file?"),
         ("", "a.txt", "a.txt: empty file"),

@@ -21,7 +21,7 @@ def test_a_run_list_is_executed_as_the_options_say(box: Box) -> None:
 def test_runs_that_fail_alike_go_on_where_the_list_says_so(box: Box) -> None:
     data = {"remote_output_path": "out", "runs": [{"cmd": "exit 3"}] * 25, "nprocs": 1}
     box.write("runs.json", json.dumps(data))
-    assert '`max_failures` of "100%" beside the runs goes on' in box("batch", "runs.json").err
+    assert 'set `max_failures` to "100%" beside the runs to continue anyway' in box("batch", "runs.json").err
     assert not (box.folder / "out/24").exists()
     box.write("runs.json", json.dumps(data | {"max_failures": "100%"}))
     done = box("batch", "-q", "runs.json")

@@ -32,7 +32,7 @@ def test_a_batch_whose_first_runs_fail_alike_is_stopped(box: Box) -> None:
     assert done.code == 1
     assert len(list((box.folder / "out").glob("a/*/status_code"))) in range(20, 40)
     told = done.out.splitlines()[-1]
-    assert "20 runs have failed alike, and none is completed: command not found (127), `" in told
+    assert "20 runs failed in the same way and none has completed: command not found (127), `" in told
     assert "--max-failures 100%" in told
     box.edit("1500", "30")
     done = box("--max-failures", "100%", "-q")

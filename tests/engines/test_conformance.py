@@ -97,7 +97,7 @@ def test_ctrl_c_ends_the_waiting_only(place: Place) -> None:
         waiting.send_signal(signal.SIGINT)
         out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, err) == (130, "")
-    assert "the job goes on without being watched\n" in out
+    assert "the job continues unwatched\n" in out
     place.write("go", "")
     place.until_ended()
     assert place.codes() == {"0": 0, "1": 0, "2": 0}

@@ -31,10 +31,10 @@ def test_so_many_are_alike_and_none_is_completed() -> None:
     assert not fail(failures, ALIKE - 1)
     assert fail(failures, 1)
     assert failures.why() == (
-        "stopped: 20 runs have failed alike, and none is completed: command not found (127), `sh: 1: x: not found`; "
-        '`max_failures` of "100%" beside the runs goes on'
+        "stopped: 20 runs failed in the same way and none has completed: command not found (127), `sh: 1: x: not found`; "
+        'set `max_failures` to "100%" beside the runs to continue anyway'
     )
-    assert failures.why(remedy=OPTION).endswith("; --max-failures 100% goes on")
+    assert failures.why(remedy=OPTION).endswith("; use --max-failures 100% to continue anyway")
 
 
 def test_what_differs_from_run_to_run_makes_no_other_kind() -> None:

@@ -186,7 +186,7 @@ def test_ctrl_c_ends_the_waiting_only(project: Cli) -> None:
     waiting.send_signal(signal.SIGINT)
     out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, err) == (130, "")
-    assert "the job goes on without being watched\n" in out
+    assert "the job continues unwatched\n" in out
     (line,) = re.findall("pydoit-sc summarize-batch .*", out)
     (project.folder / "machine" / "go").touch()
     project.standin.wait("weather")

@@ -79,8 +79,10 @@ def test_the_end_of_stderr() -> None:
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(1, "1 process of it still ran when its shell ended, and was killed; `wait` for it (told once)"),
-     (2, "2 processes of it still ran when its shell ended, and were killed; `wait` for them (told once)")],
+    [(1, "1 of its processes was still running when its shell ended and was killed; "
+         "use `wait` to wait for it (shown once)"),
+     (2, "2 of its processes were still running when its shell ended and were killed; "
+         "use `wait` to wait for them (shown once)")],
 )  # fmt: skip
 def test_what_is_left_behind_is_told_once(count: int, words: str) -> None:
     progress = Progress()

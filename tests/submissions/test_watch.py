@@ -170,7 +170,7 @@ def test_it_ends_where_the_first_runs_fail_alike() -> None:
     watch.until_ended(sleep=lambda _: None)
     assert len(watch.left) == 5
     assert (
-        "20 runs have failed alike, and none is completed: command not found (127), `sh: 1: x: not found`;"
+        "20 runs failed in the same way and none has completed: command not found (127), `sh: 1: x: not found`;"
         in watch.failures.why()
     )
 

@@ -86,7 +86,7 @@ def test_it_stops_where_the_first_runs_fail_alike(capsys: pytest.CaptureFixture[
     left, said = capsys.readouterr().err.split(": ", 1)
     assert 40 - int(left.removesuffix(" runs are left")) in range(20, 24)
     assert said.startswith(
-        "stopped: 20 runs have failed alike, and none is completed: exit 1, `no module named x`;"
+        "stopped: 20 runs failed in the same way and none has completed: exit 1, `no module named x`;"
     )
 
 

@@ -390,7 +390,7 @@ def test_what_a_run_has_left_behind_is_told_once(place: Workplace) -> None:
         "two": 2, "one": 1, "none": 0, "ended before": 0, "stopped": 0,
     }  # fmt: skip
     assert said.count("when its shell ended") == 1
-    assert "runs:two: 2 processes of it still ran when its shell ended, and were killed" in said
+    assert "runs:two: 2 of its processes were still running when its shell ended and were killed" in said
 
 
 def test_a_run_may_do_away_with_its_own_folders(place: Workplace) -> None:
