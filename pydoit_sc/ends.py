@@ -22,9 +22,9 @@ def reason(
 ) -> str:
     """Return why a run ended otherwise than by an exit code of its own; "" where it did not.
 
-    `timeout`: the seconds that it had, and that it was stopped for; `memory`: the bytes that it was allowed, and was killed
-    for; `killed_by`: the signal that its shell died of; `for_memory`: the kernel has killed a process of its group for want of memory;
-    `peak`: how much memory it had, as `peak_of` says.
+    `timeout`: the seconds that it had, and that it was stopped for; `memory`: the bytes that it was allowed, and was
+    killed for; `killed_by`: the signal that its shell died of; `for_memory`: the kernel has killed one of its processes
+    for want of memory; `peak`: how much memory it had, as `peak_of` says.
 
     >>> reason(timeout=5400, killed_by=15), reason(killed_by=9), reason(killed_by=9, for_memory=True)
     ('timed out after 90 min', 'killed by SIGKILL', 'killed by SIGKILL, out of memory')
@@ -68,11 +68,6 @@ def briefly(code: int | None, reason: str = "") -> str:
     return f"{_SHELLS[code]} ({code})" if code in _SHELLS else f"exit {_with_signal(code)}"
 
 
-def _with_signal(code: int) -> str:
-    name = signal_name(code - 128) if code > 128 else ""
-    return f"{code} (128 + {name})" if name.startswith("SIG") else str(code)
-
-
 def signal_name(number: int) -> str:
     """Return the name of a signal.
 
@@ -85,8 +80,8 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _with_signal(code: int | None) -> str:
-    name = signal_name(code - 128) if code and code > 128 else ""
+def _with_signal(code: int) -> str:
+    name = signal_name(code - 128) if code > 128 else ""
     return f"{code} (128 + {name})" if name.startswith("SIG") else str(code)
 
 

@@ -1,4 +1,4 @@
-"""Five system calls that Python does not have."""
+"""Four system calls that Python does not have."""
 
 from __future__ import annotations
 

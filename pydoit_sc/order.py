@@ -116,9 +116,8 @@ class Causes:
 
     def __init__(self, records: Mapping[str, Record]) -> None:
         self._records = records
-        self._known: dict[
-            int | str, Run | None
-        ] = {}  # many come after the same ones, which are looked at once
+        #: Many come after the same ones, which are looked at once.
+        self._known: dict[int | str, Run | None] = {}
 
     def of(self, run: Run) -> Run | None:
         """Return the failed run that a run waits for; None if there is none."""

@@ -60,10 +60,10 @@ class Busy:
     """The runs that are going to be executed, as far as others come after them."""
 
     def __init__(self) -> None:
-        self._marks: dict[
-            str, bytearray
-        ] = {}  # by stage: for each run, by its position, 1 where it is one of them
-        self._first: dict[int, Run | None] = {}  # of RunSet: the first that is going to be executed
+        #: By stage: for each run, by its position, 1 where it is one of them.
+        self._marks: dict[str, bytearray] = {}
+        #: By the id of a RunSet: the first of it that is going to be executed.
+        self._first: dict[int, Run | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._marks)

@@ -25,8 +25,8 @@ class Planned(NamedTuple):
 def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:
     """Yield every run with its verdict, stage by stage, in the order of an execution.
 
-    A completed run is stale too if a run that it comes after is going to be executed. Runs that a sparing ledger has
-    settled are left out where they are up to date: `count` knows their number.
+    A completed run is stale too if a run that it comes after is going to be executed. Up-to-date runs
+    that the ledger did not keep (`Project.needs_verdicts_only`) are left out; `verdicts.count` counts them.
     """
     busy, ordered = Busy(), in_order(list(stages))
     awaited = {name for stage in ordered for name in stage.after}

@@ -1,11 +1,12 @@
 /* What is done most, quickly: to start programs, for worker/starter.py, to see and write the files of an attempt that has
  * ended, for worker/lastfiles.py, and to tell which runs are current, for store/currents.py.
  *
- * A program is started in a session of its own, without waiting until it is loaded. posix_spawn lends the child our memory, by CLONE_VM, and lets us sleep until the child has its program, by CLONE_VFORK:
- * hundreds of microseconds in which the worker starts and finishes nothing. Here the child borrows our memory, too, but
- * we go on. So all that it reads and writes until then, its stack, words, environment and paths, is in a `struct start`
- * of its own, which is left alone until the kernel says, by CLONE_CHILD_CLEARTID, that the child has left our memory: it
- * has its program, or it has ended. A start that has failed leaves its error there, and the child ends.
+ * A program is started in a session of its own, without waiting until it is loaded. posix_spawn lends the child our
+ * memory, by CLONE_VM, and lets us sleep until the child has its program, by CLONE_VFORK: hundreds of microseconds in
+ * which the worker starts and finishes nothing. Here the child borrows our memory, too, but we go on. So all that it
+ * reads and writes until then, its stack, words, environment and paths, is in a `struct start` of its own, which is left
+ * alone until the kernel says, by CLONE_CHILD_CLEARTID, that the child has left our memory: it has its program, or it
+ * has ended. A start that has failed leaves its error there, and the child ends.
  *
  * Such a child makes system calls, and nothing else: what the C library keeps, `errno` for one, is ours. All signals are
  * blocked from before the clone until their handlers, which are ours, too, are gone.

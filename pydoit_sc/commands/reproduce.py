@@ -29,8 +29,9 @@ class ReproduceCommand(Command):
     name = "reproduce"
     doc_usage = "[BATCH] RUN"
     doc_description = (
-        "The outcome that is published, or an earlier attempt. The code is what was sent with the run's submission, or else the git commit that its `run.json` names, in a fresh "
-        "folder; files of `file_dep` that the commit does not have are linked to this folder's. Where neither can be had, the "
+        "The outcome that is published, or an earlier attempt. The code is what was sent with the run's submission, or "
+        "else the git commit that its `run.json` names, in a fresh folder; files of `file_dep` that the commit does not "
+        "have are linked to this folder's. Where neither can be had, the "
         "command starts in the batchfile's folder as it is now. Environment, shell and limits are the batchfile's; what differs "
         "from those of then is told, as far as `run.json` knows. Nothing is published, and the new output is kept.\n"
         "\n"

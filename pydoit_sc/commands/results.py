@@ -46,13 +46,13 @@ class ResultsCommand(Command):
     doc_usage = NAMES
     doc_description = (
         "A row for each run with status code 0; --status or --code asks for others. It has the run's name, the values of its "
-        "axes (of a list its command), the seconds that it took, the peak of its memory, and what it has written into $SATURN_RUN_LOCAL_RESULTS_DIR: "
-        "files *.json there, with dotted names for what is nested, and files *.csv. A file with several rows gives its run "
+        "axes (of a list its command), the seconds that it took, the peak of its memory, and what it has written into "
+        "$SATURN_RUN_LOCAL_RESULTS_DIR: files *.json there, with dotted names for what is nested, and files *.csv. A file with several rows gives its run "
         "several rows, which also have what its other files say.\n"
         "\n"
         "A column is called as the key, `loss`; where several files have that key, or an axis has that name, "
-        "`metrics.json:loss`, which is understood always. The table rounds numbers, and on a terminal has the columns that there is room for; JSON and CSV have them whole, with "
-        "seconds and bytes.\n"
+        "`metrics.json:loss`, which is understood always. The table rounds numbers, and on a terminal has the columns "
+        "that there is room for; JSON and CSV have them whole, with seconds and bytes.\n"
         "\n"
         f"A file that cannot be read, or has more than {LARGEST_RESULT >> 20} MiB, is named at the end, and the rest is shown.\n"
         "\n"

@@ -94,8 +94,8 @@ class SummarizeBatchCommand(Command):
     doc_usage = NAMES
     doc_description = (
         "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts of all runs go to "
-        "standard error, the rows to standard output. --status orphaned lists outputs whose run is no longer in the batch. The table has four columns unless told otherwise, and cuts long "
-        "commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
+        "standard error, the rows to standard output. --status orphaned lists outputs whose run is no longer in the "
+        "batch. The table has four columns unless told otherwise, and cuts long commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
         "spreadsheet would take for a formula has a `'` before it.\n"
         "\n"
         "With `--watch` it is the picture of `status --watch`.\n"

@@ -2,13 +2,13 @@
 
 With `[dask] address = "tcp://…"` the tasks are handed over and Dask is left to it. With `[dask] cluster = …` a process
 of its own (dask_cluster.py) starts that cluster, hands it the tasks, and ends it after the last one; how it is reached
-is in a file of the submission (dask_access.py). Only these two are ever talked to. No data goes
-through Dask but exit codes, and a task that Dask executes twice, since it has lost a worker, does no harm: what is
-completed is not executed again.
+is in a file of the submission (dask_access.py). Only these two are ever talked to. No data goes through Dask but exit
+codes, and a task that Dask executes twice, since it has lost a worker, does no harm: what is completed is not executed
+again.
 
 A chunk waits for those that it comes after, or for a *gate*, an empty task that waits for all chunks of the groups
-before. On a cluster that is there
-`scale` is kept by lanes: a chunk waits for the one `scale` places before it, so as many are never under way.
+before. On a cluster that is there `scale` is kept by lanes: a chunk waits for the one `scale` places before it, so as
+many are never under way.
 """
 
 from __future__ import annotations

@@ -329,7 +329,7 @@ def literal(text: str) -> str:
 
 
 def _cores(cpu: str) -> int:
-    """Return how many runs an number of cores is for: whole cores, at least 1."""
+    """Return how many runs a number of cores is for: whole cores, at least 1."""
     cores = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
     return max(1, math.floor(cores))
 

@@ -1,1 +1,1 @@
-"""What came out of the runs of a batch: failures by kind."""
+"""What came out of the runs of a batch: failures, attempts, what runs write, results, outputs fetched."""

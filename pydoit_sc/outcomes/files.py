@@ -52,9 +52,8 @@ def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[by
                 size += len(block)
                 yield block
             if size != entry.size and not is_link:
-                more = (
-                    " or more" if size > entry.size + _BLOCK else ""
-                )  # it may be larger than the disk of who reads it
+                # It may be larger than the disk of who reads it.
+                more = " or more" if size > entry.size + _BLOCK else ""
                 raise BadFileError(f"expected {entry.size:,} bytes, found {size:,}{more}")
     except FileNotFoundError:
         raise BadFileError("missing") from None

@@ -29,9 +29,8 @@ _CODE = re.compile(rb"\s*(\d{1,3}|-[1-9]\d?)\s*")
 class Record(NamedTuple):
     """What the store says of one run that has a `status_code`."""
 
-    code: (
-        int | None
-    )  # None: the file does not hold a status code, or cannot be read, which `reason` then says
+    #: None: the file does not hold a status code, or cannot be read, which `reason` then says.
+    code: int | None
     attempt: str = ""  # "" where there is no run.json, as after `sc batch`
     fingerprint: str = ""
     submission: str = ""

@@ -7,9 +7,9 @@ renewed for `TTL` is ended by a worker that waits for it. Both times are the sto
 where a store tells no times, it watches for that long. A worker that died on the same machine is noticed at once.
 
 The replacing of an outcome is held by an object with the holder's name, as long as that worker's lease lasts. Runs are
-held by the lease itself: a worker writes it with the runs that it wants to execute, then looks at all the others. Of two
-that want the same run, at least the one that wrote later sees it with the other, and draws back; where both did, both ask
-again, at random times. So a few requests hold many runs. No outcome depends on these holds.
+held by the lease itself: a worker writes it with the runs that it wants to execute, then looks at all the others. Of
+two that want the same run, at least the one that wrote later sees it with the other, and draws back; where both did,
+both ask again, at random times. So a few requests hold many runs. No outcome depends on these holds.
 
 A lease that has come to its end stays for a day, and tells others that somebody may have published since they looked.
 That of a dead worker tells, too, what it held and executed: see store/deaths.py.

@@ -22,7 +22,7 @@ from pydoit_sc.tasks.plugins import entry_points
 _CONFIGURATION = ("pyproject.toml", "doit.cfg")  # of doit, in this folder
 #: What doit raises for a file that it cannot read; the last two where it expects a table.
 _UNREADABLE = (OSError, ValueError, ConfigError, AttributeError, AssertionError)
-#: What is the place of the outputs before every command, and behind some the file to write.
+#: `--to` means the outputs when it stands before the command; after some commands it means the file to write.
 _LONG = {"--to": "--remote-output-path"}
 
 

@@ -37,9 +37,8 @@ class Steering(NamedTuple):
     paused: bool = False  # no further run starts
     foreign: bool = False  # another user has ordered something, which does not count
     cancelled: frozenset[str] = frozenset()  # keys of runs that are not started
-    known: bool = (
-        True  # False before the first look: a submission that is paused stays so when its next worker starts
-    )
+    #: False before the first look: a submission that is paused stays so when its next worker starts.
+    known: bool = True
 
     @property
     def lets_start(self) -> bool:

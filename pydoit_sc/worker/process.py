@@ -1,4 +1,4 @@
-"""The one module that spawns, by `starter.py`, waits for and kills processes.
+"""Starts runs (by `starter.py`), waits for them and kills them; no other module does.
 
 Each command is a session of its own, so that all it starts can be signalled together, and this process is their
 subreaper: what a command leaves behind, a daemon in another session included, becomes our child when its parent
@@ -82,7 +82,10 @@ class Processes:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Take over signals and orphans and start the guardian; undo all of it at the end."""
+        """Take over signals and orphans and start the guardian, until the end.
+
+        Not undone: files that we were given are closed to programs that we start, and our turns on the processor short.
+        """
         for name in os.listdir("/proc/self/fd"):  # what we were given is not for our runs
             if int(name) > 2:
                 with suppress(OSError):

@@ -119,7 +119,7 @@ def _gpus_of_slurm(env: Mapping[str, str]) -> Sequence[str] | None:
 
 
 def _visible_gpus(env: Mapping[str, str]) -> Sequence[str]:
-    """Return this process' GPUs as CUDA_VISIBLE_DEVICES names them, or all of the machine's; raises NoGpuError."""
+    """Return this process's GPUs as CUDA_VISIBLE_DEVICES names them, or all of the machine's; raises NoGpuError."""
     named = env.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         # CUDA takes the entries up to the first that is not a device, such as -1, or NoDevFiles of Slurm.

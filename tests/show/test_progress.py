@@ -79,14 +79,12 @@ def test_the_end_of_stderr() -> None:
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(1, "1 of its processes was still running when its shell ended and was killed; "
-         "use `wait` to wait for it (shown once)"),
-     (2, "2 of its processes were still running when its shell ended and were killed; "
-         "use `wait` to wait for them (shown once)")],
+    [(1, "1 of its processes was still running when its shell ended and was killed; use `wait` to wait for it"),
+     (2, "2 of its processes were still running when its shell ended and were killed; use `wait` to wait for them")],
 )  # fmt: skip
 def test_what_is_left_behind_is_told_once(count: int, words: str) -> None:
     progress = Progress()
     told: list[str] = []
     for task in ("a:0", "a:1"):
         progress.tell_left_behind(told.append, task, count)
-    assert told == [f"a:0: {words}"]
+    assert told == [f"a:0: {words} (shown once)"]
