@@ -19,6 +19,7 @@ from pydoit_sc.outcomes.failed import read_failures
 from pydoit_sc.outcomes.kinds import Failure, key_of, kinds_of
 from pydoit_sc.parts import without_earlier
 from pydoit_sc.plan import plan
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 
@@ -307,7 +308,7 @@ def _slowest(ledger: Ledger, runs: Chosen) -> Chosen:
 def _nothing(project: Project, selection: Selection, runs: Chosen, named: int) -> str:
     """Return that no run matches of so many that are named, and how those are that axes leave."""
     some = f"{len(runs):,} of " if 0 < len(runs) < named else ""
-    text = f"no run matches {selection.said}: {some}{named:,} run{'s' * (named != 1)}"
+    text = f"no run matches {selection.said}: {some}{counted(named, 'run')}"
     if not selection.of_outcomes or not runs:
         return text
     counts = Counter(project.ledger.verdict(stage, run).status for stage, run in runs)

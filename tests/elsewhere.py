@@ -60,7 +60,7 @@ ELSEWHERE = {
     "sync/test_code.py": "sync.fetch",
     "tasks/test_loader.py": "tasks.tasks",
     "tasks/test_runner.py": "tasks.executing",
-    "test_doctests.py": "outcomes.counts",
+    "test_doctests.py": "outcomes.counts plurals",
     "test_hooks.py": "submissions.finish",
     "test_plan.py": "batch ledger verdicts",
     "worker/test_health.py": "worker.heldback",

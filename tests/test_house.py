@@ -63,6 +63,7 @@ ROOMS = [
         "native",
         "numbers",
         "passwords",
+        "plurals",
         "private",
         "proc",
         "programs",

@@ -19,6 +19,7 @@ from pydoit_sc.engines.registry import chosen_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
 from pydoit_sc.outcomes.counts import Counts
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import (
     Chosen,
@@ -314,7 +315,7 @@ class LoadedBatch(ChosenRuns):
     def __repr__(self) -> str:
         batch = self._project.batch
         stages = len(batch.stages)
-        return f"<batch {batch.name}: {batch.size:,} run{_s(batch.size)} in {stages:,} stage{_s(stages)}>"
+        return f"<batch {batch.name}: {counted(batch.size, 'run')} in {counted(stages, 'stage')}>"
 
     def _repr_html_(self) -> str:
         batch = self._project.batch
@@ -363,7 +364,3 @@ def _check_texts(what: str, values: Iterable[object]) -> None:
 
 def _number(value: int | None) -> str | None:
     return None if value is None else str(value)
-
-
-def _s(count: int) -> str:
-    return "s" * (count != 1)

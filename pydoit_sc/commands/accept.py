@@ -18,6 +18,7 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.plan import Planned
+from pydoit_sc.plurals import counted
 from pydoit_sc.selection import parse_selection, select
 from pydoit_sc.store.accepted import write_accepted
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -60,7 +61,7 @@ class AcceptCommand(Command):
             return 0
         _show(list(in_full(ledger, project.store, stale)))
         what = "these" if len(stale) > 1 else "this"
-        question = f"accept {what} {len(stale):,} outcome{'s' * (len(stale) > 1)} as current?"
+        question = f"accept {what} {counted(len(stale), 'outcome')} as current?"
         if not options["yes"] and not is_answered():
             print("ERROR: nothing was accepted; --yes accepts without asking", file=sys.stderr)
             return _NOTHING_DONE

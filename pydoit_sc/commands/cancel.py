@@ -12,6 +12,7 @@ from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.selecting import SELECTING
 from pydoit_sc.engines.registry import engine_for
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection, select
 from pydoit_sc.submissions.notes import Note, read_notes, under_way
@@ -63,9 +64,8 @@ def _cancel_runs(project: Project, note: Note, selection: Selection) -> int:
     verdicts = ((run.key, project.ledger.verdict(stage, run).status) for stage, run in chosen)
     keys = [key for key, status in verdicts if status is not Status.COMPLETED]
     cancel_runs(project.store, note.id, keys)
-    print(
-        f"cancelled {len(keys):,} run{'s' * (len(keys) != 1)} of {note.id} ({note.engine}): what is executing ends within its grace"
-    )
+    runs = counted(len(keys), "run")
+    print(f"cancelled {runs} of {note.id} ({note.engine}): what is executing ends within its grace")
     return 0
 
 

@@ -15,6 +15,7 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.forecast import Estimate, Forecast, Outlook
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.plan import Planned, plan
+from pydoit_sc.plurals import counted
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select_to_execute
@@ -90,7 +91,7 @@ class PlanCommand(Command):
         for line in expected.lines if expected else ():
             print(line)
         if budget is not None and execute:
-            print(f"stops after {budget:,} failure{'s' * (budget > 1)} (`max_failures`)")
+            print(f"stops after {counted(budget, 'failure')} (`max_failures`)")
         return int(options["check"] and bool(execute))
 
 

@@ -16,6 +16,7 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
 from pydoit_sc.files import rewriting
 from pydoit_sc.outcomes.failed import READ
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, among_options, parse_selection, select
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
@@ -61,7 +62,7 @@ class ReportCommand(Command):
                 file.write(data)
         except OSError as error:
             raise UserError(f"--to: {path}: {error.strerror}") from error
-        print(f"{path}: {count:,} run{'s' * (count != 1)}")
+        print(f"{path}: {counted(count, 'run')}")
         return 0
 
 

@@ -17,6 +17,7 @@ from pydoit_sc.engines.registry import load_engine
 from pydoit_sc.engines.saturn import COMMANDS as LOCAL_COMMANDS
 from pydoit_sc.engines.saturn import RECIPE, Saturn
 from pydoit_sc.ledger import Ledger
+from pydoit_sc.plurals import counted
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.saturn.job import check_written, recipe_file
@@ -132,7 +133,7 @@ def _write_recipe(options: dict[str, Any], recipe: str | None) -> int:
         write_chunks(folder, draft.texts)
     write_files(folder, ready.files)
     next_ = f"next: pydoit-sc apply {shlex.quote(path)} --start" if draft.texts else "nothing to execute"
-    print(f"wrote {_chunks(len(draft.texts))} and {path}; {next_}")
+    print(f"wrote {counted(len(draft.texts), 'chunk')} and {path}; {next_}")
     return 0
 
 
@@ -158,7 +159,7 @@ def _write_manifest(options: dict[str, Any]) -> int:
     submission = ready.submission
     files = shlex.join(os.path.join(submission.folder, name) for name in ready.files)
     print(
-        f"wrote {_chunks(len(submission.texts))} to {submission.chunks}/ and {files}; "
+        f"wrote {counted(len(submission.texts), 'chunk')} to {submission.chunks}/ and {files}; "
         f"next: kubectl create -f {files}"
     )
     return 0
@@ -257,7 +258,3 @@ def _tell_size(batch: Batch, shape: Shape) -> None:
 def _tell_packed(draft: Draft) -> None:
     if count := draft.forecast.durations:
         print(f"packing the chunks by {count:,} past durations")
-
-
-def _chunks(count: int) -> str:
-    return f"{count:,} chunk{'s' * (count != 1)}"

@@ -18,6 +18,7 @@ from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, are_statuses, parse_selection
 from pydoit_sc.show.rows import write_json
@@ -209,7 +210,7 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
     def _clean_orphans(self, project: Project, *, all_: bool, dryrun: bool) -> int:
         orphans = project.orphans()
         if orphans and not (all_ or dryrun):
-            what = f"{len(orphans):,} output{'s' * (len(orphans) != 1)} that no run of the batch has"
+            what = f"{counted(len(orphans), 'output')} that no run of the batch has"
             if not is_answered():
                 raise InvalidCommand(f"clean: {what}: --all removes them, --dry-run shows them")
             if not agreed(f"remove {what}, and their history?"):

@@ -6,6 +6,7 @@ from pydoit_sc.batch import Batch
 from pydoit_sc.engines.base import Engine, EngineError, Limited
 from pydoit_sc.engines.registry import engine_of
 from pydoit_sc.forecast import Estimate, Outlook
+from pydoit_sc.plurals import counted
 from pydoit_sc.worker.slots import NoGpuError, slots
 
 
@@ -32,5 +33,5 @@ def expect(estimate: Estimate, batch: Batch, engine: Engine | None) -> Outlook:
             return estimate.expected(None, "", unit)
         return estimate.expected(at_once, f"with {at_once:,} at once", unit)
     machines, ranks = batch.scale, engine.nprocs(batch)
-    how = f"on {machines:,} machine{'s' * (machines > 1)}" if machines else ""
+    how = f"on {counted(machines, 'machine')}" if machines else ""
     return estimate.expected(machines * ranks if machines and ranks else None, how, unit)

@@ -11,6 +11,7 @@ from collections import Counter
 from pydoit_sc.ends import briefly
 from pydoit_sc.errors import printable
 from pydoit_sc.outcomes.kinds import Failure, key_of, telling_line
+from pydoit_sc.plurals import counted
 from pydoit_sc.store.layout import Record
 
 ALIKE = 20  # failures of one kind
@@ -45,7 +46,7 @@ class Failures:
                 f"stopped: {ALIKE} runs failed in the same way and none has completed: {self._alike}; "
                 f"{remedy} to continue anyway"
             )
-        return f"stopped after {self.count:,} failure{'s' * (self.count > 1)} ({bound})"
+        return f"stopped after {counted(self.count, 'failure')} ({bound})"
 
     def add(self) -> bool:
         """Count a failure, and return `too_many`."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydoit_sc.batch import Status
+from pydoit_sc.plurals import counted
 from pydoit_sc.report.html import Html, el, figure, join, section, table
 from pydoit_sc.report.reported import Reported, by_stage
 from pydoit_sc.report.scale import Clock, bar, number
@@ -72,10 +73,7 @@ def _facts(
     if busy + idle:
         yield "Time if no rank had been idle", span(clock.seconds * busy / (busy + idle))
     hosts = {worker.host for worker in workers.values()}
-    many = (
-        f"{len(hosts):,} machine{'s' * (len(hosts) != 1)}, {len(workers):,} worker{'s' * (len(workers) != 1)}"
-    )
-    yield "Executed by", many
+    yield "Executed by", f"{counted(len(hosts), 'machine')}, {counted(len(workers), 'worker')}"
     yield "Machine-hours", number(sum(worker.length for worker in workers.values()) / 3600)
     yield "CPU-hours", number(sum(one.cpu for one in runs) / 3600)
 

@@ -10,6 +10,7 @@ from string import Template
 from typing import NamedTuple
 
 from pydoit_sc.outcomes.kinds import Kind
+from pydoit_sc.plurals import counted
 from pydoit_sc.report.efficiency import efficiency
 from pydoit_sc.report.failures import failures
 from pydoit_sc.report.heat import heat_maps
@@ -59,7 +60,7 @@ def _fill(about: About, sections: str, packed: str, count: int) -> bytes:
     style, script = _read("page.css"), _read("page.js")
     chosen = [el("span", f"only {about.selection}")] if about.selection else []
     said = (
-        el("span", f"{count:,} run{'s' * (count != 1)}"), *chosen, el("span", about.store),
+        el("span", counted(count, "run")), *chosen, el("span", about.store),
         el("span", f"as of {local(about.made)}"),
     )  # fmt: skip
     text = Template(_read("page.html")).substitute(

@@ -10,6 +10,7 @@ from itertools import islice
 
 from pydoit_sc.batch import PLAIN, Status
 from pydoit_sc.outcomes.counts import Counts
+from pydoit_sc.plurals import counted
 from pydoit_sc.show.tables import cut_middle, one_line
 from pydoit_sc.times import clock
 from pydoit_sc.verdicts import Verdict, count
@@ -102,7 +103,7 @@ def summary(counts: Mapping[Verdict, int]) -> str:
     """Return a plan in one line: `3 of 48 runs to execute: 2 no outcome yet, 1 the command has changed`."""
     ignored = sum(number for verdict, number in counts.items() if verdict.ignored)
     if ignored and ignored == sum(counts.values()):
-        return f"{ignored:,} run{'s are' if ignored > 1 else ' is'} ignored"
+        return f"{counted(ignored, 'run')} {'are' if ignored > 1 else 'is'} ignored"
     more = f"; {ignored:,} more {'are' if ignored > 1 else 'is'} ignored" if ignored else ""
     return _summary({verdict: number for verdict, number in counts.items() if not verdict.ignored}) + more
 
@@ -128,7 +129,7 @@ def _summary(counts: Mapping[Verdict, int]) -> str:
     return f"{sum(execute.values()):,} of {total:,} runs to execute: {why}"
 
 
-def counted(verdicts: Iterable[Verdict]) -> Iterator[str]:
+def verdict_lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
     """Yield a line for each verdict of runs that are not executed: `2 incomplete: waits for align:s17 (failed)`."""
     for verdict, number in count(verdicts).items():
         yield f"{number:,} {verdict.status}: {verdict.words}"

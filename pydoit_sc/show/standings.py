@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pydoit_sc.batch import Status
+from pydoit_sc.plurals import counted
 from pydoit_sc.show.tables import one_line
 from pydoit_sc.standing import Standing
 from pydoit_sc.times import clock, pace
@@ -42,7 +43,7 @@ def _words(standing: Standing) -> str:
     counts["ignored"] = standing.ignored
     shown = [f"{count:,} {word}" for word, count in counts.items() if count and word != "running"]
     shown += _running(standing.hosts)
-    text = f"{standing.size:,} run{'s' * (standing.size != 1)}" + (": " if shown else "") + ", ".join(shown)
+    text = counted(standing.size, "run") + (": " if shown else "") + ", ".join(shown)
     if standing.pace and standing.seconds_left is not None:
         text += f"; about {pace(standing.pace)}, {clock(standing.seconds_left)} left"
     return text

@@ -14,6 +14,7 @@ from pydoit_sc.batch import Run, RunSet, Stage, Status, stage_of
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.ledger import Ledger, Work
 from pydoit_sc.parts import in_order
+from pydoit_sc.plurals import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def left_words(stage: str, left: Left) -> str:
     """
     if left.whole:
         return f"`{stage}` comes after `{left.stage}`"
-    return f"{left.count:,} run{'s' * (left.count > 1)} of `{stage}` come{'s' * (left.count == 1)} after runs of `{left.stage}`"
+    return f"{counted(left.count, 'run')} of `{stage}` come{'s' * (left.count == 1)} after runs of `{left.stage}`"
 
 
 def _schedule(  # noqa: PLR0913, PLR0917

@@ -11,10 +11,11 @@ from pydoit_sc.engines.base import Engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.outcomes.failures import OPTION, Failures
+from pydoit_sc.plurals import counted
 from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.bars import Bar
-from pydoit_sc.show.progress import counted, moved_words
+from pydoit_sc.show.progress import moved_words, verdict_lines
 from pydoit_sc.submissions.choose import Wanted, choose, left_words
 from pydoit_sc.submissions.draft import make_draft, shape_of
 from pydoit_sc.submissions.finish import end_line
@@ -75,7 +76,7 @@ def submit(  # noqa: PLR0913 - what a submission is made of
         raise UserError(f"{moved_words(strange)}, or submit them with --moved")
     choice = choose(ledger, wanted, stages, ordered=engine.ordered)
     if choice.ignored:
-        say(f"{_count(choice.ignored, 'run')} left out, as `ignore` says")
+        say(f"{counted(choice.ignored, 'run')} left out, as `ignore` says")
     for name, left in choice.waiting.items():
         say(f"{left_words(name, left)}: left for a later submission")
     if not choice.works:
@@ -87,7 +88,7 @@ def submit(  # noqa: PLR0913 - what a submission is made of
         say(f"warning: {expected.warning}")
     end = end_line(project.batch, draft.id) if hooks else ""
     note = hand_over(project.store, engine, draft.ready(draft.stage(say), end), force=force)
-    told = f"{_count(note.runs, 'run')} in {_count(note.chunks, 'chunk')}"
+    told = f"{counted(note.runs, 'run')} in {counted(note.chunks, 'chunk')}"
     told += f", {expected.words}" if expected and expected.words else ""
     say(f"submitted {note.id} to {engine.name}: {told}")
     later = {work.run.key for group in choice.later for part in group for work in part}
@@ -115,7 +116,7 @@ def wait(submitted: Submitted, bar: Bar) -> Ended:
             return Ended(watch.progress.counts([why]), cancelled=why)
     finally:
         watch.close(project.command)
-    held = list(counted(watch.held()))
+    held = list(verdict_lines(watch.held()))
     for line in held:
         bar.line(line)
     lost = ""
@@ -123,7 +124,3 @@ def wait(submitted: Submitted, bar: Bar) -> Ended:
         how = f" ({jobs.how_ended})" if jobs.how_ended else ""
         lost = f"the job has ended{how}, and {len(watch.left):,} of its runs have not"
     return Ended(watch.progress.counts([*held, *filter(None, [lost])]), lost=lost)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"

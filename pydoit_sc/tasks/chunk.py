@@ -20,6 +20,7 @@ from doit.runner import MThreadRunner
 from doit.task import Task
 
 from pydoit_sc.engines.leash import on_leash
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.tasks import CHUNK
@@ -105,7 +106,7 @@ class ChunkTask(Task):  # type: ignore[misc]
 def chunk_tasks(project: Project, paths: Sequence[str]) -> Iterator[Task]:
     """Yield the group `chunk`, and the task of each chunk file."""
     tasks = [ChunkTask(project, number, path) for number, path in enumerate(paths)]
-    doc = f"execute the chunks here, {len(tasks):,} worker{'s' * (len(tasks) != 1)}"
+    doc = f"execute the chunks here, {counted(len(tasks), 'worker')}"
     yield Task(CHUNK, None, task_dep=[task.name for task in tasks], has_subtask=True, doc=doc)
     yield from tasks
 

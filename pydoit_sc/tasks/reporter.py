@@ -16,7 +16,7 @@ from doit.task import Task
 from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.show.bars import Bar, PlainBar, make_bar
 from pydoit_sc.show.kinds import ending
-from pydoit_sc.show.progress import Progress, counted, failure_line, summary
+from pydoit_sc.show.progress import Progress, failure_line, summary, verdict_lines
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.verdicts import Verdict
 from pydoit_sc.worker.results import Result
@@ -115,7 +115,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         for reason, number in self._not_started.items():
             if reason:
                 yield f"{number:,} run{'s were' if number > 1 else ' was'} not started: {reason}"
-        yield from counted(self._held)
+        yield from verdict_lines(self._held)
         yield from self.runtime_errors
 
     def complete_run(self) -> None:

@@ -20,6 +20,7 @@ from doit.task import Task
 from pydoit_sc.engines.base import Engine, Hosted
 from pydoit_sc.engines.registry import engine_of, load_engine
 from pydoit_sc.errors import UserError
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.cut import covers, same_plan
@@ -51,7 +52,7 @@ def submission_tasks(project: Project, *, keep: bool = False) -> list[Task]:
     if count and isinstance(steps.engine, Hosted):
         folders.append(_task("sync:chunks", "the chunks", steps.chunks_sent, steps.send_chunks, group="sync"))
     staged = [task.name for task in folders]
-    many = f"{count:,} chunk{'s' * (count != 1)}"
+    many = counted(count, "chunk")
     return [
         _group("sync", staged, "code and chunks to where the machines fetch them"),
         _group("split", [SPLIT, "recipe"], f"{many} and what the engine {steps.engine.name} needs"),

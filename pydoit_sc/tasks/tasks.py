@@ -18,6 +18,7 @@ from pydoit_sc.batchfile.read import stage_names
 from pydoit_sc.changes import details
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import plan
+from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.verdicts import Verdict
@@ -219,7 +220,7 @@ class StageTask(Task):  # type: ignore[misc]
             None,
             uptodate=[StageIsCurrent(project, stage)],
             has_subtask=True,
-            doc=f"{count:,} run{'s' * (count != 1)}{after}",
+            doc=f"{counted(count, 'run')}{after}",
         )
         self.project, self.stage = project, stage
 

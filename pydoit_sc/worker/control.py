@@ -23,6 +23,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from pydoit_sc.batch import MOST_AT_ONCE
+from pydoit_sc.plurals import counted
 from pydoit_sc.store import NoteStore, Store, StoreError
 from pydoit_sc.store.stamps import StoredDocument, read
 
@@ -48,11 +49,11 @@ class Steering(NamedTuple):
     def news(self, before: Steering, count: int) -> Iterator[str]:
         """Yield what is new since another order, now that `count` runs execute at once."""
         if self.nprocs != before.nprocs:
-            yield f"{count:,} run{'s' * (count != 1)} at once from now on, as `scale` says"
+            yield f"{counted(count, 'run')} at once from now on, as `scale` says"
         if self.paused != before.paused:
             yield "paused: no further run starts; `pydoit-sc resume` ends that" if self.paused else "resumed"
         if new := self.cancelled - before.cancelled:
-            yield f"{len(new):,} run{'s' * (len(new) != 1)} of this submission {'are' if len(new) != 1 else 'is'} cancelled"
+            yield f"{counted(len(new), 'run')} of this submission {'are' if len(new) != 1 else 'is'} cancelled"
         if self.foreign and not before.foreign:
             yield "another user's order to scale or to pause is not heeded"
 

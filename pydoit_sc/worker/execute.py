@@ -10,7 +10,7 @@ from pydoit_sc.batch import failure_budget
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.ledger import Work
 from pydoit_sc.show.bars import Bar, make_bar
-from pydoit_sc.show.progress import Progress, counted, failure_line
+from pydoit_sc.show.progress import Progress, failure_line, verdict_lines
 from pydoit_sc.store import Record, Store, StoreError, name_worker, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
@@ -40,7 +40,7 @@ def execute_chunk(
 
 def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
     chunk, held, records = after_earlier(store, chunk)
-    for line in counted(held):
+    for line in verdict_lines(held):
         print(line, file=sys.stderr, flush=True)
     todo, limits = _left(chunk, records), _limits(chunk, nprocs, store.url)
     for work in {id(work.run.settings): work for work in todo}.values():
