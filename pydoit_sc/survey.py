@@ -51,7 +51,7 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
     spared = {
         stage.name: _is_awaited(stage, batch) for stage in ordered if sparing and _has_many(stage, store)
     }
-    if not spared or store.window > 1:  # an object store is listed once for all stages
+    if not spared or store.takes_requests:  # an object store is listed once for all stages
         wanted = chain.from_iterable(
             _fingerprints(ledger, stage.runs, sparing=stage.name in spared) for stage in ordered
         )
@@ -70,7 +70,7 @@ def open_ledger(  # noqa: PLR0913 - what a ledger knows
 
 
 def _has_many(stage: Stage, store: Store) -> bool:
-    many = MANY if store.window > 1 else _MANY_HERE
+    many = MANY if store.takes_requests else _MANY_HERE
     return len(stage.runs) > many and isinstance(stage.runs, MadeRuns)
 
 

@@ -144,7 +144,7 @@ def _follow(
     if len(live) > MOST_FOLLOWED:
         raise UserError(f"--follow: expected {MOST_FOLLOWED} runs that execute at most, found {len(live):,}")
     store = project.store
-    pause = PAUSE if store.window == 1 else SHOW_EVERY
+    pause = SHOW_EVERY if store.takes_requests else PAUSE
     until, found = time.monotonic() + ASKED_FOR, bool(live)
     waiting = _Waiting(project, awaited, printers)
     with Asking(store) as asking:
@@ -173,7 +173,7 @@ class _Waiting:
     def __init__(self, project: Project, keys: Iterable[str], printers: Mapping[str, Printer]) -> None:
         self.keys = dict.fromkeys(keys)
         self._project, self._store, self._printers = project, project.store, printers
-        self._patience = PATIENCE if project.store.window == 1 else 2 * LOOK_EVERY
+        self._patience = 2 * LOOK_EVERY if project.store.takes_requests else PATIENCE
         self._until = time.monotonic() + self._patience
         self._next_look = 0.0
         if self.keys:

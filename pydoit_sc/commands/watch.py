@@ -64,7 +64,7 @@ def watch(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> int:
 
 def _views(project: Project, chosen: Sequence[tuple[Stage, Run]] | None) -> Iterator[View]:
     """Yield how the runs stand, at a rate that leaves the store alone most of the time, as long as that may change."""
-    every = EVERY if project.store.window == 1 else EVERY_REQUESTS
+    every = EVERY_REQUESTS if project.store.takes_requests else EVERY
     view: View | None = None
     while True:
         began = time.monotonic()

@@ -125,6 +125,9 @@ class Outputs(Protocol):
     """
 
     url: str  # without a slash at its end
+    takes_requests: (
+        bool  # each question is a request, for whose time other things can be done: no file system
+    )
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Return the record of each of these runs that has a `status_code`, in one bulk read.

@@ -43,6 +43,7 @@ FEW = 100  # up to so many runs are read one by one; for more the whole store is
 class ObjectStore:
     """Outputs below a prefix."""
 
+    takes_requests = True
     in_place = False
     window = 256
 

@@ -68,6 +68,7 @@ _TRIES = 100  # to publish where others publish, replace or remove at the same m
 class PosixStore:
     """Outputs below a folder of a POSIX file system."""
 
+    takes_requests = False
     in_place = True
     window = 1
     stagers = 1

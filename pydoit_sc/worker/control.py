@@ -162,7 +162,7 @@ class Control:
         self._end = threading.Event()
 
     def __enter__(self) -> None:
-        if self._store.window == 1:  # elsewhere it takes a request, for whose time other things can be done
+        if not self._store.takes_requests:
             self._look()
         try:
             threading.Thread(target=self._look_on, name="control", daemon=True).start()
@@ -174,7 +174,7 @@ class Control:
 
     def _look_on(self) -> None:
         pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
-        every = EVERY if self._store.window == 1 else EVERY_REQUEST
+        every = EVERY_REQUEST if self._store.takes_requests else EVERY
         if not self.order.known:
             self._look()
         while not self._end.wait(every):
