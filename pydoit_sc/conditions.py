@@ -9,15 +9,14 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from pydoit_sc.batch import Axes, is_pattern
+from pydoit_sc.batchfile.values import DATE, NUMBER
 from pydoit_sc.errors import UserError, shortened
 
 _CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|=|<|>)(?!=)(.*)", re.DOTALL)  # and not `model==a`
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _PART_OF_DATE = re.compile(
     r"\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d(?::\d\d(?::\d\d)?)?(?P<offset>Z|[+-]\d\d:\d\d)?)?)?)?"
 )
 _WHOLE = "0001-01-01T00:00:00"  # what a part of a date is filled up with
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 class Condition(NamedTuple):
@@ -49,7 +48,7 @@ class Condition(NamedTuple):
         if text == self.value or (is_pattern(self.value) and fnmatchcase(text, self.value)):
             return True
         if is_number:
-            return _NUMBER.fullmatch(self.value) is not None and Decimal(text) == Decimal(self.value)
+            return NUMBER.fullmatch(self.value) is not None and Decimal(text) == Decimal(self.value)
         return _compare_dates(text, self.value) == 0
 
     def check(self, axes: Axes) -> None:
@@ -81,7 +80,7 @@ def _compare(one: str, other: str) -> int:
     order = _compare_dates(one, other)
     if order is not None:
         return order
-    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
+    if NUMBER.fullmatch(one) and NUMBER.fullmatch(other):
         return (Decimal(one) > Decimal(other)) - (Decimal(one) < Decimal(other))
     return (one > other) - (one < other)
 
@@ -96,7 +95,7 @@ def _compare_dates(one: str, other: str) -> int | None:
     >>> _compare_dates("2024-10-27T02:00:00+01:00", "2024-10-27T02:00:00+02:00")
     1
     """
-    if not (_DATE.match(one) and _is_date(one) and _is_date(other)):
+    if not (DATE.match(one) and _is_date(one) and _is_date(other)):
         return None
     if _offset(one) and _offset(other):
         return (_moment(one) > _moment(other)) - (_moment(one) < _moment(other))

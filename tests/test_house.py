@@ -45,9 +45,9 @@ ROOMS = [
     {"plan"},
     {"ledger"},
     {"verdicts"},
-    {"store"},
+    {"conditions", "store"},
     {"batchfile"},
-    {"conditions", "parts"},
+    {"parts"},
     {"batch", "fingerprint", "globbing", "made"},
     {
         "catalogue",

@@ -20,9 +20,12 @@ SCALAR_WORDS = "a string, a number, true, false or a date"
 #: A matrix of more combinations is a mistake, and would fill the memory.
 MOST = 10_000_000
 
+#: What values of axes look like, as texts: a number as a whole, a date or date-time at its beginning.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 _UNSAFE = re.compile(r"[^\w.,+-]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,1000}")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ESCAPE = re.compile(r"%(.)", re.DOTALL)
 _HUGE = re.compile(r"\d{5}")  # in any script: a width of 99999 and more would fill the memory
 
@@ -37,7 +40,7 @@ class Cell(str):
     __slots__ = ()
 
     def __format__(self, spec: str) -> str:
-        kinds = (int, float) if _INTEGER.fullmatch(self) else (float,) if _NUMBER.fullmatch(self) else ()
+        kinds = (int, float) if _INTEGER.fullmatch(self) else (float,) if NUMBER.fullmatch(self) else ()
         for kind in kinds:
             with suppress(ValueError):
                 return format(kind(self), spec)

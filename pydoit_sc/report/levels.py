@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from pydoit_sc.batchfile.values import DATE, NUMBER
 from pydoit_sc.report.reported import Reported
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 
 
 class Levels(NamedTuple):
@@ -54,6 +51,6 @@ def levels_of(axis: str, values: Sequence[str], most: int) -> Levels | None:
 
 def _order(values: Sequence[str]) -> Callable[[str], str | float] | None:
     """Return by what values are sorted, numbers by size and dates as texts; None for other texts."""
-    if all(map(_DATE.match, values)):
+    if all(map(DATE.match, values)):
         return str
-    return float if all(map(_NUMBER.fullmatch, values)) else None
+    return float if all(map(NUMBER.fullmatch, values)) else None
