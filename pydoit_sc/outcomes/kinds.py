@@ -28,7 +28,7 @@ _VARYING = rf"""
     | \b(?=\w*\d[A-Za-z]\w*\d[A-Za-z])\w{{5,}}\b                # an id of letters and digits in turn
     | (?:(?<![\w)\]])[-+])?\d+(?:[.,:]\d+)*(?:[eE][-+]?\d+)?    # a number, or a time
     """
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROLS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LINE_END = re.compile(r"[\r\n]+")  # a progress bar ends its lines with \r
 
 #: Lines that programs write after the one that says what is wrong: R, Rust, Go, make.
@@ -52,6 +52,15 @@ def mask(line: str) -> str:
     return re.sub(_VARYING, "…", line, flags=re.VERBOSE)
 
 
+def uncoloured(text: str) -> str:
+    r"""Return a text without the sequences that colour a terminal, move on it or erase.
+
+    >>> uncoloured("\x1b[1;31mfailed\x1b[0m\x1b[K")
+    'failed'
+    """
+    return _CONTROLS.sub("", text)
+
+
 def telling_line(tail: bytes) -> str:
     r"""Return the line of stderr that most likely says what is wrong, from the last bytes of it; "" where there is none.
 
@@ -64,7 +73,7 @@ def telling_line(tail: bytes) -> str:
     """
     if len(tail) >= TAIL:  # its first line is the end of one
         tail = tail.partition(b"\n")[2] or tail
-    text = _COLOURS.sub("", tail.decode(errors="backslashreplace"))
+    text = uncoloured(tail.decode(errors="backslashreplace"))
     lines = [line.rstrip() for line in reversed(_LINE_END.split(text)) if line.strip()]
     outer = [line for line in lines if not line[0].isspace()]
     telling = (line for line in outer if not _CLOSING.match(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import islice
 
 from pydoit_sc.batch import PLAIN, Status
 from pydoit_sc.outcomes.counts import Counts
+from pydoit_sc.outcomes.kinds import uncoloured
 from pydoit_sc.plurals import counted
 from pydoit_sc.show.tables import cut_middle, one_line
 from pydoit_sc.times import clock
@@ -18,7 +18,6 @@ from pydoit_sc.verdicts import Verdict, count
 REASONS = 8  # in the summary of a plan: each run may miss a file of its own
 NAMED = 8  # runs that execute now
 _LABEL = 40  # characters of a command
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -177,4 +176,4 @@ def label(task: str, cmd: str) -> str:
 
 def last_state(line: str) -> str:
     """Return what a terminal shows in the end of a line that is written over itself, as progress is; without colours."""
-    return _COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2].expandtabs()
+    return uncoloured(line).rstrip("\r").rpartition("\r")[2].expandtabs()

@@ -68,6 +68,10 @@ def test_output_to_a_full_disk(stages: Box, program: str, where: str) -> None:
     assert stages.executed() == ["a:1", "a:2", "a:3", "b"]
 
 
+def test_what_moves_on_a_terminal_is_left_out_of_the_end_of_stderr() -> None:
+    assert failure_line("a:1", "status code 2", b"10 %\r\x1b[2K\x1b[A\x1b[1mno\x1b[0m").endswith("    no")
+
+
 def test_the_end_of_stderr() -> None:
     tail = b"\xa4 \xc3\xa9\n10 %\r50 %\r100 %\r\n\tat main\r\n\n"
     assert failure_line("a:1", "status code 2", tail).split("\n")[1:] == [
