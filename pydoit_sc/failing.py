@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pydoit_sc.outcomes.failed import read_failures
+from pydoit_sc.outcomes.failed import Failed, failed_among, read_failures
 from pydoit_sc.outcomes.kinds import Kind, kinds_of
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Chosen, Selection
-from pydoit_sc.store import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,7 @@ def failing(project: Project, selection: Selection, chosen: Chosen, *, scanned: 
     `selection.among_options`. `scanned`: what the store has of them is known.
     """
     found = project.ledger.records if scanned else project.store.scan(run.key for _, run in chosen)
-    failed = [
-        (stage.task_name(run), run.key, found[run.key])
-        for stage, run in chosen
-        if run.key in found and found[run.key].code
-    ]
+    failed = failed_among(chosen, found)
     names = _narrowed(selection, failed)
     kinds = [
         (number, replace(kind, tasks=tasks))
@@ -41,8 +36,8 @@ def failing(project: Project, selection: Selection, chosen: Chosen, *, scanned: 
     return Failing(kinds, len(failed))
 
 
-def _narrowed(selection: Selection, failed: Sequence[tuple[str, str, Record]]) -> set[str]:
+def _narrowed(selection: Selection, failed: Sequence[Failed]) -> set[str]:
     """Return the names of the failed runs that are shown: the slowest of them, or the first."""
     if selection.slowest:
-        failed = sorted(failed, key=lambda one: -(one[2].seconds or 0))[: selection.slowest]
-    return {name for name, _, _ in failed[: selection.limit]}
+        failed = sorted(failed, key=lambda one: -(one.record.seconds or 0))[: selection.slowest]
+    return {one.task for one in failed[: selection.limit]}

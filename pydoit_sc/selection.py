@@ -15,8 +15,8 @@ from pydoit_sc.conditions import Condition, parse_condition
 from pydoit_sc.errors import UserError, shortened
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.numbers import whole_number
-from pydoit_sc.outcomes.failed import read_failures
-from pydoit_sc.outcomes.kinds import Failure, key_of, kinds_of
+from pydoit_sc.outcomes.failed import Failed, failed_among, read_failures
+from pydoit_sc.outcomes.kinds import key_of, kinds_of
 from pydoit_sc.parts import without_earlier
 from pydoit_sc.plan import plan
 from pydoit_sc.plurals import counted
@@ -259,16 +259,11 @@ def _by_outcomes(project: Project, selection: Selection, runs: Chosen, running: 
 
 def _of_kind(project: Project, selection: Selection, runs: Chosen) -> Chosen:
     """Return the runs that have failed like another one, or as the group that has this number."""
-    records = project.ledger.records
-    failed = [
-        (stage.task_name(run), run.key, records[run.key])
-        for stage, run in runs
-        if run.key in records and records[run.key].code
-    ]
+    failed = failed_among(runs, project.ledger.records)
     names: Collection[str]
     if selection.like:
         names = _alike(project, selection.like, failed)
-        failed = [one for one in failed if one[0] in names]
+        failed = [one for one in failed if one.task in names]
     if selection.group:
         kinds = kinds_of(read_failures(project.store, failed))[selection.group - 1 : selection.group]
         names = {name for kind in kinds for name in kind.tasks}
@@ -277,7 +272,7 @@ def _of_kind(project: Project, selection: Selection, runs: Chosen) -> Chosen:
     return [(stage, run) for stage, run in runs if stage.task_name(run) in names]
 
 
-def _alike(project: Project, name: str, failed: Sequence[tuple[str, str, Record]]) -> set[str]:
+def _alike(project: Project, name: str, failed: Sequence[Failed]) -> set[str]:
     """Return the names of those of the failed runs that have failed like the run of this name."""
     chosen = project.select([name])
     (_, run), *others = chosen
@@ -286,11 +281,9 @@ def _alike(project: Project, name: str, failed: Sequence[tuple[str, str, Record]
         raise UserError(f"--like: expected one run, found `{name}`, which is {len(chosen):,}")
     if record is None or not record.code:
         raise UserError(f"--like: expected a run that has failed, found `{name}`, which has not")
-    (known,) = read_failures(project.store, [(name, run.key, record)])
+    (known,) = read_failures(project.store, [Failed(name, run.key, record)])
     way = key_of(known)
-    perhaps = [
-        one for one in failed if key_of(Failure(one[0], one[2].code, one[2].reason, None))[:2] == way[:2]
-    ]
+    perhaps = [one for one in failed if key_of(one.failure())[:2] == way[:2]]
     return {
         failure.task
         for failure in read_failures(project.store, perhaps, len(perhaps))

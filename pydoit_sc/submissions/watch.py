@@ -10,7 +10,7 @@ from heapq import nsmallest
 from pydoit_sc.engines.base import Engine, EngineError, Handed
 from pydoit_sc.ledger import Work
 from pydoit_sc.order import Causes
-from pydoit_sc.outcomes.failed import READ, read_failures
+from pydoit_sc.outcomes.failed import READ, Failed, read_failures
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.show.bars import Bar
@@ -151,7 +151,9 @@ class Watch:
             for key, record in found.items()
             if self._runs.ended(self.left[key], record, last=last)
         }
-        failed = [(self.left[key].task, key, record) for key, record in ended.items() if record.code != 0]
+        failed = [
+            Failed(self.left[key].task, key, record) for key, record in ended.items() if record.code != 0
+        ]
         tails = {
             one.task: one for one in read_failures(self._store, failed, max(0, READ - self._tally.count))
         }
