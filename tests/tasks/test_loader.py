@@ -47,7 +47,7 @@ def _bare(box: Box, file: str, text: str) -> Path:
 
 def test_options_of_run_in_the_configuration(stages: Box) -> None:
     stages.write("doit.cfg", DOIT_CFG + "[run]\nnum_process = 0\n")
-    assert "1 or more, found `0`" in stages(program="doit").refused()
+    assert "from 1 to 10,000, found `0`" in stages(program="doit").refused()
     stages.write("doit.cfg", DOIT_CFG + "[run]\nnum_process = 1\nreporter = console\n")
     assert stages.ok(program="doit") == ".  a:1\n.  a:2\n.  a:3\n.  b\n"
 
