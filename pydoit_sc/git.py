@@ -11,6 +11,13 @@ from pydoit_sc.programs import ProgramError, call
 
 _ANSWER = 10.0  # seconds; on a slow file system git may look at each of many files
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
+#: Variables that mean another repository than the folder's, or parts of one, such as a hook of git has them. Those for
+#: settings are not among them: a user's `safe.directory` may be there.
+_ANOTHER = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
+}  # fmt: skip
 
 
 class Commit(NamedTuple):
@@ -48,9 +55,14 @@ def has_commit(folder: str, commit: str) -> bool:
 def write_commit(folder: str, commit: str, path: str) -> str:
     """Write all files of a commit as a .tar.gz, and return where the folder is in it; raises ProgramError."""
     top = _git(folder, "rev-parse", "--show-toplevel").rstrip("\n")
-    call(*_GIT, "-C", top, "archive", "--format=tar.gz", "-o", path, commit)
+    call(*_GIT, "-C", top, "archive", "--format=tar.gz", "-o", path, commit, env=_environment())
     return os.path.relpath(os.path.realpath(folder), os.path.realpath(top))
 
 
 def _git(folder: str, *words: str) -> str:
-    return call(*_GIT, "-C", folder, *words, timeout=_ANSWER)
+    return call(*_GIT, "-C", folder, *words, timeout=_ANSWER, env=_environment())
+
+
+def _environment(**more: str) -> dict[str, str]:
+    """Return the environment for a repository that is found by its folder."""
+    return {**{name: value for name, value in os.environ.items() if name not in _ANOTHER}, **more}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 
 from pydoit_sc.errors import UserError
 
@@ -11,10 +12,13 @@ class ProgramError(UserError):
     """A program is not installed, does not answer, or fails; the message says which one, and what it wrote."""
 
 
-def call(*words: str, timeout: float | None = None, missing: str = "") -> str:
+def call(
+    *words: str, timeout: float | None = None, missing: str = "", env: Mapping[str, str] | None = None
+) -> str:
     """Return what a program writes to its standard output; raises ProgramError.
 
     `timeout` is in seconds. `missing` is the end of the message for a program that is not installed.
+    `env` is the whole environment, if it is another than this program's.
     """
     program = words[0]
     try:
@@ -25,6 +29,7 @@ def call(*words: str, timeout: float | None = None, missing: str = "") -> str:
             text=True,
             errors="replace",
             timeout=timeout,
+            env=env,
             check=False,
         )
     except FileNotFoundError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pydoit_sc.git import commit_of, has_commit, write_commit
+from pydoit_sc.git import _ANOTHER, commit_of, has_commit, write_commit
 from pydoit_sc.programs import call
 
 SETTINGS = (
@@ -78,6 +78,26 @@ def test_where_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     commit_of.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")
     assert commit_of(str(tmp_path)) is None
+
+
+def test_another_repository_in_the_environment_is_not_asked(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, other = do(repository, "rev-parse", "HEAD"), tmp_path_factory.mktemp("other")
+    do(other, "init", "-q")
+    do(other, "commit", "-qm", "two", "--allow-empty")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / "no-index"))
+    assert commit_of(str(repository)) == (head, False)
+    assert has_commit(str(repository), head)
+    assert write_commit(str(repository), head, str(repository / "new.tar.gz")) == "."
+
+
+def test_what_means_another_repository_is_what_git_says_of_itself() -> None:
+    """But for settings, which may hold a user's `safe.directory`."""
+    local = call("git", "rev-parse", "--local-env-vars").split()
+    assert {name for name in local if not name.startswith("GIT_CONFIG")} <= _ANOTHER
 
 
 def test_the_files_of_a_commit(repository: Path) -> None:
