@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from pydoit_sc.programs import ProgramError, call
 
 _ANSWER = 10.0  # seconds; on a slow file system git may look at each of many files
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
+_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 #: Variables that mean another repository than the folder's, or parts of one, such as a hook of git has them. Those for
 #: settings are not among them: a user's `safe.directory` may be there.
 _ANOTHER = {
@@ -52,11 +53,24 @@ def has_commit(folder: str, commit: str) -> bool:
     return True
 
 
-def write_commit(folder: str, commit: str, path: str) -> str:
-    """Write all files of a commit as a .tar.gz, and return where the folder is in it; raises ProgramError."""
-    top = _git(folder, "rev-parse", "--show-toplevel").rstrip("\n")
-    call(*_GIT, "-C", top, "archive", "--format=tar.gz", "-o", path, commit, env=_environment())
-    return os.path.relpath(os.path.realpath(folder), os.path.realpath(top))
+def write_commit(folder: str, commit: str, into: str) -> str:
+    """Write all files of a commit into a new folder, and return where `folder` is in it; raises ProgramError, OSError.
+
+    They are as git checks them out: `git archive` would leave files out, or fill them in, as `.gitattributes` says.
+    """
+    start = _git(folder, "rev-parse", "--show-prefix").removesuffix("\n")
+    repository = _git(folder, "rev-parse", "--absolute-git-dir").removesuffix("\n")
+    index = f"{into}.index"
+    # The new folder is the work tree, so no `.gitattributes` but the commit's count.
+    git = partial(call, *_GIT, "-C", into, f"--git-dir={repository}", f"--work-tree={into}")
+    os.mkdir(into)
+    try:
+        git("read-tree", commit, env=_environment(GIT_INDEX_FILE=index))
+        git("checkout-index", "--all", env=_environment(GIT_INDEX_FILE=index))
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(index)
+    return start
 
 
 def _git(folder: str, *words: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pydoit_sc.batch import Run
-from pydoit_sc.errors import UserError
+from pydoit_sc.errors import UserError, reason
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.git import has_commit, write_commit
 from pydoit_sc.ledger import Work
@@ -25,7 +25,7 @@ from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.submissions.folder import folder_of
 from pydoit_sc.submissions.notes import Note, note_of
 from pydoit_sc.sync.code import staging_of
-from pydoit_sc.sync.extract import archive_name, digest_in_name, digest_of, extract
+from pydoit_sc.sync.extract import digest_in_name
 from pydoit_sc.sync.fetch import fetch_all
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits
@@ -66,7 +66,7 @@ def code_of(project: Project, run: Run, known: Provenance, into: str, *, believe
     elif not has_commit(here, known.code.commit):
         why = f"this repository does not have its commit {known.code.commit}"
     else:
-        start = _check_out(here, known.code.commit, into, code)
+        start = _check_out(here, known.code.commit, code)
         edited = _link_inputs(project, run, known.file_dep or {}, start)
         linked = f"; not as they were: {', '.join(edited)}" if edited else ""
         dirty = (
@@ -94,15 +94,14 @@ def _inside(path: str) -> str:
     return found
 
 
-def _check_out(here: str, commit: str, into: str, code: str) -> str:
-    """Extract a commit, and return the folder in it that stands for this one."""
-    path = os.path.join(into, "commit.tar.gz")
-    start = write_commit(here, commit, path)
-    archive = os.path.join(into, archive_name(digest_of(path)))
-    os.rename(path, archive)
-    extract(archive, code)
-    os.unlink(archive)
-    return os.path.join(code, start)
+def _check_out(here: str, commit: str, code: str) -> str:
+    """Write a commit's files into a new folder, and return the folder in it that stands for this one."""
+    try:
+        start = os.path.join(code, write_commit(here, commit, code))
+        os.makedirs(start, exist_ok=True)  # git has no folder without files
+    except OSError as error:
+        raise UserError(f"commit {commit}: {reason(error)}") from error
+    return start
 
 
 def _link_inputs(project: Project, run: Run, before: Mapping[str, str], start: str) -> list[str]:
@@ -129,11 +128,17 @@ def _link_inputs(project: Project, run: Run, before: Mapping[str, str], start: s
 def _link(here: str, path: str, start: str) -> bool:
     """Link a file below one folder from another, unless it is there or lies outside; return whether it is a link."""
     target = os.path.join(start, path)
-    if path.startswith(("../", "/")) or os.path.lexists(target):
+    above = os.path.dirname(target)
+    if path.startswith(("../", "/")) or os.path.lexists(target) or not _is_below(above, start):
         return False
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.makedirs(above, exist_ok=True)
     os.symlink(os.path.join(here, path), target)
     return True
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Return whether a path does not lead out of a folder; links of a commit may."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 @dataclass(frozen=True, slots=True)

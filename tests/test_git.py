@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,8 @@ def test_another_repository_in_the_environment_is_not_asked(
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / "no-index"))
     assert commit_of(str(repository)) == (head, False)
     assert has_commit(str(repository), head)
-    assert write_commit(str(repository), head, str(repository / "new.tar.gz")) == "."
+    assert write_commit(str(repository), head, str(repository / "new")) == ""
+    assert (repository / "new/work.py").read_text() == "work.py"
 
 
 def test_what_means_another_repository_is_what_git_says_of_itself() -> None:
@@ -101,10 +101,37 @@ def test_what_means_another_repository_is_what_git_says_of_itself() -> None:
 
 
 def test_the_files_of_a_commit(repository: Path) -> None:
+    (repository / ".gitattributes").write_text("work.py export-ignore\nbelow/* export-subst\n")
+    (repository / "below/more.py").write_text("$Format:%H$")
+    (repository / "below/link").symlink_to("/etc/passwd")
+    (repository / "below/tool").write_text("tool")
+    (repository / "below/tool").chmod(0o755)
+    do(repository, "add", ".")
+    do(repository, "commit", "-qm", "two")
     head = do(repository, "rev-parse", "HEAD")
     (repository / "work.py").write_text("edited")
-    path = repository / "files.tar.gz"
-    assert write_commit(str(repository / "below"), head, str(path)) == "below"
-    with tarfile.open(path) as tar:
-        assert set(tar.getnames()) == {"work.py", "below", "below/more.py"}
-        assert tar.extractfile("work.py").read() == b"work.py"  # type: ignore[union-attr]
+    (repository / ".gitattributes").write_text("* eol=crlf\n")
+    before, state = do(repository, "status", "--porcelain"), sorted((repository / ".git").rglob("*"))
+    code = repository / ".git/code"  # where no `status` sees it
+    assert write_commit(str(repository / "below"), head, str(code)) == "below/"
+    found = {str(path.relative_to(code)) for path in code.rglob("*")}
+    assert found == {".gitattributes", "work.py", "below", "below/more.py", "below/link", "below/tool"}
+    assert (code / "work.py").read_bytes() == b"work.py"
+    assert (code / "below/more.py").read_text() == "$Format:%H$"
+    assert os.readlink(code / "below/link") == "/etc/passwd"
+    assert (code / "below/tool").stat().st_mode & 0o100
+    assert do(repository, "status", "--porcelain") == before
+    assert {path for path in (repository / ".git").rglob("*") if code not in (path, *path.parents)} == set(
+        state
+    )
+
+
+def test_no_hook_of_a_repository_is_executed(repository: Path) -> None:
+    hook = repository / ".git/hooks/post-index-change"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {repository}/hooked\n")
+    hook.chmod(0o755)
+    write_commit(str(repository), do(repository, "rev-parse", "HEAD"), str(repository / "new"))
+    assert not (repository / "hooked").exists()
+    do(repository, "add", "new")
+    assert (repository / "hooked").exists()

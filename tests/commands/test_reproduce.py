@@ -72,6 +72,43 @@ def test_what_differs_and_what_cannot_be_had(done: Box) -> None:
     assert "2 of 4 files differ; the new output is " in again.err
 
 
+def test_attributes_of_git_leave_no_file_out_of_the_code(done: Box) -> None:
+    done.write(".gitattributes", "words.sh export-ignore\n")
+    done.write("words.sh", "echo more work\n")
+    done.write("work.sh", ". ./words.sh\n")
+    do(done.folder, "add", ".")
+    do(done.folder, "commit", "-qm", "two")
+    done.ok("run", "a:0")
+    assert done("reproduce", "a:0").code == 0
+
+
+def test_a_folder_that_the_commit_does_not_have(box: Box) -> None:
+    """No file in it is tracked."""
+    do(box.folder, "init", "-q")
+    do(box.folder, "commit", "-qm", "one", "--allow-empty")
+    inner = Box(box.folder / "below")
+    inner.batchfile(HEAD + '[runs.a]\ncmd = "cat in"\nfile_dep = ["in"]\n')
+    inner.write("in", "data")
+    inner.ok()
+    again = inner("reproduce", "a")
+    assert (again.code, "code: commit " in again.err) == (0, True), again
+
+
+def test_nothing_is_linked_where_a_link_of_the_commit_leads_out(box: Box) -> None:
+    box.write("elsewhere/x", "")
+    own = Box(box.folder / "own")
+    own.batchfile(HEAD + '[runs.a]\ncmd = "ls data/"\nfile_dep = ["data/new"]\n')
+    (own.folder / "data").symlink_to(box.folder / "elsewhere")
+    do(own.folder, "init", "-q")
+    do(own.folder, "add", "data")
+    do(own.folder, "commit", "-qm", "one")
+    (own.folder / "data").unlink()
+    own.write("data/new", "")
+    own.ok()
+    assert own("reproduce", "a").code == 1
+    assert [path.name for path in (box.folder / "elsewhere").iterdir()] == ["x"]
+
+
 def test_an_attempt_with_uncommitted_code_is_told(done: Box) -> None:
     done.write("work.sh", "echo uncommitted\n")
     done()
