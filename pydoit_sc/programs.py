@@ -17,8 +17,8 @@ def call(
 ) -> str:
     """Return what a program writes to its standard output; raises ProgramError.
 
-    `timeout` is in seconds. `missing` is the end of the message for a program that is not installed.
-    `env` is the whole environment, if it is another than this program's.
+    Bytes that are no text are kept, as in Python's paths. `timeout` is in seconds. `missing` is the end of the message for
+    a program that is not installed. `env` is the whole environment, if it is another than this program's.
     """
     program = words[0]
     try:
@@ -27,7 +27,7 @@ def call(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            errors="replace",
+            errors="surrogateescape",
             timeout=timeout,
             env=env,
             check=False,

@@ -135,3 +135,14 @@ def test_no_hook_of_a_repository_is_executed(repository: Path) -> None:
     assert not (repository / "hooked").exists()
     do(repository, "add", "new")
     assert (repository / "hooked").exists()
+
+
+def test_a_folder_whose_name_is_not_utf_8(repository: Path) -> None:
+    folder = repository / os.fsdecode(b"caf\xe9\n")
+    folder.mkdir()
+    (folder / "work.py").write_text("here")
+    do(repository, "add", ".")
+    do(repository, "commit", "-qm", "two")
+    head = do(repository, "rev-parse", "HEAD")
+    assert write_commit(str(folder), head, str(folder / "new")) == os.fsdecode(b"caf\xe9\n/")
+    assert (folder / "new" / folder.name / "work.py").read_text() == "here"

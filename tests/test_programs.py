@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pydoit_sc.programs import ProgramError, call
@@ -9,6 +11,12 @@ from pydoit_sc.programs import ProgramError, call
 
 def test_the_output_comes_back() -> None:
     assert call("printf", "%s|", "a b", "$c") == "a b|$c|"
+
+
+def test_bytes_that_are_no_text_come_back_as_in_paths_and_are_shown_as_escapes() -> None:
+    assert os.fsencode(call("printf", "caf\\351")) == b"caf\xe9"
+    with pytest.raises(ProgramError, match=r"^sh: no caf\\xe9$"):
+        call("sh", "-c", "printf 'no caf\\351' >&2; exit 1")
 
 
 @pytest.mark.parametrize(

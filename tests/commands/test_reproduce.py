@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -83,10 +84,10 @@ def test_attributes_of_git_leave_no_file_out_of_the_code(done: Box) -> None:
 
 
 def test_a_folder_that_the_commit_does_not_have(box: Box) -> None:
-    """No file in it is tracked."""
+    """Its name is not UTF-8, and no file in it is tracked."""
     do(box.folder, "init", "-q")
     do(box.folder, "commit", "-qm", "one", "--allow-empty")
-    inner = Box(box.folder / "below")
+    inner = Box(box.folder / os.fsdecode(b"caf\xe9"))
     inner.batchfile(HEAD + '[runs.a]\ncmd = "cat in"\nfile_dep = ["in"]\n')
     inner.write("in", "data")
     inner.ok()
