@@ -44,7 +44,7 @@ class Origin:
 
     start: str  # the folder in which the command starts
     said: str  # what it is, and what cannot be had of it
-    is_here: bool = False  # it is the batchfile's folder as it is now
+    made: str = ""  # the folder that was made for it; none if it is the batchfile's folder as it is now
 
 
 def code_of(project: Project, run: Run, known: Provenance, into: str, *, believe: bool) -> Origin:
@@ -58,7 +58,7 @@ def code_of(project: Project, run: Run, known: Provenance, into: str, *, believe
     if note and note.shipped and (believe or (note.mine and _is_known(project, note))):
         pairs = [(one.url, _inside(one.dest)) for one in note.shipped]
         fetch_all(code, pairs, staging_of(project.batch).options)
-        return Origin(os.path.join(code, _inside(note.start)), f"what submission {note.id} has sent")
+        return Origin(os.path.join(code, _inside(note.start)), f"what submission {note.id} has sent", code)
     if note and note.shipped:
         why = f"nothing here shows that submission {note.id} is yours; --recorded takes the code that the store names"
     elif known.code is None:
@@ -72,8 +72,8 @@ def code_of(project: Project, run: Run, known: Provenance, into: str, *, believe
         dirty = (
             "; tracked files differed from it, and what they were cannot be had" if known.code.dirty else ""
         )
-        return Origin(start, f"commit {known.code.commit}{dirty}{linked}")
-    return Origin(here, f"this folder as it is now: {why}", is_here=True)
+        return Origin(start, f"commit {known.code.commit}{dirty}{linked}", code)
+    return Origin(here, f"this folder as it is now: {why}")
 
 
 def _is_known(project: Project, note: Note) -> bool:

@@ -177,6 +177,12 @@ def outputs(root: Path) -> list[Path]:
     return [path for top in tops for path in (top, *top.rglob("*")) if not path.is_dir()]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _temporary(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give programs a TMPDIR that goes with the other folders of this session, and what they leave there with it."""
+    os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("TMPDIR"))
+
+
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     """An empty project."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def done(box: Box) -> Box:
     return box
 
 
+def kept(box: Box) -> list[Path]:
+    """Return what is in the folders that `reproduce` has left."""
+    return [
+        path
+        for folder in (box.folder / "tmp").glob("pydoit-sc-reproduce-*")
+        for path in (folder, *folder.iterdir())
+    ][1:]
+
+
 def commit(box: Box) -> str:
     return do(box.folder, "rev-parse", "HEAD")
 
@@ -53,6 +63,7 @@ def test_the_code_is_that_of_the_commit(done: Box) -> None:
     assert f"code: commit {commit(done)}\nall 4 files are equal; the new output is " in again.err
     folder = Path(again.err.split("the new output is ")[1].strip())
     assert (folder / "stdout").read_text() == "work 7\ndata\n"
+    assert [path.name for path in kept(done)] == ["out"]  # the code is not needed any more
     assert (done.folder / "work.sh").read_text() == "echo something else\n"
     assert done.out("a/7/stdout") == "work 7\ndata\n"
 
@@ -71,6 +82,9 @@ def test_what_differs_and_what_cannot_be_had(done: Box) -> None:
     assert f"code: commit {commit(done)}; not as they were: data/in\n" in again.err
     assert "not as it was: env: A changed\n" in again.err
     assert "2 of 4 files differ; the new output is " in again.err
+    code = Path(again.err.split(", its code ")[1].strip())
+    assert (code / "work.sh").read_text() == "echo work $1\n"
+    assert (code / "data/in").resolve() == done.folder / "data/in"
 
 
 def test_attributes_of_git_leave_no_file_out_of_the_code(done: Box) -> None:
@@ -81,6 +95,28 @@ def test_attributes_of_git_leave_no_file_out_of_the_code(done: Box) -> None:
     do(done.folder, "commit", "-qm", "two")
     done.ok("run", "a:0")
     assert done("reproduce", "a:0").code == 0
+
+
+def test_what_was_not_executed_leaves_no_folder(done: Box) -> None:
+    blob = do(done.folder, "rev-parse", "HEAD:work.sh")
+    (done.folder / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    assert "ERROR: git: " in done("reproduce", "a:0").refused()
+    assert kept(done) == []
+
+
+def test_what_was_stopped_leaves_no_folder(done: Box) -> None:
+    here = done.folder
+    done.write("work.sh", f"touch {here}/started; while test -e {here}/hold; do sleep 0.1; done")
+    do(here, "commit", "-qam", "two")
+    done.ok("run", "a:0")
+    (here / "started").unlink()
+    done.write("hold", "")
+    with done.start("reproduce", "a:0") as process:
+        until((here / "started").exists)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, "stopped by SIGTERM" in err) == (128 + signal.SIGTERM, True)
+    assert kept(done) == []
 
 
 def test_a_folder_that_the_commit_does_not_have(box: Box) -> None:
