@@ -37,14 +37,14 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str
         raise SyncError(f"{url}: {error}") from error
 
 
-def exists(url: str, options: Mapping[str, Any]) -> bool:
-    """Return whether there is something at `url`."""
+def is_whole(url: str, size: int, options: Mapping[str, Any]) -> bool:
+    """Return whether there is a file at `url`, of as many bytes as it is to have."""
     with _filesystem(url, options) as (fs, path):
-        return bool(fs.exists(path))
+        return bool(fs.exists(path) and fs.info(path)["size"] == size)  # saturnfs has no `size`
 
 
 def put(path: str, url: str, options: Mapping[str, Any]) -> None:
-    """Put a local file at `url`, whole or not at all."""
+    """Put a local file at `url`; where the place is no object store, such as sftp, a failure may leave a part of it."""
     with _filesystem(url, options) as (fs, remote):
         if url.startswith(("file://", "local://")):
             os.makedirs(os.path.dirname(remote), exist_ok=True)

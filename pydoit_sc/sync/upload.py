@@ -79,8 +79,9 @@ def find(
     options: Mapping[str, Any] | None = None,
 ) -> Archive | None:
     """Return where a folder is staged as it is now, or None if it is not; raise SyncError."""
-    with _packed(sync, base_url, patterns) as (_, url):
-        return Archive(url, sync.dest, uploaded=False) if remote.exists(url, options or {}) else None
+    with _packed(sync, base_url, patterns) as (path, url):
+        there = remote.is_whole(url, os.path.getsize(path), options or {})
+        return Archive(url, sync.dest, uploaded=False) if there else None
 
 
 def stage(
@@ -95,7 +96,7 @@ def stage(
     fsspec's. Raises SyncError.
     """
     with _packed(sync, base_url, patterns) as (path, url):
-        if remote.exists(url, options or {}):
+        if remote.is_whole(url, os.path.getsize(path), options or {}):
             return Archive(url, sync.dest, uploaded=False)
         remote.put(path, url, options or {})
         return Archive(url, sync.dest)

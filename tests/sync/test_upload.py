@@ -82,6 +82,21 @@ def test_unchanged_folders_are_not_sent_again(
     assert stage(sync, base, ["file"]).url not in (first.url, second.url)
 
 
+@pytest.mark.parametrize("scheme", ["file", "memory"])
+def test_a_part_that_an_interrupted_upload_has_left_is_sent_again(tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "source").mkdir()
+    sync, base = FileSync(str(tmp_path / "source"), "/x"), f"{scheme}://{tmp_path}/base"
+    url = stage(sync, base).url
+    with fsspec.open(url, "rb") as file:
+        whole = file.read()
+    with fsspec.open(url, "wb") as file:
+        file.write(whole[:-1])
+    assert find(sync, base) is None
+    assert stage(sync, base) == Archive(url, "/x")
+    with fsspec.open(url, "rb") as file:
+        assert file.read() == whole
+
+
 def test_an_upload_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "source"
     source.mkdir()
