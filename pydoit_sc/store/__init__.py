@@ -77,15 +77,13 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
     from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
     try:
-        return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options), patience)
-    except StoreError:
-        raise
+        # Unknown protocol, wrong options, and what else libraries raise.
+        with answers(url, Exception, but=(ImportError,)):
+            return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options), patience)
     except ImportError as error:
         extra = EXTRAS.get(scheme)
         hint = f": pip install 'pydoit-sc[{extra}]'" if extra else ""
         raise StoreError(f"{url}: {error}{hint}") from error
-    except Exception as error:  # unknown protocol, wrong options, and what else libraries raise
-        raise StoreError(f"{url}: {error}") from error
 
 
 def _refuse_file(root: str) -> None:

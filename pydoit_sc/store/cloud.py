@@ -66,8 +66,12 @@ class CloudBlobs:
                 retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_FOR)},
             )
 
-        self._store = connect(LONGEST, config.retries)
-        self._once = connect(min(config.read_timeout, ONCE), 0)
+        try:
+            self._store = connect(LONGEST, config.retries)
+            self._once = connect(min(config.read_timeout, ONCE), 0)
+        except self._generic as error:
+            self._explain(error)
+            raise
 
     def may_pass(self, error: Exception) -> bool:
         if not isinstance(error, self._generic):

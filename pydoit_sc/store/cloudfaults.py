@@ -29,6 +29,10 @@ def explain(text: str, config: Config) -> str:
         return f"there is no bucket `{config.bucket}`"
     if "<Code>ContainerNotFound</Code>" in text:
         return f"there is no container `{config.bucket}`"
+    if "Account must be specified" in text:
+        return (
+            "expected `account_name` in `storage_options`, or `AZURE_STORAGE_ACCOUNT_NAME`, and found neither"
+        )
     if any(machine in text for machine in _MACHINES):
         return (
             f"found no credentials, nor has this machine any; expected {_CREDENTIALS[config.kind]}; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pydoit_sc.store import StoreError, open_store
@@ -89,3 +91,26 @@ def test_a_bucket_that_is_not_there(
 def test_a_container_that_is_not_there() -> None:
     said = "404 Not Found: <Error>\n  <Code>ContainerNotFound</Code>"
     assert explain(said, Config("az", "box", "")) == "there is no container `box`"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {},
+            "expected `account_name` in `storage_options`, or `AZURE_STORAGE_ACCOUNT_NAME`, and found neither",
+        ),
+        (
+            {"account_name": "a", "account_key": "no base64!"},
+            "Generic MicrosoftAzure error: Invalid Access Key: Invalid symbol 32, offset 2.",
+        ),
+    ],
+)
+def test_what_is_wrong_before_any_request_is_one_line(
+    options: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(StoreError) as refused:
+        open_store("az://box/p", options)
+    assert str(refused.value) == f"az://box/p: {said}"
