@@ -11,7 +11,8 @@ from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import apply, connect
 from pydoit_sc.saturn.models import Recipe
 from pydoit_sc.saturn.script import set_block
-from pydoit_sc.sync.upload import parse_sync, stage
+from pydoit_sc.sync.code import Staging
+from pydoit_sc.sync.upload import parse_sync
 
 
 class ApplyCommand(Command):
@@ -44,9 +45,4 @@ def _sync(recipe: Recipe, texts: list[str], base_url: str | None) -> None:
     if base_url is None:
         with connect() as client:
             base_url = client.default_sync_url(str(recipe["spec"].get("name")))
-    staged = []
-    for sync in syncs:
-        print(f"syncing {sync.source}")
-        staged.append(stage(sync, base_url))
-        print(f"synced {sync.source} to {staged[-1].url}")
-    set_block(recipe, staged)
+    set_block(recipe, Staging(syncs, base_url).stage_all(print))

@@ -6,12 +6,12 @@ the chunk back (it was cancelled, or the Dask worker is to end).
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 
+from pydoit_sc.engines.leash import on_leash
 from pydoit_sc.utf8 import to_bytes
 from pydoit_sc.worker.allocation import OUT_OF_TIME
 
@@ -63,9 +63,8 @@ def busy() -> int:
 
 
 def _run(script: str, wanted: Callable[[], bool]) -> int:
-    leash = [sys.executable, "-m", "pydoit_sc.engines.leash", str(os.getpid())]
     with subprocess.Popen(
-        [*leash, "sh", "-c", to_bytes(script), sys.executable], stdin=subprocess.DEVNULL
+        [*on_leash("sh", "-c"), to_bytes(script), sys.executable], stdin=subprocess.DEVNULL
     ) as process:
         _living.add(process.pid)
         try:

@@ -23,7 +23,7 @@ class Staging:
 
     syncs: Sequence[FileSync]
     base: str  # URL below which archives lie
-    outputs: str  # the batch's `remote_output_path`
+    outputs: str = ""  # the batch's `remote_output_path`, if there is a batch
     exclude: Sequence[str] = ()  # patterns as in a .gitignore
     options: Mapping[str, Any] = field(default_factory=dict)  # fsspec's, for `base`
 

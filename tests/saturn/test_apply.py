@@ -258,3 +258,15 @@ def test_the_page_lists_every_key() -> None:
         word for line in page.splitlines() if line.startswith("| `") for word in re.findall("`(\\w+)`", line)
     }
     assert set(SaturnTable.model_fields) <= named
+
+
+def test_apply_tells_of_folders_that_are_there_already(cli: Cli) -> None:
+    """Archives that lie in a folder are not in the next archive of it."""
+    recipe_files.write(recipes.job("j"), cli.folder / "job.yaml")
+    cli.write("code/work.sh", "echo")
+    base = f"file://{cli.folder}/code/base"
+    words = ("apply", "job.yaml", "--sync", "code", "--file-syncs-base-dir-url", base)
+    first, again = cli(*words)[0].splitlines(), cli(*words)[0].splitlines()
+    assert first[:2] == [f"syncing {cli.folder}/code", first[1]]
+    assert first[1].startswith(f"synced {cli.folder}/code to {base}/")
+    assert again[:2] == [first[0], f"{first[1]}, which is there already"]
