@@ -72,6 +72,7 @@ ROOMS = [
         "sizes",
         "templates",
         "times",
+        "urls",
         "utf8",
         "",
     },

@@ -7,6 +7,7 @@ import re
 
 from pydoit_sc import passwords
 from pydoit_sc.batchfile.names import SEGMENT_BYTES
+from pydoit_sc.urls import SCHEMES
 
 _LONGEST = 4096 - 512  # bytes: PATH_MAX of Linux, less what lies below
 _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
@@ -14,8 +15,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: Schemes whose URLs may name no host: `hdfs:///data` is of the default one.
 _HOSTLESS = re.compile(r"(?:hdfs|memory|dbfs|webhdfs):///", re.IGNORECASE)
 #: What somebody writes who means a URL: a scheme with another number of slashes, or one that is known without its colon.
-_SCHEMES = "s3a?|gc?s|az|abfss?|adl|sfs|s?ftp|https?|hdfs|file"
-_MEANT = re.compile(rf"\s*(?:([A-Z][A-Z0-9+.-]*):/+|({_SCHEMES})(?:://?|//:?/?|:))", re.IGNORECASE)
+_NAMED = "|".join(scheme for scheme in SCHEMES if scheme != "local")  # which is a name for a folder
+_MEANT = re.compile(rf"\s*(?:([A-Z][A-Z0-9+.-]*):/+|({_NAMED})(?:://?|//:?/?|:))", re.IGNORECASE)
 
 
 def below(path: str, root: str, folder: str) -> str:

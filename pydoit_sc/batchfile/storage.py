@@ -18,6 +18,7 @@ from pydoit_sc.batchfile.fields import (
     without_password,
 )
 from pydoit_sc.batchfile.tables import Table
+from pydoit_sc.urls import kind_of
 
 Endpoint = Annotated[
     str,
@@ -157,11 +158,7 @@ class AzOptions(Options):
     max_concurrency: Count | None = None
 
 
-_SCHEMES: Mapping[str, type[Options]] = {
-    **dict.fromkeys(("s3", "s3a"), S3Options),
-    **dict.fromkeys(("gs", "gcs"), GsOptions),
-    **dict.fromkeys(("az", "abfs", "abfss", "adl"), AzOptions),
-}
+_KINDS: Mapping[str, type[Options]] = {"s3": S3Options, "gs": GsOptions, "az": AzOptions}
 
 
 def options_of(url: str) -> type[Options] | None:
@@ -170,4 +167,4 @@ def options_of(url: str) -> type[Options] | None:
     >>> options_of("s3://bucket/x").__name__, options_of("sftp://host/x")
     ('S3Options', None)
     """
-    return _SCHEMES.get(url.partition("://")[0])
+    return _KINDS.get(kind_of(url))

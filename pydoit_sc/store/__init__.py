@@ -28,9 +28,7 @@ from pydoit_sc.store.layout import Current, Record, stays
 from pydoit_sc.store.places import Taken
 from pydoit_sc.store.stamps import Live
 from pydoit_sc.store.workers import name_worker
-
-#: The extras of this package that bring what a scheme needs.
-EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "sfs": "saturn"}
+from pydoit_sc.urls import local_path, to_install
 
 __all__ = [
     "Current",
@@ -68,9 +66,7 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
     """
     from pydoit_sc.store.posix import PosixStore  # noqa: PLC0415 (only when a store is used)
 
-    scheme, separator, path = url.partition("://")
-    if not separator or scheme in ("file", "local"):
-        root = path if separator else url
+    if (root := local_path(url)) is not None:
         _refuse_file(root)
         return PosixStore(root, durable=durable)
     _refuse_passwords(url, options)
@@ -78,12 +74,10 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
 
     try:
         # Unknown protocol, wrong options, and what else libraries raise.
-        with answers(url, Exception, but=(ImportError,)):
+        with answers(url, Exception, but=(ImportError, ValueError)):
             return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options), patience)
-    except ImportError as error:
-        extra = EXTRAS.get(scheme)
-        hint = f": pip install 'pydoit-sc[{extra}]'" if extra else ""
-        raise StoreError(f"{url}: {error}{hint}") from error
+    except (ImportError, ValueError) as error:
+        raise StoreError(f"{url}: {error}{to_install(url, error)}") from error
 
 
 def _refuse_file(root: str) -> None:

@@ -14,9 +14,10 @@ from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
 from pydoit_sc.store.layout import LARGEST
+from pydoit_sc.urls import kind_of, scheme_of
 
-#: File systems without folders: making one could make a bucket.
-_FLAT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci"})
+#: Kinds of stores without folders: making one could make a bucket.
+_FLAT = frozenset({"s3", "gs", "az", "flat"})
 _TRIES, _PAUSE = 4, 0.2  # of a request that reads; seconds before the second
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _FINAL = (*_ABSENT, FileExistsError, PermissionError, NotImplementedError)
@@ -35,16 +36,16 @@ class AnyBlobs:
     not_in_keys = ""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        scheme = url.partition("://")[0]
+        kind = kind_of(url)
         # No cached listings: other workers write to the store at any moment. Not every class has the option.
         quiet: dict[str, Any] = {"skip_instance_cache": True, **options}
-        if scheme in _FLAT:
+        if kind in _FLAT:
             quiet = {"use_listings_cache": False, **quiet}
         self._fs, root = fsspec.core.url_to_fs(url, **quiet)
         self._root: str = root.rstrip("/")
-        self._flat, self._s3 = scheme in _FLAT, scheme in ("s3", "s3a")
+        self._flat, self._s3 = kind in _FLAT, kind == "s3"
         # Classes that are not asynchronous are seldom safe for several threads (sftp hung with 8).
-        self.at_once = 8 if self._fs.async_impl or scheme == "memory" else 1
+        self.at_once = 8 if self._fs.async_impl or scheme_of(url) == "memory" else 1
 
     def may_pass(self, error: Exception) -> bool:
         # Libraries have errors of their own for a network that is gone.

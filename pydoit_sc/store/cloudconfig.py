@@ -10,14 +10,12 @@ from typing import Any
 
 from pydoit_sc.store import aws
 from pydoit_sc.store.base import StoreError
+from pydoit_sc.urls import kind_of
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds, for each try
 RETRIES = 8
 
-#: The schemes that obstore serves, and the kind of store.
-_SCHEMES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "adl": "az"}
-
-#: fsspec's names of options, and obstore's, by the kind of store.
+#: fsspec's names of options, and obstore's, by the kind of store: those that obstore serves.
 _OPTIONS = {
     "s3": {
         "key": "access_key_id",
@@ -70,10 +68,9 @@ def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
     >>> read_config("gs://bucket/folder", {"anon": True}).config
     {'skip_signature': True}
     """
-    scheme, _, rest = url.partition("://")
-    kind = _SCHEMES.get(scheme)
+    kind, rest = kind_of(url), url.partition("://")[2]
     bucket, _, prefix = rest.strip("/").partition("/")
-    if kind is None or not bucket or "@" in bucket:
+    if kind not in _OPTIONS or not bucket or "@" in bucket:
         return None
     left = dict(options)
     client = dict(left.pop("client_kwargs", None) or {})

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydoit_sc.files import replacing
 from pydoit_sc.sync.errors import SyncError
+from pydoit_sc.urls import local_path, to_install
 
 
 @contextmanager
@@ -17,16 +18,10 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str
     """Give the file system and the path of a URL; every error becomes a SyncError."""
     import fsspec  # noqa: PLC0415 - only where something is sent or fetched
 
-    scheme = url.partition("://")[0]
     if "::" in url:
         raise SyncError(f"{url}: expected one URL, found a chain with `::`")
     try:
         yield fsspec.core.url_to_fs(url, **options)
-    except ImportError as error:
-        extra = {"s3": "s3", "sfs": "saturn"}.get(scheme)
-        raise SyncError(
-            f"{url}: {error}" + (f": pip install 'pydoit-sc[{extra}]'" if extra else "")
-        ) from error
     except KeyError as error:  # saturnfs: a missing variable
         raise SyncError(f"{url}: {error} is missing") from error
     except FileNotFoundError as error:
@@ -34,7 +29,7 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str
     except SyncError:
         raise
     except Exception as error:  # each file system has its own
-        raise SyncError(f"{url}: {error}") from error
+        raise SyncError(f"{url}: {error}{to_install(url, error)}") from error
 
 
 def is_whole(url: str, size: int, options: Mapping[str, Any]) -> bool:
@@ -46,7 +41,7 @@ def is_whole(url: str, size: int, options: Mapping[str, Any]) -> bool:
 def put(path: str, url: str, options: Mapping[str, Any]) -> None:
     """Put a local file at `url`; where the place is no object store, such as sftp, a failure may leave a part of it."""
     with _filesystem(url, options) as (fs, remote):
-        if url.startswith(("file://", "local://")):
+        if local_path(url) is not None:
             os.makedirs(os.path.dirname(remote), exist_ok=True)
             with replacing(remote) as aside:
                 shutil.copyfile(path, aside)

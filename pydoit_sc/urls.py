@@ -1,0 +1,70 @@
+"""URLs of places: their schemes, what is known of each, and which are paths of this machine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LOCAL = "local"
+
+
+class Scheme(NamedTuple):
+    """What is known of the URLs of one scheme."""
+
+    kind: str = (
+        ""  # "s3", "gs" or "az" for the clouds', "flat" for another store without folders, LOCAL for a path
+    )
+    extra: str = ""  # of this package, which brings what the scheme needs
+
+
+_S3, _GS, _AZ = Scheme("s3", "s3"), Scheme("gs", "gs"), Scheme("az", "az")
+SCHEMES = {
+    **dict.fromkeys(("s3", "s3a"), _S3),
+    **dict.fromkeys(("gs", "gcs"), _GS),
+    **dict.fromkeys(("az", "abfs", "abfss", "adl"), _AZ),
+    **dict.fromkeys(("oss", "oci"), Scheme("flat")),
+    "sfs": Scheme(extra="saturn"),
+    **dict.fromkeys(("file", "local"), Scheme(LOCAL)),
+    **dict.fromkeys(("ftp", "sftp", "http", "https", "hdfs"), Scheme()),
+}
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of a URL; "" for a path.
+
+    >>> scheme_of("s3://bucket/x"), scheme_of("/data/x")
+    ('s3', '')
+    """
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else ""
+
+
+def kind_of(url: str) -> str:
+    """Return the kind of store that a URL is of; "" where it is not known.
+
+    >>> kind_of("abfss://box/x"), kind_of("/data/x"), kind_of("sftp://host/x")
+    ('az', 'local', '')
+    """
+    scheme = scheme_of(url)
+    return SCHEMES.get(scheme, Scheme()).kind if scheme else LOCAL
+
+
+def local_path(url: str) -> str | None:
+    """Return the path on this machine that a URL or a path means; None for a URL of another place.
+
+    >>> local_path("file:///data/x"), local_path("/data/x"), local_path("s3://bucket/x")
+    ('/data/x', '/data/x', None)
+    """
+    if kind_of(url) != LOCAL:
+        return None
+    return url.partition("://")[2] if scheme_of(url) else url
+
+
+def to_install(url: str, error: Exception) -> str:
+    """Return what to install, as the end of a message, where an error says that a URL's file system is missing; else "".
+
+    >>> to_install("abfss://box/x", ValueError("Protocol not known: abfss"))
+    ": pip install 'pydoit-sc[az]'"
+    """
+    extra = SCHEMES.get(scheme_of(url), Scheme()).extra
+    is_missing = isinstance(error, ImportError) or str(error).startswith("Protocol not known")
+    return f": pip install 'pydoit-sc[{extra}]'" if is_missing and extra else ""
