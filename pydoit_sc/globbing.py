@@ -20,6 +20,7 @@ from functools import partial
 
 from pydoit_sc.batch import OURS
 from pydoit_sc.files import if_there, is_file
+from pydoit_sc.urls import local_path
 
 #: What a folder has that is nobody's input: what tools keep there for themselves.
 KEPT_BY_TOOLS = (
@@ -53,9 +54,8 @@ def outputs_of(remote_output_path: str, folder: str, names: Iterable[str]) -> tu
 
     Where the outputs lie beside the batchfile, or around it, those are the folders of these names.
     """
-    if not remote_output_path.startswith("file://"):
+    if not (root := local_path(remote_output_path)):
         return ()
-    root = remote_output_path.removeprefix("file://")
     if os.path.commonpath([root, folder]) != root:
         return (root,)
     return tuple(os.path.join(root, name) for name in dict.fromkeys(names))

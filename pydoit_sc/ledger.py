@@ -23,6 +23,7 @@ from pydoit_sc.globbing import outputs_of
 from pydoit_sc.made import MANY, MadeRuns, keys_of
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
+from pydoit_sc.urls import local_path
 from pydoit_sc.verdicts import UP_TO_DATE, Verdict, is_current, is_executing, judge
 
 
@@ -73,7 +74,7 @@ class Ledger:
         folders = (name for stage in batch.stages for name in stage.folders)
         outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
         self._files = FileDigests(batch.folder, outputs)
-        self._placeless = Placeless(batch.remote_output_path.removeprefix("file://"))
+        self._placeless = Placeless(local_path(batch.remote_output_path) or batch.remote_output_path)
         self._settings: dict[int, str] = {}
         self._read_at: dict[int, int] = {}  # of Settings: how often earlier stages had been published
         self._published: dict[str, int] = {}  # how often, by stage

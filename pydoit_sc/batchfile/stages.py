@@ -28,6 +28,7 @@ from pydoit_sc.batchfile.values import Row, Value
 from pydoit_sc.batchfile.varied import vary
 from pydoit_sc.globbing import escape
 from pydoit_sc.shells import is_like_sh
+from pydoit_sc.urls import local_path
 from pydoit_sc.utf8 import escaped
 
 _AFTER = re.compile(r"\{" + AFTER + r"\.([^{}!:]+)")
@@ -190,7 +191,8 @@ def _with_outputs(
     """Return the writer of a command that has `{after.STAGE}` of these: the output of the one run of it that a run comes after."""
     if not stages:
         return writer
-    combinations, root = writer.combinations, (above.remote or "").removeprefix("file://")
+    combinations, remote = writer.combinations, above.remote or ""
+    root = local_path(remote) or remote
     rows: list[Value] = []
     for row, before in enumerate(after):
         if several := [one.stage for one in before if isinstance(one, RunSet) and one.stage in stages]:

@@ -24,13 +24,13 @@ from pydoit_sc.chunks.chunkfile import EXTRA, ChunkFile, Extra
 from pydoit_sc.fingerprint import NOTHING, digest_text, split_parts
 from pydoit_sc.ledger import Ledger, Work
 from pydoit_sc.store import read_url
+from pydoit_sc.urls import local_path
 
 
 def read_chunk_at(place: str, options: Mapping[str, Any]) -> Chunk:
     """Read a chunk at a path or any URL; `options` are fsspec's, for the URL. Raises BatchfileError, StoreError."""
-    scheme, separator, path = place.partition("://")
-    if not separator or scheme in ("file", "local"):
-        return read_chunk(path if separator else place)
+    if (path := local_path(place)) is not None:
+        return read_chunk(path)
     data = read_url(place, options)
     with tempfile.TemporaryDirectory(prefix="pydoit-sc-") as folder:
         path = os.path.join(folder, posixpath.basename(place))

@@ -16,6 +16,7 @@ from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.fetching import FetchProgress
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
+from pydoit_sc.urls import local_path
 
 _SOME_LEFT = 2  # the exit code
 
@@ -56,7 +57,7 @@ class FetchCommand(Command):
         """Fetch the outputs, and return the exit code."""
         folder = _folder(options["into"])
         project = open_project(options)
-        if f"file://{folder}/".startswith(f"{project.store.url}/"):
+        if (root := local_path(project.store.url)) and f"{folder}/".startswith(f"{root}/"):
             raise InvalidCommand(f"--to: `{folder}` is where the batch has its outputs; name another folder")
         chosen = selected(project, options, words)
         names = {run.key: stage.task_name(run) for stage, run in chosen or project.batch.runs()}

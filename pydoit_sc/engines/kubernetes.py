@@ -28,6 +28,7 @@ from pydoit_sc.batchfile.fields import (
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.kubectl import kubectl, list_jobs, parse_json, state_of
+from pydoit_sc.urls import local_path
 
 if TYPE_CHECKING:
     from yaml import SafeDumper, ScalarNode
@@ -239,9 +240,8 @@ def _metadata(submission: Submission, table: KubernetesTable, labels: Mapping[st
 
 
 def _check_store(batch: Batch, table: KubernetesTable, where: str) -> None:
-    scheme, separator, path = batch.remote_output_path.partition("://")
-    path = path if separator else scheme
-    if (not separator or scheme in ("file", "local")) and not _is_seen(path, table):
+    path = local_path(batch.remote_output_path)
+    if path is not None and not _is_seen(path, table):
         raise EngineError(
             f"{where}: the outputs go to {path}, which no pod sees; expected a `remote_output_path` in an object store "
             f'(s3://…), or a persistent volume that has this path: volumes = {{ "{path}" = "CLAIM" }}'

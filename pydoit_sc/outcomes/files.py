@@ -16,11 +16,11 @@ from pydoit_sc.store.base import answers
 from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE
 from pydoit_sc.store.stamps import read
+from pydoit_sc.urls import local_path
 
 NOT_ITS_OWN = "its content is not that of the attempt"
 
 _BLOCK = 1 << 18  # bytes
-_LOCAL = "file://"
 
 
 class BadFileError(Exception):
@@ -46,7 +46,8 @@ def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[by
         where = answers(f"{store.url}/{key}/{path}", Exception, but=(FileNotFoundError, BadFileError))
         with where, store.open(key, path) as file:
             # The size of a link is not that of a file, and it has no digest.
-            is_link = entry.md5 is None and store.url.startswith(_LOCAL) and _is_link(file, store, key, path)
+            root = local_path(store.url)
+            is_link = bool(root and entry.md5 is None and _is_link(file, f"{root}/{key}", path))
             size = 0
             while (is_link or size <= entry.size + _BLOCK) and (block := file.read(_BLOCK)):
                 size += len(block)
@@ -66,18 +67,18 @@ def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[by
 
 def is_link_itself(store: Outputs, key: str, path: str, entry: FileEntry) -> bool:
     """Return whether a file of an output is a link, as it was when its `run.json` was written: of that size, without a digest."""
-    if entry.md5 is not None or not store.url.startswith(_LOCAL):
+    if entry.md5 is not None or not (root := local_path(store.url)):
         return False
     try:
-        there = os.lstat(f"{store.url.removeprefix(_LOCAL)}/{key}/{path}")
+        there = os.lstat(f"{root}/{key}/{path}")
     except OSError:
         return False
     return stat.S_ISLNK(there.st_mode) and there.st_size == entry.size
 
 
-def _is_link(file: BinaryIO, store: Outputs, key: str, path: str) -> bool:
+def _is_link(file: BinaryIO, output: str, path: str) -> bool:
     """Return whether an open file has another path than that of its name; raises BadFileError where it is of no such output."""
-    folder = os.path.realpath(f"{store.url.removeprefix(_LOCAL)}/{key}")
+    folder = os.path.realpath(output)
     found = os.readlink(f"/proc/self/fd/{file.fileno()}")
     if not found.startswith(f"{folder}/"):
         raise BadFileError("it leads out of its run's output")

@@ -18,6 +18,7 @@ from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
 from pydoit_sc.sync.extract import digest_in_name
 from pydoit_sc.sync.upload import Archive
+from pydoit_sc.urls import local_path, scheme_of
 
 BEGIN = "### BEGIN SATURN_CLIENT GENERATED CODE"
 END = "### END SATURN_CLIENT GENERATED CODE"
@@ -78,11 +79,11 @@ def _sync_lines(archive: Archive) -> list[str]:
 
 def download_command(url: str) -> str:
     """Return the shell command that puts the archive at `url` into the private folder."""
-    scheme, quoted = _scheme(url), shlex.quote(url)
+    scheme, quoted = scheme_of(url), shlex.quote(url)
     if _needs_worker(url):
         return f"python3 -m pydoit_sc.sync download {quoted} {_ARCHIVE}"
-    if scheme == "file":
-        return f"cp -- {shlex.quote(url.removeprefix('file://'))} {_ARCHIVE}"
+    if path := local_path(url):
+        return f"cp -- {shlex.quote(path)} {_ARCHIVE}"
     if scheme == "s3":
         return f"aws s3 cp {quoted} {_ARCHIVE}"
     if scheme == "gs":
@@ -92,9 +93,5 @@ def download_command(url: str) -> str:
 
 def _needs_worker(url: str) -> bool:
     """Return whether no common tool fetches this URL; gcloud always reads `*?[` as patterns."""
-    scheme = _scheme(url)
+    scheme = scheme_of(url)
     return scheme not in ("file", "s3", "gs", "sfs") or (scheme == "gs" and not _GLOB.isdisjoint(url))
-
-
-def _scheme(url: str) -> str:
-    return url.partition("://")[0].lower()

@@ -17,6 +17,7 @@ from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.errors import UserError
 from pydoit_sc.files import not_for_all, replacing, write_whole
 from pydoit_sc.private import foreign, replaceable
+from pydoit_sc.urls import local_path
 from pydoit_sc.utf8 import to_bytes
 
 _MODE = 0o755
@@ -34,9 +35,8 @@ def chunk_name(number: int) -> str:
 
 def folder_of(batch: Batch, submission: str) -> str:
     """Return a submission's local folder: in the store where that is one of this machine's file systems."""
-    scheme, _, path = batch.remote_output_path.partition("://")
-    root = path if scheme == "file" else str(batch.folder)
-    return os.path.join(root, OURS, "submissions", submission)
+    root = local_path(batch.remote_output_path)
+    return os.path.join(root or batch.folder, OURS, "submissions", submission)
 
 
 def check_folder(folder: str, count: int, source: str | os.PathLike[str] = "") -> None:

@@ -15,6 +15,7 @@ from pydoit_sc.batchfile.batchtables import SyncTable
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.upload import Archive, FileSync, find, inside, parse_sync, stage
+from pydoit_sc.urls import kind_of, scheme_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,11 @@ def staging_of(batch: Batch) -> Staging:
 
 def options_for(batch: Batch, url: str) -> Mapping[str, Any]:
     """Return the store's options where a URL is of the store's kind."""
-    return batch.storage_options if _scheme(url) == _scheme(batch.remote_output_path) else {}
+    return batch.storage_options if _kind(url) == _kind(batch.remote_output_path) else {}
 
 
-def _scheme(url: str) -> str:
-    return url.partition("://")[0]
+def _kind(url: str) -> str:
+    return kind_of(url) or scheme_of(url)
 
 
 def _staging_place(batch: Batch, table: SyncTable) -> str:

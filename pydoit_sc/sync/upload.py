@@ -16,6 +16,7 @@ from pydoit_sc.sync import remote
 from pydoit_sc.sync.archive import write_archive
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.sync.extract import archive_name
+from pydoit_sc.urls import local_path
 
 #: The working directory of a resource whose recipe names none.
 WORKING_DIRECTORY = "/home/jovyan/workspace"
@@ -52,8 +53,8 @@ def parse_sync(text: str, working_directory: str | None = None, folder: str = ""
 
 def inside(url: str, folder: str) -> str:
     """Return a pattern of a .gitignore that excludes a local URL from the folder it lies in; "" for any other URL."""
-    path = os.path.abspath(url.removeprefix("file://"))
-    if not url.startswith("file://") or not path.startswith(f"{folder}/"):
+    path = os.path.abspath(local_path(url) or "/")
+    if not path.startswith(f"{folder}/"):
         return ""
     return re.sub(r"([\\*?\[\]!# ])", r"\\\1", path[len(folder) :])
 

@@ -16,6 +16,8 @@ import os
 import tempfile
 from contextlib import suppress
 
+from pydoit_sc.urls import local_path
+
 #: The errors of a disk that is full, broken or gone.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE)
 
@@ -64,8 +66,8 @@ def scratch_disk(results: str, store: str) -> str | None:
     there = _existing(os.path.dirname(os.path.abspath(results)))
     if there in ("/", tempfile.gettempdir()) or not os.access(there, os.W_OK):
         return None
-    root = store.removeprefix("file://")
-    if root != store and os.stat(_existing(root)).st_dev == os.stat(there).st_dev:
+    root = local_path(store)
+    if root is not None and os.stat(_existing(root)).st_dev == os.stat(there).st_dev:
         return None
     return there
 
