@@ -13,10 +13,11 @@ class Scheme(NamedTuple):
     kind: str = (
         ""  # "s3", "gs" or "az" for the clouds', "flat" for another store without folders, LOCAL for a path
     )
-    extra: str = ""  # of this package, which brings what the scheme needs
+    extra: str = ""  # of this package, which brings what a store needs
+    package: str = ""  # of fsspec's class, where the extra does not bring it: files that are sent need it
 
 
-_S3, _GS, _AZ = Scheme("s3", "s3"), Scheme("gs", "gs"), Scheme("az", "az")
+_S3, _GS, _AZ = Scheme("s3", "s3"), Scheme("gs", "gs", "gcsfs"), Scheme("az", "az", "adlfs")
 SCHEMES = {
     **dict.fromkeys(("s3", "s3a"), _S3),
     **dict.fromkeys(("gs", "gcs"), _GS),
@@ -63,8 +64,8 @@ def to_install(url: str, error: Exception) -> str:
     """Return what to install, as the end of a message, where an error says that a URL's file system is missing; else "".
 
     >>> to_install("abfss://box/x", ValueError("Protocol not known: abfss"))
-    ": pip install 'pydoit-sc[az]'"
+    ": pip install 'pydoit-sc[az]' adlfs"
     """
-    extra = SCHEMES.get(scheme_of(url), Scheme()).extra
+    _, extra, package = SCHEMES.get(scheme_of(url), Scheme())
     is_missing = isinstance(error, ImportError) or str(error).startswith("Protocol not known")
-    return f": pip install 'pydoit-sc[{extra}]'" if is_missing and extra else ""
+    return f": pip install 'pydoit-sc[{extra}]' {package}".rstrip() if is_missing and extra else ""
