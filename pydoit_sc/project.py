@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -18,8 +17,9 @@ from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
 from pydoit_sc.batchfile.read import has_format, stage_names
 from pydoit_sc.catalogue import BATCHFILES
-from pydoit_sc.errors import UserError, reason, shortened
-from pydoit_sc.files import check_here, open_regular
+from pydoit_sc.errors import UserError, shortened
+from pydoit_sc.files import check_here
+from pydoit_sc.ignored import read_ignored
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.made import names_of
 from pydoit_sc.parts import with_earlier, without_earlier
@@ -27,9 +27,6 @@ from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
 from pydoit_sc.store.layout import STATUS_CODE
 from pydoit_sc.survey import open_ledger
-
-#: doit's database beside a batchfile.
-STATE = ".pydoit_sc.json"
 
 #: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
 _OF_BATCH = {"max_failures": max_failures, "nprocs": read_nprocs}
@@ -170,16 +167,8 @@ class Project:
 
     @cached_property
     def ignored(self) -> frozenset[str]:
-        """The stages and tasks that `ignore` excludes, by name: what doit's database says of them. Raises UserError."""
-        try:
-            with open_regular(str(self.batch.folder / STATE)) as file:
-                state = json.load(file)
-        except (FileNotFoundError, ValueError, RecursionError):
-            return frozenset()
-        except OSError as error:
-            raise UserError(reason(error)) from error
-        tasks = state.items() if isinstance(state, dict) else ()
-        return frozenset(name for name, said in tasks if isinstance(said, dict) and said.get("ignore:"))
+        """The stages and tasks that `ignore` excludes, by name. Raises UserError."""
+        return read_ignored(self.batch)
 
     def _accepted(self) -> Mapping[str, str]:
         """Return the fingerprints for which outcomes stand that a user has accepted, by their attempts."""

@@ -58,7 +58,7 @@ ELSEWHERE = {
     "store/test_posix.py": "linux store.disk store.looking store.places store.reading store.replacing store.ways",
     "submissions/test_handover.py": "engines.base submissions.draft",
     "sync/test_code.py": "sync.fetch",
-    "tasks/test_loader.py": "tasks.tasks",
+    "tasks/test_loader.py": "tasks.dependency tasks.tasks",
     "tasks/test_runner.py": "tasks.executing",
     "test_doctests.py": "outcomes.counts plurals",
     "test_hooks.py": "submissions.finish",

@@ -47,7 +47,7 @@ ROOMS = [
     {"verdicts"},
     {"conditions", "store"},
     {"batchfile"},
-    {"parts"},
+    {"ignored", "parts"},
     {"batch", "fingerprint", "globbing", "made"},
     {
         "catalogue",

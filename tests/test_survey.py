@@ -156,7 +156,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a folder for a run.json": lambda out: unreadable(out / "a" / "3" / "run.json"),
     "inside": lambda out: write(out.parent, "c", Record(0)),
     "edited": lambda out: (out.parent / "batchfile.toml").write_text(BATCH.replace("echo", "printf", 1)),
-    "ignored": lambda out: (out.parent / ".pydoit_sc.json").write_text('{"a:3": {"ignore:": "1"}}'),
+    "ignored": lambda out: (out.parent / ".pydoit_sc.ignored.json").write_text('{"out/a/3": ""}'),
 }
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from doit import create_after
 
-from pydoit_sc.tasks.tasks import RunChecker, batch_stages, batch_tasks
+from pydoit_sc.tasks.tasks import batch_stages, batch_tasks
 
-DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
+DOIT_CONFIG = {"backend": "json", "dep_file": ".doit.json"}
 
 
 def task_visits():

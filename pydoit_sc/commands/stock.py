@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -226,9 +226,11 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
         """Clean each task, of runs some at once; go on after one whose place something else takes."""
         runs = {task.name: task for task in tasks if isinstance(task, RunTask)}
+        if runs:
+            self._clean_runs(runs, dryrun=dryrun, forget=cleanforget)
         super().clean_tasks([task for task in tasks if task.name not in runs], dryrun, cleanforget)
-        if not runs:
-            return
+
+    def _clean_runs(self, runs: Mapping[str, RunTask], *, dryrun: bool, forget: bool) -> None:
         store = next(iter(runs.values())).project.store
         keys = {name: task.run.key for name, task in runs.items()}
         ends = change_each(store, store.remove, keys) if not dryrun else ((name, None) for name in runs)
@@ -238,7 +240,7 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
                     self.leave(name, error)
                     continue
                 runs[name].clean(self.outstream, dryrun=True)  # which says what has been removed
-                if cleanforget and not dryrun:
+                if forget and not dryrun:
                     self.dep_manager.remove(name)
 
 
@@ -291,4 +293,10 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
     name = "ignore"
     doc_usage = NAMES
     cmd_options = (*SELECTING, *DoitIgnore.cmd_options)
-    doc_description = "Nothing executes or submits them until `forget`. A stage that comes after them does not wait for them."
+    doc_description = (
+        "Nothing executes or submits them until `forget`, but `batch`, which executes what its chunk names. A stage that comes "
+        "after them does not wait for them.\n"
+        "\n"
+        "It is said of the outputs of this batch, in .pydoit_sc.ignored.json beside its file; of a run that a list knows by its "
+        "position it is said of its command, too, wherever that is moved."
+    )

@@ -10,21 +10,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from doit.cmd_base import Command, TaskLoader2
-from doit.cmd_forget import Forget
-from doit.dependency import Dependency
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.ignored import STATE
 from pydoit_sc.parts import in_order
-from pydoit_sc.project import STATE, Project
+from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection, select, select_to_execute
 from pydoit_sc.show.screen import escape_in_place
-from pydoit_sc.tasks.changing import change_each
+from pydoit_sc.tasks.dependency import take_over
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.listing import Part, parts_of, parts_with
-from pydoit_sc.tasks.tasks import RunChecker, all_tasks, part_tasks, run_tasks, stage_tasks
+from pydoit_sc.tasks.tasks import all_tasks, part_tasks, run_tasks, stage_tasks
 from pydoit_sc.utf8 import check_encoding
 
 #: The commands that know the tasks of a submission.
@@ -124,7 +123,6 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         return {
             "backend": "batchfile",
             "dep_file": STATE,
-            "check_file_uptodate": RunChecker,
             "continue": True,
         }
 
@@ -137,8 +135,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         project, command = self.project, cmd.get_name()
         selection = parse_selection(self._options, pos_args)
         _check_words(command, selection, self._options)
-        if isinstance(cmd, Forget):
-            _forget_outputs(cmd, project)
+        take_over(project, getattr(cmd, "leave", None))  # of a command of ours
         if getattr(cmd, "streams_stages", False) and not any(map(project.has_task, pos_args)):
             # doit's own reporters tell of each run that is up to date, of which doit looks for the target
             is_ours = self._options.get("reporter") == "batch"
@@ -214,35 +211,3 @@ def _with_submission(project: Project, chosen: _Chosen) -> list[Task]:
     if chosen.groups or chosen.runs:
         return [*tasks, *stage_tasks(project), *run_tasks(project, chosen.runs)]
     return tasks
-
-
-def _forget_outputs(cmd: Forget, project: Project) -> None:
-    """Have doit's `forget` make runs incomplete: their truth is the store, not doit's database."""
-    dependencies: Dependency = cmd.dep_manager
-    leave = getattr(cmd, "leave", None)  # of our own command
-    remove_mark, remove_marks = dependencies.remove, dependencies.remove_all  # of `ignore`
-    close = dependencies.close
-    keys = {stage.task_name(run): run.key for stage, run in project.batch.runs()}
-
-    pending: dict[str, str] = {}
-
-    def forget(name: str) -> None:
-        remove_mark(name)
-        if name in keys:  # and not the group of a stage
-            pending[name] = keys[name]
-
-    def forget_all() -> None:
-        remove_marks()
-        pending.update(keys)
-
-    @user_errors()
-    def end() -> None:
-        close()
-        for name, error in change_each(project.store, project.store.forget, pending):
-            if error is None:
-                continue
-            if leave is None:
-                raise error
-            leave(name, error)
-
-    dependencies.remove, dependencies.remove_all, dependencies.close = forget, forget_all, end

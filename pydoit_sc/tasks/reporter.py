@@ -104,6 +104,11 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         if not is_run(task) and task.actions and not self._quiet:
             super().skip_uptodate(task)
 
+    def skip_ignore(self, task: Task) -> None:
+        """A task is ignored; runs are counted instead, in `planned`."""
+        if not is_run(task) and not self._quiet:
+            super().skip_ignore(task)
+
     def execute_task(self, task: Task) -> None:
         """A task that is no run is being executed."""
         self.outstream.write("")  # which removes the bar: under `doit`, the task's own output knows of none

@@ -30,6 +30,7 @@ from pydoit_sc.positions import moved
 from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
+from pydoit_sc.tasks.dependency import BatchTask
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
 from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
@@ -85,7 +86,6 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
-        project_of(task_dispatcher.tasks.values())  # an error comes before anything is executed
         works = self._works(task_dispatcher)
         first = next(works, None)
         if first is None:  # nothing to execute
@@ -241,7 +241,10 @@ class BatchRunner(Runner):  # type: ignore[misc]
     def _stage_works(self, node: ExecNode) -> Iterator[Work]:
         """Yield the runs of a stage that are to be executed and need not wait."""
         opened = self._open.get(node.task.stage.name)
-        if self._blocked(node) or self._ignored(node):
+        if self._blocked(node):
+            return
+        if node.task.is_ignored:
+            self._skip(node)
             return
         if opened is None:
             node.run_status = "successful"
@@ -258,7 +261,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if run.key in self._alone or self._order.waits(run):
                 continue
             if todo is not None and run.key not in todo:
-                self.select_task(ExecNode(opened.pattern.sibling(run, up_to_date=True), None), {})
+                self._tell_skipped(opened.pattern.sibling(run))
             elif (work := self._begin(opened, run)) is not None:
                 yield work
         opened.todo = ()
@@ -306,14 +309,20 @@ class BatchRunner(Runner):  # type: ignore[misc]
         task: RunTask = node.task
         if self._blocked(node):
             return
+        if task.is_ignored:
+            self._skip(node)
+            return
         self._project.ledger.reread_files_of(task.stage, task.run)
         fingerprint, verdict = self._verdict(task.stage, task.run)
-        if fingerprint is None:
-            self.reporter.get_status(task)
-            self._handle_task_error(node, NotStartedError(task.name, verdict.words))
-        elif self.select_task(node, {}):
+        if fingerprint is not None and not (verdict.execute or self.always_execute):
+            self._skip(node)
+            return
+        self.reporter.get_status(task)
+        task.overwrite_verbosity(self.stream)
+        if fingerprint is not None:
             yield self._selected(node, None, self._project.ledger.work(task.stage, task.run, fingerprint))
             return
+        self._handle_task_error(node, NotStartedError(task.name, verdict.words))
         self._processed.append(node)
 
     def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
@@ -380,11 +389,12 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._processed.append(node)
         return True
 
-    def _ignored(self, node: ExecNode) -> bool:
-        """Return whether doit's `ignore` excludes this stage."""
-        if not self.dep_manager.status_is_ignore(node.task):
-            return False
-        node.run_status = "ignore"
-        self.reporter.skip_ignore(node.task)
+    def _skip(self, node: ExecNode) -> None:
+        """Record that a stage or a run is left as it is: it is ignored, or up to date."""
+        node.run_status = "ignore" if node.task.is_ignored else "up-to-date"
+        self._tell_skipped(node.task)
         self._processed.append(node)
-        return True
+
+    def _tell_skipped(self, task: BatchTask) -> None:
+        self.reporter.get_status(task)
+        (self.reporter.skip_ignore if task.is_ignored else self.reporter.skip_uptodate)(task)

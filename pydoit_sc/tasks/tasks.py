@@ -10,7 +10,6 @@ from typing import Any, TextIO, TypeAlias
 
 from doit.control import ExecNode, TaskDispatcher
 from doit.dependency import MD5Checker
-from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
@@ -20,26 +19,16 @@ from pydoit_sc.parts import in_order
 from pydoit_sc.plan import plan
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
+from pydoit_sc.tasks.dependency import BatchTask, take_over
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.verdicts import Verdict
 
 #: The group of the tasks that execute the chunks of a submission.
 CHUNK = "chunk"
 
-_projects: list[Project] = []
-
 
 class RunChecker(MD5Checker):  # type: ignore[misc]
-    """doit's check of files, which knows the remote targets from the bulk scan of the store."""
-
-    @user_errors()
-    def exists(self, file_path: str) -> bool:
-        """Return whether a target exists: a `status_code` by what the store has, anything else by its path."""
-        for project in _projects:
-            root = project.batch.remote_output_path
-            if file_path.startswith(f"{root}/"):
-                return file_path[len(root) + 1 :].rpartition("/")[0] in project.ledger.records
-        return bool(super().exists(file_path))
+    """doit's check of files under the name that a dodo.py may have for it; runs need none of their own any more."""
 
 
 class RunIsCurrent:
@@ -111,7 +100,7 @@ class StageIsPlanned(StageIsCurrent):
         return sum(item.verdict.execute for item in planned if item.stage.name == self._stage.name)
 
 
-class RunTask(Task):  # type: ignore[misc]
+class RunTask(BatchTask):
     """A run as a doit task: its target is the remote `status_code`.
 
     doit's own runners execute it by a program of its own; ours never look at the action.
@@ -159,15 +148,14 @@ class RunTask(Task):  # type: ignore[misc]
         """Leave the words behind the run's name on a command line alone: a run has no options."""
         return args
 
-    def sibling(self, run: Run, *, up_to_date: bool = False) -> RunTask:
-        """Return the task of another run of the stage, already judged; this is much quicker than making a new one."""
+    def sibling(self, run: Run) -> RunTask:
+        """Return the task of another run of the stage, for our runner; this is much quicker than making a new one."""
         task = object.__new__(RunTask)
         task.__dict__ = {
             **self.__dict__,
             "name": self.stage.task_name(run),
             "run": run,
             "targets": [self.project.target(run)],
-            "uptodate": [(up_to_date, None, None)],
             "values": {},
             "doc": run.cmd,
         }
@@ -209,7 +197,7 @@ def _names(after: Iterable[Run | RunSet]) -> Iterator[str]:
             yield from (task_of(run.key) for run in one.members)
 
 
-class StageTask(Task):  # type: ignore[misc]
+class StageTask(BatchTask):
     """A stage as a doit task group; the order of its runs is that of order.py."""
 
     def __init__(self, project: Project, stage: Stage) -> None:
@@ -227,7 +215,6 @@ class StageTask(Task):  # type: ignore[misc]
 
 def part_tasks(project: Project, parts: Iterable[Stage]) -> list[StageTask]:
     """Return a task for each stage, or part of one, each behind those that it comes after: for our runner."""
-    _know(project)
     return [StageTask(project, part) for part in in_order(list(parts))]
 
 
@@ -251,21 +238,12 @@ def closure(dispatcher: TaskDispatcher) -> list[str]:
 
 
 def project_of(tasks: Iterable[Task]) -> Project | None:
-    """Return the one project that has runs among these tasks; raises InvalidDodoFile where there are several."""
-    projects = {task.project for task in tasks if isinstance(task, (RunTask, StageTask))}
-    if len(projects) > 1:
-        raise InvalidDodoFile("a dodo.py may have the tasks of one batchfile, and this has those of several")
-    return projects.pop() if projects else None
-
-
-def _know(project: Project) -> None:
-    if project not in _projects:
-        _projects.append(project)
+    """Return the project that has runs among these tasks, if there is one."""
+    return next((task.project for task in tasks if isinstance(task, BatchTask)), None)
 
 
 def stage_tasks(project: Project) -> list[Task]:
     """Return a task for each stage: the group, or the one run of a stage without a matrix."""
-    _know(project)
     return [
         RunTask(project, stage, stage.runs[0]) if stage.single else StageTask(project, stage)
         for stage in project.batch.stages
@@ -295,8 +273,6 @@ def _load(path: str) -> Project:
 def batch_tasks(path: str = "batchfile.toml", task_dep: Sequence[str] = ()) -> Iterator[Task]:
     """Yield the tasks of a batchfile, for a hand-written dodo.py. All of them wait for the tasks in `task_dep`.
 
-        DOIT_CONFIG = {"check_file_uptodate": RunChecker}  # so that doit finds the remote targets
-
         def task_batch():
             yield from batch_tasks("batchfile.toml", task_dep=["prepare"])
 
@@ -308,7 +284,9 @@ def batch_tasks(path: str = "batchfile.toml", task_dep: Sequence[str] = ()) -> I
 
     Raises InvalidDodoFile with all that is wrong with the file.
     """
-    for task in all_tasks(_load(path)):
+    project = _load(path)
+    take_over(project)
+    for task in all_tasks(project):
         task.task_dep.extend(task_dep)
         yield task
 

@@ -392,7 +392,7 @@ def test_a_watch_ends_where_the_rest_waits_for_a_run_that_has_failed(
         monkeypatch.setattr(PosixStore, "running", lambda store: {} if looks else real(store))
         status(stages, "--watch", "b")
     assert len(looks) == 1
-    stages.write(".pydoit_sc.json", '{"a:2": {"ignore:": "1"}}')  # so it holds nothing up
+    stages.write(".pydoit_sc.ignored.json", '{"out/a/2": ""}')  # so it holds nothing up
     status(stages, "--watch")
     assert len(looks) == 2
     lines = capsys.readouterr().out.splitlines()

@@ -217,11 +217,77 @@ def test_the_example(box: Box, run: str) -> None:
     assert (project / "report.txt").read_text() == "8 visits\n"
 
 
+BARE_DODO = """\
+from pydoit_sc.tasks.tasks import batch_tasks
+
+
+def task_batch():
+    yield from batch_tasks()
+
+
+def task_mine():
+    return {"actions": ["echo mine >> log"], "file_dep": ["in"]}
+"""
+
+
+@pytest.fixture(params=["ours", pytest.param("stock", marks=pytest.mark.slow)])
+def bare(box: Box, request: pytest.FixtureRequest) -> Box:
+    """A dodo.py without a word for doit's database, with our `run` or with doit's."""
+    box.batchfile(STAGES)
+    box.write("in", "1")
+    box.write("dodo.py", BARE_DODO)
+    if request.param == "ours":
+        box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    return box
+
+
+def test_no_check_of_files_is_needed(bare: Box) -> None:
+    bare.ok(program="doit")
+    assert bare.executed() == ["a:1", "a:2", "a:3", "b", "mine"]
+    bare.ok(program="doit")
+    assert bare.executed() == []
+    assert bare.ok("list", "--all", "-s", "-q", program="doit").split()[::2] == ["U"] * 6
+    bare.write("in", "2")
+    bare.ok("a:1", "mine", program="doit")
+    assert bare.executed() == ["a:1", "mine"]
+    assert "R a:2" in bare.ok("list", "--all", "-s", program="doit")
+
+
+@pytest.mark.parametrize("programs", [("doit", "pydoit-sc"), ("pydoit-sc", "doit"), ("doit", "doit")])
+def test_ignore_and_forget_are_the_same_for_doit(bare: Box, programs: tuple[str, str]) -> None:
+    one, other = programs
+    bare.edit('after = ["a"]\n', "")
+    assert bare.ok("ignore", "a:2", program=one) == "ignoring a:2\n"
+    bare.ok(program=other)
+    assert bare.executed() == ["a:1", "a:3", "b", *(["mine"] if other == "doit" else [])]
+    assert "I a:2" in bare.ok("list", "--all", "-s", program="doit")
+    assert bare.ok("forget", "a:2", "a:3", program=other) == "forgetting a:2\nforgetting a:3\n"
+    assert (bare.folder / "out/a/1").exists()
+    assert not (bare.folder / "out/a/3").exists()
+    bare.ok("a", program=one)
+    assert bare.executed() == ["a:2", "a:3"]
+    bare.ok("forget", "a", program="doit")
+    assert bare.tree() == ["b/run.json", "b/status_code", "b/stderr", "b/stdout"]
+
+
+@pytest.mark.parametrize("bare", ["ours"], indirect=True)
+def test_a_failure_is_not_forgotten(bare: Box) -> None:
+    bare.edit("cat in", "exit 3")
+    assert bare(program="doit").code in (1, 2)
+    assert bare.out("a/1/status_code") == "3"
+    assert bare.ok("ignore", "a", "mine", program="doit").splitlines()[-1] == "ignoring mine"
+    bare.executed()
+    bare.ok(program="doit")
+    assert bare.executed() == ["b"]
+    bare.ok("forget", "--all", program="doit")
+    assert bare.tree() == []
+
+
 MAKES_RUNS = """\
 from doit import create_after
-from pydoit_sc.tasks.tasks import RunChecker, batch_stages, batch_tasks
+from pydoit_sc.tasks.tasks import batch_stages, batch_tasks
 
-DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
+DOIT_CONFIG = {"backend": "json", "dep_file": ".doit.json"}
 
 
 def task_names():
@@ -285,8 +351,8 @@ def test_what_a_task_of_the_user_has_started_is_left_alone(box: Box) -> None:
     box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
     box.write(
         "dodo.py",
-        "from pydoit_sc.tasks.tasks import RunChecker, batch_tasks\n"
-        'DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}\n'
+        "from pydoit_sc.tasks.tasks import batch_tasks\n"
+        'DOIT_CONFIG = {"backend": "json", "dep_file": ".doit.json"}\n'
         "def task_batch():\n    yield from batch_tasks()\n"
         "def task_serve():\n"
         '    return {"actions": ["sleep 300 > log.serve 2>&1 & echo $! > pid"], "task_dep": ["a"]}\n',

@@ -1,0 +1,127 @@
+"""What doit asks its database about runs, and tells it of them: the store and the file of `ignore` know it instead.
+
+So it is the same whoever asks: `doit`, with doit's own commands or with ours, and `pydoit-sc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from doit.dependency import Dependency, DependencyStatus
+from doit.exceptions import InvalidDodoFile
+from doit.globals import Globals
+from doit.task import Task
+
+from pydoit_sc.batch import Stage
+from pydoit_sc.ignored import change_ignored
+from pydoit_sc.project import Project
+from pydoit_sc.tasks.changing import change_each
+from pydoit_sc.tasks.errors import user_errors
+
+#: Is told of a run that is left, since something else has its place; without one that is an error.
+Leave = Callable[[str, Exception], None]
+
+
+class BatchTask(Task):  # type: ignore[misc]
+    """A task of a batch: a stage or a run."""
+
+    project: Project
+    stage: Stage
+
+    @property
+    @user_errors()
+    def is_ignored(self) -> bool:
+        """Whether the user has said that it, or its stage, is to be left as it is."""
+        return not self.project.ignored.isdisjoint((self.stage.name, self.name))
+
+
+class BatchDependency(Dependency):  # type: ignore[misc]
+    """doit's database, for the tasks of a batch, too. What is said of them is done when it is closed."""
+
+    _project: Project
+    _ignored: set[str]  # names of tasks
+    _forgotten: dict[str, str]  # names of tasks, with the keys of runs
+    _keys: dict[str, str] | None
+    _leave: Leave | None
+
+    def take(self, project: Project, leave: Leave | None) -> None:
+        """Know the tasks of this batch."""
+        self._project, self._leave = project, leave
+        self._ignored, self._forgotten, self._keys = set(), {}, None
+
+    @property
+    def _all(self) -> dict[str, str]:
+        """The tasks of the batch by name, with the keys of runs; a group has none."""
+        if self._keys is None:
+            batch = self._project.batch
+            self._keys = {stage.name: "" for stage in batch.stages}
+            self._keys |= {stage.task_name(run): run.key for stage, run in batch.runs()}
+        return self._keys
+
+    def get_status(self, task: Task, tasks_dict: Any, get_log: bool = False) -> DependencyStatus:
+        """Return whether a task is up to date; a run or a stage tells it itself, also that its target is there."""
+        if not isinstance(task, BatchTask):
+            return super().get_status(task, tasks_dict, get_log)
+        found = DependencyStatus(get_log)
+        for check, args, options in task.uptodate:
+            if not check():
+                found.add_reason("uptodate_false", (check, args, options))
+        return found
+
+    def status_is_ignore(self, task: Task) -> bool:
+        """Return whether `ignore` excludes a task."""
+        return task.is_ignored if isinstance(task, BatchTask) else bool(super().status_is_ignore(task))
+
+    def ignore(self, task: Task) -> None:
+        """Ignore a task from now on."""
+        if isinstance(task, BatchTask):
+            self._ignored.add(task.name)
+        else:
+            super().ignore(task)
+
+    def remove_success(self, task: Task) -> None:
+        """Forget the success of a task that has failed: a run's outcome stays."""
+        self.backend.remove(task.name)
+
+    def remove(self, name: str) -> None:
+        """Forget a task: a run is no longer ignored, and its output goes to the history."""
+        self.backend.remove(name)
+        if name in self._all:
+            self._forgotten[name] = self._all[name]
+
+    def remove_all(self) -> None:
+        """Forget all tasks."""
+        self.backend.remove_all()
+        self._forgotten.update(self._all)
+
+    @user_errors()
+    def close(self) -> None:
+        """Write what has been said, and forget outputs."""
+        if self._closed:
+            return
+        super().close()
+        if self._ignored or self._forgotten:
+            change_ignored(self._project.batch, self._ignored, self._forgotten)
+        store, keys = self._project.store, {name: key for name, key in self._forgotten.items() if key}
+        for name, error in change_each(store, store.forget, keys) if keys else ():
+            if error is None:
+                continue
+            if self._leave is None:
+                raise error
+            self._leave(name, error)
+
+
+def take_over(project: Project, leave: Leave | None = None) -> None:
+    """Have the database of the doit command that is executed now know the tasks of this batch.
+
+    Raises InvalidDodoFile where it has those of another one.
+    """
+    found: Dependency | None = Globals.dep_manager
+    if found is None:  # nobody has asked for a command
+        return
+    if isinstance(found, BatchDependency):
+        raise InvalidDodoFile("a dodo.py may have the tasks of one batchfile, and this has those of several")
+    found.__class__ = BatchDependency
+    del found.remove, found.remove_all  # its own, which hide ours
+    found.take(project, leave)
