@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from doit.runner import ERROR
 
+from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.failures import OPTION
 from pydoit_sc.store import Store
 from pydoit_sc.tasks.reporter import BatchReporter
@@ -23,6 +28,29 @@ def make_executor(store: Store, limits: Limits, reporter: Any, *, has_completed:
         executor.tell, executor.show = reporter.tell, reporter.show
         reporter.progress.running = lambda: executor.running
     return executor
+
+
+@contextmanager
+def in_folder(folder: Path, works: Iterator[Work | None]) -> Iterator[Iterator[Work | None]]:
+    """Give works to an executor whose runs start in this folder; what yields them, as a dodo.py, stays where we are."""
+    own, end = os.getcwd(), object()
+
+    def given() -> Iterator[Any]:
+        while True:
+            os.chdir(own)
+            try:
+                work: object = next(works, end)
+            finally:
+                os.chdir(folder)
+            if work is end:
+                return
+            yield work
+
+    os.chdir(folder)
+    try:
+        yield given()
+    finally:
+        os.chdir(own)
 
 
 def why_it_ended(executor: Executor, to_execute: int, bound: str) -> tuple[str, int | None]:

@@ -90,16 +90,17 @@ class BatchRunner(Runner):  # type: ignore[misc]
         first = next(works, None)
         if first is None:  # nothing to execute
             return
-        from pydoit_sc.tasks.executing import make_executor, why_it_ended  # noqa: PLC0415 - only now
+        from pydoit_sc.tasks.executing import in_folder, make_executor, why_it_ended  # noqa: PLC0415 - only now
 
         store, completed = self._project.store, self._has_completed
         executor = make_executor(store, self._limits, self.reporter, has_completed=completed)
         self._executor = executor
         try:
-            for result in executor.run(chain([first], works)):
-                self._conclude(result)
-                if self._stop_running:
-                    executor.stop()
+            with in_folder(self._project.batch.folder, chain([first], works)) as given:
+                for result in executor.run(given):
+                    self._conclude(result)
+                    if self._stop_running:
+                        executor.stop()
         except StoreError as error:
             executor.error = str(error)
         bound = "`max_failures`" if self.continue_ else "--no-continue"
@@ -309,12 +310,10 @@ class BatchRunner(Runner):  # type: ignore[misc]
         task: RunTask = node.task
         if self._blocked(node):
             return
-        if task.is_ignored:
-            self._skip(node)
-            return
         self._project.ledger.reread_files_of(task.stage, task.run)
         fingerprint, verdict = self._verdict(task.stage, task.run)
-        if fingerprint is not None and not (verdict.execute or self.always_execute):
+        is_current = fingerprint is not None and not (verdict.execute or self.always_execute)
+        if task.is_ignored or is_current:
             self._skip(node)
             return
         self.reporter.get_status(task)

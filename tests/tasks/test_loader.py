@@ -360,3 +360,20 @@ def test_what_a_task_of_the_user_has_started_is_left_alone(box: Box) -> None:
     box.ok("a", "serve", "b", program="doit")
     assert "b" in box.executed()
     os.kill(int((box.folder / "pid").read_text()), signal.SIGKILL)  # raises where it is gone
+
+
+@pytest.mark.parametrize("bare", ["ours"], indirect=True)
+def test_runs_of_a_batch_in_another_folder_start_there(bare: Box) -> None:
+    bare.edit("batch_tasks()", 'batch_tasks("w/batchfile.toml", task_dep=["before"])', "dodo.py")
+    (bare.folder / "batchfile.toml").unlink()
+    twice = STAGES.replace("cat in", "cat in; test -e {x} || (touch {x}; exit 1)")
+    bare.write("w/batchfile.toml", twice.replace("file_dep", "retries = 1\nfile_dep"))
+    with (bare.folder / "dodo.py").open("a") as file:
+        file.write('\n\ndef task_before():\n    return {"actions": ["cp in w/in"]}\n')
+        file.write(
+            '\n\ndef task_behind():\n    return {"actions": ["cat w/out/b/status_code >> log"], "task_dep": ["b"]}\n'
+        )
+    bare.ok(program="doit")
+    assert bare.executed() == ["0", "mine"]
+    assert sorted((bare.folder / "w/log").read_text().split()) == sorted([*2 * ["a:1", "a:2", "a:3"], "b"])
+    assert (bare.folder / "w/out/a/1/stdout").read_text() == "1"
