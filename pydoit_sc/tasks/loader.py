@@ -119,12 +119,13 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         os.chdir(self.project.batch.folder)
 
     def load_doit_config(self) -> dict[str, Any]:
-        """Return doit's settings: failures do not stop a batch, and its database is small and never locked."""
-        return {
-            "backend": "batchfile",
-            "dep_file": STATE,
-            "continue": True,
-        }
+        """Return doit's settings: its database is small and never locked, and failures do not stop a batch by default.
+
+        doit lets these take the place of what its configuration says.
+        """
+        config = self.config or {}
+        said = any("continue" in config.get(section, ()) for section in ("GLOBAL", "run"))
+        return {"backend": "batchfile", "dep_file": STATE, **({} if said else {"continue": True})}
 
     @user_errors()
     def load_tasks(self, cmd: Command, pos_args: list[str]) -> list[Task]:

@@ -52,6 +52,30 @@ def test_options_of_run_in_the_configuration(stages: Box) -> None:
     assert stages.ok(program="doit") == ".  a:1\n.  a:2\n.  a:3\n.  b\n"
 
 
+@pytest.mark.parametrize("program", ["doit", "pydoit-sc"])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("doit.cfg", DOIT_CFG + "[run]\ncontinue = no\n"),
+        ("doit.cfg", DOIT_CFG.replace("[GLOBAL]", "[GLOBAL]\ncontinue = no")),
+        ("pyproject.toml", PYPROJECT + "\n[tool.doit.commands.run]\ncontinue = false\n"),
+        pytest.param(
+            "doit.cfg", "[GLOBAL]\nloader = batchfile\n[run]\ncontinue = no\n", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_the_configuration_says_whether_failures_stop_a_batch(
+    box: Box, file: str, text: str, program: str
+) -> None:
+    box.batchfile(STAGES.replace("cat in", "test {x} != 1").replace("nprocs = 2", "nprocs = 1"))
+    box.write("in", "1")
+    box.write(file, text)
+    assert box(program=program).code == 1
+    assert box.executed() == ["a:1"]
+    assert box("-c", program=program).code in (1, 2)  # 2: doit's own `run`, for b
+    assert box.executed() == ["a:1", "a:2", "a:3"]
+
+
 @pytest.mark.slow
 def test_the_loader_with_doits_own_run(stages: Box) -> None:
     stages.write("doit.cfg", DOIT_CFG.partition("[COMMAND]")[0])
