@@ -15,7 +15,8 @@ from pydoit_sc.batch import ENGINE_TASKS, PLAIN, Batch, Run, Stage, is_pattern
 from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
-from pydoit_sc.batchfile.read import has_format, stage_names
+from pydoit_sc.batchfile.read import has_format, own_root, stage_names
+from pydoit_sc.batchfile.remote import absolute_url, local_below
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError, shortened
 from pydoit_sc.files import check_here
@@ -56,14 +57,15 @@ def _file_in(folder: str = "") -> str | None:
     return next((file for file in files if os.path.lexists(file)), None)
 
 
-def choose_batch(file: str, words: list[str], commands: Collection[str]) -> str:
+def choose_batch(file: str, to: str, words: list[str], commands: Collection[str]) -> str:
     """Return the batch that a command line means, `file` or the first word, which is then taken from the words.
 
+    `to` is where it says that outputs go, if it does.
     Raises UserError for words that no batch is there for; the first may have been meant to be one of `commands`.
     """
     if not words:
         return file
-    if is_batch(words[0], file):
+    if is_batch(words[0], file, to):
         return words.pop(0)
     if file or _file_in():
         return file
@@ -72,17 +74,21 @@ def choose_batch(file: str, words: list[str], commands: Collection[str]) -> str:
     raise UserError(f"`{words[0]}` is no file, and there is no {BATCHFILES[0]} in this folder; {hint}")
 
 
-def is_batch(word: str, file: str) -> bool:
+def is_batch(word: str, file: str, to: str = "") -> bool:
     """Return whether the first word of a command line is a batch: `-`, or a file.
 
-    It is none where it is a name in the batch `file`, or in that of this folder where no `file` is given.
+    It is none where it is a name in the batch `file`, or in that of this folder where no `file` is given, or lies among
+    the outputs of that batch, which go to `to` where that is given.
     """
     if word == STDIN:
         return True
     if not os.path.exists(word) and (":" in word or is_pattern(word) or not has_format(word)):
         return False  # what is called like a run list and is not there is a run list that is missing
     name = word.partition(":")[0]
-    return not (os.path.isdir(word) or name in ENGINE_TASKS or name in _stages_here(file))
+    if os.path.isdir(word) or name in ENGINE_TASKS or name in _stages_here(file):
+        return False
+    root = _root_here(file, to)
+    return not (root and local_below(word, root, os.getcwd()))
 
 
 def _stages_here(file: str) -> Collection[str]:
@@ -93,12 +99,23 @@ def _stages_here(file: str) -> Collection[str]:
         return ()
 
 
+def _root_here(file: str, to: str) -> str | None:
+    """Return where the outputs of that batch go, as a URL; None where that cannot be told."""
+    try:
+        if to:
+            return absolute_url(to, os.getcwd())
+        return own_root(find_batchfile(file)) if file != STDIN else None
+    except (UserError, ValueError):
+        return None
+
+
 class Project:
     """A batch, its store and its ledger."""
 
     def __init__(self, batch: Batch, options: Sequence[str] = ()) -> None:
         self.batch = batch
         self._options = options  # those that have named the batch on the command line
+        self._here = os.getcwd()  # where relative paths of outputs count from
         #: Tells a user something that is no answer; for Python nothing.
         self.say: Callable[[str], object] = _say
         #: Whether records of current outcomes are seldom asked for, and need not be kept where runs are many.
@@ -141,7 +158,7 @@ class Project:
     def again(self) -> Project:
         """Return the same batch, of whose store nothing is known yet."""
         new = Project(self.batch, self._options)
-        new._store, new.say = self._store, self.say
+        new._store, new.say, new._here = self._store, self.say, self._here
         return new
 
     @property
@@ -202,6 +219,8 @@ class Project:
     def select(self, words: Iterable[str], commands: Collection[str] = ()) -> list[tuple[Stage, Run]]:
         """Return the selected runs: by task names, patterns, outputs, targets, or stages for all their runs.
 
+        Outputs and targets are URLs, or local paths.
+
         Raises UserError for a word that means none; where it may have been a command, one of `commands`.
         """
         words = list(words)
@@ -235,11 +254,14 @@ class Project:
 
     def _name_in(self, stage: Stage, word: str) -> str:
         """Return the name that a run of a stage must have to be meant by a word; "" where none of it can be."""
-        key = word.removeprefix(f"{self.batch.remote_output_path}/")
-        if key != word:
-            key = key.removesuffix(f"/{STATUS_CODE}")
-            return key if stage.single or stage.name == PLAIN else _behind(f"{stage.name}/", key)
-        return "" if stage.single or is_pattern(word) else _behind(f"{stage.name}:", word)
+        root = self.batch.remote_output_path
+        key = _behind(f"{root}/", word)
+        if not key and not stage.single and (name := _behind(f"{stage.name}:", word)):
+            return "" if is_pattern(word) else name
+        if not key and "/" in word:
+            key = local_below(word, root, self._here)
+        key = key.removesuffix(f"/{STATUS_CODE}")
+        return key if stage.single or stage.name == PLAIN else _behind(f"{stage.name}/", key)
 
     def has_task(self, word: str) -> bool:
         """Return whether a word means a task of a submission, tasks/submission.py, rather than a run."""

@@ -11,6 +11,7 @@ from pydoit_sc.batchfile.csvfile import csv_table, first_line
 from pydoit_sc.batchfile.document import STDIN, Document, failure, lines_of, read_bytes
 from pydoit_sc.batchfile.jsonfile import parse_json_list, parse_jsonl
 from pydoit_sc.batchfile.plainlist import command_lines
+from pydoit_sc.batchfile.remote import absolute_url
 
 _FORMATS = {
     ".toml": "toml",
@@ -65,6 +66,18 @@ def stage_names(path: str) -> list[str]:
     data = read(path, path).data
     stages = data.get("runs") if isinstance(data, dict) else None
     return list(stages) if isinstance(stages, dict) else [PLAIN]
+
+
+def own_root(path: str) -> str | None:
+    """Return where a batchfile says its outputs go, as a URL; None where it does not. Raises BatchfileError."""
+    data = read(path, path).data
+    batch = data.get("batch", data) if isinstance(data, dict) else None
+    said = batch.get("remote_output_path") if isinstance(batch, dict) else None
+    try:
+        folder = os.path.dirname(os.path.abspath(path))
+        return absolute_url(os.path.expandvars(said), folder) if isinstance(said, str) else None
+    except ValueError:
+        return None
 
 
 def _check_plain(path: str, file: str, raw: bytes) -> None:

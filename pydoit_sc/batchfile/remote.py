@@ -32,6 +32,16 @@ def below(path: str, root: str, folder: str) -> str:
     return path[len(root) + 1 :].rstrip("/")
 
 
+def local_below(path: str, root: str, folder: str) -> str:
+    """Return where a local path lies below the URL `root`, "" where it does not; a relative one counts from `folder`.
+
+    >>> local_below("out/a/1", "file:///data/out", "/data"), local_below("out/a/1", "s3://data/out", "/data")
+    ('a/1', '')
+    """
+    full = f"file://{os.path.abspath(os.path.join(folder, path))}"
+    return full[len(root) + 1 :] if full.startswith(f"{root}/") else ""
+
+
 def absolute_url(path: str, folder: str) -> str:
     """Return `path` as a URL without a slash at its end; relative paths count from `folder`.
 

@@ -96,7 +96,8 @@ class OptionsAnywhere:
 
             before = [*words]
             with user_errors():
-                options["batchfile"] = choose_batch(options["batchfile"], words, COMMANDS)
+                file, to = options["batchfile"], options["remote_output_path"]
+                options["batchfile"] = choose_batch(file, to, words, COMMANDS)
             if len(words) < len(before):
                 self.refuse_another_batch(before[0])
         return command.execute(options, words)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pydoit_sc.project import is_batch
-from tests.conftest import HEAD, STAGES, Box
+from tests.conftest import DOIT_CFG, HEAD, STAGES, Box
 
 JOBS = json.dumps([{"cmd": "echo 1"}, {"cmd": "echo oops >&2; exit 3"}])
 
@@ -105,3 +105,41 @@ def test_hints_of_a_submission_name_the_outputs_too(jobs: Box) -> None:
     where = f"-f {jobs.folder}/jobs.json --to file://{jobs.folder}/there"
     assert f"pydoit-sc summarize-batch {where}\n" in said
     assert f"pydoit-sc submissions {where}\n" in said
+
+
+def test_a_local_path_of_an_output_is_no_list(jobs: Box) -> None:
+    jobs.ok()
+    jobs.executed()
+    jobs.write("doit.cfg", DOIT_CFG)
+    absolute = str(jobs.folder / "out/a/1/status_code")
+    for path in (
+        "out/a/1/status_code",
+        "./out/a/1",
+        "out/a/1/",
+        "out/../out/a/1",
+        absolute,
+        f"file://{absolute}",
+    ):
+        assert jobs.ok("plan", path) == "the run is up to date\n"
+    for program in ("pydoit-sc", "doit"):
+        jobs.ok("-a", "out/a/2/status_code", program=program)
+        assert jobs.executed() == ["a:2"]
+    assert "no run, stage or command is named `out/a/1/stdout`" in jobs("run", "out/a/1/stdout").refused()
+    elsewhere = jobs.folder.parent
+    words = ("-f", f"{jobs.folder.name}/batchfile.toml", f"{jobs.folder.name}/out/a/3/status_code")
+    jobs.ok("run", "-a", *words, cwd=elsewhere)
+    assert jobs.executed() == ["a:3"]
+
+
+def test_a_list_among_other_outputs_is_one(jobs: Box) -> None:
+    jobs.write("out/a/1/cmds.txt", "echo x >> log\n")
+    jobs.ok("run", "out/a/1/cmds.txt", "--to", "there")
+    assert jobs.executed() == ["x"]
+    jobs.edit("file://out", "file://$PLACE")
+    env = {"PLACE": "here"}
+    jobs.ok("run", "a:1", **env)
+    assert jobs.ok("plan", "here/a/1/status_code", **env) == "the run is up to date\n"
+    jobs.write("j.json", json.dumps({"remote_output_path": "listed", "runs": [{"cmd": "true"}]}))
+    jobs.ok("run", "j.json")
+    assert jobs.ok("plan", "-f", "j.json", "listed/0/status_code") == "the run is up to date\n"
+    assert jobs.ok("plan", "j.json", "listed/0/status_code") == "the run is up to date\n"
