@@ -16,7 +16,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
-from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
+from pydoit_sc.commands.parsing import OptionsAnywhere, Parser, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
@@ -49,6 +49,15 @@ class _Leaving(Selecting):
         return _SOME_LEFT if self._left else code
 
 
+#: What our `list` says of options of doit's.
+_LIST_OPTIONS: dict[str, dict[str, Any]] = {
+    "status": {"long": ""},  # which is one of ours
+    "list_deps": {"help": "also the `file_dep` of each run, as patterns where they are some"},
+    "template": {"help": "each in this form, with {name}, {doc}, and with -s {status}"},
+}
+_NOT_WITH_JSON = {"list_deps": "--deps", "template": "--template", "quiet": "--quiet"}
+
+
 class ListCommand(Selecting, DoitList):  # type: ignore[misc]
     """doit's `list`."""
 
@@ -60,7 +69,7 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
     )
     cmd_options = (
         *SELECTING,
-        *({**one, "long": ""} if one["name"] == "status" else one for one in DoitList.cmd_options),
+        *({**one, **_LIST_OPTIONS.get(one["name"], {})} for one in DoitList.cmd_options),
         json_option(
             "a list, with name, doc, and with -s the status in doit's words: up-to-date, run, ignore, error"
         ),
@@ -69,6 +78,9 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; runs that options have selected stay in their order, the slowest first."""
+        given = self.cmdparser.given if isinstance(self.cmdparser, Parser) else ()
+        if params["as_json"] and (others := [said for name, said in _NOT_WITH_JSON.items() if name in given]):
+            raise InvalidCommand(f"expected one form, found --json and {others[0]}")
         if params["slowest"]:
             params["sort"] = "definition"
         self._as_json = params["as_json"]
@@ -110,8 +122,13 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
             return 0
         width = max(map(len, names), default=0) + 3
         line = template or f"{'{status} ' * status}{{name:<{width}}}{'' if quiet else '{doc}'}"
+        _check_template(line, ("name", "doc", *(("status",) if status else ())))
         for task in tasks:
-            self._print_task(f"{line}\n", task, status, list_deps, known)
+            self._print_task(f"{line}\n", task, status, False, known)
+            if list_deps:
+                deps = task.run.settings.file_dep if isinstance(task, RunTask) else task.file_dep
+                self.outstream.writelines(f" -  {dep}\n" for dep in deps)
+                self.outstream.write("\n")
         return 0
 
     def _status(self, task: Any, tasks: Any) -> str:
@@ -131,6 +148,16 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
             if any(f"is named `{name}`" in str(error) for name in names):
                 raise InvalidDodoFile(f"{error}; the statuses are {', '.join(Status)}") from error
             raise
+
+
+def _check_template(line: str, fields: Sequence[str]) -> None:
+    """Raise InvalidCommand for a template that these fields do not fill."""
+    try:
+        line.format(**dict.fromkeys(fields, "text"))
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        known = ", ".join(f"{{{field}}}" for field in fields)
+        more = "" if "status" in fields else ", and with -s {status}"
+        raise InvalidCommand(f"--template: expected {known}{more}, found `{line}`") from error
 
 
 class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]

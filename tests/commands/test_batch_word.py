@@ -136,9 +136,8 @@ def test_a_list_among_other_outputs_is_one(jobs: Box) -> None:
     jobs.ok("run", "out/a/1/cmds.txt", "--to", "there")
     assert jobs.executed() == ["x"]
     jobs.edit("file://out", "file://$PLACE")
-    env = {"PLACE": "here"}
-    jobs.ok("run", "a:1", **env)
-    assert jobs.ok("plan", "here/a/1/status_code", **env) == "the run is up to date\n"
+    jobs.ok("run", "a:1", PLACE="here")
+    assert jobs.ok("plan", "here/a/1/status_code", PLACE="here") == "the run is up to date\n"
     jobs.write("j.json", json.dumps({"remote_output_path": "listed", "runs": [{"cmd": "true"}]}))
     jobs.ok("run", "j.json")
     assert jobs.ok("plan", "-f", "j.json", "listed/0/status_code") == "the run is up to date\n"

@@ -41,6 +41,25 @@ def test_list(stages: Box) -> None:
     assert stages.ok("list", "a:*", "-q").split() == ["a:1", "a:2", "a:3"]
 
 
+@pytest.mark.parametrize("template", ["{nme}", "{name", "{}", "{name:d}", "{name.x}", "{status}", "{name!z}"])
+def test_a_template_of_list_that_cannot_be_filled(stages: Box, template: str) -> None:
+    said = stages("list", "--template", template).refused()
+    assert f"--template: expected {{name}}, {{doc}}, and with -s {{status}}, found `{template}`\n" in said
+    assert stages.ok("list", "--template", "{name}|{status}", "-s", "b") == "b|R\n"
+
+
+def test_list_shows_the_file_dep_of_runs(stages: Box) -> None:
+    stages.edit('["in"]', '["in", "data/{x}.*"]')
+    assert stages.ok("list", "--deps", "-q", "a:1", "b") == "a:1   \n -  in\n -  data/1.*\n\nb     \n\n"
+
+
+@pytest.mark.parametrize("words", [["--deps"], ["-q"], ["--template", "{name}"]], ids=" ".join)
+def test_list_has_one_form(stages: Box, words: list[str]) -> None:
+    assert "expected one form, found --json and --" in stages("list", "--json", *words).refused()
+    stages.write("doit.cfg", "[list]\nquiet = yes\n")
+    assert stages.ok("list", "--json").startswith("[")
+
+
 LISTED = """\
 [batch]
 remote_output_path = "out"
@@ -319,6 +338,15 @@ def test_ignore_until_forget(stages: Box) -> None:
     stages.ok("forget", "a:2")
     stages.ok()
     assert stages.executed() == ["a:2"]
+
+
+def test_clean_with_forget_ends_ignore(stages: Box) -> None:
+    stages.ok("ignore", "a:1", "a:2")
+    stages.ok("clean", "a:1", "--forget", "--dry-run")
+    stages.ok("clean", "a:2", "--forget")
+    assert "; 1 more is ignored\n" in stages.ok("plan")
+    stages.ok("clean", "--forget", "a:1", program="doit")
+    assert "ignored" not in stages.ok("plan")
 
 
 def test_ignore_is_honoured_and_shown_by_every_command(stages: Box) -> None:
