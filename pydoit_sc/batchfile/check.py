@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pydoit_sc.batchfile.errors import SHOWN, InvalidError, Where, show
+from pydoit_sc.batchfile.errors import SHOWN, InvalidError, Where, kind_of, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.models import build
@@ -18,6 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 
 _UNQUOTED = (bool, int, float, date, time)
 _KEY = "[key]"  # ends pydantic's place of a key of a table
+_MAY_BE_SECRET = "storage_options"  # the key of which, and below which, no value is shown
 
 
 def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | None:
@@ -28,7 +29,7 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
     except ValidationError as error:
         shown = max(SHOWN - notes.report.count, 0)
         notes.report.add_more(max(error.error_count() - shown, 0))
-        for fault in _faults(error, model, shown):
+        for fault in _faults(error, model, shown, where):
             place = (*where, *fault.where)
             if fault.known:
                 notes.unknown(place, "unknown key", fault.word, fault.known)
@@ -68,12 +69,16 @@ class _Fault(NamedTuple):
     unquoted: object = None  # a value that is no text, where a text is expected
 
 
-def _faults(error: ValidationError, model: type[BaseModel], most: int | None = None) -> Iterator[_Fault]:
-    """Yield the faults of a table, at most so many: a file may be wrong in every line."""
+def _faults(
+    error: ValidationError, model: type[BaseModel], most: int | None = None, above: Where = ()
+) -> Iterator[_Fault]:
+    """Yield the faults of a table at `above`, at most so many: a file may be wrong in every line."""
     for found in islice(error.errors(include_url=False), most):
         loc, kind, value = found["loc"], found["type"], found["input"]
         table = _table_at(model, loc)
         where = tuple(part for part in loc if part != _KEY and part not in _variants(model))
+        secret = _MAY_BE_SECRET in (*above, *where)
+        shown = kind_of(value) if secret else show(value)
         if kind == "missing":
             yield _Fault(where[:-1], _missing(table, str(where[-1])))
         elif kind == "invalid_key":
@@ -82,15 +87,17 @@ def _faults(error: ValidationError, model: type[BaseModel], most: int | None = N
             yield _unknown(table, where)
         elif kind in ("model_type", "model_attributes_type", "dict_type"):
             what = getattr(table, "what", "a table")
-            yield _Fault(where, f"expected {what}, found {show(value)}")
+            yield _Fault(where, f"expected {what}, found {shown}")
         elif kind in ("fault", "union_tag_invalid", "union_tag_not_found"):
             yield _Fault(where, found["msg"])
         elif kind == "less_than_equal":
-            yield _Fault(where, f"expected an integer of at most {found['ctx']['le']:,}, found {show(value)}")
+            yield _Fault(where, f"expected an integer of at most {found['ctx']['le']:,}, found {shown}")
         else:
             message = f"{found['msg'][:1].lower()}{found['msg'][1:]}"
-            unquoted = value if "string" in message and isinstance(value, _UNQUOTED) else None
-            yield _Fault(where, message, found=f", found {show(value)}", unquoted=unquoted)
+            is_unquoted = "string" in message and isinstance(value, _UNQUOTED)
+            advice = "; write it in quotes" if is_unquoted and secret else ""
+            unquoted = value if is_unquoted and not secret else None
+            yield _Fault(where, message, found=f", found {shown}{advice}", unquoted=unquoted)
 
 
 def _missing(table: type[BaseModel], key: str) -> str:

@@ -75,6 +75,23 @@ def show(value: object, most: int = 60) -> str:
     return repr(value)[:60]
 
 
+def kind_of(value: object) -> str:
+    """Tell of what kind a value is that was found, and is not shown.
+
+    >>> kind_of(1.5), kind_of([])
+    ('a number (not shown: it may be a secret)', 'a list (not shown: it may be a secret)')
+    """
+    kinds: dict[type, str] = {
+        str: "a string",
+        bool: "true or false",
+        dict: "a table",
+        list: "a list",
+        type(None): "nothing",
+    }
+    kind = kinds.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")
+    return f"{kind} (not shown: it may be a secret)"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` was probably meant to be, or None."""
     import difflib  # noqa: PLC0415 - needed only when something is wrong

@@ -33,6 +33,8 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
     except tomli.TOMLDecodeError as error:
         unread = error.msg.startswith(("Invalid value", "Expected newline"))
         hint = _quotes(text.split("\n")[error.lineno - 1], error.colno - 1) if unread else ""
+        if hint and "storage_options" in text:  # it may be a secret
+            hint = hint.partition(", ")[0]
         raise failure(file, f"not TOML: {error.msg}{hint}", error.lineno, error.colno) from None
     except ValueError as error:
         raise failure(file, f"not TOML: {error}") from None

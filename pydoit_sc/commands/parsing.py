@@ -144,13 +144,17 @@ def parse_nprocs(value: str | int | None) -> int | None:
 
 
 def parse_table(value: str, option: str) -> dict[str, Any]:
-    """Return the table that an option gives as JSON, an empty one if it is not given; raises InvalidCommand."""
+    """Return the table that an option gives as JSON, an empty one if it is not given; raises InvalidCommand.
+
+    What was found is not shown: there may be secrets in it.
+    """
     try:
         table = json.loads(value or "{}")
     except ValueError:
         table = None
     if not isinstance(table, dict):
-        raise InvalidCommand(f"{option}: expected a table as JSON, found `{value}`")
+        found = "no JSON" if table is None else "another value"
+        raise InvalidCommand(f'{option}: expected a table as JSON, such as {{"anon": true}}, found {found}')
     return table
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from pydoit_sc import passwords
+from pydoit_sc.errors import UserError
 from pydoit_sc.store.base import (
     Finished,
     HeldError,
@@ -22,6 +23,7 @@ from pydoit_sc.store.base import (
     TakenError,
     UnreadableError,
     answers,
+    text_of,
 )
 from pydoit_sc.store.blobs import Blobs
 from pydoit_sc.store.layout import Current, Record, stays
@@ -69,15 +71,9 @@ def open_store(url: str, options: Mapping[str, Any], *, durable: bool = True, pa
     if (root := local_path(url)) is not None:
         _refuse_file(root)
         return PosixStore(root, durable=durable)
-    _refuse_passwords(url, options)
     from pydoit_sc.store.objects import ObjectStore  # noqa: PLC0415 (only for other stores)
 
-    try:
-        # Unknown protocol, wrong options, and what else libraries raise.
-        with answers(url, Exception, but=(ImportError, ValueError)):
-            return ObjectStore(url.rstrip("/"), _open_blobs(url.rstrip("/"), options), patience)
-    except (ImportError, ValueError) as error:
-        raise StoreError(f"{url}: {error}{to_install(url, error)}") from error
+    return ObjectStore(url.rstrip("/"), _connect(url.rstrip("/"), options), patience)
 
 
 def _refuse_file(root: str) -> None:
@@ -98,12 +94,29 @@ def _refuse_passwords(url: str, options: Mapping[str, Any]) -> None:
 
 def read_url(url: str, options: Mapping[str, Any]) -> bytes:
     """Read one small file in a store by its URL; raises StoreError, also where there is none."""
-    root, folder, name = url.rsplit("/", 2)
+    if why := passwords.in_url(url):
+        raise StoreError(why)
+    folder, _, name = url.rpartition("/")
+    blobs = _connect(folder, options)
     try:
-        with open_store(root, options).open(folder, name) as file:
+        with answers(url, Exception, but=(FileNotFoundError,)), blobs.open(name) as file:
             return file.read()
     except FileNotFoundError as error:
         raise StoreError(f"{url}: no such file") from error
+
+
+def _connect(url: str, options: Mapping[str, Any]) -> Blobs:
+    """Return the objects below a URL; raises StoreError, in which no value of an option is shown."""
+    _refuse_passwords(url, options)
+    try:
+        return _open_blobs(url, options)
+    except StoreError:
+        raise
+    except UserError as error:  # ours: it has no secret
+        raise StoreError(f"{url}: {error}") from error
+    except Exception as error:  # unknown protocol, wrong options, and what else libraries raise
+        said = passwords.without_values(text_of(error), options)
+        raise StoreError(f"{url}: {said}{to_install(url, error)}") from None
 
 
 def _open_blobs(url: str, options: Mapping[str, Any]) -> Blobs:

@@ -64,12 +64,16 @@ class answers:  # noqa: N801 - read as a verb: `with answers(path):`
         paths = [
             str(path) for path in (_attribute(error, "filename"), _attribute(error, "filename2")) if path
         ]
-        text = str(error).partition("\n\nDebug source")[0].strip()  # obstore adds its own insides
-        said = _attribute(error, "strerror") or text or type(error).__name__
+        said = _attribute(error, "strerror") or text_of(error)
         lasts = isinstance(error, OSError) and error.errno in LASTING
         raise (UnreadableError if lasts else StoreError)(
             f"{' -> '.join(paths) or self._where}: {said}"
         ) from error
+
+
+def text_of(error: Exception) -> str:
+    """Return the text of a library's error, without the insides that obstore adds to its own."""
+    return str(error).partition("\n\nDebug source")[0].strip() or type(error).__name__
 
 
 def _attribute(error: Exception, name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -91,6 +92,8 @@ def read_config(url: str, options: Mapping[str, Any]) -> Config | None:
         config = {**aws.resolve(session), **config}
     if kind == "s3":
         _check(config)
+    if "service_account" in config:
+        config.update(_google(config.pop("service_account")))
     return Config(kind, bucket, prefix, config, credentials, float(connect), float(read), int(retries))
 
 
@@ -106,10 +109,24 @@ def _check(config: Mapping[str, Any]) -> None:
     """Raise StoreError for an endpoint without a scheme, or a region that is no name: obstore panics there."""
     for where, value in said("endpoint", config).items():
         if not re.match("https?://[^/]", value):
-            raise StoreError(f"{where}: expected a URL, http://… or https://…, found `{value}`")
+            raise StoreError(f"{where}: expected a URL, http://… or https://…, found another text")
     for where, value in said("region", config).items():
         if not re.fullmatch("[A-Za-z0-9-]+", value):
-            raise StoreError(f"{where}: expected the name of a region, such as us-east-1, found `{value}`")
+            raise StoreError(f"{where}: expected the name of a region, such as us-east-1, found another text")
+
+
+def _google(token: object) -> dict[str, str]:
+    """Return what obstore takes as gcsfs' `token`: a file with a key, or what such a file has; raises StoreError."""
+    if isinstance(token, Mapping):
+        return {"service_account_key": json.dumps(token)}
+    if isinstance(token, str) and token.lstrip().startswith("{"):
+        return {"service_account_key": token}
+    if isinstance(token, str) and os.path.isfile(token):
+        return {"service_account": token}
+    raise StoreError(
+        "`token` in `storage_options`: expected the path of a service account's key, or what that file has as JSON; there is "
+        "no such file"
+    )
 
 
 def _take(options: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydoit_sc.files import replacing
+from pydoit_sc.passwords import without_values
 from pydoit_sc.sync.errors import SyncError
 from pydoit_sc.urls import local_path, to_install
 
@@ -29,7 +30,8 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> Iterator[tuple[Any, str
     except SyncError:
         raise
     except Exception as error:  # each file system has its own
-        raise SyncError(f"{url}: {error}{to_install(url, error)}") from error
+        said = without_values(str(error), options)
+        raise SyncError(f"{url}: {said}{to_install(url, error)}") from None
 
 
 def is_whole(url: str, size: int, options: Mapping[str, Any]) -> bool:

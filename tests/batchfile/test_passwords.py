@@ -23,6 +23,9 @@ SAID = "…@ has a password in a URL, which would be written into chunks and log
 FILES: dict[str, tuple[str, str]] = {
     "batch.remote_output_path": (f'[batch]\nremote_output_path = "{URL}"\n{RUN}', "batchfile.toml"),
     "batch.remote_output_path ": ("[batch]\nremote_output_path = '$PLACE/x'\n" + RUN, "batchfile.toml"),
+    "batch.remote_output_path  ": (
+        f'[batch]\nremote_output_path = "ftp://me@example.org:canary@host/x"\n{RUN}', "batchfile.toml",
+    ),
     "batch.runs_from": (f'{S3}runs_from = "https://me:canary@host/runs.json"\n', "batchfile.toml"),
     "sync.to": (f'{S3}{RUN}[sync]\nto = "{URL}"\n', "batchfile.toml"),
     "sync.to ": (f'{S3}{RUN}[sync]\nto = " sftp:/me:can/ary@host"\n', "batchfile.toml"),
@@ -50,9 +53,14 @@ def test_a_password_in_a_file(problems: Problems, key: str, monkeypatch: pytest.
 def test_a_password_on_the_command_line(problems: Problems, tmp_path: Path) -> None:
     (line,) = problems(S3 + RUN, remote_output_path=URL)
     assert SAID in line and "canary" not in line
-    with pytest.raises(StoreError, match=SAID) as refused:
-        read_chunk_at(f"{URL}/0.json", {})
-    assert "canary" not in str(refused.value)
+    for place in (
+        f"{URL}/0.json",
+        "s3://me:canary@bucket/0.json",
+        "simplecache::sftp://me:canary@host/0.json",
+    ):
+        with pytest.raises(StoreError, match=rf"^\w+://{SAID}") as refused:
+            read_chunk_at(place, {})
+        assert "canary" not in str(refused.value)
 
 
 def test_a_password_in_the_place_of_archives(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pydoit_sc.chunks.read import read_chunk, read_chunk_at
 from pydoit_sc.fingerprint import digest_text
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import StoreError
+from tests.store.gcs import GcsServer
 
 
 def ours(folder: Path) -> dict[str, Any]:
@@ -144,6 +145,14 @@ def test_a_chunk_at_a_url_is_called_by_its_url(tmp_path: Path) -> None:
         json.dump(ours(tmp_path), file)
     assert read_chunk_at(url, {}) == read(ours(tmp_path), tmp_path)
     assert read_chunk_at(f"file://{tmp_path}/0.json", {}) == read_chunk(tmp_path / "0.json")
+
+
+def test_a_chunk_may_be_at_the_top_of_a_bucket(tmp_path: Path) -> None:
+    with GcsServer("box") as server:
+        server.write("box", "0.json", json.dumps(ours(tmp_path)).encode())
+        url = {"gcs_base_url": server.url, "disable_oauth": True}
+        token = {**url, "client_email": "", "private_key": "", "private_key_id": ""}
+        assert read_chunk_at("gs://box/0.json", {"token": token}) == read(ours(tmp_path), tmp_path)
 
 
 def _without(*where: Any) -> Callable[[dict[str, Any]], None]:

@@ -38,7 +38,8 @@ def test_runs_that_fail_alike_go_on_where_the_list_says_so(box: Box) -> None:
         (["a.json", "b.json"], "batch: expected a chunk, found a.json b.json"),
         (["gone.json"], "gone.json: no such file"),
         (["gone.json", "-n", "none"], "expected a number from 1 to 10,000, found `none`"),
-        (["gone.json", "--storage-options", "[]"], "--storage-options"),
+        (["gone.json", "--storage-options", "[]"], "--storage-options: expected a table as JSON, such as {"),
+        (["s3://b/0.json", "--storage-options", '{"secret": canary}'], '{"anon": true}, found no JSON\n'),
         (["batchfile.toml"], "batchfile.toml: expected a chunk or a run list, found a batchfile with stages"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_aws")
             ("s3", "b", "p", {"access_key_id": "k", "secret_access_key": "s", "endpoint": "http://h:1", "region": "r"}),
         ),
         ("s3://b", {"anon": True, "endpoint_url": "http://h"}, ("s3", "b", "", {"skip_signature": True, "endpoint": "http://h"})),
-        ("gs://b/p", {"token": "/key.json"}, ("gs", "b", "p", {"service_account": "/key.json"})),
+        ("gs://b/p", {"token": __file__}, ("gs", "b", "p", {"service_account": __file__})),
         ("az://box/p", {"account_name": "a", "sas_token": "t"}, ("az", "box", "p", {"account_name": "a", "sas_key": "t"})),
     ],
 )  # fmt: skip
@@ -84,6 +85,7 @@ def test_a_store_in_a_cloud_is_reached_by_obstore() -> None:
         ("sftp://me:canary@host/p", {}, "remote_output_path"),
         ("s3://b/p", {"endpoint_url": "http://me:canary@host"}, "endpoint_url"),
         ("s3://b/p", {"client_kwargs": {"endpoint_url": "https://:canary@host:1"}}, "endpoint_url"),
+        ("s3://b/p", {"endpoint_url": "http://me@example.org:canary@host"}, "endpoint_url"),
     ],
 )
 def test_a_password_in_a_url_is_refused(url: str, options: dict[str, Any], key: str) -> None:
@@ -92,9 +94,36 @@ def test_a_password_in_a_url_is_refused(url: str, options: dict[str, Any], key: 
     assert "canary" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("gs://b/p", {"token": "ya29.canary"}, "there is no such file"),
+        ("gs://b/p", {"token": '{"private_key": "canary"}'}, "missing field `private_key_id`"),
+        ("gs://b/p", {"token": {"private_key_id": "", "private_key": 12345678, "client_email": ""}}, "expected a string"),
+        ("gs://b/p", {"token": {"private_key_id": "", "private_key": "canary", "client_email": ""}}, "pem file"),
+        ("az://b/p", {"account_name": "a", "account_key": "canary"}, "Invalid Access Key"),
+        ("az://b/p", {"account_name": "a", "sas_token": "canary"}, "SAS query"),
+        ("s3://b/p", {"endpoint_url": "canary"}, "expected a URL"),
+        ("dir://b/p", {"target_protocol": "canary"}, "Protocol not known: …"),
+    ],
+)  # fmt: skip
+def test_what_is_given_as_an_option_is_not_shown(url: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(StoreError, match=said) as refused:
+        open_store(url, options).scan(["x"])
+    assert not any(secret in str(refused.value) for secret in ("canary", "12345678", "\n"))
+
+
+def test_credentials_of_google_are_a_file_or_its_content(google: tuple[str, dict[str, object]]) -> None:
+    url, options = google
+    with open(str(options["token"])) as file:
+        text = file.read()
+    for token in (options["token"], text, json.loads(text)):
+        assert open_store(url, {"token": token}).scan(["x"]) == {}
+
+
 @pytest.mark.parametrize("value", ["127.0.0.1:9000", "host", "http://", "ftp://host"])
 def test_an_endpoint_without_a_scheme_is_one_line(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = f"expected a URL, http://… or https://…, found `{value}`"
+    found = "expected a URL, http://… or https://…, found another text"
     with pytest.raises(StoreError, match=f"^`endpoint_url` .*: {found}$"):
         open_store("s3://b/p", {"endpoint_url": value})
     monkeypatch.setenv("AWS_ENDPOINT_URL", value)

@@ -24,6 +24,8 @@ from pydoit_sc.sync.remote import fetch, is_whole, put
 def test_urls_that_cannot_be_fetched(tmp_path: Path, url: str, said: str) -> None:
     with pytest.raises(SyncError, match=said):
         fetch(url, str(tmp_path / "file"), {})
+    with pytest.raises(SyncError, match="Protocol not known: …"):
+        fetch("dir://x/y", str(tmp_path / "file"), {"target_protocol": "canary"})
     assert os.listdir(tmp_path) == []
 
 
