@@ -116,6 +116,11 @@ class RangeAxis(Table):
         kind = int if isinstance(start, int) else float
         return [kind(start + i * step) for i in range(self._size())]
 
+    def refusal(self, wanted: object) -> str:
+        """Return why a value can be none of the axis, "" where it may be one, on this day or on another."""
+        is_number = isinstance(wanted, (int, float)) and not isinstance(wanted, bool)
+        return "" if is_number else f"expected a number, found {show(wanted)}"
+
 
 class CsvAxis(Table):
     """The rows of a CSV file with a header row."""
@@ -133,6 +138,14 @@ class CsvAxis(Table):
         if not rows:
             raise failure(file, "no rows below the header")
         return [Row({column: Cell(cell) for column, cell in cells.items()}) for cells in rows]
+
+    def refusal(self, wanted: object) -> str:
+        """Return why a value can be none of the axis, as RangeAxis does."""
+        return (
+            ""
+            if isinstance(wanted, dict)
+            else f"expected a table of some columns of a row, found {show(wanted)}"
+        )
 
 
 class GlobAxis(Table):
@@ -155,6 +168,10 @@ class GlobAxis(Table):
                 (("glob",), f"no file matches {show(self.glob)} in {source.folder}; {left_out}")
             )
         return [FilePath(path) for path in found]
+
+    def refusal(self, wanted: object) -> str:
+        """Return why a value can be none of the axis, as RangeAxis does."""
+        return "" if isinstance(wanted, str) else f"expected the path of a file, found {show(wanted)}"
 
 
 class _UnclearAxis(Table):

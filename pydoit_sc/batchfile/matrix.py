@@ -124,9 +124,8 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
         for key in entry.keys() - axes.keys():
             notes.unknown((*where, "exclude", i, key), "unknown axis", key, axes)
         for key in entry.keys() & axes.keys():
-            is_listed = isinstance(table.axes[key], tuple)  # what others have may change from day to day
-            if is_listed and not isinstance(axes[key][0], Row):
-                _check_value(entry[key], axes[key], notes, (*where, "exclude", i, key))
+            if said := _refusal(entry[key], table.axes[key], axes[key]):
+                notes.add((*where, "exclude", i, key), said)
     for entries in ("exclude", "include"):
         for i, entry in enumerate(getattr(table, entries)):
             _check_cells(entry, axes, notes, (*where, entries, i))
@@ -152,11 +151,21 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
     return combinations
 
 
-def _check_value(wanted: Any, values: Sequence[Value], notes: Notes, where: Where) -> None:
-    """Note a value that a listed axis does not have: it would leave out nothing."""
-    if not any(same(value, wanted) for value in values):
-        known = ", ".join(show(value) for value in values[:_NAMED]) + (", …" if len(values) > _NAMED else "")
-        notes.add(where, f"expected a value of the axis, {known}, found {show(wanted)}")
+def _refusal(wanted: Any, axis: Any, values: Sequence[Value]) -> str:
+    """Return why `exclude` would leave out nothing by a value, "" where it may leave out something.
+
+    A list has the value or not. What other axes have may change from day to day: they refuse what is of another kind.
+    """
+    if not isinstance(axis, tuple):
+        return axis.refusal(wanted)  # type: ignore[no-any-return]
+    if any(same(value, wanted) for value in values):
+        return ""
+    if isinstance(first := values[0], Row):
+        if isinstance(wanted, dict):
+            return "" if wanted.keys() - first.cells.keys() else "no table of the axis has these values"
+        return f"expected a table of some keys of the axis, found {show(wanted)}"
+    known = ", ".join(show(value) for value in values[:_NAMED]) + (", …" if len(values) > _NAMED else "")
+    return f"expected a value of the axis, {known}, found {show(wanted)}"
 
 
 def _check_cells(

@@ -29,6 +29,9 @@ from pydoit_sc.made import Texts
 Make = Callable[..., Batch]
 Problems = Callable[..., list[str]]
 
+DAYS = 'a = { from = 2024-12-25, to = 2024-12-26, every = "1 day" }\n'
+HOURS = 'a = { from = 2024-12-25T00:00:00, to = 2024-12-25T02:00:00, every = "1 hour" }\n'
+
 HOSTILE = [
     "plain",
     "two words",
@@ -301,12 +304,25 @@ def test_date_times_have_no_last_day(problems: Problems) -> None:
             'a = [1, 2, 3, 4, 5, 6]\nexclude = [{ a = "1" }]',
             'exclude[0].a: expected a value of the axis, 1, 2, 3, 4, 5, …, found "1"',
         ),
+        (f'{DAYS}exclude = [{{ a = "2024-12-25" }}]', 'exclude[0].a: expected a date, the start of a window, found "2024-12-25"; a date has no quotes'),
+        (f"{DAYS}exclude = [{{ a = 20241225 }}]", "exclude[0].a: expected a date, the start of a window, found 20241225"),
+        (f"{DAYS}exclude = [{{ a = {{ start = 2024-12-25 }} }}]", "exclude[0].a: expected a date, the start of a window, found a table"),
+        (f"{DAYS}exclude = [{{ a = 2024-12-25T00:00:00 }}]", "exclude[0].a: expected a date as in `from`, found a date-time"),
+        (f"{HOURS}exclude = [{{ a = 2024-12-25 }}]", "exclude[0].a: expected a date-time as in `from`, found a date"),
+        (f"{HOURS}exclude = [{{ a = 2024-12-25T00:00:00Z }}]", "exclude[0].a: expected a date-time as in `from`, found a date-time with an offset"),
+        ("a = { range = [0, 9] }\nexclude = [{ a = '3' }]", 'exclude[0].a: expected a number, found "3"'),
+        ("a = { range = [0, 9] }\nexclude = [{ a = true }]", "exclude[0].a: expected a number, found true"),
+        ("a = { glob = '*' }\nexclude = [{ a = 3 }]", "exclude[0].a: expected the path of a file, found 3"),
+        ("a = { csv = 'p.csv' }\nexclude = [{ a = '3' }]", 'exclude[0].a: expected a table of some columns of a row, found "3"'),
+        ("a = [{ x = 1 }]\nexclude = [{ a = 1 }]", "exclude[0].a: expected a table of some keys of the axis, found 1"),
+        ("a = [{ x = 1 }]\nexclude = [{ a = { x = '1' } }]", "exclude[0].a: no table of the axis has these values"),
         ("a = [1]\ninclude = 3", "include: expected a list of tables, found 3"),
         ("a = [1]\ninclude = [{}]", "include[0]: expected a table with keys, found an empty table"),
         ("a = [1]\ninclude = [{ a = [1] }]", "include[0].a: expected one value, found a list"),
     ],
 )  # fmt: skip
-def test_bad_axes(problems: Problems, axis: str, message: str) -> None:
+def test_bad_axes(problems: Problems, axis: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("x\n3\n")
     (line,) = problems(stage(axis))
     place, _, rest = line.partition(": ")
     glue = ": " if message.startswith(("a matrix", "the matrix", "`exc")) else "."
@@ -318,6 +334,15 @@ def test_files_of_axes_that_are_bad(problems: Problems, tmp_path: Path) -> None:
     assert problems(stage('a = { csv = "no.csv" }')) == ["no.csv: no such file"]
     (tmp_path / "p.csv").write_text("a,b\n")
     assert problems(stage('a = { csv = "p.csv" }')) == ["p.csv: no rows below the header"]
+
+
+def test_exclude_may_name_what_is_not_there_on_another_day(make: Make) -> None:
+    hours = HOURS.replace("}", ', tz = "Europe/Zurich" }')
+    starts = ["2024-12-25T00:00:00", "2024-12-25T01:00:00+01:00", "2030-01-01T00:00:00Z"]
+    excluded = ", ".join(f"{{ a = {start} }}" for start in starts)
+    assert commands(make(stage(f"{hours}exclude = [{excluded}]", "{a.start:%H%z}"))) == ["02+0100"]
+    assert len(commands(make(stage(f"{DAYS}exclude = [{{ a = 2030-01-01 }}]")))) == 2
+    assert len(commands(make(stage("a = { range = [0, 9] }\nexclude = [{ a = 9 }, { a = 2.0 }]")))) == 8
 
 
 GITHUB = """
