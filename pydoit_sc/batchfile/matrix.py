@@ -11,6 +11,7 @@ import re
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydoit_sc.batch import Axes
@@ -19,7 +20,7 @@ from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.rows import below, row_like
-from pydoit_sc.batchfile.values import MOST, Row, Value, label, parts, plain, same
+from pydoit_sc.batchfile.values import MOST, Row, Scalar, Value, label, parts, plain, same
 from pydoit_sc.made import Part, Texts
 
 #: The placeholder of earlier runs' outputs, `{after.STAGE}`, which no axis may hide.
@@ -48,12 +49,7 @@ class Combinations:
 
         A window is told by its start.
         """
-        found: dict[str, str | int | float | bool] = {}
-        for key, column in self.columns.items():
-            if (i := column[row]) != NONE:
-                for part, cell in parts(self.values[key][i]).items():
-                    found[f"{key}.{part}" if part else key] = plain(cell)
-        return found
+        return {name: plain(cell) for name, cell in self._cells(row).items()}
 
     def describe(self, row: int) -> str:
         """Name a combination in a message, by its values as they are written."""
@@ -66,13 +62,22 @@ class Combinations:
         first, second = ({key: own[key] for key in keys if key in own} or own for own in (one, two))
         return f"those of {_listed(first)}, and of {_listed(second)}" if keys else ""
 
+    def differ_by_offset(self, row: int, other: int) -> bool:
+        """Return whether two combinations that differ do so in offsets alone: of a time that the clocks show twice."""
+        one, two = ({key: _on_clock(cell) for key, cell in self._cells(n).items()} for n in (row, other))
+        return one == two and bool(self.contrast(row, other))
+
     def _parts(self, row: int) -> dict[str, str]:
         """Return the values of a combination as they are written, by placeholder."""
-        chosen = {key: column[row] for key, column in self.columns.items() if column[row] != NONE}
+        return {name: show(cell, _SHOWN) for name, cell in self._cells(row).items()}
+
+    def _cells(self, row: int) -> dict[str, Scalar]:
+        """Return the values of a combination by placeholder; a window is told by its start."""
         return {
-            f"{key}.{name}" if name else key: show(part, _SHOWN)
-            for key, i in chosen.items()
-            for name, part in parts(self.values[key][i]).items()
+            f"{key}.{name}" if name else key: cell
+            for key, column in self.columns.items()
+            if (i := column[row]) != NONE
+            for name, cell in parts(self.values[key][i]).items()
         }
 
     def are_told_apart(self, texts: Texts) -> bool:
@@ -110,6 +115,10 @@ class Combinations:
             chosen = ((key, column[row]) for key, column in self.columns.items())
             names.append("_".join(labels[key][i] for key, i in chosen if i != NONE))
         return names
+
+
+def _on_clock(cell: Scalar) -> Scalar:
+    return cell.replace(tzinfo=None) if isinstance(cell, datetime) else cell
 
 
 def _listed(parts: Mapping[str, str]) -> str:

@@ -253,6 +253,8 @@ def _are_distinct(
         apart = combinations.contrast(rows[0], rows[1])
         why = f"for example {apart}" if apart else f"all of {combinations.describe(rows[0])}"
         advice = (hint or "; put every axis into it") if apart else "; leave out what is there twice"
+        if combinations.differ_by_offset(rows[0], rows[1]):
+            advice = "; the clocks show that time twice: put its offset, `%z`, into the format"
         notes.add(where, f"{len(rows):,} runs have the name `{name}`, {why}{more}{advice}")
     inside = nested(names)
     if inside:

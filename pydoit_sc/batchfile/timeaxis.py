@@ -109,9 +109,12 @@ class WindowsAxis(Table):
         if said := too_many(count(start, to, self.every)):
             raise InvalidError(((), said))
         try:
-            return list(windows(start, to, self.every, self.span or self.every, zone))
+            found = windows(start, to, self.every, self.span or self.every, zone)
         except (OverflowError, ValueError):
             raise InvalidError(((), "the windows go past the year 9999")) from None
+        if not found:
+            raise InvalidError(((), "the clocks of `tz` leave out every window"))
+        return list(found)
 
     def refusal(self, wanted: object) -> str:
         """Return why a value can be no start of a window, "" where it may be one, on this day or on another.

@@ -70,7 +70,7 @@ def _times(n: int, length: Length) -> Length:
 
 
 def count(start: date, stop: date, every: Length) -> int:
-    """Return how many windows start from `start` to `stop`, at most one too many or, with an offset, too few."""
+    """Return how many windows start from `start` to `stop`, at most a few too many or, with an offset, one too few."""
     if stop < start:
         return 0
     if every.months:
@@ -81,11 +81,12 @@ def count(start: date, stop: date, every: Length) -> int:
 def windows(start: date, stop: date, every: Length, span: Length, zone: tzinfo | None = None) -> list[Window]:
     """Return the windows that start from `start` to `stop`; raise OverflowError past the year 9999.
 
-    With a zone, both are date-times; those without an offset are what its clocks show.
+    With a zone, both are date-times; those without an offset are what its clocks show. A day that they leave out is no
+    window: of two with the same start the first is left out, and one that would have no length.
     """
     first, stop = _on_clocks(start, zone), _settle(_on_clocks(stop, zone), zone)
     origin = _settle(first, zone)
-    found = []
+    found: list[Window] = []
     for n in numbers():
         try:
             begin = _after(origin, first, _times(n, every), zone)
@@ -99,7 +100,10 @@ def windows(start: date, stop: date, every: Length, span: Length, zone: tzinfo |
         else:
             shown = _on_clocks(begin, zone) if every.time else _add(first, _times(n, every))
             end = _after(begin, shown, span, zone)
-        found.append(Window(begin, end))
+        if found and found[-1].start == begin:
+            found.pop()
+        if begin < end:
+            found.append(Window(begin, end))
     return found
 
 

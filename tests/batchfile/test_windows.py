@@ -61,7 +61,11 @@ def test_the_repeated_hour_is_told_apart_by_its_offset(make: Make, problems: Pro
     ]  # fmt: skip
     assert commands(make(stage(axis, "{w.start:%H%Z}"))) == ["01CEST", "02CEST", "02CET", "03CET"]
     (said,) = problems(stage(axis, "x", "{w.start:%H}"))
-    assert "w.start=2024-10-27T02:00:00+02:00, and of w.start=2024-10-27T02:00:00+01:00" in said
+    twice = "2 runs have the name `02`, for example those of w.start=2024-10-27T02:00:00+02:00, and of "
+    cure = "; the clocks show that time twice: put its offset, `%z`, into the format"
+    assert said.endswith(f"{twice}w.start=2024-10-27T02:00:00+01:00{cure}")
+    (said,) = problems(stage(axis, "x", "{w.start:%Y}"))
+    assert said.endswith("; put every axis into it")
     shift = "w = 2024-10-27T02:00:00+01:00"
     assert names(make(stage(f"{axis}\nexclude = [{{ {shift} }}]")))[1:] == [
         "2024-10-27T020000+0200", "2024-10-27T030000+0100",
@@ -74,6 +78,19 @@ def test_hours_pass_over_the_hour_that_is_left_out() -> None:
     assert found == ["2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00", "2024-03-31T04:00:00+02:00"]
     found = starts(f'from = 2024-03-30T02:30:00, to = 2024-04-01T12:00:00, every = "1 day", {ZURICH}')
     assert found == ["2024-03-30T02:30:00+01:00", "2024-03-31T03:30:00+02:00", "2024-04-01T02:30:00+02:00"]
+
+
+def test_a_day_that_the_clocks_leave_out_is_no_window(make: Make, problems: Problems) -> None:
+    apia = 'from = 2011-12-29T00:00:00, to = 2012-01-01T00:00:00, every = "1 day", tz = "Pacific/Apia"'
+    days = ["2011-12-29T000000-1000", "2011-12-31T000000+1400", "2012-01-01T000000+1400"]
+    assert names(make(stage(f"w = {{ {apia} }}"))) == days
+    for one, two in pairwise(read(apia)):
+        assert one.start < one.end == two.start
+    overlapping = read(f'{apia}, span = "2 days"')
+    assert [w.end.isoformat()[:10] for w in overlapping] == ["2011-12-31", "2012-01-02", "2012-01-03"]
+    gone = 'from = 2011-12-30T00:00:00, to = 2011-12-31T00:00:00, every = "1 week", span = "1 day", tz = "Pacific/Apia"'
+    (said,) = problems(stage(f"w = {{ {gone} }}"))
+    assert said.endswith("matrix.w: the clocks of `tz` leave out every window")
 
 
 def test_an_offset_says_which_of_two_hours_is_meant() -> None:
