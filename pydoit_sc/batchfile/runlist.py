@@ -203,7 +203,7 @@ class RunReader:
         self._notes.add((*self._where, i, key), message)
 
     def _name_of_path(self, i: int, path: str, name: str | None, folder: str) -> str:
-        """Return the name that a run has by its own output path, which lies below the batch's."""
+        """Return the name that a run has by its own output path, which lies below the batch's; "" where it does not."""
         try:
             own = (
                 path.strip("/").rpartition("/")[2]
@@ -224,7 +224,10 @@ class RunReader:
     def _check_names(self, names: Sequence[str]) -> None:
         at = self._items
         for name, rows in repeated(names).items():
-            more = f" (and {len(rows) - 2:,} runs more)" if len(rows) > 2 else ""
+            if not name:
+                continue  # their paths have been noted
+            others = len(rows) - 2
+            more = f" (and {others:,} {'run' if others == 1 else 'runs'} more)" if others else ""
             message = f"`{name}` is twice the name, and so the output path, of a run{more}; the first is"
             self._notes.add((*self._where, at[rows[1]], "name"), message, also=(*self._where, at[rows[0]]))
         for inner, outer in nested(names):

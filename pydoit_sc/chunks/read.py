@@ -146,6 +146,8 @@ class _Reader:
             if fault is not None:
                 self._notes.add(("runs", n, "remote_output_path"), fault)
         for key, rows in repeated(keys).items():
+            if not key:
+                continue  # their paths have been noted
             where, first = ("runs", rows[1], "remote_output_path"), ("runs", rows[0])
             self._notes.add(where, f"`{key}` is twice the output of a run; the first is", also=first)
         for inner, outer in nested(keys):

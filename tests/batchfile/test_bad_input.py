@@ -451,18 +451,18 @@ def test_a_runs_own_path_lies_below_the_batchs(problems: Problems, path: object,
 
 
 def test_an_override_does_not_move_a_runs_own_path(problems: Problems) -> None:
-    text = '{"remote_output_path": "/o", "runs": [{"cmd": "a"}, {"cmd": "b", "remote_output_path": "/o/x"}]}'
-    (line,) = problems(text, "a.json", remote_output_path="/p")
-    assert line.endswith(
-        "runs[1].remote_output_path: expected a path below the batch's, `file:///p`, found `file:///o/x`"
-    )
+    own = [{"cmd": "b", "remote_output_path": f"/o/{name}"} for name in "xyz"]
+    text = json.dumps({"remote_output_path": "/o", "runs": [{"cmd": "a"}, *own]})
+    for n, line in enumerate(problems(text, "a.json", remote_output_path="/p"), 1):
+        found = f"expected a path below the batch's, `file:///p`, found `file:///o/{' xyz'[n]}`"
+        assert line.endswith(f"runs[{n}].remote_output_path: {found}")
 
 
 def test_duplicate_names_quote_both_places(problems: Problems) -> None:
     text = '{"remote_output_path": "/o", "runs": [\n{"cmd": "a", "name": "1"},\n{"cmd": "b"},\n{"cmd": "c", "name": "1"}]}'
     assert problems(text, "a.json") == [
         (
-            "a.json:3:1: runs[1].name: `1` is twice the name, and so the output path, of a run (and 1 runs more); "
+            "a.json:3:1: runs[1].name: `1` is twice the name, and so the output path, of a run (and 1 run more); "
             "the first is runs[0] (line 2)"
         )
     ]

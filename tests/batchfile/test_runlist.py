@@ -79,7 +79,7 @@ def test_names_with_the_same_hash_are_told_apart(
     assert problems(json.dumps(listed), "a.json", remote_output_path="/out") == [
         "a.json:1:108: [3].name: `a` is twice the name, and so the output path, of a run; the first is [0] (line 1)",
         "a.json:1:138: [4].name: the output of `d/e` would lie inside that of `d`, [5] (line 1)",
-        "a.json:1:200: [6].name: `c` is twice the name, and so the output path, of a run (and 1 runs more); the first is [2] (line 1)",
+        "a.json:1:200: [6].name: `c` is twice the name, and so the output path, of a run (and 1 run more); the first is [2] (line 1)",
     ]
     (stage,) = make("echo a\necho b\necho a\n", "a.txt", remote_output_path="/out").stages
     assert [run.name[12:] for run in stage.runs] == ["", "", "-2"]

@@ -230,6 +230,13 @@ def test_all_that_is_wrong_is_named_with_its_place(tmp_path: Path) -> None:
     ]
 
 
+def test_runs_that_lie_elsewhere_are_not_the_same(tmp_path: Path) -> None:
+    data = of_sc("file:///out")
+    for n, run in enumerate(data["runs"]):
+        run["remote_output_path"] = f"file:///elsewhere/{n}"
+    assert ["expected a path below" in line for line in faults(data, tmp_path)] == [True] * len(data["runs"])
+
+
 def test_no_two_runs_share_their_output(tmp_path: Path) -> None:
     data = of_sc("file:///out")
     data["runs"][0]["remote_output_path"] = data["runs"][1]["remote_output_path"]
