@@ -14,7 +14,7 @@ ELSEWHERE = {
         "batchfile.stages batchfile.storage batchfile.tables"
     ),
     "batchfile/test_jsonschema.py": "commands.schema",
-    "batchfile/test_matrix.py": "batchfile.axes batchfile.timeaxis batchfile.values",
+    "batchfile/test_matrix.py": "batchfile.axes batchfile.meant batchfile.timeaxis batchfile.values",
     "batchfile/test_passwords.py": "passwords",
     "batchfile/test_placeholders.py": "batchfile.template batchfile.varied",
     "batchfile/test_read.py": "batchfile.build",

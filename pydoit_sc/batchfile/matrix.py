@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,9 +19,10 @@ from pydoit_sc.batch import Axes
 from pydoit_sc.batchfile.axes import MatrixTable, read_axis
 from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, Where, show
+from pydoit_sc.batchfile.meant import Meanings
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.rows import below, row_like
-from pydoit_sc.batchfile.values import MOST, Row, Scalar, Value, label, parts, plain, same
+from pydoit_sc.batchfile.values import MOST, Row, Scalar, Value, label, parts, plain
 from pydoit_sc.made import Part, Texts
 
 #: The placeholder of earlier runs' outputs, `{after.STAGE}`, which no axis may hide.
@@ -129,11 +131,12 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
     """Return the combinations of a matrix, or None after noting what is wrong with it."""
     problems = notes.report.count
     axes = _axes(table, source, notes, where)
+    meanings = {key: Meanings(values) for key, values in axes.items()}
     for i, entry in enumerate(table.exclude):
         for key in entry.keys() - axes.keys():
             notes.unknown((*where, "exclude", i, key), "unknown axis", key, axes)
         for key in entry.keys() & axes.keys():
-            if said := _refusal(entry[key], table.axes[key], axes[key]):
+            if said := _refusal(entry[key], table.axes[key], meanings[key]):
                 notes.add((*where, "exclude", i, key), said)
     for entries in ("exclude", "include"):
         for i, entry in enumerate(getattr(table, entries)):
@@ -145,7 +148,7 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
         message = f"a matrix has at most {MOST:,} combinations, this one {total + len(table.include):,}"
         notes.add(where, message)
         return None
-    matrix = _Matrix(axes)
+    matrix = _Matrix(meanings)
     matrix.exclude(table.exclude)
     for i, entry in enumerate(table.include):
         try:
@@ -160,15 +163,16 @@ def expand(table: MatrixTable, source: Source, notes: Notes, where: Where) -> Co
     return combinations
 
 
-def _refusal(wanted: Any, axis: Any, values: Sequence[Value]) -> str:
+def _refusal(wanted: Any, axis: Any, meanings: Meanings) -> str:
     """Return why `exclude` would leave out nothing by a value, "" where it may leave out something.
 
     A list has the value or not. What other axes have may change from day to day: they refuse what is of another kind.
     """
     if not isinstance(axis, tuple):
         return axis.refusal(wanted)  # type: ignore[no-any-return]
-    if any(same(value, wanted) for value in values):
+    if meanings.find(wanted):
         return ""
+    values = meanings.values
     if isinstance(first := values[0], Row):
         if isinstance(wanted, dict):
             return "" if wanted.keys() - first.cells.keys() else "no table of the axis has these values"
@@ -220,29 +224,41 @@ def _made(key: str, value: Any, values: Sequence[Value]) -> Value:
 class _Matrix:
     """Combinations while `exclude` and `include` change them."""
 
-    def __init__(self, axes: Mapping[str, Sequence[Value]]) -> None:
-        self.axes = tuple(axes)
-        self.values = {key: list(values) for key, values in axes.items()}
+    def __init__(self, axes: Mapping[str, Meanings]) -> None:
+        self.axes = axes
+        self.values = {key: axis.values for key, axis in axes.items()}  # and those that `include` adds
         self.columns: dict[str, array[int]] = {}
-        self.count = math.prod(map(len, axes.values())) if axes else 0
+        self.count = math.prod(map(len, self.values.values())) if axes else 0
         inner = self.count
-        for key, values in axes.items():
+        for key, values in self.values.items():
             inner //= len(values)
             block = array("i", [i for i in range(len(values)) for _ in range(inner)])
             self.columns[key] = block * (self.count // len(block))
         self.original = self.count
+        self._rows: dict[
+            str, dict[int, array[int]]
+        ] = {}  # of the original combinations, by axis and position
+        self._added: dict[tuple[str, type, Hashable], int] = {}  # positions of what `include` adds
 
     def _matching(self, entry: Mapping[str, Any]) -> list[int]:
         """Return the original combinations that have the values of `entry` on every axis it names."""
-        named = [key for key in entry if key in self.axes]
-        sets = [{i for i, value in enumerate(self.values[key]) if same(value, entry[key])} for key in named]
-        if not all(sets):
-            return []
-        rows: Any = range(self.original)
-        for key, wanted in zip(named, sets, strict=True):
-            column = self.columns[key]
-            rows = [row for row in rows if column[row] in wanted]
-        return list(rows)
+        wanted = {key: self.axes[key].find(value) for key, value in entry.items() if key in self.axes}
+        if not wanted:
+            return list(range(self.original))
+        narrowest = max(wanted, key=lambda key: len(self.values[key]))
+        having = self._having(narrowest)
+        rows = sorted(row for i in wanted[narrowest] for row in having.get(i, ()))
+        others = [(self.columns[key], found) for key, found in wanted.items() if key != narrowest]
+        return [row for row in rows if all(column[row] in found for column, found in others)]
+
+    def _having(self, key: str) -> Mapping[int, Sequence[int]]:
+        """Return the original combinations by the position of their value on an axis."""
+        if key not in self._rows:
+            rows: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
+            for row, i in enumerate(self.columns[key][: self.original]):
+                rows[i].append(row)
+            self._rows[key] = rows
+        return self._rows[key]
 
     def exclude(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Drop the combinations that one of the entries matches."""
@@ -252,6 +268,7 @@ class _Matrix:
                 self.columns[key] = array("i", (i for row, i in enumerate(column) if row not in dropped))
             self.count -= len(dropped)
             self.original = self.count
+            self._rows.clear()
 
     def include(self, entry: Mapping[str, Any]) -> None:
         """Add the entry's keys to the original combinations it matches, or make a combination of it.
@@ -269,20 +286,26 @@ class _Matrix:
         else:
             added = {key: value for key, value in entry.items() if key not in self.axes}
         for key, value in added.items():
-            column = self.columns.setdefault(key, array("i", [NONE]) * self.count)
-            position = self._position(key, value)
+            if key not in self.columns:
+                self.columns[key] = array("i", [NONE]) * self.count
+            column, position = self.columns[key], self._position(key, value)
             for row in rows:
                 column[row] = position
 
     def _position(self, key: str, value: Any) -> int:
         """Return which value of `key` an entry means; a window of the axis is meant by its start."""
         values = self.values.setdefault(key, [])
-        for i, known in enumerate(values):
-            if same(known, value) and (key in self.axes or type(known) is type(value)):
-                return i
-        values.append(_made(key, value, values))
-        return len(values) - 1
+        if key in self.axes:
+            found = self.axes[key].find(value)
+            return min(found) if found else self.axes[key].add(_made(key, value, values))
+        new = len(values)
+        position = new if isinstance(value, dict) else self._added.setdefault((key, type(value), value), new)
+        if position == new:
+            values.append(_made(key, value, values))
+        return position
 
     def combinations(self) -> Combinations:
         """Return what has become of the product."""
-        return Combinations(self.axes, self.values, self.columns, self.count, self.count - self.original)
+        return Combinations(
+            tuple(self.axes), self.values, self.columns, self.count, self.count - self.original
+        )

@@ -146,23 +146,3 @@ def label(value: Value) -> str:
     if isinstance(value, (datetime, time)):
         words = words.replace(":", "").replace("+0000", "Z")
     return _UNSAFE.sub("-", escaped(words))
-
-
-def same(value: Value, wanted: object) -> bool:
-    """Return whether an entry of `include` or `exclude` means this value.
-
-    A window is meant by its start, with its offset or without, a file by its path, a row by a table of some of its parts.
-    """
-    if isinstance(value, Row):
-        return isinstance(wanted, dict) and all(
-            key in value.cells and same(value.cells[key], cell) for key, cell in wanted.items()
-        )
-    if isinstance(value, Cell) and isinstance(wanted, SCALARS):
-        return value == text(wanted)
-    if isinstance(value, Window):
-        value = value.start
-        if isinstance(value, datetime) and isinstance(wanted, datetime) and wanted.tzinfo is None:
-            value = value.replace(tzinfo=None)
-    if isinstance(value, FilePath):
-        value = value.path
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import subprocess
+import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
 
@@ -413,6 +414,30 @@ def test_include_adds_to_every_row_it_means(make: Make, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("x,y\n1,2\n1,3\n")
     axes = 'r = { csv = "p.csv" }\ninclude = [{ r = { x = "1" }, e = 9 }]'
     assert commands(make(stage(axes, "{r.y} {e}"))) == ["2 9", "3 9"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "entry", "found"),
+    [
+        ("a = { range = [0, 8000] }\nexclude", "{{ a = {n} }}", 1),
+        ("a = [-1]\ninclude", "{{ a = {n}, b = {n} }}", 8000),
+        ("a = { csv = 'p.csv' }\ninclude", "{{ a = {{ x = {n} }}, b = {n} }}", 8000),
+        (
+            'a = { from = 2000-01-01, to = 2021-11-25, every = "1 day" }\ninclude',
+            "{{ a = {day}, b = 'x' }}",
+            8000,
+        ),
+    ],
+)
+def test_thousands_of_entries_are_read_at_once(tmp_path: Path, axis: str, entry: str, found: int) -> None:
+    (tmp_path / "p.csv").write_text("x\n" + "".join(f"{n}\n" for n in range(8000)))
+    days = [date(2000, 1, 1) + timedelta(days=n) for n in range(7999)]
+    entries = ", ".join(entry.format(n=n, day=day) for n, day in enumerate(days))
+    before = time.process_time()
+    assert len(combinations(f"{axis} = [{entries}]", tmp_path)) == found
+    assert (
+        time.process_time() - before < 10
+    )  # 1 where nothing else is done; with a look at each value, 30 and more
 
 
 def test_what_include_adds_does_not_rename_runs(make: Make) -> None:
