@@ -14,7 +14,7 @@ from pydoit_sc.changes import in_full
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
-from pydoit_sc.commands.selecting import NAMES, SELECTING
+from pydoit_sc.commands.selecting import OR_OPTIONS, SELECTING, SOME_NAMES
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.plan import Planned
@@ -31,11 +31,13 @@ class AcceptCommand(Command):
     """Take stale outcomes as current."""
 
     name = "accept"
-    doc_usage = NAMES
+    doc_usage = SOME_NAMES
     doc_description = (
         "For a change that makes no difference, such as a comment in a file of `file_dep`: the outcomes stay, and count as "
         "those of the runs as they are now, on every machine. Only completed outcomes can be accepted. `forget` undoes it, and "
         "so does a further change.\n"
+        "\n"
+        f"{OR_OPTIONS}\n"
         "\n"
         "Exit code: 0 if all is accepted or nothing is stale, 3 if nothing was done."
     )

@@ -12,7 +12,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, parse_format
-from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.commands.selecting import OR_OPTIONS, SELECTING, SOME_NAMES, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
 from pydoit_sc.outcomes.sidebyside import side_by_side
@@ -35,11 +35,13 @@ class HistoryCommand(Command):
     """Show the attempts at a run."""
 
     name = "history"
-    doc_usage = NAMES
+    doc_usage = SOME_NAMES
     doc_description = (
         "The first attempt is 1; `logs --attempt 1 RUN` shows what it has written. An outcome is kept when it is "
         "replaced or forgotten, until `clean` removes it. Of attempts that a worker has retried, the ends of stdout and "
         "stderr are kept. Attempts whose worker was stopped or killed have no outcome, and are not listed.\n"
+        "\n"
+        f"{OR_OPTIONS}\n"
         "\n"
         "Exit code: 0."
     )

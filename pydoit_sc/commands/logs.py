@@ -12,7 +12,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.commands.base import OPT_ATTEMPT, Command
 from pydoit_sc.commands.parsing import flag, parse_count
-from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.commands.selecting import OR_OPTIONS, SELECTING, SOME_NAMES, selected
 from pydoit_sc.errors import UserError, printable
 from pydoit_sc.outcomes.history import attempt_at
 from pydoit_sc.outcomes.output import LiveOutput
@@ -36,7 +36,7 @@ class LogsCommand(Command):
     """Show what runs have written."""
 
     name = "logs"
-    doc_usage = NAMES
+    doc_usage = SOME_NAMES
     doc_description = (
         "A run's stdout goes to standard output, its stderr to standard error, byte for byte; of several runs, each line "
         "begins with the run's name. Of a run that executes now, on any machine: what it has written so far. Where its "
@@ -46,6 +46,8 @@ class LogsCommand(Command):
         "\n"
         "`history RUN` counts the attempts of `--attempt`; without it, it is the one that executes, or else the last "
         "that was published.\n"
+        "\n"
+        f"{OR_OPTIONS}\n"
         "\n"
         "Exit code: 0, 3 where there is nothing to show."
     )

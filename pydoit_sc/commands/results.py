@@ -14,7 +14,7 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.chosenresults import results_of
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
-from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of
+from pydoit_sc.commands.selecting import NAMES, chosen_of, selecting
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import rewriting
 from pydoit_sc.outcomes.flatten import Value
@@ -35,8 +35,6 @@ FILES = (".csv", ".jsonl", ".parquet", ".duckdb")
 _TOLD = 20  # files that cannot be read
 _OTHERS = 8  # columns that are not shown
 _SOME_LEFT = 2  # the exit code
-
-_LIMIT = "only so many rows, the first as they are sorted"
 
 
 class ResultsCommand(Command):
@@ -63,7 +61,7 @@ class ResultsCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS_BESIDE_TO,
-        *({**one, "help": _LIMIT} if one["name"] == "limit" else one for one in SELECTING),
+        *selecting("only so many rows, the first as they are sorted"),
         option("columns", "these columns, joined by commas", default=""),
         option("sort", "by this column, the smallest first; `-loss` the largest first", default=""),
         *format_options(FORMATS, "a list of rows, with the columns"),

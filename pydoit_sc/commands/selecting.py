@@ -13,6 +13,9 @@ from pydoit_sc.project import Project
 from pydoit_sc.selection import NothingMatchesError, Selection, parse_selection, select
 
 NAMES = "[BATCH] [STAGE | RUN | PATTERN ...]"
+#: The same of commands that need a name, and what their descriptions say of it.
+SOME_NAMES = "[BATCH] (STAGE | RUN | PATTERN ...)"
+OR_OPTIONS = "Options that say which runs may stand for names."
 
 
 def _narrowing(name: str, help: str, **more: Any) -> dict[str, Any]:  # noqa: A002 - doit's word
@@ -35,6 +38,11 @@ SELECTING = (
     _narrowing("slowest", "only so many runs, those that took longest", metavar="N"),
     _narrowing("limit", "only so many runs, the first", metavar="N"),
 )
+
+
+def selecting(limit: str) -> tuple[dict[str, Any], ...]:
+    """Return these options for a command where `--limit` means something of its own."""
+    return tuple({**one, "help": limit} if one["name"] == "limit" else one for one in SELECTING)
 
 
 class Selecting(OptionsAnywhere):

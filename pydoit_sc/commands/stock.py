@@ -17,7 +17,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, Parser, flag, json_option
-from pydoit_sc.commands.selecting import NAMES, SELECTING, Selecting
+from pydoit_sc.commands.selecting import NAMES, OR_OPTIONS, SELECTING, SOME_NAMES, Selecting
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, are_statuses, parse_selection
@@ -275,10 +275,10 @@ class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]
     """doit's `forget`."""
 
     name = "forget"
-    doc_usage = NAMES
+    doc_usage = f"{SOME_NAMES[:-1]} | --all)"
     cmd_options = (*SELECTING, *DoitForget.cmd_options)
     doc_description = (
-        "--all for the whole batch.\n"
+        f"--all for the whole batch. {OR_OPTIONS}\n"
         "\n"
         "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
     )
@@ -318,12 +318,14 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
     """doit's `ignore`."""
 
     name = "ignore"
-    doc_usage = NAMES
+    doc_usage = SOME_NAMES
     cmd_options = (*SELECTING, *DoitIgnore.cmd_options)
     doc_description = (
         "Nothing executes or submits them until `forget`, but `batch`, which executes what its chunk names. A stage that comes "
         "after them does not wait for them.\n"
         "\n"
         "It is said of the outputs of this batch, in .pydoit_sc.ignored.json beside its file; of a run that a list knows by its "
-        "position it is said of its command, too, wherever that is moved."
+        "position it is said of its command, too, wherever that is moved.\n"
+        "\n"
+        f"{OR_OPTIONS}"
     )

@@ -13,7 +13,7 @@ from pydoit_sc.batch import Run, Stage, Status
 from pydoit_sc.batchfile import nearest
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
-from pydoit_sc.commands.selecting import NAMES, SELECTING, chosen_of, selected
+from pydoit_sc.commands.selecting import NAMES, chosen_of, selected, selecting
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
@@ -105,7 +105,9 @@ class SummarizeBatchCommand(Command):
     )
     cmd_options = (
         *BATCH_OPTIONS,
-        *SELECTING,
+        *selecting(
+            "only so many runs, the first of the batch; with --sort: rows, the first as they are sorted"
+        ),
         *format_options(FORMATS, "a list of runs, with the columns"),
         option("columns", "these columns, joined by commas", default=""),
         option(

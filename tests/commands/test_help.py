@@ -13,6 +13,7 @@ from pydoit_sc import __version__
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.usage import usage
 from tests.conftest import Box
+from tests.docs.commands import command_of
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"]], ids=" ".join)
@@ -46,6 +47,17 @@ def test_help_on_each_command_has_its_purpose_and_an_example(box: Box) -> None:
         assert max(map(len, text.splitlines())) <= 80
         assert not re.search("--(db-file|backend|codec|check_file_uptodate)", text)
     assert box.ok("run", "--help") == texts[0]
+
+
+def test_a_usage_says_whether_names_are_needed(stages: Box) -> None:
+    usages = {
+        name: command_of(name).doc_usage for name in COMMANDS.keys() - {"clean", "fetch", "run", "submit"}
+    }
+    for name, words in usages.items():
+        if "STAGE | RUN | PATTERN ..." in words:
+            needs_names = words.startswith("[BATCH] (")
+            assert (stages(name).code == 3) == needs_names, (name, words)
+            assert stages(name, "--status", "stale").code == 0, name
 
 
 def test_doits_options_are_shown_where_they_mean_something(box: Box) -> None:

@@ -37,7 +37,8 @@ Commands about a batch take it as their first word. Without one it is the batchf
 _WHICH = """\
 ## Which runs
 
-Commands about runs take names, patterns and these words. A run is meant if all of them hold for it.
+Commands about runs take names, patterns and these words. A run is meant if all of them hold for it. `--limit` counts
+what `run`, `plan` and `submit` would execute; what it counts for `results` and `summarize-batch` is told there.
 
 """
 
@@ -52,14 +53,17 @@ def command_of(name: str) -> Any:
 
 def page() -> str:
     """Return the page."""
-    text, shared = _HEAD, dict[str, list[str]]()
+    text, shared = _HEAD, dict[str, dict[str, str]]()
+    for section in ("batchfile", WHICH_RUNS):
+        shared[section] = {}
     for name, entry in COMMANDS.items():
         command = command_of(name)
         options = [option for option in command.shown_options() if option.short or option.long]
-        for section in ("batchfile", WHICH_RUNS):
-            rows = [_row(option) for option in options if option.section == section]
-            shared.setdefault(section, [])
-            shared[section] += [row for row in rows if row not in shared[section]]
+        for option in options:
+            if option.section in shared:
+                row = shared[option.section].setdefault(option.long, _row(option))
+                if row != _row(option):
+                    option.section = ""  # a meaning of the command's own
         if name in HEADINGS:
             text += f"## {HEADINGS[name]}\n\n"
         text += f"### `{name}`\n\n{entry.purpose[0].upper()}{entry.purpose[1:]}.\n\n"
@@ -67,7 +71,7 @@ def page() -> str:
         text += "".join(f"{part}\n\n" for part in _paragraphs(command.doc_description))
         text += "".join(_options(options))
         text += "```text\n" + "".join(f"pydoit-sc {example}\n" for example in entry.examples) + "```\n\n"
-    text += _THE_BATCH + _table(shared["batchfile"]) + _WHICH + _table(shared[WHICH_RUNS])
+    text += _THE_BATCH + _table(shared["batchfile"].values()) + _WHICH + _table(shared[WHICH_RUNS].values())
     return text.rstrip("\n") + "\n"
 
 

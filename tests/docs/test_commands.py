@@ -17,6 +17,12 @@ def test_the_page_is_what_the_commands_say() -> None:
     assert PAGE.read_text() == page(), "write it anew: python -m tests.docs.commands"
 
 
+def test_no_table_has_an_option_twice() -> None:
+    for table in page().split("| option | meaning |")[1:]:
+        names = re.findall(r"^\| <code>(.+?)</code>", table.partition("\n\n")[0], re.MULTILINE)
+        assert len(names) == len(set(names)), names
+
+
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
 def test_commands_in_a_text_are_ones(document: Path) -> None:
     """Those that a test does not run: in the midst of a sentence, and such as need an account or another machine."""
