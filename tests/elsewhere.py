@@ -39,6 +39,7 @@ ELSEWHERE = {
     "engines/test_dask.py": "engines.dask_access engines.dask_cluster engines.dask_task",
     "engines/test_kubernetes.py": "engines.kubectl",
     "engines/test_local.py": "engines.detach",
+    "engines/test_registry.py": "installed",
     "outcomes/test_flatten.py": "show.frames",
     "report/test_browser.py": "report.failures report.html report.listing report.slowest",
     "report/test_sections.py": (

@@ -56,6 +56,7 @@ ROOMS = [
         "files",
         "forks",
         "git",
+        "installed",
         "later",
         "keptdigests",
         "linux",

@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydoit_sc import passwords
 from pydoit_sc.batch import Batch, Settings, Stage
@@ -23,13 +22,8 @@ from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.stages import read_stages
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.globbing import outputs_of
+from pydoit_sc.installed import engine_class, engine_names
 from pydoit_sc.utf8 import escaped
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-#: The entry points of engines; each names a class with the `table` that the engine reads.
-ENGINES = "pydoit_sc.engines"
 
 _OF_BATCH = (
     *("nprocs", "scale", "batch_size", "max_failures", "scratch"),
@@ -114,29 +108,21 @@ def _tables(data: Mapping[str, Any], notes: Notes) -> dict[str, Table]:
 
 def engine_tables() -> Mapping[str, type[Table]]:
     """Return the tables of the engines that are installed, by name."""
-    return {name: _engines()[name].load().table for name in sorted(_engines())}
+    return {name: engine_class(name).table for name in engine_names()}
 
 
 def _engine_table(engine: str, notes: Notes) -> type[Table] | None:
     """Return the model of an engine's table, or None after noting why there is none."""
-    if engine not in _engines():
-        known = ("batch", "runs", "sync", *sorted(_engines()))
+    if engine not in engine_names():
+        known = ("batch", "runs", "sync", *engine_names())
         notes.unknown((engine,), "unknown table", engine, known)
         return None
     try:
-        table: type[Table] = _engines()[engine].load().table
-    except Exception as error:  # whatever its package raises when it is imported
-        notes.add((engine,), f"the engine cannot be used: {type(error).__name__}: {error}")
+        table: type[Table] = engine_class(engine).table
+    except Exception as error:  # its class may also lack a table
+        notes.add((engine,), f"the engine cannot be used: {error}")
         return None
     return table
-
-
-@cache
-def _engines() -> Mapping[str, EntryPoint]:
-    """Return the engines that are installed; to look for them takes milliseconds."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table that is not ours
-
-    return {point.name: point for point in entry_points(group=ENGINES)}
 
 
 def _stages(

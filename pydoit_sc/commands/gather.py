@@ -9,8 +9,8 @@ from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.commands.offers import Flag, Known
 from pydoit_sc.commands.summarize import COLUMNS
 from pydoit_sc.commands.usage import metavar
-from pydoit_sc.engines.registry import engine_names
 from pydoit_sc.errors import UserError
+from pydoit_sc.installed import engine_names
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.program import Program

@@ -1,40 +1,26 @@
-"""The engines that are installed, by name: entry points of the group `pydoit_sc.engines`, ours and those of others."""
+"""The engine of a name, or of a batchfile, among those that are installed."""
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.errors import did_you_mean, show
 from pydoit_sc.engines.base import Engine, EngineError
-
-GROUP = "pydoit_sc.engines"
+from pydoit_sc.installed import engine_class, engine_names
 
 #: Those that need no table in the batchfile.
 _WITHOUT_TABLE = ("local", "slurm")
 
 
-def engine_names() -> list[str]:
-    """Return the names of the engines that are installed."""
-    return sorted({point.name for point in entry_points(group=GROUP)})
-
-
 def load_engine(name: str) -> Engine:
     """Return the engine of this name; raises EngineError where there is none, or its package is broken."""
-    found = [point for point in entry_points(group=GROUP) if point.name == name]
-    if not found:
+    if name not in engine_names():
         raise EngineError(f"no engine is named `{name}`{did_you_mean(name, engine_names())}")
-    packages = sorted({_package(point) for point in found})
-    if len(packages) > 1:
-        raise EngineError(f"engine `{name}`: {' and '.join(packages)} each bring one; keep one of them")
     try:
-        return cast(Engine, found[0].load()())
-    except Exception as error:  # whatever its package raises when it is imported
-        where = f"{found[0].value} of {packages[0]}"
-        raise EngineError(
-            f"engine `{name}`: {where} cannot be used: {type(error).__name__}: {error}"
-        ) from error
+        return cast(Engine, engine_class(name)())
+    except Exception as error:  # whatever its package raises
+        raise EngineError(f"engine `{name}` cannot be used: {error}") from error
 
 
 def engine_for(batch: Batch, name: str) -> Engine:
@@ -64,7 +50,3 @@ def chosen_engine(batch: Batch, name: str) -> Engine:
     raise EngineError(
         f"submit: {batch.path} has no table {tables} that says where to; --engine local needs none"
     )
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "an unknown package"

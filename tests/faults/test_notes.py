@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batchfile import load
-from pydoit_sc.engines.registry import engine_for, engine_names
+from pydoit_sc.engines.registry import engine_for
 from pydoit_sc.errors import UserError
+from pydoit_sc.installed import engine_names
 from pydoit_sc.proc import started_at
 from pydoit_sc.store import open_store
 from pydoit_sc.submissions.notes import new_note, read_notes
