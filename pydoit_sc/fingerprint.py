@@ -15,9 +15,10 @@ from hashlib import blake2b
 from pathlib import Path
 from shlex import quote
 
+from pydoit_sc.batch import Batch
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import is_file, is_folder
-from pydoit_sc.globbing import files_below, find, unescaped
+from pydoit_sc.globbing import files_below, find, outputs_of, unescaped
 from pydoit_sc.keptdigests import KeptDigests
 from pydoit_sc.utf8 import to_bytes
 
@@ -123,6 +124,12 @@ class FileDigests:
         self._patterns: dict[tuple[str, ...], str | MissingFileDepError] = {}
         self._parts: dict[tuple[str, ...], Mapping[str, str]] = {}  # of some
 
+    @classmethod
+    def of(cls, batch: Batch) -> FileDigests:
+        """Return the digests of a batch's files, none of which are its own outputs."""
+        folders = (name for stage in batch.stages for name in stage.folders)
+        return cls(batch.folder, outputs_of(batch.remote_output_path, str(batch.folder), folders))
+
     def reread(self) -> None:
         """Look at all files again: something may have written them."""
         self._files.clear()
@@ -153,7 +160,7 @@ class FileDigests:
             return error
 
     def _all(self, patterns: tuple[str, ...]) -> dict[str, str]:
-        paths = sorted({path for pattern in patterns for path in self._expand(pattern)})
+        paths = sorted({path for pattern in patterns for path in self.expand(pattern)})
         return {path: self._file(path) for path in paths}
 
     def parts(self, patterns: tuple[str, ...]) -> Mapping[str, str]:
@@ -166,7 +173,8 @@ class FileDigests:
             self._parts[patterns] = condensed(self._all(patterns))
         return self._parts[patterns]
 
-    def _expand(self, pattern: str) -> list[str]:
+    def expand(self, pattern: str) -> list[str]:
+        """Return the files that a `file_dep` means, as paths from the batchfile's folder; raises MissingFileDepError."""
         folder, name = str(self._folder), unescaped(pattern)
         path = os.path.join(folder, name)
         try:

@@ -19,7 +19,6 @@ from pydoit_sc.fingerprint import (
     digest_env,
     digest_text,
 )
-from pydoit_sc.globbing import outputs_of
 from pydoit_sc.made import MANY, MadeRuns, keys_of
 from pydoit_sc.store import Live, Record, TakenError
 from pydoit_sc.times import local
@@ -71,9 +70,7 @@ class Ledger:
         self.beside: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {}
         self.ignored = ignored  # stages and tasks that are not executed, by name
         self._accepted = cache(accepted)  # the fingerprints that attempts stand for; read if needed
-        folders = (name for stage in batch.stages for name in stage.folders)
-        outputs = outputs_of(batch.remote_output_path, str(batch.folder), folders)
-        self._files = FileDigests(batch.folder, outputs)
+        self._files = FileDigests.of(batch)
         self._placeless = Placeless(local_path(batch.remote_output_path) or batch.remote_output_path)
         self._settings: dict[int, str] = {}
         self._read_at: dict[int, int] = {}  # of Settings: how often earlier stages had been published

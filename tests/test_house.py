@@ -44,7 +44,7 @@ ROOMS = [
     {"survey", "positions"},
     {"plan"},
     {"ledger"},
-    {"verdicts"},
+    {"verdicts", "origins"},
     {"conditions", "store"},
     {"batchfile"},
     {"ignored", "parts"},

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from pydoit_sc.batchfile.csvfile import parse_csv
-from pydoit_sc.batchfile.document import Source, failure, read_text
+from pydoit_sc.batchfile.document import Source, failure, read_bytes
 from pydoit_sc.batchfile.errors import InvalidError, show
 from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
 from pydoit_sc.batchfile.rows import read_tables
@@ -134,7 +134,10 @@ class CsvAxis(Table):
         """Return the rows; raises BatchfileError about the file."""
         name = os.path.expanduser(self.csv)
         file = os.path.join(os.path.dirname(source.file), name)
-        rows = parse_csv(read_text(os.path.join(source.folder, name), file), file, self.delimiter)
+        path = os.path.join(source.folder, name)
+        raw = read_bytes(path, file)
+        source.has_read(path, raw)
+        rows = parse_csv(raw.decode(), file, self.delimiter)
         if not rows:
             raise failure(file, "no rows below the header")
         return [Row({column: Cell(cell) for column, cell in cells.items()}) for cells in rows]

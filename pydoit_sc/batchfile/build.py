@@ -55,7 +55,9 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
         )
     plain = given == STDIN or document.format == "lines"
     notes = Notes(Report(), document)
-    source = Source(os.path.dirname(os.path.abspath(file)), file, datetime.now(timezone.utc))
+    source = Source(os.path.dirname(os.path.abspath(file)), file, datetime.now(timezone.utc), {})
+    if given != STDIN:
+        source.has_read(given, document.raw)
     if document.format == "toml":
         made = _from_toml(source, notes, override)
     else:
@@ -65,7 +67,8 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
     options = {"-f": given, "--to": override and made["remote_output_path"], "--names": names}
     words = tuple(word for option, value in options.items() if value for word in (option, value))
     path = Path(STDIN_NAME if given == STDIN else given)
-    return Batch(name=name, path=path, workdir=Path.cwd() if plain else None, words=words, **made)
+    workdir = Path.cwd() if plain else None
+    return Batch(name=name, path=path, workdir=workdir, words=words, files=source.files, **made)
 
 
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
@@ -169,6 +172,7 @@ def _runs_from(
     listed = Report()  # of its own: a list may turn out to be none after faults of its runs have been noted
     try:
         document = read(path, file)
+        source.has_read(path, document.raw)
         if document.format == "toml":
             notes.add(
                 ("batch", "runs_from"),

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from pydoit_sc.batchfile.errors import BatchfileError, Problem, Where
@@ -19,7 +20,12 @@ class Source(NamedTuple):
     folder: str  # absolute
     file: str  # as messages name it
     now: datetime
+    files: dict[str, str]  # that have been read for it, with digests of what they had
     outputs: tuple[str, ...] = ()  # the folders of the batch's outputs: no pattern looks into them
+
+    def has_read(self, path: str, raw: bytes) -> None:
+        """Note that a file has been read, and what it had."""
+        self.files[path] = blake2b(raw, digest_size=16).hexdigest()
 
 
 Place = tuple[int | None, int | None]  # line and column, from 1

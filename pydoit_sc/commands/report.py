@@ -15,6 +15,7 @@ from pydoit_sc.commands.selecting import NAMES, SELECTING
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
 from pydoit_sc.files import rewriting
+from pydoit_sc.origins import check_written
 from pydoit_sc.outcomes.failed import READ
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
@@ -56,7 +57,9 @@ class ReportCommand(Command):
         _check_name(path)
         selection = parse_selection(options, words)
         among = parse_selection(among_options(options), words)
-        data, count = report(open_project(options), selection, among)
+        project = open_project(options)
+        check_written(path, project.batch, "--to")
+        data, count = report(project, selection, among)
         try:
             with rewriting(path) as file:
                 file.write(data)

@@ -17,10 +17,10 @@ from pydoit_sc.commands.parsing import format_options, option, parse_format, spl
 from pydoit_sc.commands.selecting import NAMES, chosen_of, selecting
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import rewriting
+from pydoit_sc.origins import check_written
 from pydoit_sc.outcomes.flatten import Value
 from pydoit_sc.outcomes.results import LARGEST_RESULT
 from pydoit_sc.outcomes.resulttable import ResultTable
-from pydoit_sc.project import Project
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.show import frames
 from pydoit_sc.show.rows import Rows, write_csv, write_json, write_json_lines
@@ -78,7 +78,8 @@ class ResultsCommand(Command):
         elif form == "table":
             write = partial(_print_table, options)
         project = open_project(options)
-        _check_not_read(into, project)
+        if into:
+            check_written(into, project.batch, "--to")
         selection = parse_selection(options, words)
         among = selection._replace(limit=None)
         chosen = chosen_of(project, among) if among else list(project.batch.runs())
@@ -104,13 +105,6 @@ class ResultsCommand(Command):
             print(said, file=sys.stderr, flush=True)
         bad.end()
         return _SOME_LEFT if bad.count else 0
-
-
-def _check_not_read(into: str, project: Project) -> None:
-    """Raise InvalidCommand for the run list itself, which may well be a CSV file."""
-    source = project.batch.path
-    if os.path.exists(into) and os.path.exists(source) and os.path.samefile(into, source):
-        raise InvalidCommand(f"--to: `{into}` is the batch that is read; name another file")
 
 
 class _Told:

@@ -28,6 +28,7 @@ from pydoit_sc.commands.parsing import flag, option, parse_nprocs
 from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
 from pydoit_sc.hooks import tell_end
+from pydoit_sc.origins import check_written
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.show.progress import Progress
@@ -169,6 +170,9 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         make = self.reporters[reporter] if isinstance(reporter, str) else reporter
         if as_json:
             _check_json(make, self.control)
+        if isinstance(outfile, str) and (project := project_of(self.control.tasks.values())):
+            with user_errors():
+                check_written(outfile, project.batch, "-o/--output-file")
         with (
             # Standard output is for the figures alone: what tasks and runs write to it goes elsewhere.
             redirect_stdout(sys.stderr if as_json else sys.stdout),

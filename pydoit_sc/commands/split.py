@@ -123,7 +123,7 @@ def _write_recipe(options: dict[str, Any], recipe: str | None) -> int:
     draft = make_draft(engine, ledger, choice, replace(shape, always=wanted.completed))
     _tell_packed(draft)
     path = os.path.join(folder, RECIPE)
-    check_folder(folder, len(draft.texts), read.batch.path)
+    check_folder(folder, len(draft.texts), read.batch.files)
     check_written(path, project.batch)
     found = present(folder)
     if not wanted.completed and found and same_plan(found[1], draft.texts):

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from pydoit_sc.batch import OURS, Batch
@@ -39,11 +39,11 @@ def folder_of(batch: Batch, submission: str) -> str:
     return os.path.join(root or batch.folder, OURS, "submissions", submission)
 
 
-def check_folder(folder: str, count: int, source: str | os.PathLike[str] = "") -> None:
+def check_folder(folder: str, count: int, sources: Collection[str] = ()) -> None:
     """Raise FolderError if `count` new chunks cannot be written, as far as can be told before.
 
-    That is: a file that is not a chunk is in the place of one, `source`, which the batch is read from, would be taken for an
-    older one, or the folder is where everybody may write (the default of `sc` is in /tmp), and is not of this user alone:
+    That is: a file that is not a chunk is in the place of one, one of `sources`, which the batch is read from, would be taken
+    for an older one, or the folder is where everybody may write (the default of `sc` is in /tmp), and is not of this user alone:
     what is written would not be what is read later.
     """
     with _folder_errors(folder):
@@ -52,8 +52,9 @@ def check_folder(folder: str, count: int, source: str | os.PathLike[str] = "") -
             there = os.path.lexists(folder)
             if fault := replaceable(above) or (foreign(os.lstat(folder)) if there else ""):
                 raise FolderError(f"{folder}: {fault}; give another --local-commands-directory")
-    for path in _older(folder, 0) if os.path.exists(source) and os.path.isdir(folder) else ():
-        if os.path.samefile(path, source):
+    known = [source for source in sources if os.path.exists(source)]
+    for path in _older(folder, 0) if known and os.path.isdir(folder) else ():
+        if any(os.path.samefile(path, source) for source in known):
             raise FolderError(
                 f"{path}: the batch that is read, so it is not overwritten; give another --local-commands-directory"
             )

@@ -81,7 +81,7 @@ class _Steps:
             or (same_plan(found[1], self.draft.texts) and not self._is_over(found[0]))
         ):
             self.draft = self.draft.keeping(*found)
-        check_folder(self.folder, len(self.draft.texts), batch.path)
+        check_folder(self.folder, len(self.draft.texts), batch.files)
         if self.engine.name == "saturn":
             from pydoit_sc.engines.saturn import RECIPE  # noqa: PLC0415 - other engines need no Saturn Cloud
             from pydoit_sc.saturn.job import check_written  # noqa: PLC0415

@@ -365,7 +365,7 @@ def combinations(text: str, tmp_path: Path) -> list[str]:
     notes = Notes(report, Document("f", "toml", text.encode(), table))
     matrix = check(MatrixTable, table, notes)
     assert matrix is not None
-    found = expand(matrix, Source(str(tmp_path), "f", datetime.now(timezone.utc)), notes, ())
+    found = expand(matrix, Source(str(tmp_path), "f", datetime.now(timezone.utc), {}), notes, ())
     report.check()
     assert found is not None
     return [found.describe(row) for row in range(found.count)]

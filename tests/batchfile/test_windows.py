@@ -32,7 +32,7 @@ def read(axis: str, now: datetime = NOON) -> list[Window]:
     report = Report()
     table = check(MatrixTable, tomli.loads(text), Notes(report, Document("f", "toml", text.encode(), None)))
     assert table is not None, report.count
-    return [w for w in read_axis(table.axes["w"], Source("/", "f", now=now)) if isinstance(w, Window)]
+    return [w for w in read_axis(table.axes["w"], Source("/", "f", now, {})) if isinstance(w, Window)]
 
 
 def starts(axis: str, now: datetime = NOON) -> list[str]:

@@ -341,7 +341,10 @@ def test_the_run_list_itself_is_not_replaced(box: Box) -> None:
     (box.folder / "link.csv").symlink_to("cmds.csv")
     for name in ("cmds.csv", "link.csv"):
         done = box("results", "cmds.csv", "--remote-output-path", "out", "--to", name)
-        assert done.refused() == f"ERROR: --to: `{name}` is the batch that is read; name another file\n"
+        assert (
+            done.refused()
+            == f"ERROR: --to: `{name}` is a file that the batch is read from; name another file\n"
+        )
     assert (box.folder / "cmds.csv").read_text() == "cmd\ntrue\n"
 
 

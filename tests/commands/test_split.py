@@ -63,6 +63,16 @@ def test_other_recipes_are_not(jobs: Box, recipe: str, folder: str, said: str) -
     assert files(jobs.folder) == before
 
 
+def test_nor_is_a_list_that_the_batch_names(jobs: Box) -> None:
+    jobs.ok("split", "recipe.yaml", "jobs.json", *SPLIT, "d")
+    place = json.loads((jobs.folder / "d/0.json").read_text())["remote_output_path"]
+    jobs.batchfile(f'[batch]\nremote_output_path = "{place}"\nnprocs = 2\nruns_from = "d/0.json"\n')
+    before = files(jobs.folder)
+    message = jobs("split", "recipe.yaml", "batchfile.toml", *SPLIT, "d").refused()
+    assert message.startswith("ERROR: d/0.json: the batch that is read, so it is not overwritten")
+    assert files(jobs.folder) == before
+
+
 def test_nor_is_the_batch_that_is_read(jobs: Box) -> None:
     jobs.ok("split", "recipe.yaml", "jobs.json", *SPLIT, "d", "--batch-size", "1")
     before = files(jobs.folder)

@@ -1,0 +1,69 @@
+"""What a batch is made from is not written over, and a batch that has become another one is not executed as the old one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import HEAD, Box
+
+_LISTED = '[batch]\nremote_output_path = "out"\ndurable = false\nruns_from = "jobs.csv"\n'
+_STAGES = (
+    HEAD
+    + """
+[runs.a]
+cmd = "echo {row.x} {f}"
+file_dep = ["in.csv", "data/*.csv", "folder"]
+matrix = { row = { csv = "axis.csv" }, f = { glob = "seen/*" } }
+"""
+)
+
+
+@pytest.fixture
+def inputs(box: Box) -> Box:
+    """A batch whose axes and runs read files."""
+    box.batchfile(_STAGES)
+    for name in ("in.csv", "data/a.csv", "folder/below/b.csv", "axis.csv", "seen/one"):
+        box.write(name, "x\n1\n")
+    (box.folder / "link.csv").symlink_to("axis.csv")
+    return box
+
+
+def test_a_list_is_not_written_over(box: Box) -> None:
+    box.write("lists/jobs.csv", text := "cmd,name\ntrue,a\n")
+    box.batchfile(_LISTED.replace("jobs.csv", "lists/jobs.csv"))
+    box.ok("run")
+    for words in (("results", "--to"), ("run", "-o")):
+        message = box(*words, "lists/jobs.csv").refused()
+        assert message.endswith("lists/jobs.csv` is a file that the batch is read from; name another file\n")
+    assert (box.folder / "lists/jobs.csv").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("axis.csv", "a file that the batch is read from"),
+        ("link.csv", "a file that the batch is read from"),
+        ("in.csv", "a `file_dep` of the batch's runs"),
+        ("data/a.csv", "a `file_dep` of the batch's runs"),
+        ("folder/below/b.csv", "a `file_dep` of the batch's runs"),
+    ],
+)
+def test_nor_is_what_its_axes_and_its_runs_read(inputs: Box, name: str, said: str) -> None:
+    message = inputs("results", "--to", name).refused()
+    assert message == f"ERROR: --to: `{name}` is {said}; name another file\n"
+    assert (inputs.folder / name).read_text() == "x\n1\n"
+
+
+def test_a_page_is_not_written_over_an_input(inputs: Box) -> None:
+    inputs.write("folder/page.html", "mine")
+    message = inputs("report", "--to", "folder/page.html").refused()
+    assert message.endswith(" is a `file_dep` of the batch's runs; name another file\n")
+    assert (inputs.folder / "folder/page.html").read_text() == "mine"
+
+
+def test_what_is_no_input_is_written(inputs: Box) -> None:
+    inputs.ok("run", "--quiet")
+    for name in ("new.csv", "new.csv", "data.csv"):
+        assert inputs("results", "--to", name).code == 0
+        assert (inputs.folder / name).read_text().startswith("name,")
+    assert inputs("results", "--to", "/dev/null").refused()  # it has no ending, and is no input either
