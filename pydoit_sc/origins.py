@@ -1,4 +1,4 @@
-"""What a batch is made from: the files that nothing may write over."""
+"""What a batch is made from: files that nothing may write over, and whether it is the same if it is read again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import stat
 from contextlib import suppress
 
 from pydoit_sc.batch import Batch
+from pydoit_sc.batchfile import load
 from pydoit_sc.errors import UserError
 from pydoit_sc.fingerprint import FileDigests, MissingFileDepError
 
 
 def check_written(path: str, batch: Batch, option: str) -> None:
-    """Raise UserError for a file to be written, as an option names it, that the batch is read from or that its runs read."""
+    """Raise UserError for a file to be written, as an option names it, that the batch or its runs read."""
     try:
         there = os.stat(path)
     except (OSError, ValueError):  # nothing can be lost
@@ -23,6 +24,29 @@ def check_written(path: str, batch: Batch, option: str) -> None:
         raise UserError(f"{option}: `{path}` is a file that the batch is read from; name another file")
     if _is_input(there, batch):
         raise UserError(f"{option}: `{path}` is a `file_dep` of the batch's runs; name another file")
+
+
+def check_same(batch: Batch) -> None:
+    """Raise UserError where a batch would be another one if it was read now, and where it cannot be read any more."""
+    given = dict(zip(batch.words[::2], batch.words[1::2], strict=True))
+    now = load(given["-f"], remote_output_path=given.get("--to"), names=given.get("--names"))
+    if not _are_same(batch, now):
+        raise UserError(
+            f"{batch.path}: the batch has changed since it was loaded: its files, what an axis finds, or the "
+            "environment; load it again"
+        )
+
+
+def _are_same(one: Batch, other: Batch) -> bool:
+    """Return whether two batches have the same runs; what else their files say is told by the digests of these."""
+    if one._replace(stages=(), workdir=None) != other._replace(stages=(), workdir=None):
+        return False
+    if [(stage.name, len(stage.runs)) for stage in one.stages] != [
+        (stage.name, len(stage.runs)) for stage in other.stages
+    ]:
+        return False
+    pairs = zip(one.runs(), other.runs(), strict=True)
+    return all((a.key, a.cmd, a.settings) == (b.key, b.cmd, b.settings) for (_, a), (_, b) in pairs)
 
 
 def _is_input(there: os.stat_result, batch: Batch) -> bool:

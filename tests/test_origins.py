@@ -1,9 +1,12 @@
-"""What a batch is made from is not written over, and a batch that has become another one is not executed as the old one."""
+"""What a batch is made from is not written over, and one that has changed is not executed as the old one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+import pydoit_sc as sc
 from tests.conftest import HEAD, Box
 
 _LISTED = '[batch]\nremote_output_path = "out"\ndurable = false\nruns_from = "jobs.csv"\n'
@@ -67,3 +70,53 @@ def test_what_is_no_input_is_written(inputs: Box) -> None:
         assert inputs("results", "--to", name).code == 0
         assert (inputs.folder / name).read_text().startswith("name,")
     assert inputs("results", "--to", "/dev/null").refused()  # it has no ending, and is no input either
+
+
+def _edit(box: Box, _: pytest.MonkeyPatch) -> None:
+    box.edit("echo {row.x}", "printf {row.x}")
+
+
+def _axis(box: Box, _: pytest.MonkeyPatch) -> None:
+    box.write("axis.csv", "x\n2\n")
+
+
+def _found(box: Box, _: pytest.MonkeyPatch) -> None:
+    box.write("seen/two", "")
+
+
+def _place(_: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "elsewhere")
+
+
+@pytest.mark.parametrize("change", [_edit, _axis, _found, _place])
+def test_a_batch_that_has_changed_is_loaded_again(
+    inputs: Box, monkeypatch: pytest.MonkeyPatch, change: Callable[[Box, pytest.MonkeyPatch], None]
+) -> None:
+    inputs.edit("file://out", "$PLACE")
+    monkeypatch.chdir(inputs.folder)
+    monkeypatch.setenv("PLACE", "out")
+    batch = sc.load()
+    chosen = batch.select("a")
+    assert chosen.run().completed == 1
+    change(inputs, monkeypatch)
+    for again in (batch.run, batch.submit, chosen.run):
+        with pytest.raises(sc.UserError, match=r"batchfile\.toml: the batch has changed .*; load it again"):
+            again()
+    assert len(batch.plan(always=True)) == batch.status().total.size == len(batch) == 1
+    assert sc.load().run().failed == 0
+
+
+def test_a_batch_that_is_the_same_is_executed(inputs: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(inputs.folder)
+    batch = sc.load("batchfile.toml", to="other")
+    inputs.write("batchfile.toml", (inputs.folder / "batchfile.toml").read_text())
+    monkeypatch.chdir("/")
+    assert batch.run().completed == 1
+
+
+def test_a_batchfile_that_is_gone(inputs: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(inputs.folder)
+    batch = sc.load()
+    (inputs.folder / "batchfile.toml").unlink()
+    with pytest.raises(sc.UserError, match=r"batchfile\.toml: no such file"):
+        batch.run()

@@ -18,6 +18,7 @@ from pydoit_sc.chosenresults import results_of
 from pydoit_sc.engines.registry import chosen_engine
 from pydoit_sc.errors import UserError
 from pydoit_sc.failing import failing
+from pydoit_sc.origins import check_same
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
@@ -154,10 +155,11 @@ class ChosenRuns:
     ) -> Counts:
         """Execute here what is not up to date, as `pydoit-sc run` does, and return how many runs have ended how.
 
-        That is a process of its own, in the batch's folder, which reads the batchfile again: any thread may call it, and
-        other children, signals and the folder of this process are left alone. It ends with this process, and an interrupt
-        (Ctrl-C, or that of a notebook) stops its runs. `on_failure` and `on_finish` of the batchfile are run. The arguments
-        are the options of `run`; with `progress` what it shows is printed.
+        That is a process of its own, in the batch's folder, which reads the batchfile again; one that has changed since it
+        was loaded is refused. Any thread may call it, and other children, signals and the folder of this process are left
+        alone. It ends with this process, and an interrupt (Ctrl-C, or that of a notebook) stops its runs. `on_failure` and
+        `on_finish` of the batchfile are run. The arguments are the options of `run`; with `progress` what it shows is
+        printed.
 
         Failed runs are counted. What could not be executed raises ExecutionError, bad input UserError.
 
@@ -166,6 +168,7 @@ class ChosenRuns:
         >>> counts.completed, counts.failed, counts.skipped
         (0, 1, 3)
         """
+        check_same(self._project.batch)
         options = {
             "process": nprocs,
             "timeout": timeout,
@@ -191,6 +194,7 @@ class ChosenRuns:
         """Hand what is not up to date to an engine, as `pydoit-sc submit` does; None where nothing is to be executed.
 
         The arguments are the options of `submit`; it returns when the engine has it, and `wait` of what it returns waits.
+        A batchfile that has changed since it was loaded is refused.
 
         >>> import pydoit_sc as sc
         >>> print(sc.load("batchfile.toml").select(status="stale").submit(engine="local"))
@@ -202,6 +206,7 @@ class ChosenRuns:
             "retries": retries,
             "max_failures": max_failures,
         }
+        check_same(self._project.batch)
         project = self._project.again()
         project.execute_as({name: str(value) for name, value in options.items() if value is not None})
         try:
