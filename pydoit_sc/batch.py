@@ -143,6 +143,7 @@ class Batch(NamedTuple):
     remote_output_path: str  # a URL or absolute path, without a slash at its end
     stages: tuple[Stage, ...]
     nprocs: int | Literal["cores", "gpus"] | None = None  # None: not said
+    at_most: int | None = None  # of those, where they are "gpus", and a command line wants fewer
     scale: int | None = None
     batch_size: int | None = None  # runs per chunk; 3 × nprocs if None
     max_failures: int | Share | None = None
@@ -180,6 +181,17 @@ class Batch(NamedTuple):
         """Return the table of this name, or an empty one of its kind where the file has none."""
         found = self.tables.get(name)
         return found if isinstance(found, kind) else kind()
+
+    def with_nprocs(self, nprocs: int | Literal["cores", "gpus"]) -> Batch:
+        """Return the batch with so many runs at once; of "gpus" a number is the most: each run keeps its own GPU.
+
+        >>> batch = Batch("b", Path("/b.toml"), "out", (), nprocs="gpus")
+        >>> [(one.nprocs, one.at_most) for one in (batch.with_nprocs(2), batch.with_nprocs("cores"))]
+        [('gpus', 2), ('cores', None)]
+        """
+        if self.nprocs == "gpus" and isinstance(nprocs, int):
+            return self._replace(at_most=nprocs)
+        return self._replace(nprocs=nprocs, at_most=None)
 
     def as_executed(self, run: Run) -> Run:
         """Return a run with the settings that it is executed with: what a command line says, it says of all."""

@@ -30,7 +30,8 @@ from pydoit_sc.store.layout import STATUS_CODE
 from pydoit_sc.survey import open_ledger
 
 #: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
-_OF_BATCH = {"max_failures": max_failures, "nprocs": read_nprocs}
+_OF_BATCH = {"max_failures": max_failures}
+_NPROCS = {"nprocs": read_nprocs}
 _OF_RUNS = {"timeout": read_timeout, "retries": natural}
 _DIGITS = 12  # of a number; Python refuses thousands
 
@@ -141,6 +142,8 @@ class Project:
     def execute_as(self, options: Mapping[str, Any]) -> None:
         """Let the options of a command line take the place of what the batchfile says; raises UserError."""
         self.batch = self.batch._replace(instead=_read(options, _OF_RUNS), **_read(options, _OF_BATCH))
+        for nprocs in _read(options, _NPROCS).values():
+            self.batch = self.batch.with_nprocs(nprocs)
 
     @property
     def store(self) -> Store:

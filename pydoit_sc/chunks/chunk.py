@@ -35,6 +35,7 @@ class Chunk(NamedTuple):
     scratch: str | None = None
     min_free_memory: int | None = None
     storage_options: Mapping[str, Any] = {}
+    at_most: int | None = None  # runs at once, where `nprocs` is "gpus"
 
     @property
     def id(self) -> str:

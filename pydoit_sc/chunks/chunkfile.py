@@ -123,6 +123,7 @@ class Extra(Table):
     batch_size: Count | None = Field(
         default=None, description="runs in a chunk, as the batch says: with another size it is cut again"
     )
+    at_most: Count | None = Field(default=None, description='runs at once, where `nprocs` is "gpus"')
     before: Annotated[tuple[BeforeTable, ...], list_of("a list of tables")] = Field(
         default=(), description="what runs come after, each once"
     )
@@ -204,6 +205,7 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
         submission=submission,
         always=always,
         batch_size=batch.batch_size,
+        at_most=batch.at_most,
         before=tuple(tables),
         max_failures=batch.max_failures,
         durable=batch.durable,

@@ -126,6 +126,7 @@ class _Reader:
             extra.scratch,
             extra.min_free_memory,
             extra.storage_options,
+            extra.at_most,
         )
 
     def _keys(self, file: ChunkFile) -> tuple[str, list[str]]:

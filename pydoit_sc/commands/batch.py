@@ -24,7 +24,11 @@ class BatchCommand(Command):
         "1 if too many have failed (`max_failures`, or 20 alike while none is completed) and runs are left, 128+n stopped by signal n."
     )
     cmd_options = (
-        option("nprocs", "runs at once [default: what the chunk says]", short="n"),
+        option(
+            "nprocs",
+            'runs at once [default: what the chunk says]; where that is "gpus", the most of them, and each keeps its own GPU',
+            short="n",
+        ),
         flag("strict", "exit with 1 if a run failed"),
         option("storage_options", "fsspec's, as JSON, to read a chunk at a URL", default=""),
         OPT_QUIET,

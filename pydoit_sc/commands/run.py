@@ -40,7 +40,11 @@ from pydoit_sc.tasks.runner import BatchRunner
 from pydoit_sc.tasks.tasks import CHUNK, RunTask, StageTask, project_of
 
 OPT_NPROCS = option(
-    "num_process", "runs at once [default: nprocs of the batchfile]", short="n", long="process", metavar="N"
+    "num_process",
+    'runs at once [default: nprocs of the batchfile]; where that is "gpus", the most of them, and each keeps its own GPU',
+    short="n",
+    long="process",
+    metavar="N",
 )
 OPT_CONTINUE = option(
     "continue",

@@ -142,7 +142,10 @@ def _write_manifest(options: dict[str, Any]) -> int:
         if options[name]:
             raise InvalidCommand(f"split: --{name.replace('_', '-')} is for Saturn Cloud, not for Kubernetes")
     read = open_project(options)
-    project, engine = Project(read.batch._replace(**_numbers(options))), load_engine("kubernetes")
+    batch = read.batch._replace(**_numbers(options, "scale", "batch_size"))
+    for nprocs in _numbers(options, "nprocs").values():
+        batch = batch.with_nprocs(nprocs)
+    project, engine = Project(batch), load_engine("kubernetes")
     wanted = _wanted(project, options)
     project.needs_verdicts_only = not wanted.completed
     choice = choose(project.ledger, wanted, project.batch.stages)
@@ -165,11 +168,8 @@ def _write_manifest(options: dict[str, Any]) -> int:
     return 0
 
 
-def _numbers(options: dict[str, Any]) -> dict[str, Any]:
-    given = {
-        name: parse_count(options[name], f"--{name.replace('_', '-')}")
-        for name in ("nprocs", "scale", "batch_size")
-    }
+def _numbers(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    given = {name: parse_count(options[name], f"--{name.replace('_', '-')}") for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -187,7 +187,7 @@ def _for_saturn(batch: Batch, options: dict[str, Any], recipe: str | None) -> Ba
     changes["sync"] = (*table.sync, *(_from_here(text, batch) for text in options["sync"]))
     kept = "saturn" in batch.tables or recipe is not None
     tables = {**batch.tables, "saturn": table.model_copy(update=changes)} if kept else batch.tables
-    return batch._replace(tables=tables, **_numbers(options))
+    return batch._replace(tables=tables, **_numbers(options, "nprocs", "scale", "batch_size"))
 
 
 def _url(url: str) -> str:

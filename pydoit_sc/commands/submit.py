@@ -57,7 +57,8 @@ class SubmitCommand(Command):
         OPT_ALWAYS,
         option(
             "nprocs",
-            "in place of the batchfile's: runs at once on a machine, a number, cores or gpus",
+            "in place of the batchfile's: runs at once on a machine, a number, cores or gpus; where the batchfile says "
+            '"gpus", a number is the most of them, and each keeps its own GPU',
             short="n",
         ),
         OPT_TIMEOUT,

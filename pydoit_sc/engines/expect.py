@@ -23,15 +23,21 @@ def limit_of(engine: Engine | None, batch: Batch) -> float | None:
     return engine.limit(batch) if isinstance(engine, Limited) else None
 
 
+def ranks_of(engine: Engine, batch: Batch) -> int | None:
+    """Return how many runs execute at once on a machine, None where that is not known; raises what `Engine.nprocs` does."""
+    known = (engine.nprocs(batch), batch.at_most)
+    return min((count for count in known if count), default=None)
+
+
 def expect(estimate: Estimate, batch: Batch, engine: Engine | None) -> Outlook:
     """Return what runs of which something is known will take, without an engine by `run` on this machine."""
     unit = "GPU-hours" if batch.nprocs == "gpus" else "core-hours"
     if engine is None or engine.name == "local":
         try:
-            at_once = slots(batch.nprocs)[0] * ((engine and batch.scale) or 1)
+            at_once = slots(batch.nprocs, wanted=batch.at_most)[0] * ((engine and batch.scale) or 1)
         except NoGpuError:
             return estimate.expected(None, "", unit)
         return estimate.expected(at_once, f"with {at_once:,} at once", unit)
-    machines, ranks = batch.scale, engine.nprocs(batch)
+    machines, ranks = batch.scale, ranks_of(engine, batch)
     how = f"on {counted(machines, 'machine')}" if machines else ""
     return estimate.expected(machines * ranks if machines and ranks else None, how, unit)

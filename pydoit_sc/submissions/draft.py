@@ -20,7 +20,7 @@ from math import inf
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.chunks.chunkfile import without_secrets
 from pydoit_sc.engines.base import Engine, Group, Hosted, Submission
-from pydoit_sc.engines.expect import expect, limit_of
+from pydoit_sc.engines.expect import expect, limit_of, ranks_of
 from pydoit_sc.forecast import Estimate, Forecast, Outlook
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.submissions.choose import Choice, earlier_runs
@@ -41,7 +41,7 @@ def new_submission() -> str:
 
 def shape_of(engine: Engine, batch: Batch, *, always: bool) -> Shape:
     """Return how an engine's chunks are cut; raises what `Engine.nprocs` does."""
-    nprocs = engine.nprocs(batch)
+    nprocs = ranks_of(engine, batch)
     ranks = nprocs or _RANKS
     # Our worker gives each rank a GPU of its own; a machine of Saturn Cloud may have another worker.
     gpus = batch.nprocs == "gpus" and not isinstance(engine, Hosted)

@@ -56,7 +56,7 @@ class _Open:
 
 
 class BatchRunner(Runner):  # type: ignore[misc]
-    """Executes the runs of one batch among doit's tasks; `nprocs` None takes the batch's.
+    """Executes the runs of one batch among doit's tasks; `nprocs` None takes the batch's, and lowers its "gpus".
 
     With `moved` also unnamed runs in whose places other runs' outputs are.
     """
@@ -118,7 +118,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         assert project is not None
         self._project, batch = project, project.batch
         self._awaited = {name for stage in batch.stages for name in stage.after}
-        nprocs, gpus = slots(self._nprocs or batch.nprocs)
+        nprocs, gpus = slots(batch.nprocs, wanted=self._nprocs)
         failures = failure_budget(batch.max_failures, batch.size) if self.continue_ else 1
         self._limits = Limits(nprocs, failures, gpus, batch.scratch, batch.min_free_memory)
         tasks = [dispatcher.tasks[name] for name in closure(dispatcher)]

@@ -27,7 +27,7 @@ def execute_chunk(
 
     Raises StoreError, and UserError where its runs need a shell that is not there, or more slots than there are.
 
-    `nprocs` replaces the chunk's. With `strict` the code is 1 if a run failed.
+    `nprocs` replaces the chunk's, and lowers its "gpus". With `strict` the code is 1 if a run failed.
     """
     store = open_store(
         chunk.remote_output_path,
@@ -77,7 +77,7 @@ def _left(chunk: Chunk, records: Mapping[str, Record]) -> list[Work]:
 
 def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     """Return what bounds this worker: what the chunk says, and what a scheduler has given it; raises NoGpuError."""
-    count, gpus = slots(nprocs or chunk.nprocs)
+    count, gpus = slots(chunk.nprocs, wanted=nprocs or chunk.at_most)
     budget = failure_budget(chunk.max_failures, len(chunk.works))
     named = chunk.works[0].run.local_results_dir if chunk.works else None
     scratch = chunk.scratch or (named and scratch_disk(named, url))

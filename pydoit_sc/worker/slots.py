@@ -27,16 +27,21 @@ class NoGpuError(UserError):
     """`nprocs = "gpus"` on a machine without a visible GPU; the text names the places that were looked at."""
 
 
-def slots(nprocs: int | str | None, env: Mapping[str, str] = os.environ) -> tuple[int, Sequence[str] | None]:
+def slots(
+    nprocs: int | str | None, env: Mapping[str, str] = os.environ, *, wanted: int | None = None
+) -> tuple[int, Sequence[str] | None]:
     """Return how many runs execute at once, and the GPU of each rank where there is one each; raises NoGpuError.
 
-    >>> slots("gpus", {"CUDA_VISIBLE_DEVICES": "2,3"})
-    (2, ['2', '3'])
+    `wanted` takes the place of `nprocs`; of GPUs it is the most, since each run keeps its own.
+
+    >>> slots("gpus", {"CUDA_VISIBLE_DEVICES": "2,3"}), slots("gpus", {"CUDA_VISIBLE_DEVICES": "2,3"}, wanted=1)
+    ((2, ['2', '3']), (1, ['2', '3']))
     """
     if nprocs == "gpus":
         gpus = _gpus_of_slurm(env) or _visible_gpus(env)
-        return len(gpus), gpus
-    return (nprocs if isinstance(nprocs, int) else _cores_of_slurm(env) or _cores()), None
+        return min(len(gpus), wanted or len(gpus)), gpus
+    count = wanted or (nprocs if isinstance(nprocs, int) else None)
+    return count or _cores_of_slurm(env) or _cores(), None
 
 
 def check_needs(task: str, settings: Settings, nprocs: int) -> None:

@@ -97,6 +97,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
     text = written(
         works,
         "gpus",
+        at_most=2,
         max_failures=Share(0.025),
         durable=False,
         patience=7.5,
@@ -118,6 +119,7 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         scratch="/local/disk",
         min_free_memory=2_000_000_000,
         storage_options={"client_kwargs": {"region_name": "here"}},
+        at_most=2,
     )
 
 

@@ -126,6 +126,34 @@ def test_nprocs_gpus(box: Box) -> None:
     assert {box.out(f"a/{x}/stdout") for x in (1, 2, 3, 4)} == {"5\n", "7\n"}
 
 
+_GPUS = (
+    HEAD.replace("nprocs = 2", 'nprocs = "gpus"')
+    + '[runs.a]\ncmd = "echo + >> log; sleep 0.2; echo - >> log; '
+    'echo $SATURN_RUN_LOCAL_RANK $CUDA_VISIBLE_DEVICES; : {x}"\nmatrix = { x = { range = [0, 6] } }\n'
+)
+
+
+@pytest.mark.parametrize(
+    "words", [("run", "-n"), ("submit", "--engine", "local", "--wait", "-n")], ids=["run", "submit"]
+)
+@pytest.mark.parametrize(("number", "at_once"), [("2", 2), ("5", 3)])
+def test_a_number_lowers_the_gpus(box: Box, words: tuple[str, ...], number: str, at_once: int) -> None:
+    box.batchfile(_GPUS)
+    assert box(*words, number, CUDA_VISIBLE_DEVICES="4,5,6").code == 0
+    said = (box.folder / "log").read_text().split()
+    assert max(itertools.accumulate(int(f"{sign}1") for sign in said)) == at_once
+    gpus = [f"{rank} {gpu}\n" for rank, gpu in enumerate((4, 5, 6))][:at_once]
+    assert {box.out(f"a/{x}/stdout") for x in range(6)} == set(gpus)
+
+
+def test_a_worker_with_a_number_of_its_own_lowers_them_too(box: Box) -> None:
+    runs = [{"cmd": f"echo $CUDA_VISIBLE_DEVICES; : {x}"} for x in range(4)]
+    chunk = {"runs": runs, "remote_output_path": str(box.folder / "out"), "nprocs": "gpus"}
+    box.write("chunk.json", json.dumps(chunk))
+    assert box("batch", "chunk.json", "-n", "1", CUDA_VISIBLE_DEVICES="4,5").code == 0
+    assert {box.out(f"{x}/stdout") for x in range(4)} == {"4\n"}
+
+
 SLOW = (
     HEAD
     + """
