@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TextIO, TypeAlias
 
+from pydoit_sc.outcomes.flatten import read_cell
+
 Cell: TypeAlias = "str | int | float | bool | None"
 Rows: TypeAlias = "Iterable[Sequence[Cell]]"
 
@@ -42,7 +44,12 @@ def _json(columns: Sequence[str], row: Sequence[Cell]) -> str:
 
 
 def _as_text(cell: Cell) -> Cell:
-    """Return a cell that a spreadsheet takes as text, not as a formula that it would compute."""
+    """Return a cell that a spreadsheet takes as text, not as a formula that it would compute; a number stays one.
+
+    >>> [_as_text(cell) for cell in ("=1+1", "-x", "-0.5", "+1e-3", -3)]
+    ["'=1+1", "'-x", '-0.5', '+1e-3', -3]
+    """
     if isinstance(cell, bool):
         return str(cell).lower()
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    is_formula = isinstance(cell, str) and cell.startswith(_FORMULA) and isinstance(read_cell(cell), str)
+    return f"'{cell}" if is_formula else cell
