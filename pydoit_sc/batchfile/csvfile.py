@@ -12,17 +12,21 @@ from pydoit_sc.batchfile.document import failure
 from pydoit_sc.batchfile.errors import SHOWN, BatchfileError, Problem
 
 
-def parse_csv(text: str, file: str, delimiter: str | None = None) -> list[dict[str, str]]:
+def parse_csv(
+    text: str, file: str, delimiter: str | None = None, *, comment: str = "#"
+) -> list[dict[str, str]]:
     """Return the rows of a CSV file that has a header row; raise BatchfileError."""
-    return list(csv_table(io.StringIO(text, newline=""), file, delimiter))
+    return list(csv_table(io.StringIO(text, newline=""), file, delimiter, comment=comment))
 
 
-def csv_table(lines: Iterable[str], file: str, delimiter: str | None = None) -> Iterator[dict[str, str]]:
+def csv_table(
+    lines: Iterable[str], file: str, delimiter: str | None = None, *, comment: str = "#"
+) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file that has a header row; raise BatchfileError at the end, with all that is wrong.
 
     A column without a name is left out where it is the first, which data frames write as their index, or where it is empty.
     """
-    rows = csv_rows(lines, file, delimiter)
+    rows = csv_rows(lines, file, delimiter, comment=comment)
     header_line, header = next(rows, (None, []))
     if header_line is None:
         raise failure(file, "no header row")
@@ -47,14 +51,14 @@ def csv_table(lines: Iterable[str], file: str, delimiter: str | None = None) -> 
 
 
 def csv_rows(
-    lines: Iterable[str], file: str, delimiter: str | None = None
+    lines: Iterable[str], file: str, delimiter: str | None = None, *, comment: str = "#"
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are neither blank nor comments, with the lines they start on.
 
-    A line that begins with `#` is a comment; a first cell that does so is put into quotes. Without a delimiter it is a
-    tab in a file `*.tsv`, a comma in a file `*.csv`, and elsewhere what the header has.
+    A line that begins with `comment` is one, and with "" none is; a first cell that begins so is put into quotes. Without
+    a delimiter it is a tab in a file `*.tsv`, a comma in a file `*.csv`, and elsewhere what the header has.
     """
-    numbered = _Lines(lines)
+    numbered = _Lines(lines, comment)
     rest = iter(numbered)
     header = next(rest, "")
     delimiter = delimiter or _delimiter(header, file)
@@ -83,14 +87,15 @@ def _delimiter(header: str, file: str) -> str:
 class _Lines:
     """Lines without blank ones and comments between rows; a quoted cell may have several lines."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], comment: str) -> None:
         self._lines = lines
+        self._left_out = ("", comment)  # how lines between two rows begin
         self.number = 0
         self.start = 0  # the line on which the present row starts, from 1; 0 between two rows
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
             self.number += 1
-            if self.start or line.lstrip()[:1] not in ("", "#"):
+            if self.start or line.lstrip()[:1] not in self._left_out:
                 self.start = self.start or self.number
                 yield line

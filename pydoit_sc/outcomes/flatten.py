@@ -32,8 +32,8 @@ def rows_in(name: str, data: bytes) -> list[Values]:
     [{'loss': 0.5, 'test.f1': 1, 'test.by class': '[1, 2]'}]
     >>> rows_in("a.json", b'[{"step": 1}, {"step": 2}]'), rows_in("a.json", b"0.25")
     ([{'step': 1}, {'step': 2}], [{'': 0.25}])
-    >>> rows_in("a.csv", b"step,note\n1,a b\n2.5,\n")
-    [{'step': 1, 'note': 'a b'}, {'step': 2.5, 'note': None}]
+    >>> rows_in("a.csv", b"note,step\n#1,1\n,2.5\n")
+    [{'note': '#1', 'step': 1}, {'note': None, 'step': 2.5}]
     """
     try:
         text = data.decode("utf-8-sig")
@@ -72,7 +72,7 @@ def _flat(found: Any, key: str = "") -> Iterator[tuple[str, Value]]:
 
 def _csv_rows(text: str, name: str) -> list[Values]:
     try:
-        rows = parse_csv(text, name)
+        rows = parse_csv(text, name, comment="")  # what a run has written is data
     except BatchfileError as error:
         problem = error.problems[0]
         raise ValueError(

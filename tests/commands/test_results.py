@@ -336,6 +336,19 @@ def test_files_that_cannot_be_written(three: Box, shown: Shown, monkeypatch: pyt
         shown("--to", "m.parquet")
 
 
+def test_a_number_of_an_axis_is_no_formula(box: Box, shown: Shown) -> None:
+    box.write("axis.csv", "lr,note\n-0.5,-x\n")
+    box.batchfile(
+        HEAD + '[runs.a]\ncmd = "true {row.lr}"\nname = "1"\nmatrix = { row = { csv = "axis.csv" } }\n'
+    )
+    put(box, "1", {"m.csv": "note,n\n#1,1\n#2,2\n"})
+    assert shown("--format", "csv", "--columns", "row.lr,row.note,note").out.splitlines() == [
+        "row.lr,row.note,note",
+        "-0.5,'-x,#1",
+        "-0.5,'-x,#2",
+    ]
+
+
 def test_the_run_list_itself_is_not_replaced(box: Box) -> None:
     box.write("cmds.csv", "cmd\ntrue\n")
     (box.folder / "link.csv").symlink_to("cmds.csv")
