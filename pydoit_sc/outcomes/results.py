@@ -51,6 +51,11 @@ class _Outcome(NamedTuple):
     wrong: list[str]  # files that cannot be had, and why
 
 
+def axes_of(stage: Stage, run: Run) -> Axes:
+    """Return what tells a run from others: of a list, where its name is a digest or a position, its command."""
+    return {"cmd": run.cmd} if stage.name == PLAIN else stage.axes_of(run)
+
+
 def is_completed(record: Record) -> bool:
     """Return whether an outcome has status code 0; its run may be stale."""
     return record.code == 0
@@ -78,8 +83,7 @@ def read_results(
         if outcome is None:
             continue
         stage, run = runs[key]
-        # The name of a run of a list is a digest or a position: its command is what tells it from others.
-        name, axes = stage.task_name(run), {"cmd": run.cmd} if stage.name == PLAIN else stage.axes_of(run)
+        name, axes = stage.task_name(run), axes_of(stage, run)
         files, wrong = _parsed(outcome)
         for what in wrong:
             tell(f"{name}: {what}")

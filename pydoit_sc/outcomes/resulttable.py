@@ -23,7 +23,7 @@ from pydoit_sc.outcomes.results import ResultKey, ResultRow
 
 FIGURES = ("seconds", "memory")
 _NAME = "name"
-_OURS = (_NAME, *FIGURES)
+_OURS: dict[str, type] = {_NAME: str, **dict(zip(FIGURES, (float, int), strict=True))}
 _SHOWN = 20  # columns in a message
 
 
@@ -35,14 +35,16 @@ class ResultTable:
             ...
     """
 
-    def __init__(self, rows: Iterable[ResultRow]) -> None:
+    def __init__(self, rows: Iterable[ResultRow], axes: Iterable[str] = ()) -> None:
+        """Read the rows; `axes` are those that are known without them, in the order of the batch."""
         self.runs = 0
         self._last = ""  # the run of the last row
         self._file = TemporaryFile()  # noqa: SIM115 - it is closed with the table
         self._starts = array("Q")  # of the rows, in the file
-        self._axes: dict[str | int, None] = {}  # a set in the order of the batch
+        self._axes: dict[str | int, None] = dict.fromkeys(map(_as_axis, axes))  # a set
         self._fields: dict[ResultKey, int] = {}
         self._types: defaultdict[str | int, set[type]] = defaultdict(set)
+        self._types.update({name: {kind} for name, kind in _OURS.items()})
         try:
             for row in rows:
                 self._add(row)
@@ -104,9 +106,7 @@ class ResultTable:
     def _cells(self, row: ResultRow) -> dict[str | int, Value]:
         """Return the values of a row by the places of their columns, of which new ones become known."""
         record = row.record
-        axes: dict[str | int, Value] = {
-            f"axis:{name}" if name in _OURS else name: value for name, value in row.axes.items()
-        }
+        axes: dict[str | int, Value] = {_as_axis(name): value for name, value in row.axes.items()}
         cells: dict[str | int, Value] = {
             **axes,
             _NAME: row.name,
@@ -144,9 +144,15 @@ class ResultTable:
         return [self._starts[row] for row in order]
 
     def column(self, name: str, option: str) -> str:
-        """Return the column that a user means by this name; raises UserError, which begins with the name of the option."""
+        """Return the column that a user means by this name; raises UserError, which begins with the name of the option.
+
+        Where there are no rows, nothing is known of the columns: any name is that of an empty one.
+        """
         if (found := self._find(name)) is not None:
             return found
+        if not self._starts:
+            self._places[name] = name
+            return name
         if several := sorted(_in_full(field) for field in self._fields if name == _in_short(field)):
             raise UserError(f"{option}: `{name}` is in several files: {', '.join(several)}; name one of them")
         near = nearest(name, list(self.columns))
@@ -178,6 +184,10 @@ def name_fields(fields: Collection[ResultKey], taken: Iterable[str]) -> list[str
             name += "'"
         names[name] = None
     return list(names)
+
+
+def _as_axis(name: str) -> str:
+    return f"axis:{name}" if name in _OURS else name
 
 
 def _in_short(field: ResultKey) -> str:

@@ -301,6 +301,14 @@ def test_results_are_a_data_frame(weather: Box) -> None:
         sc.load().select("day:*[58]").results(sort="degree")
 
 
+def test_the_types_of_columns_do_not_depend_on_the_rows(weather: Box) -> None:
+    assert sc.load(to="out").results("name", "name").columns == ["name"]
+    (weather.folder / "out/day/2022-03-05/run.json").unlink()
+    for known in ("day:*5", "day:*8", "day:*7"):
+        schema = sc.load().select(known).results("name", "seconds", "memory", "day.start").schema
+        assert [str(kind) for kind in schema.values()] == ["String", "Float64", "Int64", "String"]
+
+
 def test_results_say_what_brings_polars(weather: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(sc.UserError, match=r"pip install .pydoit-sc.frames.. brings polars"):

@@ -372,8 +372,22 @@ def test_a_full_disk_is_told(three: Box, shown: Shown, monkeypatch: pytest.Monke
 def test_nothing_is_there(box: Box, shown: Shown) -> None:
     box.batchfile(RUNS)
     assert shown.rows() == []
-    assert shown("--format", "csv").out == "name,seconds,memory\n"
-    assert (shown().out.splitlines()[0], shown.err) == ("name    seconds    memory", "0 of 3 runs, 0 rows\n")
+    assert shown("--format", "csv").out == "name,x,model,seconds,memory\n"
+    head = "name    x    model    seconds    memory"
+    assert (shown().out.splitlines()[0], shown.err) == (head, "0 of 3 runs, 0 rows\n")
+    assert shown.rows("--columns", "name,x,loss", "--sort", "-loss") == []
+    assert shown("--columns", "x,loss", "--sort", "f1", "--format", "csv").out == "x,loss\n"
+
+
+def test_an_axis_is_known_without_a_row_of_its_stage(three: Box, shown: Shown) -> None:
+    three.batchfile(RUNS + '[runs.b]\ncmd = "true {y}"\nmatrix = { y = [1] }\n')
+    assert shown.rows("--columns", "name,y", "--limit", "1") == [{"name": "a:1", "y": None}]
+
+
+def test_a_column_is_there_once(three: Box, shown: Shown) -> None:
+    words = ("--columns", "loss,name,metrics.json:loss,loss")
+    assert shown(*words, "--limit", "1", "--format", "csv").out == "loss,name\n10,a:1\n"
+    assert shown(*words, "--to", str(three.folder / "m.parquet")).code == 0
 
 
 def _objects(box: Box, count: int) -> tuple[ObjectStore, list[tuple[str, str]]]:
