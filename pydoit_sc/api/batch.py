@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydoit_sc.api.execution import execute, words_of
 from pydoit_sc.api.html import page
-from pydoit_sc.api.run import LoadedRun, look
+from pydoit_sc.api.run import LoadedRun, Look, path_of
 from pydoit_sc.api.submission import SubmittedBatch
 from pydoit_sc.api.values import BatchStatus, FailureKind, FailureKinds, Plan
 from pydoit_sc.batchfile.document import STDIN
@@ -54,10 +54,11 @@ class ChosenRuns:
     def __iter__(self) -> Iterator[LoadedRun]:
         """Yield the runs, in the order of the batch, or the slowest first; the store is read once for all of them."""
         project = self._project.again()
-        seen = look(project)
+        running = project.store.running()  # before the scan: what ends in between is completed
         chosen = self._chosen(project, self._selection)
         if chosen is not None:
             project.narrow(chosen)
+        seen = Look(project, project.ledger, running)
         for stage, run in project.batch.runs() if chosen is None else chosen:
             yield LoadedRun(seen, stage, run)
 
@@ -110,7 +111,7 @@ class ChosenRuns:
         )
         return FailureKinds(kinds)
 
-    def results(self, *columns: str, sort: str = "") -> polars.DataFrame:
+    def results(self, *columns: str, sort: str | None = None) -> polars.DataFrame:
         """Return what the runs have written into their files of results, as `pydoit-sc results` has it: a polars data frame.
 
         It has a row for each completed run, or several where its files have several rows, and these columns, all if none are
@@ -123,6 +124,8 @@ class ChosenRuns:
         [('day:2022-03-05', 12.8), ('day:2022-03-06', 11.1)]
         """
         frames.need("polars")
+        _check_texts("results: columns and sort are texts", [*columns, sort or ""])
+        by = sort or ""
         project, selection = self._project.again(), self._selection
         chosen = self._chosen(project, selection._replace(limit=None))
         bad: list[str] = []
@@ -132,8 +135,8 @@ class ChosenRuns:
             list(project.batch.runs()) if chosen is None else chosen,
             bad.append,
             columns=columns,
-            sort=[sort.removeprefix("-")] if sort else [],
-            descending=sort.startswith("-"),
+            sort=[by.removeprefix("-")] if by else [],
+            descending=by.startswith("-"),
         ) as (table, shown, rows):
             found: polars.DataFrame = frames.frame(shown, [table.types(column) for column in shown], rows)
         for line in bad[:_WARNINGS]:
@@ -269,12 +272,12 @@ class LoadedBatch(ChosenRuns):
         """Return the run of this name, with its outcome as the store has it now; raises UserError where none has it."""
         _check_texts("a batch is asked by the name of a run", [name])
         project = self._project.again()
-        seen = look(project)
+        running = project.store.running()  # before the scan: what ends in between is completed
         chosen = project.select([name])
         if len(chosen) != 1:
             raise UserError(f"`{name}` is {len(chosen):,} runs; expected one")
         project.narrow(chosen)
-        return LoadedRun(seen, *chosen[0])
+        return LoadedRun(Look(project, project.ledger, running), *chosen[0])
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and any(self._project.matching(name))
@@ -346,12 +349,13 @@ def load(
     True
     """
     check_encoding()
-    file = os.fspath(batchfile) if batchfile is not None else os.environ.get("PYDOIT_SC_FILE")
+    file = os.environ.get("PYDOIT_SC_FILE") if batchfile is None else path_of("load: batchfile", batchfile)
     if file == STDIN:
         raise UserError("a batch from Python is a file or a folder, not standard input")
-    return LoadedBatch(
-        Project.load(file, remote_output_path=None if to is None else os.fspath(to), names=names)
-    )
+    if names is not None:
+        _check_texts("load: names is a text", [names])
+    place = None if to is None else path_of("load: to", to)
+    return LoadedBatch(Project.load(file, remote_output_path=place, names=names))
 
 
 def _listed(value: int | str | Iterable[int | str] | None) -> str | None:

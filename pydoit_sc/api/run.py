@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,9 @@ from typing import BinaryIO
 
 from pydoit_sc.api.html import page
 from pydoit_sc.batch import Axes, Run, Stage, Status
+from pydoit_sc.batchfile.errors import show
 from pydoit_sc.errors import UserError
+from pydoit_sc.ledger import Ledger
 from pydoit_sc.project import Project
 from pydoit_sc.store import Live, Record
 from pydoit_sc.store.layout import STDERR, STDOUT
@@ -22,12 +25,8 @@ class Look:
     """A look at a batch's store: all that is said of its runs is of one moment."""
 
     project: Project
+    ledger: Ledger  # what the store had of the runs
     running: Mapping[str, Live]  # what live workers say they execute, by key
-
-
-def look(project: Project) -> Look:
-    """Return a look at the store of a batch of which nothing is known yet."""
-    return Look(project, project.store.running())  # before the scan: what ends in between is completed
 
 
 class LoadedRun:
@@ -128,7 +127,7 @@ class LoadedRun:
         """The files of its output with their sizes in bytes, by path: `stdout`, `results/loss.json`; none without an outcome."""
         return self._look.project.store.files(self._run.key) if self._record else {}
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, path: str | os.PathLike[str]) -> BinaryIO:
         """Open one of its `files` to read; raises UserError where there is none.
 
         >>> import pydoit_sc as sc
@@ -136,6 +135,7 @@ class LoadedRun:
         ...     file.read()
         b'12.8\\n'
         """
+        path = path_of("open: path", path)
         if self._record is None:
             raise UserError(f"`{self.name}` has no output in {self._look.project.store.url}")
         try:
@@ -152,13 +152,11 @@ class LoadedRun:
 
     @property
     def _record(self) -> Record | None:
-        return self._look.project.ledger.records.get(self._run.key)
+        return self._look.ledger.records.get(self._run.key)
 
     @property
     def _verdict(self) -> Verdict:
-        return self._look.project.ledger.verdict(
-            self._stage, self._run, self._look.running.get(self._run.key)
-        )
+        return self._look.ledger.verdict(self._stage, self._run, self._look.running.get(self._run.key))
 
     def __repr__(self) -> str:
         verdict = self._verdict
@@ -168,6 +166,14 @@ class LoadedRun:
         names = ("cmd", "output", "code", "seconds", "memory", "host", "started", "ended")
         facts = ((name, getattr(self, name)) for name in names)
         return page(repr(self), ("", ""), [(name, value) for name, value in facts if value is not None])
+
+
+def path_of(what: str, given: object) -> str:
+    """Return a path that was given as a text or a path; raises UserError for anything else."""
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else given
+    if isinstance(path, str):
+        return path
+    raise UserError(f"{what} is a text or a path, found {show(given)}")
 
 
 def _moment(seconds: float) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,39 @@ def test_a_file_that_a_run_does_not_have(weather: Box) -> None:
         match=r"no file `results/a`; it has results/degrees.json, run.json, status_code, stderr, stdout",
     ):
         run.open("results/a")
+
+
+def test_a_file_is_opened_by_its_path(weather: Box) -> None:
+    with sc.load(Path("batchfile.toml"))["day:2022-03-05"].open(Path("stdout")) as file:
+        assert file.read() == b"12.8\n"
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: sc.load(b"batchfile.toml"), "load: batchfile is a text or a path, found "),  # type: ignore[arg-type]
+        (lambda: sc.load(to=7), "load: to is a text or a path, found 7"),  # type: ignore[arg-type]
+        (lambda: sc.load(names=["a"]), "load: names is a text, found a list"),  # type: ignore[arg-type]
+        (lambda: sc.load().results(["name"]), "results: columns and sort are texts, found a list"),  # type: ignore[arg-type]
+        (lambda: sc.load().results(sort=["name"]), "results: columns and sort are texts, found a list"),  # type: ignore[arg-type]
+        (lambda: sc.load()["day:2022-03-05"].open(7), "open: path is a text or a path, found 7"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_of_another_kind(weather: Box, ask: Callable[[], object], message: str) -> None:
+    with pytest.raises(sc.UserError) as refused:
+        ask()
+    assert str(refused.value).startswith(message)
+
+
+def test_a_run_keeps_what_the_store_had(weather: Box) -> None:
+    batch = sc.load()
+    before, chosen, one = list(batch), list(batch.select("day")), batch["day:2022-03-07"]
+    weather.write("data/2022-03-07.csv", "10.0\n")
+    assert batch.run().completed == 1
+    for run in (before[2], chosen[2], one):
+        assert (run.status, run.code) == (sc.Status.ERROR, 1)
+    assert batch["day:2022-03-07"].code == 0
+    assert sc.load().results(sort=None).height == 4
 
 
 def test_several_values_of_a_word(weather: Box) -> None:
