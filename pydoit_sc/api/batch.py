@@ -160,7 +160,8 @@ class ChosenRuns:
 
         That is a process of its own, in the batch's folder, which reads the batchfile again; one that has changed since it
         was loaded is refused. Any thread may call it, and other children, signals and the folder of this process are left
-        alone. It ends with this process, and an interrupt (Ctrl-C, or that of a notebook) stops its runs. `on_failure` and
+        alone. It ends with this process, and an interrupt (Ctrl-C, or that of a notebook) stops its runs where it is called
+        in the main thread: Python interrupts no other. So in `asyncio.to_thread` they go on to their end. `on_failure` and
         `on_finish` of the batchfile are run. The arguments are the options of `run`; with `progress` what it shows is
         printed.
 
