@@ -33,7 +33,8 @@ class PlanCommand(Command):
     doc_usage = NAMES
     doc_description = (
         "Counts by reason, then the runs; nothing is executed. With names: these and all that they come after, as `run` "
-        "with the same names executes them.\n"
+        "with the same names executes them; with --slowest the slowest are listed first, and `run` keeps the order of the "
+        "batch.\n"
         "\n"
         "Exit code: 0; with --check 1 if anything would execute."
     )
