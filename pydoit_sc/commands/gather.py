@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from doit.cmdparse import CmdOption
 
-from pydoit_sc.batch import Status
+from pydoit_sc.batch import Stage, Status
 from pydoit_sc.catalogue import COMMANDS
+from pydoit_sc.chosenresults import axes_among
 from pydoit_sc.commands.offers import Flag, Known
 from pydoit_sc.commands.summarize import COLUMNS
 from pydoit_sc.commands.usage import metavar
 from pydoit_sc.errors import UserError
 from pydoit_sc.installed import engine_names
+from pydoit_sc.outcomes.resulttable import OURS as COLUMNS_OF_RESULTS
 from pydoit_sc.project import Project
 from pydoit_sc.tasks.loader import BatchfileLoader
 from pydoit_sc.tasks.program import Program
+
+_WITH_ORPHANS = ("summarize-batch", "clean")  # the commands that know outputs without a run
+_WORD = re.compile(r"[\w.-]+")
 
 
 def gather(file: str | None) -> Known:
@@ -22,28 +30,44 @@ def gather(file: str | None) -> Known:
     made = {
         name: commands.get_plugin(name)(task_loader=BatchfileLoader(), cmds=commands) for name in COMMANDS
     }
-    values = {
-        "engine": "|".join(engine_names()),
-        "status": "|".join(status.value for status in Status) + ",",
-        "columns": "|".join(COLUMNS) + ",",
-    }
+    stages = _stages(file) if file else ()
+    columns = (*COLUMNS_OF_RESULTS, *_axes(stages))
     return Known(
         {name: command.doc_usage for name, command in made.items()},
         {
-            name: [_flag(option, values) for option in command.shown_options()]
+            name: [_flag(option, _values(name, columns)) for option in command.shown_options()]
             for name, command in made.items()
         },
-        sorted(_names(file)) if file else [],
+        sorted(_names(stages)),
     )
 
 
-def _names(file: str) -> set[str]:
-    """Return the names of a batch's stages and runs; none where it cannot be read."""
+def _values(command: str, columns: Sequence[str]) -> dict[str, str]:
+    """Return the values of options of a command, by the names of these; `columns` are those of results."""
+    statuses = [one for one in Status if one is not Status.ORPHANED or command in _WITH_ORPHANS]
+    return {
+        "engine": "|".join(engine_names()),
+        "status": "|".join(statuses) + ",",
+        "columns": "|".join(columns if command == "results" else COLUMNS) + ",",
+    }
+
+
+def _stages(file: str) -> Sequence[Stage]:
+    """Return a batch's stages; none where it cannot be read."""
     try:
-        batch = Project.load(file, remote_output_path=".").batch  # a list has no place of its own
+        return Project.load(file, remote_output_path=".").batch.stages  # a list has no place of its own
     except UserError:
-        return set()
-    return {stage.name for stage in batch.stages} | {stage.task_name(run) for stage, run in batch.runs()}
+        return ()
+
+
+def _names(stages: Sequence[Stage]) -> set[str]:
+    return {name for stage in stages for name in (stage.name, *map(stage.task_name, stage.runs))}
+
+
+def _axes(stages: Sequence[Stage]) -> list[str]:
+    """Return the names of axes, as far as they are words that a usage can have."""
+    firsts = [(stage, stage.runs[0]) for stage in stages if stage.runs]
+    return [name for name in axes_among(firsts) if _WORD.fullmatch(name) and name not in COLUMNS_OF_RESULTS]
 
 
 def _flag(option: CmdOption, values: dict[str, str]) -> Flag:

@@ -100,12 +100,12 @@ def offers(known: Known, words: Sequence[str], current: str) -> Iterator[Offer]:
 
 def _values(known: Known, usage: str, current: str) -> Iterator[Offer]:
     """Yield the words that a usage stands for; of values that may be joined by commas, those that are not given yet."""
-    words = set(re.findall(r"[\w|,-]+", usage))
+    words = set(re.findall(r"[\w|,.-]+", usage))
     if "COMMAND" in words:
         yield from (
             Offer(name, entry.purpose) for name, entry in COMMANDS.items() if name.startswith(current)
         )
-    for choices in (word for word in words if "|" in word and word.islower()):
+    for choices in (word for word in words if "|" in word and not word.isupper()):
         given, comma, last = current.rpartition(",") if choices.endswith(",") else ("", "", current)
         for choice in choices.rstrip(",").split("|"):
             if choice.startswith(last) and choice not in given.split(","):

@@ -23,7 +23,7 @@ from pydoit_sc.outcomes.results import ResultKey, ResultRow
 
 FIGURES = ("seconds", "memory")
 _NAME = "name"
-_OURS: dict[str, type] = {_NAME: str, **dict(zip(FIGURES, (float, int), strict=True))}
+OURS: dict[str, type] = {_NAME: str, **dict(zip(FIGURES, (float, int), strict=True))}
 _SHOWN = 20  # columns in a message
 
 
@@ -44,7 +44,7 @@ class ResultTable:
         self._axes: dict[str | int, None] = dict.fromkeys(map(_as_axis, axes))  # a set
         self._fields: dict[ResultKey, int] = {}
         self._types: defaultdict[str | int, set[type]] = defaultdict(set)
-        self._types.update({name: {kind} for name, kind in _OURS.items()})
+        self._types.update({name: {kind} for name, kind in OURS.items()})
         try:
             for row in rows:
                 self._add(row)
@@ -187,7 +187,7 @@ def name_fields(fields: Collection[ResultKey], taken: Iterable[str]) -> list[str
 
 
 def _as_axis(name: str) -> str:
-    return f"axis:{name}" if name in _OURS else name
+    return f"axis:{name}" if name in OURS else name
 
 
 def _in_short(field: ResultKey) -> str:

@@ -145,6 +145,22 @@ def test_names_are_kept_until_the_batchfile_changes(batch: Box, monkeypatch: pyt
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+def test_values_are_those_that_the_command_takes(batch: Box) -> None:
+    batch.edit(
+        'x = ["a b", "a\'c", "日本"]',
+        'x = ["a"], Day = { from = 2022-03-05, to = 2022-03-08, every = "1 day" }',
+    )
+    batch.edit('name = "{x}"', 'name = "{x}-{Day.start}"')
+    batch.edit("true {x}", "true {x} {Day.start}")
+    columns = ["name ", "seconds ", "memory ", "m.start ", "x ", "Day.start "]
+    assert words("p results --columns ") == columns
+    assert words("p results --columns x,D") == ["x,Day.start "]
+    assert "status_code " in words("p summarize-batch --columns ")
+    assert words("p results --status o") == []
+    for command in ("summarize-batch", "clean"):
+        assert words(f"p {command} --status o") == ["orphaned "]
+
+
 def test_names_that_files_have_are_read_again_when_those_change(batch: Box) -> None:
     batch.edit('x = ["a b", "a\'c", "日本"]', 'x = { csv = "x.csv" }, y = { glob = "data/*.txt" }')
     batch.edit('name = "{x}"', 'name = "{x.n}-{y.stem}"')
