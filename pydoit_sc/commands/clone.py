@@ -8,6 +8,10 @@ from pydoit_sc.commands.base import OPT_OWNER, Command
 from pydoit_sc.commands.parsing import option
 from pydoit_sc.saturn.clone import Clone
 from pydoit_sc.saturn.job import connect
+from pydoit_sc.saturn.models import resource_type
+
+#: What only some types of resources have.
+_OF = {"command": ("job", "deployment"), "ide": ("workspace",), "disk_space": ("workspace",)}
 
 
 class CloneCommand(Command):
@@ -26,10 +30,12 @@ class CloneCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Create the resource and say so."""
         kind, name, new_kind, new_name = self.each(words, "TYPE NAME NEWTYPE NEWNAME")
+        made = resource_type(new_kind)
+        self.refuse_beside(f"a new {made}", (one for one, kinds in _OF.items() if made not in kinds))
         wishes = Clone(
             new_kind, new_name, options["command"], options["ide"], options["disk_space"], options["owner"]
         )
         with connect() as client:
-            made = client.clone(kind, name, wishes)
-        print(f"Created {made['type']} {new_name} for {made['spec'].get('owner')} from {kind} {name}")
+            recipe = client.clone(kind, name, wishes)
+        print(f"Created {recipe['type']} {new_name} for {recipe['spec'].get('owner')} from {kind} {name}")
         return 0

@@ -46,7 +46,7 @@ class FailuresCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the kinds; the exit code is 0, whatever has failed."""
-        form = parse_format(options, FORMATS)
+        form = parse_format(options, FORMATS, self.given)
         project = open_project(options)
         selection = parse_selection(options, words)
         among = parse_selection(among_options(options), words)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pydoit_sc.commands.base import OPT_OWNER, Command
-from pydoit_sc.commands.parsing import flag, json_option, option, parse_choice
+from pydoit_sc.commands.parsing import flag, json_option, option, parse_format
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.job import connect
 from pydoit_sc.saturn.models import Recipe
@@ -33,9 +33,7 @@ class GetCommand(Command):
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the recipe."""
         kind, name = self.each(words, "TYPE NAME")
-        form = parse_choice(
-            "json" if options["as_json"] else options["output"].lower(), FORMATS, "-o/--output"
-        )
+        form = parse_format({**options, "output": options["output"].lower()}, FORMATS, self.given, "output")
         with connect() as client:
             recipe = client.get_recipe(kind, name, options["owner"], as_template=options["as_template"])
         if form == "yaml":

@@ -56,7 +56,7 @@ class HistoryCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the attempts; the exit code is 0, however they have ended."""
-        form = parse_format(options, FORMATS)
+        form = parse_format(options, FORMATS, self.given)
         project = open_project(options)
         chosen = selected(project, options, words)
         if chosen is None:

@@ -33,6 +33,8 @@ class JobLogsCommand(Command):
         if len(words) not in (1, 2):
             self.each(words, "NAME [MACHINE]")
         name, wanted = words[0], words[1] if len(words) == 2 else None
+        if wanted and options["all"]:
+            raise InvalidCommand(f"job-logs: expected one MACHINE or --all, found `{wanted}` and --all")
         with connect() as client:
             identity = resource_id(client.get_recipe("job", name, options["owner"]))
             for pod in _chosen(client, identity, name, wanted, everything=options["all"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getopt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
@@ -104,8 +104,19 @@ class OptionsAnywhere:
 
     def refuse_another_batch(self, word: str) -> None:
         """Raise InvalidCommand if the command line names a batch by -f beside this word."""
-        if isinstance(self.cmdparser, Parser) and "batchfile" in self.cmdparser.given:
+        if "batchfile" in self.given:
             raise InvalidCommand(f"expected one batch, found `{word}` and -f")
+
+    def refuse_beside(self, what: str, names: Iterable[str]) -> None:
+        """Raise InvalidCommand if the command line has one of these options, which mean nothing beside something."""
+        for name in names:
+            if name in self.given:
+                raise InvalidCommand(f"--{self.cmdparser[name].long}: it means nothing beside {what}")
+
+    @property
+    def given(self) -> Collection[str]:
+        """The names of the options that the command line has, which are no defaults."""
+        return self.cmdparser.given if isinstance(self.cmdparser, Parser) else ()
 
     @property
     def cmdparser(self) -> CmdParse:
@@ -174,11 +185,16 @@ def format_options(formats: Sequence[str], shape: str) -> tuple[dict[str, Any], 
     return form, json_option(shape)
 
 
-def parse_format(options: Mapping[str, Any], formats: Sequence[str]) -> str:
-    """Return the format that these options ask for; raises InvalidCommand for one that is not known, and for two."""
-    form = parse_choice(options["format"], formats, "--format")
-    if options["as_json"] and form not in (formats[0], "json"):
-        raise InvalidCommand(f"expected one format, found --json and --format {form}")
+def parse_format(
+    options: Mapping[str, Any], formats: Sequence[str], given: Collection[str], name: str = "format"
+) -> str:
+    """Return the format that the option of this name and --json ask for; raises InvalidCommand for an unknown one, and for two.
+
+    `given` are the options that the command line has: of two, a default is none.
+    """
+    form = parse_choice(options[name], formats, f"--{name}")
+    if options["as_json"] and name in given and form != "json":
+        raise InvalidCommand(f"expected one format, found --json and --{name} {form}")
     return "json" if options["as_json"] else form
 
 

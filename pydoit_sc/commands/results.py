@@ -70,8 +70,10 @@ class ResultsCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print or write the table."""
-        form = parse_format(options, FORMATS)
+        form = parse_format(options, FORMATS, self.given)
         into = options["into"]
+        if into and not os.path.splitext(into)[1].lower().startswith(f".{form}"):
+            self.refuse_beside(f"--to {into}, whose ending says how it is written", ("format", "as_json"))
         write: Callable[..., None] = partial(_print_data, form)
         if into:
             write = partial(_writer(into), into)

@@ -44,7 +44,7 @@ class StatusCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print how the runs stand; the exit code is 0, whatever their codes."""
-        form = parse_format(options, FORMATS)
+        form = parse_format(options, FORMATS, self.given)
         project = open_project(options)
         project.needs_verdicts_only = not parse_selection(options, words).of_outcomes
         if is_watched(options, form):

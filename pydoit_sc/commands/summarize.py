@@ -120,11 +120,12 @@ class SummarizeBatchCommand(Command):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Print the summary; the exit code is 0, whatever the runs' codes."""
-        form = parse_format(options, FORMATS)
+        form = parse_format(options, FORMATS, self.given)
         columns = _columns(options["columns"]) or (HEADERS if form == "table" else tuple(COLUMNS))
         order = _columns(options["sort"].removeprefix("-"), "--sort")
         project = open_project(options)
         if is_watched(options, form):
+            self.refuse_beside("--watch, which shows a picture", ("columns", "sort"))
             return watch(project, selected(project, options, words))
         selection = parse_selection(options, words)
         project.needs_verdicts_only = not (selection or order) and _FROM_VERDICTS.issuperset(columns)

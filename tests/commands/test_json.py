@@ -138,3 +138,8 @@ def test_where_nothing_matches_there_is_nothing_in_it(printed: Callable[[str], A
 def test_one_format(project: Box) -> None:
     with pytest.raises(InvalidCommand, match="expected one format, found --json and --format csv"):
         ResultsCommand(config={}).parse_execute(["--json", "--format", "csv"])
+
+
+def test_a_default_is_no_second_format(project: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ResultsCommand(config={"results": {"format": "csv"}}).parse_execute(["--json"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), list)
