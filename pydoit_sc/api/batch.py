@@ -288,7 +288,7 @@ class LoadedBatch(ChosenRuns):
         *names: str,
         status: str | Iterable[str] | None = None,
         code: int | str | Iterable[int | str] | None = None,
-        where: str | Iterable[str] = (),
+        where: str | Iterable[str] | None = None,
         since: str | float | None = None,
         like: str | None = None,
         group: int | None = None,
@@ -305,7 +305,7 @@ class LoadedBatch(ChosenRuns):
         >>> [run.name for run in batch.select("day:*", where="day>2022-03-06", status="error")]
         ['day:2022-03-07']
         """
-        conditions = [where] if isinstance(where, str) else list(where)
+        conditions = [where] if isinstance(where, str) else list(where or ())
         _check_texts("select: names, where and like are texts", [*names, *conditions, like or ""])
         options = {
             "statuses": _listed(status),
