@@ -26,7 +26,7 @@ def failing(project: Project, selection: Selection, chosen: Chosen, *, scanned: 
     `selection.among_options`. `scanned`: what the store has of them is known.
     """
     found = project.ledger.records if scanned else project.store.scan(run.key for _, run in chosen)
-    failed = failed_among(chosen, found)
+    failed = failed_among(chosen, found, project.ignored)
     names = _narrowed(selection, failed)
     kinds = [
         (number, replace(kind, tasks=tasks))

@@ -259,7 +259,7 @@ def _by_outcomes(project: Project, selection: Selection, runs: Chosen, running: 
 
 def _of_kind(project: Project, selection: Selection, runs: Chosen) -> Chosen:
     """Return the runs that have failed like another one, or as the group that has this number."""
-    failed = failed_among(runs, project.ledger.records)
+    failed = failed_among(runs, project.ledger.records, project.ignored)
     names: Collection[str]
     if selection.like:
         names = _alike(project, selection.like, failed)

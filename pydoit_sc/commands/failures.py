@@ -34,7 +34,7 @@ class FailuresCommand(Command):
         "end executes the runs of the kind again; --group and its number mean these runs on every command. JSON has all "
         "kinds, and the names of all their runs.\n"
         "\n"
-        f"The last {TAIL // 1024} kB of stderr are read, of at most {READ:,} failed runs.\n"
+        f"The last {TAIL // 1024} kB of stderr are read, of at most {READ:,} failed runs. Ignored runs are left out.\n"
         "\n"
         "Exit code: 0."
     )
