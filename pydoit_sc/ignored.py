@@ -33,10 +33,13 @@ def read_ignored(batch: Batch) -> frozenset[str]:
 
 
 def change_ignored(batch: Batch, more: Collection[str] = (), fewer: Collection[str] = ()) -> None:
-    """Ignore stages and runs, by the names of their tasks, and others no longer; raises UserError."""
+    """Ignore stages and runs, by the names of their tasks, and others no longer; raises UserError.
+
+    A stage of which a run is not ignored any more is not ignored as a whole, either: its other runs have marks of their own.
+    """
     marks = _marks(batch)
     names = _names(batch, marks)
-    now = (set(names.values()) | set(more)) - set(fewer)
+    now = (set(names.values()) | set(more)) - set(fewer) - {name.partition(":")[0] for name in fewer}
     new = {place: said for place, said in marks.items() if place not in names}
     new.update(_mark(batch, name) for name in now)
     if new != marks:

@@ -79,6 +79,14 @@ def test_a_run_with_a_name_stays_ignored_where_its_command_is_edited(stages: Box
     assert stages.ok("plan").endswith("2 more are ignored\n")
 
 
+def test_a_run_of_an_ignored_stage_that_is_ignored_no_longer(stages: Box) -> None:
+    stages.ok("ignore", "a")
+    stages.ok("forget", "a:2")
+    assert "!!" not in stages.ok()
+    assert stages.executed() == ["a:2", "b"]
+    assert stages.ok("plan").endswith("; 2 more are ignored\n")
+
+
 def test_a_folder_that_is_moved(stages: Box) -> None:
     stages.ok("ignore", "a:2")
     moved = Box(stages.folder / "moved")

@@ -17,6 +17,7 @@ from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.show.bars import Bar, PlainBar, make_bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import Progress, failure_line, summary, verdict_lines
+from pydoit_sc.tasks.dependency import BatchTask
 from pydoit_sc.tasks.errors import NotStartedError
 from pydoit_sc.verdicts import Verdict
 from pydoit_sc.worker.results import Result
@@ -105,8 +106,8 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             super().skip_uptodate(task)
 
     def skip_ignore(self, task: Task) -> None:
-        """A task is ignored; runs are counted instead, in `planned`."""
-        if not is_run(task) and not self._quiet:
+        """A task is ignored; runs, and stages of them, are counted instead, in `planned`."""
+        if not (isinstance(task, BatchTask) or self._quiet):
             super().skip_ignore(task)
 
     def execute_task(self, task: Task) -> None:
