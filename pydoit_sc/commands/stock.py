@@ -215,7 +215,7 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
         "`--status orphaned` means the outputs that no run of the batch has any more. Another batch may write to the same "
         "folder: so a terminal asks, and elsewhere --all says that they are all meant.\n"
         "\n"
-        "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
+        "What lies in a run's place and is no run's output, or is closed to you, is left as it is; the exit code is then 2."
     )
 
     def execute(self, params: Any, args: list[str]) -> Any:
@@ -280,7 +280,7 @@ class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]
     doc_description = (
         f"--all for the whole batch. {OR_OPTIONS}\n"
         "\n"
-        "What lies in a run's place and is no run's output is left as it is; the exit code is then 2."
+        "What lies in a run's place and is no run's output, or is closed to you, is left as it is; the exit code is then 2."
     )
 
     outstream: Any

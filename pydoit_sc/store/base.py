@@ -25,7 +25,7 @@ class UnreadableError(StoreError):
 
 
 class TakenError(StoreError):
-    """What lies in a run's place is no run's output; it is left as it is, and the run is not published."""
+    """What lies in a run's place is no run's output, or closed to this user; it is left as it is, and the run is not published."""
 
 
 class HeldError(StoreError):
@@ -59,16 +59,17 @@ class answers:  # noqa: N801 - read as a verb: `with answers(path):`
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, self._but) or not isinstance(error, self._errors):
+        if not isinstance(error, self._errors) or isinstance(error, self._but):
             return
-        paths = [
-            str(path) for path in (_attribute(error, "filename"), _attribute(error, "filename2")) if path
-        ]
-        said = _attribute(error, "strerror") or text_of(error)
         lasts = isinstance(error, OSError) and error.errno in LASTING
-        raise (UnreadableError if lasts else StoreError)(
-            f"{' -> '.join(paths) or self._where}: {said}"
-        ) from error
+        raise (UnreadableError if lasts else StoreError)(words_of(error, self._where)) from error
+
+
+def words_of(error: Exception, where: str) -> str:
+    """Return the text of an error of a file system or of a library: its files, else `where`, and what is wrong."""
+    paths = [str(path) for path in (_attribute(error, "filename"), _attribute(error, "filename2")) if path]
+    said = _attribute(error, "strerror") or text_of(error)
+    return f"{' -> '.join(paths) or where}: {said}"
 
 
 def text_of(error: Exception) -> str:
@@ -152,9 +153,9 @@ class Outputs(Protocol):
         """
 
     def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
-        """Return what lies beside the outcomes of these runs and is of no run, in words, by the keys of those that have it.
+        """Return why the outcomes of these runs cannot be replaced, in words, by the keys of those of which that is so.
 
-        Such an outcome is not replaced. It takes a listing of each.
+        What lies beside them is of no run, or they are closed to this user. It takes a listing of each.
         """
 
     def documents(
@@ -183,13 +184,13 @@ class Outputs(Protocol):
     def forget(self, key: str) -> bool:
         """Make a run incomplete again: move its output to the history. Return False if there was no output.
 
-        Raises TakenError where something else is there.
+        Raises TakenError where something else is there, or it is closed to this user.
         """
 
     def remove(self, key: str) -> bool:
         """Delete a run's output and its history. Return False if there was no output.
 
-        Raises TakenError where something else is there.
+        Raises TakenError where something else is there, or it is closed to this user.
         """
 
     def changing(self) -> AbstractContextManager[None]:
@@ -246,7 +247,7 @@ class Publisher(Protocol):
     def commit(self, staged: Staged) -> Outcome:
         """Make a staged attempt its run's outcome, or keep it in the history if it was retried.
 
-        Raises TakenError where something else is there.
+        Raises TakenError where something else is there, or it is closed to this user.
         """
 
     def hurry(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import compress, islice, repeat
 
 from pydoit_sc.store.base import LASTING
@@ -12,6 +12,7 @@ from pydoit_sc.store.currents import TOGETHER, Currents, find_currents
 from pydoit_sc.store.layout import Record
 from pydoit_sc.store.places import Fingerprints, Taken, There, inside_of, parents, strange, unread
 from pydoit_sc.store.reading import ABSENT, located, read_outcome
+from pydoit_sc.store.ways import closed
 
 _FEW = 100  # up to so many runs are looked for one by one
 _ROOM = 500_000  # names that are kept, of the entries of folders
@@ -117,6 +118,7 @@ def look(root: str, keys: Sequence[str], fingerprints: Fingerprints) -> Iterator
         )
         return next((path for path in reversed(around) if isinstance(found[path], Record)), None)
 
+    is_closed = lru_cache(10_000)(partial(closed, root))
     last, output = "", None
     for key, found in zip(keys, read_each(root, keys, fingerprints), strict=True):
         parent = key.rpartition("/")[0]
@@ -124,8 +126,8 @@ def look(root: str, keys: Sequence[str], fingerprints: Fingerprints) -> Iterator
             last, output = parent, outer(parent)
         if output is not None:
             yield inside_of(output)
-        elif found is True:
-            what = strange(f"{root}/{key}")
+        elif isinstance(found, bool):
+            what = (strange(f"{root}/{key}") if found else "") or is_closed(parent)
             yield Taken(what) if what else None
         else:
-            yield found or None
+            yield found

@@ -85,17 +85,17 @@ def unread(error: OSError, path: str, dir_fd: int | None = None) -> Taken:
     if error.errno not in LASTING:
         raise error
     name = os.path.basename(error.filename) if isinstance(error.filename, str) else ""
-    whose = _owner(path, dir_fd) if error.errno in (errno.EACCES, errno.EPERM) else ""
+    whose = belongs(path, dir_fd) if error.errno in (errno.EACCES, errno.EPERM) else ""
     file = f"{name}: " if name in FILES else ""
-    return Taken(f"its outcome cannot be read: {file}{error.strerror}{whose and f', it belongs to {whose}'}")
+    return Taken(f"its outcome cannot be read: {file}{error.strerror}{whose}")
 
 
-def _owner(path: str, dir_fd: int | None) -> str:
-    """Return the name of the other user who has made a folder, or that in which it is closed to us; "" if that is not known."""
+def belongs(path: str, dir_fd: int | None = None) -> str:
+    """Return whose a folder is, or that in which it is closed to us; "" if it is ours, or that is not known."""
     for folder in parents(path):
         with suppress(OSError):
             uid = os.stat(folder, dir_fd=dir_fd, follow_symlinks=False).st_uid
-            return "" if uid == os.geteuid() else _user(uid)
+            return "" if uid == os.geteuid() else f", it belongs to {_user(uid)}"
     return ""
 
 

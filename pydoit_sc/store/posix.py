@@ -20,7 +20,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.errors import reason
 from pydoit_sc.files import make_folders, open_regular, write_whole
 from pydoit_sc.store import history
 from pydoit_sc.store.base import (
@@ -35,6 +34,7 @@ from pydoit_sc.store.base import (
     Unread,
     UnreadableError,
     answers,
+    words_of,
 )
 from pydoit_sc.store.copying import copy_tree, discard, size_of
 from pydoit_sc.store.digests import add_digests
@@ -44,7 +44,7 @@ from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record
 from pydoit_sc.store.looking import look, read_each
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import FILES, Beside, Fingerprints, Taken, There, strange
+from pydoit_sc.store.places import Beside, Fingerprints, Taken, There, strange
 from pydoit_sc.store.reading import (
     ABSENT,
     read_contents,
@@ -57,7 +57,7 @@ from pydoit_sc.store.reading import (
 )
 from pydoit_sc.store.replacing import Replacer, stays_in
 from pydoit_sc.store.stamps import Live, read_running, write_running
-from pydoit_sc.store.ways import check_way
+from pydoit_sc.store.ways import check_way, closed
 
 T = TypeVar("T")
 
@@ -105,7 +105,18 @@ class PosixStore:
 
     def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
         with answers(self.root):
-            return {key: what for key in keys if (what := strange(self._path(key)))}
+            return {key: what for key in keys if (what := strange(self._path(key)) or self._closed(key))}
+
+    def _closed(self, key: str) -> str:
+        """Return why this user cannot replace an outcome, which is moved to the history, in words; "" where it can."""
+        places = (key, os.path.dirname(key), history.home_of(key))
+        return next((what for place in places if (what := closed(self.root, place))), "")
+
+    def _for_good(self, key: str, error: OSError) -> Exception:
+        """Return an error of moving an outcome; one that lasts is its run's own matter, a TakenError."""
+        if error.errno not in LASTING:
+            return error
+        return TakenError(f"{self._closed(key) or words_of(error, self.root)}, and it stays as it is")
 
     def peek(self, key: str) -> Record | None:
         path = self._path(key)
@@ -224,6 +235,8 @@ class PosixStore:
             else:
                 try:
                     outcome = self._commit(attempt, staged.folder)
+                except OSError as error:
+                    raise self._for_good(attempt.key, error) from error
                 finally:
                     self.release(attempt.key)
         if staged.folder != attempt.folder:  # only now: it was the one whole copy that runs cannot reach
@@ -290,9 +303,7 @@ class PosixStore:
             except FileNotFoundError:
                 return False
             except OSError as error:
-                if error.errno in LASTING and os.path.basename(str(error.filename)) in FILES:
-                    raise TakenError(f"{reason(error)}, and it stays as it is: move it away") from error
-                raise
+                raise self._for_good(key, error) from error
         return True
 
     def remove(self, key: str) -> bool:
@@ -300,7 +311,10 @@ class PosixStore:
         with answers(self.root):
             there = self.forget(key)
             check_way(self.root, f"{history.home_of(key)}/")
-            history.remove(self.root, key)
+            try:
+                history.remove(self.root, key)
+            except OSError as error:
+                raise self._for_good(key, error) from error
             if "/" in key:
                 with suppress(OSError):  # parents that are now empty; the root has our own folder
                     os.removedirs(os.path.dirname(self._path(key)))

@@ -62,11 +62,11 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
     executor.tell = lambda text: None if quiet else bar.line(text)
     executor.show = lambda _: bar.update(progress)
     progress.running = lambda: executor.running
-    gained = _watch(executor, iter(todo), bar, progress)
+    gained, unpublished = _watch(executor, iter(todo), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
         _start_again(gained)
     code = _exit_code(executor, progress, strict=strict)
-    return code or (2 if held else 0)
+    return code or (2 if held or unpublished else 0)
 
 
 def _left(chunk: Chunk, records: Mapping[str, Record]) -> list[Work]:
@@ -84,15 +84,21 @@ def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     return Limits(count, budget, gpus, scratch, chunk.min_free_memory, allocation.end_of_time())
 
 
-def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> int:
-    """Execute, show progress, and return how many runs have an outcome that they cannot get a second time."""
-    gained = 0
+def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> tuple[int, int]:
+    """Execute and show progress.
+
+    Returns how many runs have an outcome that they cannot get a second time, and how many have got none, since something
+    else has their place.
+    """
+    gained = unpublished = 0
     try:
         for result in executor.run(works):
             gained += _is_gain(result, executor.submission)
             if result.record is None:
-                continue  # neither completed nor failed: the worker's error, shown at the end
-            if result.record.code == 0:
+                if not executor.error:  # else that is shown at the end
+                    unpublished += 1
+                    bar.line(failure_line(result.work.task, result.error))
+            elif result.record.code == 0:
                 progress.done += 1
             else:
                 progress.failed += 1
@@ -102,7 +108,7 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
     except StoreError as error:
         executor.error = str(error)
     bar.close(progress)
-    return gained
+    return gained, unpublished
 
 
 def _is_gain(result: Result, submission: str) -> bool:

@@ -28,7 +28,7 @@ from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.shells import command_line
 from pydoit_sc.show.progress import NAMED, Running, label
-from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, name_worker
+from pydoit_sc.store import HeldError, Outcome, Staged, Store, StoreError, TakenError, name_worker
 from pydoit_sc.verdicts import is_current
 from pydoit_sc.worker.announcer import Announcer
 from pydoit_sc.worker.attempts import GIVEN_UP, MOST_DEATHS, NOT_STARTED, Attempt, Attempts
@@ -285,8 +285,7 @@ class Executor:
         self._longest = max(self._longest, exit_.clock - attempt.clock)
         if exit_.error:
             self._give_up(f"cannot start a run in {attempt.folder}", exit_.error)
-        if self._dropping or exit_.error or (signalled and code):
-            attempt.dropped = True
+        attempt.dropped = attempt.dropped or self._dropping or bool(exit_.error or (signalled and code))
         return attempt.dropped or not self._held.holds(attempt, exit_, code)
 
     def _is_over(self, attempt: Attempt, exit_: Exit) -> bool:
@@ -389,7 +388,8 @@ class Executor:
                 else:
                     self._finish(attempt, exit_)
                 return
-            self._give_up("cannot publish a run", error)
+            if not isinstance(error, TakenError):  # else it is this run's own matter: all others go on
+                self._give_up("cannot publish a run", error)
             yield Result(work, None, error=str(error))
             return
         if there is not None and is_current(there, work.fingerprint):

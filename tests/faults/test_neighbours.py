@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from pydoit_sc.submissions.folder import FolderError, check_folder, write_chunks
 from pydoit_sc.submissions.notes import new_note
 from pydoit_sc.sync.code import fetch_lines
 from pydoit_sc.sync.upload import FileSync, stage
+from tests.worker.test_misbehaving import PLAIN
 
 NOBODY = 65534
 
@@ -217,3 +220,61 @@ def test_a_cluster_of_dask_is_not_looked_for_where_a_neighbour_says(store: Path)
     (folder / FILE).unlink()
     neighbour(folder, f"mkfifo {FILE}")
     assert read_access(str(folder)) is None
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    """Four runs, of which the second one has failed."""
+    cmd = "echo {n} >> log; test {n} != 1 -o -e mended"
+    text = f'[batch]\nremote_output_path = "out"\nnprocs = 1\n[runs.a]\ncmd = "{cmd}"\nmatrix = {{ n = [0, 1, 2, 3] }}\n'
+    (tmp_path / "batchfile.toml").write_text(text)
+    assert bound(tmp_path, "run", "a:0", "a:1").returncode == 1
+    (tmp_path / "mended").touch()
+    (tmp_path / "log").unlink()
+    return tmp_path
+
+
+def bound(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Execute a command as a user whom the modes of files bind."""
+    if not shutil.which("setpriv"):
+        pytest.skip("needs setpriv")
+    words = (*PLAIN, sys.executable, "-m", "pydoit_sc", *words)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("theirs", ["out/a/1", "out/.pydoit_sc/history/a/1", "out/.pydoit_sc/history/a"])
+def test_a_run_of_a_neighbour_that_cannot_be_replaced_hinders_no_other_run(batch: Path, theirs: str) -> None:
+    (batch / theirs).mkdir(parents=True, exist_ok=True)
+    os.chown(batch / theirs, NOBODY, NOBODY)
+    why = f"`{batch / theirs}` cannot be written, it belongs to {pwd.getpwuid(NOBODY).pw_name}"
+    assert f"a:1  error: {why}" in bound(batch, "plan").stdout
+    ran = bound(batch, "run")
+    assert (ran.returncode, (batch / "log").read_text()) == (2, "2\n3\n"), ran  # nothing is executed in vain
+    assert why in ran.stdout
+    assert (batch / "out/a/1/status_code").read_text() == "1"
+    forgotten = bound(batch, "forget", "a:1")
+    assert (forgotten.returncode, forgotten.stderr) == (2, f"ERROR: a:1: {why}, and it stays as it is\n")
+    cleaned = bound(batch, "clean", "--all")
+    assert (cleaned.returncode, cleaned.stderr) == (2, forgotten.stderr), cleaned
+    assert os.listdir(batch / "out/a") == ["1"]
+
+
+def test_nothing_is_executed_whose_outcome_a_neighbours_folder_would_not_take(batch: Path) -> None:
+    os.chown(batch / "out/a", NOBODY, NOBODY)
+    why = f"`{batch / 'out/a'}` cannot be written, it belongs to {pwd.getpwuid(NOBODY).pw_name}"
+    planned = bound(batch, "plan").stdout
+    assert [f"a:{n}  {status}: {why}" in planned for n, status in ((1, "error"), (2, "incomplete"))] == [
+        True
+    ] * 2
+    assert bound(batch, "run").returncode == 2
+    assert not (batch / "log").exists()
+
+
+def test_a_neighbours_link_in_the_way_of_a_stage_hinders_no_other_stage(batch: Path) -> None:
+    with (batch / "batchfile.toml").open("a") as file:
+        file.write('[runs.b]\ncmd = "echo b >> log"\nmatrix = { n = [1, 2] }\n')
+    (batch / "out/b").symlink_to(batch)
+    os.lchown(batch / "out/b", NOBODY, NOBODY)
+    ran = bound(batch, "run")
+    assert (ran.returncode, (batch / "log").read_text()) == (2, "1\n2\n3\n"), ran
+    assert f"{batch / 'out/b'}: is a symbolic link of another user" in ran.stdout

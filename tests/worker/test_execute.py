@@ -125,6 +125,19 @@ def test_no_run_is_executed_before_those_that_it_comes_after(capsys: pytest.Capt
     assert log() == ["z"]
 
 
+def test_a_run_whose_place_is_taken_while_it_executes_is_told_and_ends_no_worker(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chunk = chunk_of({"a": "echo a >> log", "b": "mkdir -p out/b/notes", "c": "echo c >> log"})
+    assert execute_chunk(chunk._replace(nprocs=1)) == 2
+    assert log() == ["a", "c"]
+    said = capsys.readouterr()
+    assert "2 completed, 1 not executed" in said.out and said.err == ""
+    assert (
+        "failed a:b: " in said.out and "out/b has `notes`, which is of no run, and stays as it is" in said.out
+    )
+
+
 def test_what_the_worker_before_has_completed_is_skipped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +145,7 @@ def test_what_the_worker_before_has_completed_is_skipped(
     chunk = chunk_of({name: f"echo {name} >> log" for name in "ab"})
     really = execute._watch
 
-    def watch(*args: object) -> int:
+    def watch(*args: object) -> tuple[int, int]:
         monkeypatch.setattr(execute, "_watch", really)
         assert execute_chunk(chunk._replace(works=chunk.works[:1]), quiet=True) == 0
         return really(*args)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,14 @@ class Loop:
         return self.run_each(executor, *((cmd, shared) for cmd in commands))
 
     def run_each(self, executor: Executor, *runs: tuple[str, Settings]) -> list[Result]:
+        return list(self.start(executor, *runs))
+
+    def start(self, executor: Executor, *runs: tuple[str, Settings]) -> Iterator[Result]:
         works = (
             Work(f"r:{n}", Run(str(n), cmd, str(n), settings), f"/o/{n}", "f")
             for n, (cmd, settings) in enumerate(runs)
         )
-        return list(executor.run(works))
+        return executor.run(works)
 
     def started(self) -> list[tuple[float, str, str]]:
         """Return when each command was started, and on which rank."""
@@ -402,6 +405,16 @@ def test_a_run_that_kills_its_workers_is_given_up(loop: Loop, dead: int, code: i
         assert loop.said(0)["retry_codes"] == []
     assert len(loop.processes.spawned) == (1 if code else 2)
     assert os.listdir(holds) == []
+
+
+def test_a_run_whose_place_is_taken_meanwhile_is_not_published_and_all_others_go_on(loop: Loop) -> None:
+    executor, works = loop.executor(nprocs=1), []
+    for result in loop.start(executor, *[("1 0", Settings())] * 3):
+        (loop.folder / "1" / "notes").mkdir(parents=True, exist_ok=True)
+        works.append(result)
+    assert loop.codes(works) == {"r:0": 0, "r:1": None, "r:2": 0}
+    assert "has `notes`, which is of no run" in works[1].error
+    assert (executor.error, os.listdir(loop.folder / "1")) == ("", ["notes"])
 
 
 def test_an_outcome_of_another_command_is_not_taken_for_this_ones(loop: Loop) -> None:
