@@ -63,7 +63,7 @@ def test_each_is_run_once_where_it_is_due(hooked: Box, monkeypatch: pytest.Monke
 def test_what_could_not_be_executed_is_a_failure(hooked: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     hooked.edit("matrix", 'file_dep = ["nope"]\nmatrix')
     assert run(hooked, monkeypatch) == 2
-    assert told(hooked) == ["failure 0 3 0 2", "finish 0 0"]
+    assert told(hooked) == ["failure 0 0 3 2", "finish 0 0"]
 
 
 def test_one_that_fails_is_told_and_changes_nothing(

@@ -17,9 +17,9 @@ class Counts:
     """
 
     completed: int
-    failed: int  # those that could not be started, too
+    failed: int
     skipped: int  # that were up to date, or are ignored
-    not_executed: int  # that wait for a failed one, or were left when it ended early
+    not_executed: int  # that have got no outcome: not started or published, waiting for such a one or a failed one, or left
     seconds: float  # that it took
     why: tuple[str, ...] = ()  # what was told at its end: why it ended early, what could not be started
 

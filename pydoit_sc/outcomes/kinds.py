@@ -12,6 +12,7 @@ from pydoit_sc.errors import printable
 
 TAIL = 4096  # bytes of the end of a stderr that are read
 _LONGEST = 300  # characters of a line that are looked at
+_QUOTED = re.compile("`[^`]*`")  # a name in our own words
 _MOST = 2000  # kinds
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 
@@ -118,9 +119,11 @@ def key_of(failure: Failure) -> Key:
 
     >>> key_of(Failure("a:1", 7, "", b"no 1\\n")) == key_of(Failure("a:2", 7, "", b"no 2\\n"))
     True
+    >>> key_of(Failure("a:1", None, "file_dep `x.csv` matches no file", None))
+    (None, 'file_dep … matches no file', None)
     """
     line = None if failure.tail is None else mask(telling_line(failure.tail))
-    return failure.code, mask(failure.reason[:_LONGEST]), line
+    return failure.code, mask(_QUOTED.sub("…", failure.reason[:_LONGEST])), line
 
 
 class Tally:

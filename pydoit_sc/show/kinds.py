@@ -14,6 +14,7 @@ _WIDEST = 60  # characters of how a run ended
 _BELOW = " " * 4
 _COLUMNS = 120  # where there is no terminal
 _SHOWN = 10  # kinds at the end of an execution
+_NAMED = 3  # runs
 
 
 def lines(kinds: Sequence[tuple[Kind, str]], columns: int) -> Iterator[str]:
@@ -60,6 +61,30 @@ def ending(tally: Tally, command: Callable[..., str]) -> Iterator[str]:
         if left := kinds[_SHOWN:]:
             count = sum(len(kind.tasks) for kind in left)
             yield f"and {count:,} more runs of {len(left):,} kinds: {command('failures')}"
+
+
+def without_outcome(tally: Tally, what: str) -> Iterator[str]:
+    """Yield a line for each kind of reason for which runs have got no outcome: how many, what the first says, and some names.
+
+    >>> from pydoit_sc.outcomes.kinds import Failure
+    >>> tally = Tally()
+    >>> for n in range(1200):
+    ...     _ = tally.add(Failure(f"a:{n}", None, f"file_dep `{n}.csv` matches no file", None))
+    >>> print(*without_outcome(tally, "not started"))
+    1,200 runs were not started: file_dep `0.csv` matches no file (a:0, a:1, a:2 and 1,197 more)
+    """
+    kinds = tally.kinds()
+    for kind in kinds[:_SHOWN]:
+        count = len(kind.tasks)
+        more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
+        names = ", ".join(map(printable, kind.tasks[:_NAMED])) + more
+        yield f"{_runs(count)} {what}: {kind.ended} ({names})"
+    if left := kinds[_SHOWN:]:
+        yield f"{_runs(sum(len(kind.tasks) for kind in left))} {what} for {len(left):,} other reasons"
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} runs were" if count > 1 else "1 run was"
 
 
 def _cut(text: str, width: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from doit.exceptions import DependencyError, InvalidDodoFile
+from doit.exceptions import BaseFail, InvalidDodoFile
 
 from pydoit_sc.errors import UserError
 
@@ -19,9 +19,9 @@ def user_errors() -> Iterator[None]:
         raise InvalidDodoFile(str(error)) from error
 
 
-class NotStartedError(DependencyError):  # type: ignore[misc]
-    """A run cannot be started, for a reason that others may have, too."""
+class NoOutcomeError(BaseFail):  # type: ignore[misc]
+    """A run has got no outcome, for a reason that others may have, too: it was not started, or not published."""
 
-    def __init__(self, task: str, reason: str) -> None:
-        super().__init__(f"failed {task}: {reason}")
-        self.reason = reason
+    def __init__(self, task: str, reason: str, what: str = "not started") -> None:
+        super().__init__(f"{what} {task}: {reason}")
+        self.reason, self.what = reason, what

@@ -5,20 +5,20 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from doit.exceptions import BaseFail, TaskError, TaskFailed
+from doit.exceptions import BaseFail, TaskFailed
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.show.bars import Bar, PlainBar, make_bar
-from pydoit_sc.show.kinds import ending
+from pydoit_sc.show.kinds import ending, without_outcome
 from pydoit_sc.show.progress import Progress, failure_line, summary, verdict_lines
 from pydoit_sc.tasks.dependency import BatchTask
-from pydoit_sc.tasks.errors import NotStartedError
+from pydoit_sc.tasks.errors import NoOutcomeError
 from pydoit_sc.verdicts import Verdict
 from pydoit_sc.worker.results import Result
 
@@ -35,7 +35,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
     def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
         self.progress = Progress()
-        self._not_started: Counter[str] = Counter()  # runs by the reason, which is told once
+        self._without_outcome = defaultdict[str, Tally](Tally)  # by what they were not
         self._quiet: bool = options.get("quiet", False)
         self._bar: Bar = make_bar(outstream, quiet=self._quiet)
         self._held: list[Verdict] = []
@@ -83,22 +83,19 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         self.progress.done += 1
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
-        """A run has failed: the first of its kind is told in full, the others are counted."""
+        """A run has failed, of which the first of its kind is told in full and the others are counted, or has got no outcome."""
         if not is_run(task):
             super().add_failure(task, fail)
             return
-        self.progress.failed += 1
         if self._passing:
             self._passing.end(published=isinstance(fail, RunFailed))
-        if isinstance(fail, RunFailed):
+        if isinstance(fail, NoOutcomeError):
+            self._without_outcome[fail.what].add(Failure(task.name, None, fail.reason, None))
+        elif isinstance(fail, RunFailed):
+            self.progress.failed += 1
             self._command = task.project.command
             if self._failed.add(fail.failure):
                 self._bar.line(fail.brief if self._passing else fail.message)
-            return
-        reason = fail.reason if isinstance(fail, NotStartedError) else ""
-        self._not_started[reason] += 1
-        if not reason or self._not_started[reason] == 1:
-            self._bar.line(fail.message)
 
     def skip_uptodate(self, task: Task) -> None:
         """A task is up to date; runs are counted instead, in `planned`."""
@@ -117,10 +114,9 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             super().execute_task(task)
 
     def why(self) -> Iterator[str]:
-        """Yield what is told of the end beside figures: what was not started, and why it ended early."""
-        for reason, number in self._not_started.items():
-            if reason:
-                yield f"{number:,} run{'s were' if number > 1 else ' was'} not started: {reason}"
+        """Yield what is told of the end beside figures: which runs have got no outcome, and why it ended early."""
+        for what, tally in self._without_outcome.items():
+            yield from without_outcome(tally, what)
         yield from verdict_lines(self._held)
         yield from self.runtime_errors
 
@@ -147,7 +143,7 @@ def fail_of(result: Result) -> BaseFail | None:
     """Return what doit makes of a result; None where the run is completed."""
     record, task, tail, cmd = result.record, result.work.task, result.stderr_tail, result.work.run.cmd
     if record is None:
-        return TaskError(failure_line(task, result.error, tail, cmd))
+        return NoOutcomeError(task, result.error, "not published" if result.executed else "not started")
     if record.code == 0:
         return None
     return RunFailed(

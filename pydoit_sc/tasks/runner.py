@@ -31,7 +31,7 @@ from pydoit_sc.project import Project
 from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.dependency import BatchTask
-from pydoit_sc.tasks.errors import NotStartedError
+from pydoit_sc.tasks.errors import NoOutcomeError
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
 from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
 from pydoit_sc.verdicts import Verdict, count, judge, waiting
@@ -272,34 +272,35 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Return the work of a run that the plan has selected; None, with its end recorded, if it is not executed after all."""
         fingerprint, verdict = self._verdict(opened.stage, run)
         if fingerprint is not None and not (verdict.execute or self.always_execute):
-            self._end(opened, run, completed=True)
+            self._end(opened, run)
             return None
         node = RunNode(opened.pattern, run)
         if not isinstance(self.reporter, BatchReporter):
             self.reporter.get_status(node.task)
         if fingerprint is not None:
             return self._selected(node, opened, self._project.ledger.work(opened.stage, run, fingerprint))
-        self._handle_task_error(node, NotStartedError(opened.stage.task_name(run), verdict.words))
-        self._end(opened, run, completed=False)
+        self._handle_task_error(node, NoOutcomeError(opened.stage.task_name(run), verdict.words))
+        self._end(opened, run, state="not started")
         return None
 
-    def _end(self, opened: _Open, run: Run, *, completed: bool) -> None:
-        """Record the end of a run of a stage, and what it means for those that wait for it."""
-        if completed:
+    def _end(self, opened: _Open, run: Run, state: str = "") -> None:
+        """Record the end of a run of a stage, `state` if it is not completed, and what it means for those that wait for it."""
+        if not state:
             self._released += self._order.succeeded(run)
         else:
             opened.failed = True
             for held in self._order.failed(run):
-                self._hold(held, run)
+                self._hold(held, run, state)
         self._close(opened)
 
-    def _hold(self, run: Run, cause: Run) -> None:
-        """Record that a run is not executed, since it waits for one that has failed."""
+    def _hold(self, run: Run, cause: Run, state: str) -> None:
+        """Record that a run is not executed, since it waits for one that is not completed."""
         opened = self._open[stage_of(run.key)]
         opened.failed = True
         self.final_result = self.final_result or FAILURE
         if isinstance(self.reporter, BatchReporter):
-            self.reporter.held_back(waiting(self._project.ledger.verdict(opened.stage, run), cause.key))
+            verdict = self._project.ledger.verdict(opened.stage, run)
+            self.reporter.held_back(waiting(verdict, cause.key, state))
         else:
             error = f"`{task_of(run.key)}` was not started: `{task_of(cause.key)}` has not been completed"
             self.reporter.runtime_error(error)
@@ -321,7 +322,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if fingerprint is not None:
             yield self._selected(node, None, self._project.ledger.work(task.stage, task.run, fingerprint))
             return
-        self._handle_task_error(node, NotStartedError(task.name, verdict.words))
+        self._handle_task_error(node, NoOutcomeError(task.name, verdict.words))
         self._processed.append(node)
 
     def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
@@ -348,13 +349,15 @@ class BatchRunner(Runner):  # type: ignore[misc]
         record = result.record
         if record is not None and stage_of(result.work.run.key) in self._awaited:
             self._project.ledger.publish(result.work.run, record)
-        self.process_task_result(node, fail_of(result))
+        fail = fail_of(result)
+        self.process_task_result(node, fail)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.left_behind(result.work.task, result.left_behind)
         if opened is None:
             self._processed.append(node)
         else:
-            self._end(opened, result.work.run, completed=record is not None and record.code == 0)
+            state = fail.what if isinstance(fail, NoOutcomeError) else "failed" if fail else ""
+            self._end(opened, result.work.run, state)
 
     def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
         """Record a result; the store remembers a run's success, not doit's database."""

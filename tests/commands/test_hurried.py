@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -193,18 +194,39 @@ def test_a_missing_file_dep_is_what_could_not_be_executed(stages: Box) -> None:
     (stages.folder / "in").unlink()
     done = stages()
     assert (done.code, done.err) == (2, "")
-    assert f"failed a:1: file_dep `in` matches no file in {stages.folder}\n" in done.out
-    assert f"3 runs were not started: file_dep `in` matches no file in {stages.folder}\n" in done.out
-    assert done.out.count("failed a:") == 1
-    assert "\n1 incomplete: waits for a:1 (failed)\n" in done.out
+    why = f"file_dep `in` matches no file in {stages.folder}"
+    assert done.out.splitlines()[1:] == [
+        f"3 runs were not started: {why} (a:1, a:2, a:3)",
+        "1 incomplete: waits for a:1 (not started)",
+    ]
     assert stages.executed() == []
-    assert f"1 run was not started: file_dep `in` matches no file in {stages.folder}\n" in stages("a:1").out
+    assert f"1 run was not started: {why} (a:1)\n" in stages("a:1").out
     assert stages("-r", "console").code == 2
     assert "incomplete: file_dep `in` matches no file" in stages.ok("plan", "a:1")
     stages.write("in", "")
     stages.ok()
     (stages.folder / "in").unlink()
     assert "stale: file_dep `in` matches no file" in stages.ok("plan", "a:1")
+
+
+def test_many_missing_file_deps_are_told_together_and_are_no_failures(box: Box) -> None:
+    hook = """on_finish = 'echo "$PYDOIT_SC_FAILED $PYDOIT_SC_NOT_EXECUTED" > told'\n"""
+    stage = '[runs.a]\ncmd = "true"\nfile_dep = ["{x}.csv"]\nmatrix = { x = { range = [0, 500] } }\n'
+    box.batchfile(HEAD + hook + stage)
+    box.write("7.csv", "")
+    done = box("--json")
+    figures = json.loads(done.out)
+    why = f"499 runs were not started: file_dep `0.csv` matches no file in {box.folder} (a:0, a:1, a:2 and 496 more)"
+    assert (done.code, figures.pop("why")) == (2, [why])
+    assert figures | {"seconds": 0} == {
+        "completed": 1,
+        "failed": 0,
+        "skipped": 0,
+        "not_executed": 499,
+        "seconds": 0,
+    }
+    assert done.err.splitlines()[1:] == ["1 completed, 499 not executed, in 0:00", why]
+    assert (box.folder / "told").read_text() == "0 499\n"
 
 
 @pytest.mark.parametrize("more", [[], ["b"], ["--always"]])
@@ -233,7 +255,7 @@ def test_a_status_code_that_is_a_folder(stages: Box) -> None:
     (stages.folder / "out/a/1/status_code").mkdir(parents=True)
     done = stages()
     assert done.code == 2
-    assert "failed a:1: its outcome cannot be read: status_code: Is a directory" in done.out
+    assert "not started: its outcome cannot be read: status_code: Is a directory (a:1)" in done.out
     assert stages.executed() == ["a:2", "a:3"]
 
 
