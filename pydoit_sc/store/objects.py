@@ -31,7 +31,7 @@ from pydoit_sc.store.layout import LARGEST_NOTE, RUN_JSON, STATUS_CODE, STDERR, 
 from pydoit_sc.store.leases import FencedError, Leases
 from pydoit_sc.store.listing import list_each, list_whole, worth
 from pydoit_sc.store.patience import Patience
-from pydoit_sc.store.places import FILES, Beside, Fingerprints, Places, There, above, outer_keys
+from pydoit_sc.store.places import FILES, Beside, Fingerprints, Places, There, above, is_result, outer_keys
 from pydoit_sc.store.publication import Publication
 from pydoit_sc.store.stamps import Live, parse_record, read
 from pydoit_sc.store.uploads import Uploads
@@ -364,10 +364,12 @@ class ObjectStore:
         with self._answers():
             paths = (blob.path.rpartition("/") for blob in list_whole(self._blobs, keys))
             outputs = {
-                key for key, _, file in paths if file == STATUS_CODE and not key.startswith(f"{OURS}/")
+                key
+                for key, _, file in paths
+                if (file == STATUS_CODE and not key.startswith(f"{OURS}/")) or (file in FILES and key in keys)
             }
-        for key in sorted(outputs - keys):  # a result of this name is no output
-            if above(key, outputs | keys) is None:
+        for key in sorted(outputs - keys):
+            if above(key, outputs) is None and not is_result(key, keys):  # a result of this name is no output
                 yield key
 
     def write_note(self, name: str, data: bytes) -> None:

@@ -43,7 +43,7 @@ def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | 
     if strange and RUN_JSON in there and (data := run_json()) is not None:
         strange -= _listed(data)
     if strange or not (there & FILES or not there):
-        raise TakenError(f"{where} {_has(strange)}")
+        raise TakenError(f"{where} {_has(strange, inside=not there & FILES)}")
 
 
 def check_folder(where: str, folder: str) -> None:
@@ -109,11 +109,13 @@ def _user(uid: int) -> str:
         return f"user {uid}"
 
 
-def _has(strange: Iterable[str]) -> str:
+def _has(strange: Iterable[str], *, inside: bool) -> str:
+    """Return what a run's place has; `inside`: that may be the outputs of former runs, since there is none of this one."""
     names = sorted(strange)
     shown = ", ".join(f"`{name}`" for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     what = f"has {shown}, which is of no run" if names else "has no run's output"
-    return f"{what}, and stays as it is: move it away, or give the run another name"
+    removed = "; outputs of former runs are removed by `pydoit-sc clean --status orphaned`" * inside
+    return f"{what}, and stays as it is: move it away, or give the run another name{removed}"
 
 
 def above(path: str, keys: Set[str]) -> str | None:
@@ -124,6 +126,12 @@ def above(path: str, keys: Set[str]) -> str | None:
             return path[:end]
         end = path.find("/", end + 1)
     return None
+
+
+def is_result(path: str, keys: Set[str]) -> bool:
+    """Return whether a path is that of a result of one of these runs, or lies below it."""
+    split = (folder.rpartition("/") for folder in parents(path))
+    return any(name == RESULTS and key in keys for key, _, name in split)
 
 
 def outer_keys(keys: Iterable[str]) -> set[str]:
@@ -178,7 +186,7 @@ class Places:
         if self._outputs and (outer := above(key, self._outputs)) is not None:
             return inside_of(outer)
         names = self._strange.get(key)
-        return Taken(f"its place {_has(names)}") if names and record is None else record
+        return Taken(f"its place {_has(names, inside=True)}") if names and record is None else record
 
 
 class Beside:

@@ -41,10 +41,10 @@ from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
 from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
 from pydoit_sc.store.holds import Holds
-from pydoit_sc.store.layout import LARGEST_NOTE, STATUS_CODE, Record
+from pydoit_sc.store.layout import LARGEST_NOTE, RESULTS, STATUS_CODE, Record
 from pydoit_sc.store.looking import look, read_each
 from pydoit_sc.store.notes import read_owned
-from pydoit_sc.store.places import Beside, Fingerprints, Taken, There, strange
+from pydoit_sc.store.places import FILES, Beside, Fingerprints, Taken, There, strange
 from pydoit_sc.store.reading import (
     ABSENT,
     read_contents,
@@ -334,8 +334,14 @@ class PosixStore:
                 if key and STATUS_CODE in files:
                     yield key
                     folders.clear()
-                beside = {OURS} if not key else ()
-                folders[:] = [n for n in folders if n not in beside and os.path.join(key, n) not in keys]
+                beside = OURS if not key else RESULTS if key in keys else ""
+                inner = [(name, os.path.join(key, name)) for name in folders if name != beside]
+                folders[:] = [name for name, one in inner if one not in keys or self._may_have_orphans(one)]
+
+    def _may_have_orphans(self, key: str) -> bool:
+        """Return whether the place of a run is a folder that is no output itself."""
+        path = self._path(key)
+        return os.access(path, os.X_OK) and not any(os.path.lexists(f"{path}/{file}") for file in FILES)
 
     def write_note(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{OURS}/{name}"

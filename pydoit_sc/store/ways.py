@@ -35,4 +35,8 @@ def closed(root: str, path: str) -> str:
     except TakenError as error:
         return str(error)
     there = next((folder for folder in parents(f"{root}/{path}".rstrip("/")) if os.path.lexists(folder)), "/")
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"`{there}` cannot be written{belongs(there)}"
+    if (
+        os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY
+    ):  # that is no one place's matter
+        return ""
+    return f"`{there}` cannot be written{belongs(there)}"

@@ -254,7 +254,7 @@ def test_outcomes_that_cannot_be_read_end_no_command(
     (out / "0" / "status_code").write_text("7")
     ran = box("-q")
     assert ran.code == 2
-    assert "a:1: its outcome cannot be read: status_code: Is a directory" in ran.out
+    assert "1 run was not started: its outcome cannot be read: status_code: Is a directory (a:1)" in ran.out
     assert {"a:0", "a:4"} <= set(box.executed())
     (out / "2").chmod(0o755)
     (out / "3" / "results").chmod(0o755)

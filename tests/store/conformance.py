@@ -514,8 +514,19 @@ def orphaned(place: Place) -> None:
     place.put("status.only/status_code", b"0")
     place.store.forget("status.only")
     place.put("unfinished/results/status_code", b"1")
-    known = {"kept", "a/kept", "unfinished"}
+    place.put("killed/stdout", b"")
+    place.put("killed/x/status_code", b"1")
+    known = {"kept", "a/kept", "unfinished", "killed"}
     assert sorted(place.store.orphans(known)) == ["a/b/gone", "gone", "gone.too"]
+    # In the place of a run there may be those of a stage that had one more axis.
+    assert sorted(place.store.orphans({*known, "a/b", "gone/x"})) == ["a/b/gone", "gone", "gone.too"]
+    assert sorted(place.store.orphans({"a", "kept", "unfinished"})) == [
+        "a/b/gone",
+        "a/kept",
+        "gone",
+        "gone.too",
+        "killed/x",
+    ]
 
 
 def workspaces(place: Place) -> None:
