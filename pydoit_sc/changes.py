@@ -18,7 +18,7 @@ from pydoit_sc.plan import Planned
 from pydoit_sc.store import Outputs, StoreError
 from pydoit_sc.store.layout import LARGEST, RUN_JSON
 from pydoit_sc.store.stamps import read
-from pydoit_sc.verdicts import CHANGED
+from pydoit_sc.verdicts import CHANGED, TO_EXECUTE
 
 if TYPE_CHECKING:
     from pydoit_sc.store.documents import Provenance
@@ -47,7 +47,8 @@ def in_full(ledger: Ledger, store: Outputs, planned: Iterable[Planned]) -> Itera
             looked[item.stage.name] += 1
             told[files_or_env] = _reasons(ledger, store, item.run)
         if reasons := told.get(files_or_env):
-            words = ", ".join(reasons.get(part, CHANGED[part]) for part, _, _ in way)
+            said = {**CHANGED, "after": TO_EXECUTE} if item.verdict.detail else CHANGED
+            words = ", ".join(reasons.get(part, said[part]) for part, _, _ in way)
             item = item._replace(verdict=item.verdict._replace(reason=words))  # noqa: PLW2901 - the same one, in full
         yield item
 
@@ -71,8 +72,8 @@ def details(ledger: Ledger, store: Outputs, run: Run, known: Provenance | None =
         yield f"env: {_listed(_env_changes(known, run), _LISTED) or 'other values, or another shell'}"
     if "file_dep" in parts and (found := _file_changes(known, files)):
         yield f"file_dep: {_listed(found, _LISTED)}"
-    if "after" in parts and (earlier := _published_since(store, run, known)):
-        yield f"published since: {_listed(earlier, _LISTED)}"
+    if "after" in parts:
+        yield from _earlier(ledger, store, run, known)
 
 
 def _way(ledger: Ledger, item: Planned) -> Way:
@@ -143,15 +144,23 @@ def _listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _published_since(store: Outputs, run: Run, known: Provenance) -> list[str]:
-    """Return the earlier runs that ended after this one had started, by their machines' clocks; nothing if they are many."""
+def _earlier(ledger: Ledger, store: Outputs, run: Run, known: Provenance) -> Iterator[str]:
+    """Yield what has changed of the earlier runs; nothing if they are many.
+
+    Published since are those that ended after this one had started, by their machines' clocks.
+    """
     earlier = [run_ for one in run.after for run_ in (one.members if isinstance(one, RunSet) else (one,))]
     if len(earlier) > _EARLIER:
-        return []
+        return
+    without = [task_of(run_.key) for run_ in earlier if ledger.record(run_) is None]
     documents = ((run_, provenance_at(store, run_.key)) for run_ in earlier)
-    return [
-        task_of(run_.key) for run_, document in documents if document and document.finished > known.started
-    ]
+    since = [task_of(run_.key) for run_, found in documents if found and found.finished > known.started]
+    if without:
+        yield f"without an outcome: {_listed(without, _LISTED)}"
+    if since:
+        yield f"published since: {_listed(since, _LISTED)}"
+    if not (without or since):
+        yield "it comes after other runs than then, or other attempts at them"
 
 
 def word_diff(old: str, new: str) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydoit_sc.batch import Run, Stage, Status, task_of
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.parts import Busy, in_order
-from pydoit_sc.verdicts import FORCED, Verdict
+from pydoit_sc.verdicts import CHANGED, FORCED, TO_EXECUTE, Verdict
 
 _TOGETHER = 256  # runs that the store is asked about at once
 
@@ -25,8 +25,8 @@ class Planned(NamedTuple):
 def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> Iterator[Planned]:
     """Yield every run with its verdict, stage by stage, in the order of an execution.
 
-    A completed run is stale too if a run that it comes after is going to be executed. Up-to-date runs
-    that the ledger did not keep (`Project.needs_verdicts_only`) are left out; `verdicts.count` counts them.
+    A completed run is stale, too, if a run that it comes after is going to be executed. Up-to-date runs that the ledger
+    did not keep (`Project.needs_verdicts_only`) are left out; `verdicts.count` counts them.
     """
     busy, ordered = Busy(), in_order(list(stages))
     awaited = {name for stage in ordered for name in stage.after}
@@ -44,6 +44,7 @@ def plan(ledger: Ledger, stages: Iterable[Stage], *, always: bool = False) -> It
 
 def _planned(ledger: Ledger, stage: Stage, run: Run, busy: Busy, *, always: bool) -> Verdict:
     verdict = ledger.verdict(stage, run)
-    if not (verdict.execute or verdict.ignored) and (before := busy.before(run)):
-        verdict = Verdict(Status.STALE, "an earlier run is to be executed:", task_of(before.key))
+    own = verdict.reason.removesuffix(CHANGED["after"]) if verdict.execute else ""
+    if own != verdict.reason and not verdict.ignored and (before := busy.before(run)):
+        verdict = Verdict(Status.STALE, f"{own}{TO_EXECUTE}", task_of(before.key))
     return FORCED if always and not (verdict.execute or verdict.ignored) else verdict

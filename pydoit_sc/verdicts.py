@@ -57,8 +57,10 @@ CHANGED = {
     "cmd": "the command has changed",
     "env": "shell or env has changed",
     "file_dep": "a file_dep has changed",
-    "after": "an earlier run has been published since",
+    "after": "the earlier runs have changed",
 }
+#: In its place where that is so, with the run.
+TO_EXECUTE = "an earlier run is to be executed:"
 
 
 def judge(fingerprint: str, record: Record | None) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -121,8 +122,23 @@ matrix = {{ s = {many} }}
 def test_the_earlier_run_that_was_published_is_named(published: Path) -> None:
     (published / "p.csv").write_text("edited")
     publish(published, "align/p", at=200.0)
-    assert reasons(published) == {"gather": "an earlier run has been published since"}
+    assert reasons(published) == {"gather": "the earlier runs have changed"}
     assert told(published, "gather") == ["published since: align:p"]
+
+
+def test_an_earlier_run_that_was_forgotten_or_is_no_more_is_told(published: Path) -> None:
+    batchfile = published / "batchfile.toml"
+    batchfile.write_text(batchfile.read_text().replace('["align:p"]', '["align"]'))
+    publish(published, "gather", at=200.0)
+    shutil.rmtree(published / "out/align/q")
+    assert reasons(published)["gather"] == "an earlier run is to be executed: align:q"
+    assert told(published, "gather") == ["without an outcome: align:q"]
+    (published / "p.csv").write_text("edited")
+    batchfile.write_text(batchfile.read_text().replace(', "q"', ""))
+    assert reasons(published)["gather"] == "an earlier run is to be executed: align:p"
+    publish(published, "align/p", at=150.0)
+    assert reasons(published) == {"gather": "the earlier runs have changed"}
+    assert told(published, "gather") == ["it comes after other runs than then, or other attempts at them"]
 
 
 def test_an_outcome_that_tells_nothing(published: Path) -> None:

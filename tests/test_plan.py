@@ -46,7 +46,7 @@ NOW = "1-2-3-4"
         (Record(0, "a", "9-2-3-4"), Verdict(Status.STALE, "the command has changed")),
         (Record(0, "a", "1-9-3-4"), Verdict(Status.STALE, "shell or env has changed")),
         (Record(0, "a", "1-2-9-4"), Verdict(Status.STALE, "a file_dep has changed")),
-        (Record(0, "a", "1-2-3-9"), Verdict(Status.STALE, "an earlier run has been published since")),
+        (Record(0, "a", "1-2-3-9"), Verdict(Status.STALE, "the earlier runs have changed")),
         (
             Record(0, "a", "9-9-3-4"),
             Verdict(Status.STALE, "the command has changed, shell or env has changed"),
@@ -92,7 +92,7 @@ def test_what_comes_after() -> None:
     ledger = Ledger(chain, ledger.records)
     execute(ledger, ["a/1"])
     assert reasons(ledger) == {
-        "b/0": "an earlier run has been published since",
+        "b/0": "the earlier runs have changed",
         "c/0": "an earlier run is to be executed: b:0",
     }
     execute(ledger, ["b/0", "c/0"])
@@ -103,9 +103,20 @@ def test_a_run_that_joins_or_leaves_an_earlier_stage() -> None:
     ledger = Ledger(batch(stage("a", 2), stage("b", 1, "a")), {})
     execute(ledger)
     fewer = Ledger(batch(stage("a", 1), stage("b", 1, "a")), ledger.records)
-    assert reasons(fewer) == {"b/0": "an earlier run has been published since"}
+    assert reasons(fewer) == {"b/0": "the earlier runs have changed"}
     more = Ledger(batch(stage("a", 3), stage("b", 1, "a")), ledger.records)
     assert list(reasons(more)) == ["a/2", "b/0"]
+
+
+def test_a_run_whose_earlier_run_was_forgotten_waits_for_it() -> None:
+    ledger = Ledger(batch(stage("a"), stage("b", 1, "a")), {})
+    execute(ledger)
+    del ledger.records["a/1"]
+    assert reasons(ledger)["b/0"] == "an earlier run is to be executed: a:1"
+    ledger.records["b/0"] = ledger.records["b/0"]._replace(fingerprint="9-0-0-9")
+    assert reasons(ledger)["b/0"] == "the command has changed, an earlier run is to be executed: a:1"
+    (alone,) = plan(ledger, [ledger.batch.stages[1]])
+    assert alone.verdict.words == "the command has changed, the earlier runs have changed"
 
 
 def test_a_part_of_the_stages() -> None:

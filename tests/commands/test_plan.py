@@ -22,12 +22,12 @@ def test_plan_counts_by_reason(stages: Box) -> None:
     plan = stages.ok("plan").splitlines()
     assert plan[0] == (
         "3 of 4 runs to execute: 1 status_code holds no status code, 1 failed before, "
-        "1 an earlier run has been published since"
+        "1 an earlier run is to be executed: a:2"
     )
     assert plan[1:] == [
         "  a:2  incomplete: status_code holds no status code",
         "  a:3  error: status code 5",
-        "  b  stale: an earlier run has been published since",
+        "  b  stale: an earlier run is to be executed: a:2",
     ]
     assert stages.ok("plan", "a:2", "a:1").startswith("1 of 2 runs to execute: 1 status_code holds")
     assert stages.ok("plan", "-a", "a:1").startswith("1 of 1 runs to execute: 1 forced")

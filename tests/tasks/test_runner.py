@@ -71,8 +71,7 @@ def test_a_chain_is_stale_behind_what_was_published(three: Box) -> None:
     assert three.executed() == ["x:2"]
     plan = three.ok("plan").splitlines()
     assert plan[0] == (
-        "4 of 6 runs to execute: 2 an earlier run has been published since, "
-        "2 an earlier run is to be executed: y:1"
+        "4 of 6 runs to execute: 2 the earlier runs have changed, 2 an earlier run is to be executed: y:1"
     )
     three.ok()
     assert three.executed() == ["y:1", "y:2", "z:1", "z:2"]
