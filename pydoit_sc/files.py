@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, TypeVar
@@ -18,10 +18,10 @@ from pydoit_sc.errors import UserError
 
 FOLDER_MODE = 0o775  # the umask may take more away
 _FILE_MODE = 0o664
-#: Errors that say that there is nothing, or nothing for this user.
-_ABSENT = (
-    errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG,
-)  # fmt: skip
+#: Errors that say that there is nothing.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+#: Or nothing for this user.
+ABSENT = (*GONE, errno.EACCES, errno.EPERM)
 
 T = TypeVar("T")
 
@@ -67,14 +67,14 @@ def make_folders(path: str) -> None:
         make_folders(above)
 
 
-def if_there(look: Callable[[], T]) -> T | None:
-    """Return what a look at a file tells; None where there is none for this user. Raises every other OSError."""
+def if_there(look: Callable[[], T], absent: Collection[int] = ABSENT) -> T | None:
+    """Return what a look at a file tells; None where there is none, by these errors. Raises every other OSError."""
     try:
         return look()
     except ValueError:  # a zero byte in its name
         return None
     except OSError as error:
-        if error.errno not in _ABSENT:
+        if error.errno not in absent:
             raise
         return None
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from glob import has_magic
 from hashlib import blake2b
 from pathlib import Path
 from shlex import quote
@@ -18,7 +19,7 @@ from shlex import quote
 from pydoit_sc.batch import Batch
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import is_file, is_folder
-from pydoit_sc.globbing import files_below, find, outputs_of, unescaped
+from pydoit_sc.globbing import files_below, find, means_outputs, outputs_of, unescaped
 from pydoit_sc.keptdigests import KeptDigests
 from pydoit_sc.utf8 import to_bytes
 
@@ -185,8 +186,21 @@ class FileDigests:
         except OSError as error:
             raise MissingFileDepError(f"file_dep `{name}`: {reason(error)}") from error
         if not files:
-            raise MissingFileDepError(f"file_dep `{name}` matches no file in {folder}")
+            raise MissingFileDepError(f"file_dep `{name}` {self._why_none(pattern, path)}")
         return files
+
+    def _why_none(self, pattern: str, path: str) -> str:
+        """Return why a pattern, or the path that it may be, means no file."""
+        folder = str(self._folder)
+        if (has_magic(pattern) or is_folder(path)) and means_outputs(pattern, folder, self._outputs):
+            return "means outputs of this batch: these are named as files, without a pattern; or use `after`"
+        try:
+            os.stat(path)
+        except PermissionError as error:
+            return f"cannot be read: {error.strerror}"
+        except (OSError, ValueError):
+            pass
+        return f"matches no file in {folder}"
 
     def _file(self, path: str) -> str:
         if path not in self._files:

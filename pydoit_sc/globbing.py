@@ -3,8 +3,8 @@
 A folder is known by its device and inode, and is visited once for each part of a pattern, by its own path rather than by
 a link's where both lead to it. So links multiply no file, and no loop of them is walked for ever.
 
-A file or a folder that is not there, or not for this user, is left out, as a shell does it. Every other error is raised:
-what cannot be read just now is not gone.
+A file or a folder that is not there, or not for this user, is left out of a pattern, as a shell does it. A folder means all
+that is in it: there, what is closed to this user is an error. So is everything else that cannot be read just now.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from __future__ import annotations
 import fnmatch
 import glob
 import heapq
+import itertools
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from typing import TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.files import if_there, is_file
+from pydoit_sc.files import ABSENT, GONE, if_there, is_file
 from pydoit_sc.urls import local_path
+
+T = TypeVar("T")
 
 #: What a folder has that is nobody's input: what tools keep there for themselves.
 KEPT_BY_TOOLS = (
@@ -71,16 +75,32 @@ def find(pattern: str, folder: str, outputs: Sequence[str] = ()) -> list[str]:
 
 
 def files_below(path: str, folder: str, outputs: Sequence[str] = ()) -> list[str]:
-    """Return all files in a folder, sorted, hidden ones too; what tools keep there (`.git`) is left out. Raises OSError."""
-    return sorted(_Search(folder, outputs, _KEPT).files(f"{glob.escape(path.rstrip('/'))}/{_ALL}"))
+    """Return all files in a folder, sorted, hidden ones too; what tools keep there (`.git`) is left out.
+
+    Raises OSError where a folder cannot be read.
+    """
+    return sorted(_Search(folder, outputs, _KEPT, GONE).files(f"{glob.escape(path.rstrip('/'))}/{_ALL}"))
+
+
+def means_outputs(pattern: str, folder: str, outputs: Sequence[str]) -> bool:
+    """Return whether a pattern, or the name of a folder, looks into outputs alone, and so means no file."""
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(_ESCAPED.sub("", part)), pattern.split("/"))
+    return _Search(folder, outputs).is_output(unescaped("/".join(fixed)))
 
 
 class _Search:
     """One walk. Visits are queued as the way to a folder, with a slash at its end, and the part of the pattern to match."""
 
-    def __init__(self, folder: str, outputs: Sequence[str], hidden: re.Pattern[str] = _HIDDEN) -> None:
+    def __init__(
+        self,
+        folder: str,
+        outputs: Sequence[str],
+        hidden: re.Pattern[str] = _HIDDEN,
+        absent: Collection[int] = ABSENT,
+    ) -> None:
         self._folder = folder
         self._hidden = hidden
+        self._absent = absent  # errors that say that there is nothing
         self._outputs = tuple(map(os.path.realpath, outputs))
         self._seen: set[tuple[int, tuple[int, int]]] = set()
         self._own: list[tuple[str, int]] = []
@@ -94,13 +114,14 @@ class _Search:
         self._own.append((start, 0))
         while parts[-1] and (self._own or self._links):
             way, at = self._own.pop() if self._own else heapq.heappop(self._links)
-            identity = _identity(os.path.join(self._folder, way))
-            if identity and (at, identity) not in self._seen and not self._is_output(way):
+            identity = self._identity(os.path.join(self._folder, way))
+            if identity and (at, identity) not in self._seen and not self.is_output(way):
                 self._seen.add((at, identity))
                 found.update(self._visit(way, at, parts))
         return found
 
-    def _is_output(self, way: str) -> bool:
+    def is_output(self, way: str) -> bool:
+        """Return whether a folder is one of outputs, or lies in one."""
         real = os.path.realpath(os.path.join(self._folder, way)) if self._outputs else ""
         return any(real == path or real.startswith(f"{path}/") for path in self._outputs)
 
@@ -119,24 +140,26 @@ class _Search:
             self._own.append((way, at + 1))
         matches = re.compile(fnmatch.translate(part)).match
         hidden = _OURS if part.startswith(".") else self._hidden
-        for entry in if_there(partial(_entries, os.path.join(self._folder, way))) or ():
+        for entry in self._look(partial(_entries, os.path.join(self._folder, way))) or ():
             if hidden.fullmatch(entry.name) or not matches(entry.name):
                 continue
-            if if_there(entry.is_file):
+            if self._look(entry.is_file):
                 if is_last:
                     yield f"{way}{entry.name}"
-            elif if_there(entry.is_dir) and (part == _ALL or not is_last):
+            elif self._look(entry.is_dir) and (part == _ALL or not is_last):
                 follow = (f"{way}{entry.name}/", at if part == _ALL else at + 1)
                 if entry.is_symlink():
                     heapq.heappush(self._links, follow)
                 else:
                     self._own.append(follow)
 
+    def _identity(self, path: str) -> tuple[int, int] | None:
+        """Return what tells a folder from all others, under whatever name; None for what is none."""
+        found = self._look(partial(os.stat, path))
+        return (found.st_dev, found.st_ino) if found and stat.S_ISDIR(found.st_mode) else None
 
-def _identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a folder from all others, under whatever name; None for what is none."""
-    found = if_there(partial(os.stat, path))
-    return (found.st_dev, found.st_ino) if found and stat.S_ISDIR(found.st_mode) else None
+    def _look(self, look: Callable[[], T]) -> T | None:
+        return if_there(look, self._absent)
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:

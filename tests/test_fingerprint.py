@@ -129,6 +129,35 @@ def test_what_matches_no_file(folder: Path, pattern: str) -> None:
         digest(folder, "one.csv", pattern)
 
 
+@pytest.mark.parametrize("pattern", ["out/*/*/stdout", "out/a", "out/a/", "out", "link/*"])
+def test_outputs_are_not_told_as_absent(folder: Path, pattern: str) -> None:
+    (folder / "out/a/1").mkdir(parents=True)
+    (folder / "out/a/1/stdout").touch()
+    (folder / "link").symlink_to("out")
+    digests = FileDigests(folder, [str(folder / "out")])
+    assert digests.digest(("out/a/1/stdout",)) != NOTHING
+    with pytest.raises(MissingFileDepError, match="means outputs of this batch: these are named as files, "):
+        digests.digest((pattern,))
+    for none in ("out/a/2/stdout", "o*t/*"):
+        with pytest.raises(MissingFileDepError, match="matches no file"):
+            digests.digest((none,))
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_what_is_closed_in_a_folder_is_not_missing(folder: Path) -> None:
+    (folder / "sub/deep").mkdir()
+    (folder / "sub/deep/x.csv").touch()
+    (folder / "sub/deep").chmod(0)
+    with pytest.raises(MissingFileDepError, match=r"file_dep `sub`: .*sub/deep/: Permission denied"):
+        digest(folder, "sub")
+    with pytest.raises(
+        MissingFileDepError, match=r"file_dep `sub/deep/x\.csv` cannot be read: Permission denied"
+    ):
+        digest(folder, "sub/deep/x.csv")
+    assert digest(folder, "sub/**") == digest(folder, "sub/three.csv")  # as a shell does it
+    (folder / "sub/deep").chmod(0o755)
+
+
 def test_a_file_is_read_once(folder: Path) -> None:
     digests = FileDigests(folder)
     before = digests.digest(("one.csv",))
