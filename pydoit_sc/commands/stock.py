@@ -22,7 +22,8 @@ from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, are_statuses, parse_selection
 from pydoit_sc.show.rows import write_json
-from pydoit_sc.tasks.changing import change_each
+from pydoit_sc.store import TakenError
+from pydoit_sc.tasks.changing import change_each, look_at_each
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.listing import Part, in_turn
 from pydoit_sc.tasks.loader import open_project
@@ -243,11 +244,11 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
             if not agreed(f"remove {what}, and their history?"):
                 return _NOTHING_DONE
         ends = change_each(project.store, project.store.remove, {key: key for key in orphans})
-        for key, error in ((key, None) for key in orphans) if dryrun else ends:
-            if error is None:
+        for key, found in ((key, True) for key in orphans) if dryrun else ends:
+            if isinstance(found, TakenError):
+                self.leave(key, found)
+            elif found:
                 self.outstream.write(f"removing {project.batch.remote_output_path}/{key}\n")
-            else:
-                self.leave(key, error)
         return _SOME_LEFT if self._left else 0
 
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:
@@ -260,13 +261,15 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
     def _clean_runs(self, runs: Mapping[str, RunTask], *, dryrun: bool, forget: bool) -> None:
         store = next(iter(runs.values())).project.store
         keys = {name: task.run.key for name, task in runs.items()}
-        ends = change_each(store, store.remove, keys) if not dryrun else ((name, None) for name in runs)
         with user_errors():
-            for name, error in ends:
-                if error is not None:
-                    self.leave(name, error)
+            for name, found in (
+                look_at_each(store, keys) if dryrun else change_each(store, store.remove, keys)
+            ):
+                if isinstance(found, TakenError):
+                    self.leave(name, found)
                     continue
-                runs[name].clean(self.outstream, dryrun=True)  # which says what has been removed
+                if found:
+                    self.outstream.write(runs[name].removing)
                 if forget and not dryrun:
                     self.dep_manager.remove(name)
 

@@ -188,7 +188,7 @@ class Outputs(Protocol):
         """
 
     def remove(self, key: str) -> bool:
-        """Delete a run's output and its history. Return False if there was no output.
+        """Delete a run's output and its history. Return False if there was neither.
 
         Raises TakenError where something else is there, or it is closed to this user.
         """

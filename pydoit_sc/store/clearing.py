@@ -50,7 +50,7 @@ class Clearing:
             names = claims.list(history)
             attempts = attempts_in(names)  # others are of runs whose keys lie below this one
             claims.delete(history, (name for name in names if name.partition("/")[0] in attempts))
-        return bool(files)
+        return bool(files or attempts)
 
     @contextmanager
     def _clearing(self, key: str) -> Iterator[tuple[Claims, Collection[str]]]:

@@ -73,12 +73,14 @@ def former(root: str, key: str) -> Sequence[str]:
     return [f"{home}/{name}" for name in attempts_in(_paths(f"{root}/{home}"))]
 
 
-def remove(root: str, key: str) -> None:
-    """Remove the history of a run; raises OSError. The history of runs whose keys lie below it stays."""
-    for place in former(root, key):
+def remove(root: str, key: str) -> bool:
+    """Remove the history of a run, and return whether there was one; raises OSError. That of runs whose keys lie below it stays."""
+    places = former(root, key)
+    for place in places:
         discard(f"{root}/{place}")
     with suppress(OSError):  # not there, or not empty
         os.rmdir(f"{root}/{home_of(key)}")
+    return bool(places)
 
 
 def _paths(home: str) -> Iterator[str]:

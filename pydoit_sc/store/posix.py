@@ -312,13 +312,13 @@ class PosixStore:
             there = self.forget(key)
             check_way(self.root, f"{history.home_of(key)}/")
             try:
-                history.remove(self.root, key)
+                had_history = history.remove(self.root, key)
             except OSError as error:
                 raise self._for_good(key, error) from error
             if "/" in key:
                 with suppress(OSError):  # parents that are now empty; the root has our own folder
                     os.removedirs(os.path.dirname(self._path(key)))
-        return there
+        return there or had_history
 
     def changing(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -16,6 +16,7 @@ from doit.task import Task
 from pydoit_sc.batch import Stage
 from pydoit_sc.ignored import change_ignored
 from pydoit_sc.project import Project
+from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
 
@@ -104,12 +105,12 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         if self._ignored or self._forgotten:
             change_ignored(self._project.batch, self._ignored, self._forgotten)
         store, keys = self._project.store, {name: key for name, key in self._forgotten.items() if key}
-        for name, error in change_each(store, store.forget, keys) if keys else ():
-            if error is None:
+        for name, found in change_each(store, store.forget, keys):
+            if not isinstance(found, TakenError):
                 continue
             if self._leave is None:
-                raise error
-            self._leave(name, error)
+                raise found
+            self._leave(name, found)
 
 
 def take_over(project: Project, leave: Leave | None = None) -> None:

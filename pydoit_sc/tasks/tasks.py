@@ -19,6 +19,7 @@ from pydoit_sc.parts import in_order
 from pydoit_sc.plan import plan
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
+from pydoit_sc.tasks.changing import is_anything_left
 from pydoit_sc.tasks.dependency import BatchTask, take_over
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.verdicts import Verdict
@@ -163,10 +164,15 @@ class RunTask(BatchTask):
 
     @user_errors()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
-        """Remove the run's output and its history from the store."""
-        if not dryrun:
-            self.project.store.remove(self.run.key)
-        outstream.write(f"{self.name} - removing {self.project.output(self.run)}\n")
+        """Remove the run's output and its history from the store, and say so if there was anything."""
+        store, key = self.project.store, self.run.key
+        if is_anything_left(store, key) if dryrun else store.remove(key):
+            outstream.write(self.removing)
+
+    @property
+    def removing(self) -> str:
+        """What `clean` says of the run."""
+        return f"{self.name} - removing {self.project.output(self.run)}\n"
 
 
 @dataclass(slots=True, eq=False, repr=False)

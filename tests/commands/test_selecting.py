@@ -189,8 +189,10 @@ def test_what_changes_runs_changes_those(cli: Cli, picked: Box) -> None:
     assert cli("clean", "--dry-run", "--code", "137")[1].startswith("day:b_0 - removing")
     assert picked.tree() == before
     one = ("clean", "--dry-run", "--where", "month=2012-01-01")
+    outcome(picked, "month/2012-01", 0)
     assert [line.split(" ")[0] for line in cli(*one)[1].splitlines()] == ["month:2012-01"]
-    assert len(cli(*one, "--clean-dep")[1].splitlines()) == 11  # and what it comes after
+    assert len(cli(*one, "--clean-dep")[1].splitlines()) == 7  # and what it comes after
+    assert cli("clean", "month:2012-01")[0] == 0
     assert "day:b_0 - removing" in cli("clean", "--code", "137")[1]
     left = {path.split("/")[1] for path in picked.tree()}
     assert left == {"a_2", "a_3", "a_4"}

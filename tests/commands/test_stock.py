@@ -160,11 +160,20 @@ def test_clean(stages: Box) -> None:
     assert stages.tree() == before
     assert stages.ok("clean", "a:1", program="doit") == dry
     assert stages.tree() == [path for path in before if not path.startswith("a/1/")]
+    for words in (["a:1"], ["-n", "a:1"]):  # nothing is there any more
+        assert stages.ok("clean", *words) == stages.ok("clean", *words, program="doit") == ""
     assert list((stages.folder / "out/.pydoit_sc/history").glob("*/*")) == []
     stages.ok("clean", "a:*")
     assert stages.tree() == ["b/run.json", "b/status_code", "b/stderr", "b/stdout"]
     stages.ok("clean", "-a", program="doit")
     assert stages.tree() == []
+    stages.executed()
+    stages.ok("a:1", "a:2")
+    stages.ok("forget", "a:2")
+    said = "".join(
+        f"a:{n} - removing file://{stages.folder}/out/a/{n}\n" for n in (2, 1)
+    )  # a history is something
+    assert stages.ok("clean", "-n", "-a") == stages.ok("clean", "-a") == said
     stages.executed()
     stages.ok()
     assert len(stages.executed()) == 4
@@ -267,7 +276,7 @@ def test_what_is_left_is_not_told_as_done(stages: Box, program: str) -> None:
     assert "a - " not in cleaned.out
     assert "c:1 - " not in cleaned.out
     if program == "pydoit-sc":
-        assert (cleaned.code, cleaned.out) == (2, f"c:2 - removing file://{stages.folder}/out/c/2\n")
+        assert (cleaned.code, cleaned.out) == (2, "")
         assert (stages("forget", "a").out, stages("forget", "a", "c:1").out) == ("", "")
         assert stages("forget", "a", "c").out == "forgetting c\nforgetting c:2\n"
 
