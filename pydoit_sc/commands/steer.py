@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -26,8 +27,10 @@ class _OrderCommand(Command):
 
     cmd_options = (*BATCH_OPTIONS,)
 
-    def give(self, options: dict[str, Any], words: list[str], said: str, **order: Any) -> int:
-        """Give the order to the workers that the words mean, and say so."""
+    def give(
+        self, options: dict[str, Any], words: list[str], said: str, *, idle: str = "", **order: Any
+    ) -> int:
+        """Give the order to the workers that the words mean, and say so; `idle` where no worker says that it executes anything."""
         project = open_project(options)
         store = project.store
         if words:
@@ -39,6 +42,8 @@ class _OrderCommand(Command):
             give_order(store, "", **order)
         for note in notes:
             give_order(store, note.id, **order)
+        if idle and not (words or notes or store.running()):
+            print(idle, file=sys.stderr)
         who = [*(() if words else ("`pydoit-sc run`",)), *(f"{note.id} ({note.engine})" for note in notes)]
         print(f"{said}: {', '.join(who)}")
         return 0
@@ -71,7 +76,8 @@ class PauseCommand(_OrderCommand):
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """Give the order."""
-        return self.give(options, words, "paused", paused=True)
+        idle = "no worker says that it executes anything now: a `run` that starts later is not paused"
+        return self.give(options, words, "paused", idle=idle, paused=True)
 
 
 class ResumeCommand(_OrderCommand):

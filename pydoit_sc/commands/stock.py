@@ -332,3 +332,11 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
         "\n"
         f"{OR_OPTIONS}"
     )
+
+    outstream: Any
+
+    def _execute(self, pos_args: list[str]) -> None:
+        """Ignore, and tell of it at the end: doit tells before it is done."""
+        out, self.outstream = self.outstream, StringIO()
+        super()._execute(pos_args)
+        out.write(self.outstream.getvalue())

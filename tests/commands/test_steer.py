@@ -46,6 +46,16 @@ def test_the_workers_of_a_submission_are_paused_and_resumed(box: Box) -> None:
     assert f"there is no submission `{note.stem}0`; did you mean" in box("pause", f"{note.stem}0").refused()
 
 
+def test_a_pause_of_nothing_says_so(box: Box) -> None:
+    box.batchfile(MEETING)
+    done = box("pause")
+    assert (done.code, done.out) == (0, "paused: `pydoit-sc run`\n")
+    assert (
+        done.err == "no worker says that it executes anything now: a `run` that starts later is not paused\n"
+    )
+    assert box("resume").err == ""
+
+
 @pytest.mark.parametrize("word", ["", "0", "x", "10001"])
 def test_what_scale_does_not_take(box: Box, word: str) -> None:
     box.batchfile(MEETING)
