@@ -12,7 +12,6 @@ from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.store import Outputs, TakenError, UnreadableError
-from pydoit_sc.store.base import Contents
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.manifest import fault
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
@@ -29,7 +28,9 @@ class VerifyCommand(Command):
         "compared only where a listing shows their MD5, which is so on object stores, and elsewhere sizes alone. "
         "Outputs that `sc` has written have no run.json, and cannot be verified.\n"
         "\n"
-        "Exit code: 0 if every finished run is whole, 1 if one is not."
+        "What is closed to you is told, and is not repaired: nobody can say whether it is whole.\n"
+        "\n"
+        "Exit code: 0 if every finished run is whole, 1 if one is not, or cannot be read."
     )
     cmd_options = (
         *BATCH_OPTIONS,
@@ -38,7 +39,7 @@ class VerifyCommand(Command):
             "read",
             "also read the files whose MD5 no listing shows: all on a file system; those sent in parts elsewhere",
         ),
-        json_option("a list of the runs that are not whole, with name, fault and repair"),
+        json_option("a list of the runs that are not whole, or cannot be read, with name, fault and repair"),
         flag("repair", "make runs that are not whole incomplete; what is there goes to the history"),
     )
 
@@ -50,32 +51,37 @@ class VerifyCommand(Command):
             chosen = list(project.batch.runs())
         names = {run.key: stage.task_name(run) for stage, run in chosen}
         store = project.store
-        whole, unknown, by_size = 0, 0, 0
-        found_broken: list[dict[str, str]] = []
+        whole, broken, unknown, by_size = 0, 0, 0, 0
+        told: list[dict[str, str]] = []
 
         def tell(key: str, wrong: str, repair: str = "") -> None:
-            found_broken.append({"name": names[key], "fault": wrong, "repair": repair})
+            told.append({"name": names[key], "fault": wrong, "repair": repair})
             if not options["as_json"]:
                 print("; ".join(filter(None, (f"{names[key]}: {wrong}", repair))))
 
         for key, found in store.contents(names, tell):
             unread: list[str] = []
             read = _reader(store, key) if options["read"] else unread.append
-            wrong = _fault(found, read)
-            if wrong:  # a worker may have replaced it since it was listed, or while it was read
-                now = dict(store.contents([key])).get(key)
-                if now is None:
-                    continue
-                wrong = _fault(now, read)
-            whole, unknown = whole + (wrong == ""), unknown + (wrong is None)
+            try:
+                wrong = fault(found, read)
+                if wrong:  # a worker may have replaced it since it was listed, or while it was read
+                    now = dict(store.contents([key])).get(key)
+                    if now is None:
+                        continue
+                    wrong = fault(now, read)
+            except UnreadableError as error:
+                tell(key, str(error))
+                continue
+            whole, broken, unknown = whole + (wrong == ""), broken + bool(wrong), unknown + (wrong is None)
             by_size += bool(unread)
             if wrong:
                 tell(key, wrong, _repair(store, key, read) if options["repair"] else "")
-        broken = len(found_broken)
         if options["as_json"]:
-            print(json.dumps(found_broken, indent=1))
+            print(json.dumps(told, indent=1))
         _tell(
-            {"whole": whole, "not whole": broken, "without a run.json that lists its files": unknown}, names
+            {"whole": whole, "not whole": broken, "without a run.json that lists its files": unknown},
+            len(told) - broken,
+            len(names),
         )
         if by_size:
             print(
@@ -87,15 +93,7 @@ class VerifyCommand(Command):
             how = ("--read", "--repair") if options["read"] else ("--repair",)
             again = project.command("verify", *how, parse_selection(options, words).text)
             print(f"`{again}` makes runs that are not whole incomplete", file=sys.stderr)
-        return int(broken > 0)
-
-
-def _fault(found: Contents, read: Callable[[str], str | None]) -> str | None:
-    """Return what is wrong with a finished run, as `fault` does; so is a file that is closed to us."""
-    try:
-        return fault(found, read)
-    except UnreadableError as error:
-        return str(error)
+        return int(bool(told))
 
 
 def _reader(store: Outputs, key: str) -> Callable[[str], str]:
@@ -111,19 +109,21 @@ def _reader(store: Outputs, key: str) -> Callable[[str], str]:
 
 def _repair(store: Outputs, key: str, read: Callable[[str], str | None]) -> str:
     """Make a run incomplete if it is not whole now either: a worker may have replaced it since it was listed."""
-    found = dict(store.contents([key])).get(key)
-    if found is None or not _fault(found, read):
-        return "it has changed meanwhile, and is left"
     try:
+        found = dict(store.contents([key])).get(key)
+        if found is None or not fault(found, read):
+            return "it has changed meanwhile, and is left"
         return "now incomplete" if store.forget(key) else ""
-    except TakenError as error:
+    except (TakenError, UnreadableError) as error:
         return f"not repaired: {error}"
 
 
-def _tell(counts: Mapping[str, int], names: Mapping[str, str]) -> None:
-    finished = sum(counts.values())
+def _tell(counts: Mapping[str, int], closed: int, total: int) -> None:
+    """Print how many runs of all are finished, and how these are; `closed`: how many cannot be read."""
     shown = [f"{count:,} {word}" for word, count in counts.items() if count]
     print(
-        f"{finished:,} of {len(names):,} runs are finished" + (f": {', '.join(shown)}" if shown else ""),
+        f"{sum(counts.values()):,} of {total:,} runs are finished"
+        + (f": {', '.join(shown)}" if shown else "")
+        + (f"; {closed:,} cannot be read" if closed else ""),
         file=sys.stderr,
     )

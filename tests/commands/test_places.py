@@ -243,9 +243,13 @@ def test_outcomes_that_cannot_be_read_end_no_command(
             f"a:1: {out}/1/status_code: Is a directory",
             f"a:2: {out}/2/status_code: Permission denied",
             f"a:3: {out}/3/results/: Permission denied",
-            "2 whole, 3 not whole",
+            "2 of 5 runs are finished: 2 whole; 3 cannot be read",
         ),
-        "verify --read": (1, f"a:4: {out}/4/stderr: Permission denied", "1 whole, 4 not whole"),
+        "verify --read": (
+            1,
+            f"a:4: {out}/4/stderr: Permission denied",
+            "1 of 5 runs are finished: 1 whole; 4 cannot be read",
+        ),
         "submit --engine local": (3, "a:1: its outcome cannot be read: status_code: Is a directory"),
         "clean a:1 a:2": (2, f"{out}/1/status_code: Is a directory", f"{out}/2 cannot be read"),
     }.items():
@@ -259,6 +263,28 @@ def test_outcomes_that_cannot_be_read_end_no_command(
     assert {"a:0", "a:4"} <= set(box.executed())
     (out / "2").chmod(0o755)
     (out / "3" / "results").chmod(0o755)
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_what_is_closed_is_not_to_be_repaired(
+    box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box.batchfile(UNREADABLE)
+    box("--quiet")
+    out = box.folder / "out"
+    monkeypatch.chdir(box.folder)
+    for closed, words, count in (
+        (out, [], 5),
+        (out, ["--repair"], 5),
+        (out / "a/1/stderr", ["--read", "--repair"], 1),
+    ):
+        closed.chmod(0)
+        code = main(["verify", *words])
+        closed.chmod(0o755)
+        said = capsys.readouterr()
+        assert (code, said.out.count("Permission denied"), said.out.count("\n")) == (1, count, count)
+        assert f"{5 - count} of 5 runs are finished" in said.err and f"; {count} cannot be read\n" in said.err
+        assert "repair" not in said.err and (out / "a/1/status_code").exists()
 
 
 @pytest.mark.usefixtures("ordinary")
