@@ -17,6 +17,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import cache, partial
 from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
@@ -104,19 +105,29 @@ class PosixStore:
             yield from look(self.root, keys, fingerprints)
 
     def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
+        is_closed = cache(partial(closed, self.root))  # of folders that many runs share
         with answers(self.root):
-            return {key: what for key in keys if (what := strange(self._path(key)) or self._closed(key))}
+            told = ((key, strange(self._path(key)) or self._closed(key, is_closed)) for key in keys)
+            return {key: what for key, what in told if what}
 
-    def _closed(self, key: str) -> str:
+    def _closed(self, key: str, is_closed: Callable[[str], str]) -> str:
         """Return why this user cannot replace an outcome, which is moved to the history, in words; "" where it can."""
-        places = (key, os.path.dirname(key), history.home_of(key))
-        return next((what for place in places if (what := closed(self.root, place))), "")
+        if what := is_closed(os.path.dirname(key)):
+            return what
+        for place in (key, history.home_of(key)):
+            path = self._path(place)
+            if not os.access(path, os.W_OK | os.X_OK):
+                exists = os.path.lexists(path)
+                if what := is_closed(place if exists else os.path.dirname(place)):
+                    return what
+        return ""
 
     def _for_good(self, key: str, error: OSError) -> Exception:
         """Return an error of moving an outcome; one that lasts is its run's own matter, a TakenError."""
         if error.errno not in LASTING:
             return error
-        return TakenError(f"{self._closed(key) or words_of(error, self.root)}, and it stays as it is")
+        why = self._closed(key, partial(closed, self.root)) or words_of(error, self.root)
+        return TakenError(f"{why}, and it stays as it is")
 
     def peek(self, key: str) -> Record | None:
         path = self._path(key)
