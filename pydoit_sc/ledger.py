@@ -153,6 +153,17 @@ class Ledger:
             return Verdict(Status.RUNNING, f"on {live.host} since {local(live.since)}")
         return verdict
 
+    def decide(self, stage: Stage, run: Run, *, always: bool) -> tuple[str | None, Verdict]:
+        """Return the fingerprint of a run whose turn has come, None if it cannot be executed, and its verdict."""
+        try:
+            fingerprint = self.fingerprint(run)
+        except MissingFileDepError:
+            return None, self.verdict(stage, run)
+        verdict = judge(self.expected(run, fingerprint), self.record(run))
+        if run.key in self.taken and (verdict.execute or always):
+            return None, Verdict(verdict.status, self.taken[run.key])
+        return fingerprint, verdict
+
     def is_ignored(self, stage: Stage, run: Run) -> bool:
         """Return whether the user has said that a run, or its stage, is to be left as it is."""
         return bool(self.ignored) and not self.ignored.isdisjoint((stage.name, stage.task_name(run)))

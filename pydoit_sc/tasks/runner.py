@@ -20,7 +20,6 @@ from doit.runner import FAILURE, Runner
 
 from pydoit_sc.batch import Run, Stage, Status, failure_budget, stage_of, task_of
 from pydoit_sc.errors import UserError
-from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.ledger import Work
 from pydoit_sc.made import Picked
 from pydoit_sc.order import Order
@@ -34,7 +33,7 @@ from pydoit_sc.tasks.dependency import BatchTask
 from pydoit_sc.tasks.errors import NoOutcomeError
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of
 from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
-from pydoit_sc.verdicts import Verdict, count, judge, waiting
+from pydoit_sc.verdicts import Verdict, count, waiting
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
 
@@ -270,7 +269,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _begin(self, opened: _Open, run: Run) -> Work | None:
         """Return the work of a run that the plan has selected; None, with its end recorded, if it is not executed after all."""
-        fingerprint, verdict = self._verdict(opened.stage, run)
+        fingerprint, verdict = self._project.ledger.decide(opened.stage, run, always=self.always_execute)
         if fingerprint is not None and not (verdict.execute or self.always_execute):
             self._end(opened, run)
             return None
@@ -312,7 +311,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if self._blocked(node):
             return
         self._project.ledger.reread_files_of(task.stage, task.run)
-        fingerprint, verdict = self._verdict(task.stage, task.run)
+        fingerprint, verdict = self._project.ledger.decide(task.stage, task.run, always=self.always_execute)
         is_current = fingerprint is not None and not (verdict.execute or self.always_execute)
         if task.is_ignored or is_current:
             self._skip(node)
@@ -324,18 +323,6 @@ class BatchRunner(Runner):  # type: ignore[misc]
             return
         self._handle_task_error(node, NoOutcomeError(task.name, verdict.words))
         self._processed.append(node)
-
-    def _verdict(self, stage: Stage, run: Run) -> tuple[str | None, Verdict]:
-        """Return a run's fingerprint, None if it has none, and its verdict."""
-        ledger = self._project.ledger
-        try:
-            fingerprint = ledger.fingerprint(run)
-        except MissingFileDepError:
-            return None, ledger.verdict(stage, run)
-        verdict = judge(ledger.expected(run, fingerprint), ledger.record(run))
-        if run.key in ledger.taken and (verdict.execute or self.always_execute):
-            return None, Verdict(verdict.status, ledger.taken[run.key])
-        return fingerprint, verdict
 
     def _selected(self, node: Node, opened: _Open | None, work: Work) -> Work:
         if not isinstance(self.reporter, BatchReporter):
