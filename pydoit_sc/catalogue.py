@@ -118,8 +118,8 @@ COMMANDS = {
     ),
     "ignore": CommandEntry(
         "pydoit_sc.commands.stock:IgnoreCommand",
-        "skip a run from now on; `forget` undoes it",
-        ("ignore month:2012-01",),
+        "skip a run from now on; --undo takes it back",
+        ("ignore month:2012-01", "ignore --undo month:2012-01"),
     ),
     "batch": CommandEntry(
         "pydoit_sc.commands.batch:BatchCommand",

@@ -87,6 +87,17 @@ def test_a_run_of_an_ignored_stage_that_is_ignored_no_longer(stages: Box) -> Non
     assert stages.ok("plan").endswith("; 2 more are ignored\n")
 
 
+def test_ignoring_is_undone_and_the_outcome_stays(stages: Box) -> None:
+    stages.ok()
+    stages.executed()
+    stages.ok("ignore", "a")
+    assert stages.ok("ignore", "--undo", "a:2", "a:3") == "no longer ignored: a:2\nno longer ignored: a:3\n"
+    assert stages.ok("plan") == "all 3 runs are up to date; 1 more is ignored\n"
+    assert stages.ok("ignore", "--undo", "a").startswith("no longer ignored: a\n")
+    assert stages.ok() == "all 4 runs are up to date\n"
+    assert "name the runs" in stages("ignore", "--undo").refused()
+
+
 def test_a_folder_that_is_moved(stages: Box) -> None:
     stages.ok("ignore", "a:2")
     moved = Box(stages.folder / "moved")

@@ -24,6 +24,7 @@ from pydoit_sc.selection import Selection, are_statuses, parse_selection
 from pydoit_sc.show.rows import write_json
 from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.changing import change_each, look_at_each
+from pydoit_sc.tasks.dependency import BatchDependency
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.listing import Part, in_turn
 from pydoit_sc.tasks.loader import open_project
@@ -322,10 +323,14 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
 
     name = "ignore"
     doc_usage = SOME_NAMES
-    cmd_options = (*SELECTING, *DoitIgnore.cmd_options)
+    cmd_options = (
+        *SELECTING,
+        flag("undo", "ignore them no longer; their outcomes stay, which `forget` takes away"),
+        *DoitIgnore.cmd_options,
+    )
     doc_description = (
-        "Nothing executes or submits them until `forget`, but `batch`, which executes what its chunk names. A stage that comes "
-        "after them does not wait for them.\n"
+        "Nothing executes or submits them, but `batch`, which executes what its chunk names. A stage that comes after them does "
+        "not wait for them.\n"
         "\n"
         "It is said of the outputs of this batch, in .pydoit_sc.ignored.json beside its file; of a run that a list knows by its "
         "position it is said of its command, too, wherever that is moved.\n"
@@ -335,8 +340,13 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
 
     outstream: Any
 
-    def _execute(self, pos_args: list[str]) -> None:
-        """Ignore, and tell of it at the end: doit tells before it is done."""
+    def _execute(self, pos_args: list[str], undo: bool) -> None:
+        """Ignore, or no longer, and tell of it at the end: doit tells before it is done."""
         out, self.outstream = self.outstream, StringIO()
+        if undo:
+            if not isinstance(self.dep_manager, BatchDependency):
+                raise InvalidCommand("ignore: --undo is for the tasks of a batch, and there is none here")
+            self.dep_manager.undoes = True
         super()._execute(pos_args)
-        out.write(self.outstream.getvalue())
+        told = self.outstream.getvalue()
+        out.write(told.replace("ignoring ", "no longer ignored: ") if undo else told)

@@ -41,6 +41,7 @@ class BatchDependency(Dependency):  # type: ignore[misc]
     """doit's database, for the tasks of a batch, too. What is said of them is done when it is closed."""
 
     _project: Project
+    undoes: bool  # what is to be ignored is ignored no longer
     _ignored: set[str]  # names of tasks
     _forgotten: dict[str, str]  # names of tasks, with the keys of runs
     _keys: dict[str, str] | None
@@ -49,7 +50,7 @@ class BatchDependency(Dependency):  # type: ignore[misc]
     def take(self, project: Project, leave: Leave | None) -> None:
         """Know the tasks of this batch."""
         self._project, self._leave = project, leave
-        self._ignored, self._forgotten, self._keys = set(), {}, None
+        self.undoes, self._ignored, self._forgotten, self._keys = False, set(), {}, None
 
     @property
     def _all(self) -> dict[str, str]:
@@ -75,11 +76,11 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         return task.is_ignored if isinstance(task, BatchTask) else bool(super().status_is_ignore(task))
 
     def ignore(self, task: Task) -> None:
-        """Ignore a task from now on."""
+        """Ignore a task from now on, or no longer."""
         if isinstance(task, BatchTask):
             self._ignored.add(task.name)
         else:
-            super().ignore(task)
+            self._set(task.name, "ignore:", "" if self.undoes else "1")
 
     def remove_success(self, task: Task) -> None:
         """Forget the success of a task that has failed: a run's outcome stays."""
@@ -102,8 +103,9 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         if self._closed:
             return
         super().close()
-        if self._ignored or self._forgotten:
-            change_ignored(self._project.batch, self._ignored, self._forgotten)
+        more, fewer = (set(), self._ignored) if self.undoes else (self._ignored, set(self._forgotten))
+        if more or fewer:
+            change_ignored(self._project.batch, more, fewer)
         store, keys = self._project.store, {name: key for name, key in self._forgotten.items() if key}
         for name, found in change_each(store, store.forget, keys):
             if not isinstance(found, TakenError):

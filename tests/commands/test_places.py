@@ -176,7 +176,7 @@ def test_a_folder_that_may_not_be_written_for_doits_database(stages: Box, mounts
     assert project.ok() == "all 4 runs are up to date\n"
     done = project("ignore", "a:1")
     assert (done.code, done.out) == (3, "")  # nothing that is not so
-    assert ".pydoit_sc.json: Read-only file system" in done.err and "Traceback" not in done.err
+    assert ".pydoit_sc.ignored.json: Read-only file system" in done.err and "Traceback" not in done.err
 
 
 UNREADABLE = (
