@@ -44,6 +44,11 @@ def not_for_all(path: str, flags: int) -> int:
     return os.open(path, flags, _FILE_MODE)
 
 
+def not_for_others(path: str, flags: int) -> int:
+    """Open a file that only this user can write; an `opener` for `open`."""
+    return os.open(path, flags, 0o644)
+
+
 def only_mine(path: str, flags: int) -> int:
     """Open a file that only this user can read and write; an `opener` for `open`."""
     return os.open(path, flags, 0o600)
@@ -96,7 +101,11 @@ def _mode(path: str) -> int:
 
 def open_regular(path: str) -> BinaryIO:
     """Open a file to read it; raises OSError, also for a pipe or a device, whose reading might never end."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    return regular(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), path)
+
+
+def regular(fd: int, path: str) -> BinaryIO:
+    """Return an open file to read it; one that is not regular is closed, and OSError raised."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file", path)
@@ -125,8 +134,11 @@ def replacing(path: str) -> Iterator[str]:
             os.unlink(aside)
 
 
-def write_whole(path: str, data: bytes, opener: Callable[[str, int], int] = not_for_all) -> None:
-    """Write a file with all its data, or leave what was there; raises OSError."""
+def write_whole(path: str, data: bytes, opener: Callable[[str, int], int] = not_for_others) -> None:
+    """Write a file with all its data, or leave what was there; raises OSError.
+
+    Others do not write to it but replace it: so its owner is who has written it.
+    """
     with replacing(path) as aside, open(aside, "xb", opener=opener) as file:
         file.write(data)
 

@@ -19,7 +19,7 @@ from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.git import has_commit, write_commit
 from pydoit_sc.ledger import Work
 from pydoit_sc.project import Project
-from pydoit_sc.store import Outputs, Record
+from pydoit_sc.store import Outputs, Record, UnreadableError
 from pydoit_sc.store.layout import RUN_JSON
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.submissions.folder import folder_of
@@ -203,8 +203,19 @@ def _is_equal(stored: Output, new: Output, name: str) -> bool:
     md5s = [output.entries[name].md5 if name in output.entries else None for output in (stored, new)]
     if None not in md5s:
         return md5s[0] == md5s[1]
-    with stored.store.open(stored.key, name) as one, new.store.open(new.key, name) as other:
-        return _same(one, other)
+    try:
+        with stored.store.open(stored.key, name) as one, new.store.open(new.key, name) as other:
+            return _same(one, other)
+    except UnreadableError:  # a link out of its output is not followed
+        return _leads(stored, name) == _leads(new, name) != ""
+
+
+def _leads(output: Output, name: str) -> str:
+    """Return where a link leads; "" where there is none."""
+    try:
+        return os.readlink(f"{output.store.url.removeprefix('file://')}/{output.key}/{name}")
+    except OSError:
+        return ""
 
 
 def _same(one: BinaryIO, other: BinaryIO) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
-from pydoit_sc.batch import OURS
-from pydoit_sc.files import open_regular
 from pydoit_sc.store import Live, Store, StoreError
 from pydoit_sc.store.asking import Ending, worker_of
+from pydoit_sc.store.folders import attempts_of
 from pydoit_sc.store.history import home_of
 from pydoit_sc.store.layout import STDERR, STDOUT
+from pydoit_sc.store.reading import open_inside
 
 _BLOCK = 1 << 20  # bytes that are read at once
 #: Seconds from when an attempt executes no longer until it is taken for one that is not published.
@@ -54,12 +54,12 @@ class LiveOutput:
 
     def _open(self, name: str) -> BinaryIO | None:
         with suppress(OSError):  # it is on another machine, or has just ended
-            return open_regular(f"{self.live.folder}/{name}")
+            return open_inside(self.live.folder, name)
         worker = worker_of(self.attempt)
         if (
             self._store.in_place and worker
         ):  # the same file system, in another place; or it was retried just now
-            for place in (f"{OURS}/attempts/{worker}", home_of(self._key)):
+            for place in (attempts_of(worker), home_of(self._key)):
                 with suppress(FileNotFoundError, StoreError):
                     return self._store.open(f"{place}/{self.attempt}", name)
         return None

@@ -7,6 +7,9 @@ one machine only, or for ever.
 
 Only a folder that has a mark and belongs to this user is removed, and no symbolic link is followed. It is renamed first.
 So a worker that was taken for dead, and goes on, finds nothing of its own where it was, rather than a part of it.
+
+Others may read the mark, and change nothing beside it. The folder of attempts they cannot even enter: what a run makes
+there may be open to its group by the umask, and whoever could put a link there would have the run, or us, follow it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from pydoit_sc.files import FOLDER_MODE, not_for_all
+from pydoit_sc.batch import OURS
+from pydoit_sc.files import not_for_others
 from pydoit_sc.proc import is_running, machine, started_at
 from pydoit_sc.store.copying import discard
 from pydoit_sc.store.stamps import read
@@ -34,6 +38,8 @@ BEAT_EVERY = 15.0  # seconds
 DEAD_AFTER = 120.0  # seconds without a heartbeat: a file system's server may be away for a while
 
 _MARK = "worker.json"
+_ATTEMPTS = "closed"
+_MODE, _CLOSED = 0o755, 0o700
 _SCRATCH = "pydoit-sc-worker-"  # how the name of a worker's folder begins on a disk that others use, too
 _BEING_MADE = 3600  # seconds in which the worker may still be making a folder that has no mark
 _AWAY = "~"  # how the name ends of a folder that is being removed
@@ -44,7 +50,7 @@ _REAL_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
-def own_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[str]:
+def own_folder(parent: str, name: str, mode: int = _MODE) -> Iterator[str]:
     """Make a folder that shows others that this worker is alive, and is removed at the end; raises OSError."""
     own, end = _make(parent, name, mode), threading.Event()
     beats = threading.Thread(target=_beat, args=(own, end), name="heartbeat", daemon=True)
@@ -63,10 +69,25 @@ def own_folder(parent: str, name: str, mode: int = FOLDER_MODE) -> Iterator[str]
 
 
 @contextmanager
+def attempts_folder(parent: str, worker: str) -> Iterator[str]:
+    """Make a worker's folder with one for its attempts, which others cannot enter; remove those of dead workers."""
+    with own_folder(parent, worker) as own:
+        remove_dead(own)
+        attempts = os.path.join(own, _ATTEMPTS)
+        os.mkdir(attempts, _CLOSED)
+        yield attempts
+
+
+def attempts_of(worker: str) -> str:
+    """Return where a worker's attempts lie, below the root of its store."""
+    return f"{OURS}/attempts/{worker}/{_ATTEMPTS}"
+
+
+@contextmanager
 def scratch_folder(parent: str, worker: str) -> Iterator[str]:
     """Make a worker's folder on a disk that others use, too, and remove those of dead workers; raises OSError."""
     os.makedirs(parent, exist_ok=True)
-    with own_folder(parent, f"{_SCRATCH}{worker}", 0o700) as own:
+    with own_folder(parent, f"{_SCRATCH}{worker}", _CLOSED) as own:
         remove_dead(own, _SCRATCH)
         yield own
 
@@ -81,7 +102,7 @@ def _make(parent: str, name: str, mode: int) -> str:
         mark = {"host": os.uname().nodename, "here": machine(), "pid": pid, "started": started_at(pid)}
         if not mark["started"]:
             raise OSError(errno.EIO, "cannot be read", f"/proc/{pid}/stat")
-        with open(os.path.join(new, _MARK), "xb", opener=not_for_all) as file:
+        with open(os.path.join(new, _MARK), "xb", opener=not_for_others) as file:
             file.write(json.dumps(mark).encode())
         os.rename(new, own)
     except OSError:

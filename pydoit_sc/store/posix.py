@@ -21,7 +21,7 @@ from functools import cache, partial
 from typing import BinaryIO, TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.files import make_folders, open_regular, write_whole
+from pydoit_sc.files import make_folders, write_whole
 from pydoit_sc.store import history
 from pydoit_sc.store.base import (
     LASTING,
@@ -40,7 +40,7 @@ from pydoit_sc.store.base import (
 from pydoit_sc.store.copying import copy_tree, discard, size_of
 from pydoit_sc.store.digests import add_digests
 from pydoit_sc.store.disk import Disk
-from pydoit_sc.store.folders import is_alive, is_there, own_folder, remove_dead, scratch_folder
+from pydoit_sc.store.folders import attempts_folder, attempts_of, is_alive, is_there, scratch_folder
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, RESULTS, STATUS_CODE, Record
 from pydoit_sc.store.looking import look, read_each
@@ -48,6 +48,7 @@ from pydoit_sc.store.notes import read_owned
 from pydoit_sc.store.places import FILES, Beside, Fingerprints, Taken, There, strange
 from pydoit_sc.store.reading import (
     ABSENT,
+    open_inside,
     read_contents,
     read_documents,
     read_end,
@@ -164,8 +165,7 @@ class PosixStore:
     def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
         with ExitStack() as ours:
             with answers(self.root):
-                own = ours.enter_context(own_folder(self._make_own("attempts"), worker))
-                remove_dead(own)
+                own = ours.enter_context(attempts_folder(self._make_own("attempts"), worker))
                 self._make_own("holds")
                 ours.callback(self._holds.release_all)
                 self._disk.watch()
@@ -186,7 +186,7 @@ class PosixStore:
 
     def stage(self, attempts: Sequence[Finished]) -> Sequence[Staged | StoreError]:
         staged = [self._bring(attempt) for attempt in attempts]
-        for folder in {self._home(attempt) for attempt in attempts}:
+        for folder in {os.path.dirname(self._home(attempt)) for attempt in attempts}:
             if not is_there(folder):  # what a run or we have written there since is a part of an attempt
                 said = f"{folder}: removed, or another worker has taken this one for dead, without a sign of it for long"
                 return [StoreError(said)] * len(attempts)
@@ -194,8 +194,8 @@ class PosixStore:
         return staged
 
     def _home(self, attempt: Finished) -> str:
-        """Return the folder of an attempt's worker."""
-        return f"{self.root}/{OURS}/attempts/{attempt.attempt.partition('-')[0]}"
+        """Return the folder in which an attempt's worker has its attempts."""
+        return f"{self.root}/{attempts_of(attempt.attempt.partition('-')[0])}"
 
     def hurry(self) -> None:
         """Nothing: no call waits for a file system to come back."""
@@ -297,15 +297,15 @@ class PosixStore:
             return {os.path.relpath(path, root): size_of(root, path) for path in sorted(paths)}
 
     def open(self, key: str, file: str) -> BinaryIO:
-        path = os.path.join(self._path(key), file)
+        path = f"{self._path(key)}/{file}"
         with answers(path, but=(FileNotFoundError,)):
             try:
-                return open_regular(path)
+                return open_inside(self._path(key), file)
             except NotADirectoryError as error:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
 
     def tail(self, key: str, file: str, at_most: int) -> bytes:
-        return read_end(os.path.join(self._path(key), file), at_most)[0]
+        return read_end(self._path(key), file, at_most)[0]
 
     def forget(self, key: str) -> bool:
         with answers(self.root):

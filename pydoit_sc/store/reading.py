@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import BinaryIO
 
 from pydoit_sc.errors import warn_once
+from pydoit_sc.files import regular
 from pydoit_sc.store.base import LASTING, Contents, answers
 from pydoit_sc.store.copying import sizes
 from pydoit_sc.store.layout import LARGEST, RUN_JSON, STATUS_CODE, Current, Record
@@ -18,6 +21,7 @@ _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _OPENED = "/proc/self/fd/"
 _BLOCK = 1 << 16  # bytes that are read at once
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_LOOKS = 3  # at where a link leads, if its output is moved meanwhile
 
 
 def read_record(folder: str, dir_fd: int | None = None) -> Record | None:
@@ -114,10 +118,38 @@ def read_file(path: str, dir_fd: int | None) -> bytes | None:
         os.close(fd)
 
 
-def read_end(path: str, at_most: int) -> tuple[bytes, int]:
-    """Return the last bytes of a file, and its size; nothing where there is none, or a pipe or a device. Raises StoreError."""
-    with answers(path), suppress(*ABSENT):
+def open_inside(folder: str, file: str) -> BinaryIO:
+    """Open a file of an output to read it; raises OSError, also for a link that leads out of the output, and for no file."""
+    return regular(_open_inside(folder, file), f"{folder}/{file}")
+
+
+def _open_inside(folder: str, file: str) -> int:
+    """Open what is in an output; a link is followed to what is in there, too, and nowhere else.
+
+    Anybody who may write to the output may have put it there, and it may lead to a secret of who reads it.
+    """
+    path = f"{folder}/{file}"
+    if "/" not in file:
+        try:
+            return os.open(path, _FILE | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+    for _ in range(_LOOKS):
         fd = os.open(path, _FILE)
+        if os.readlink(f"{_OPENED}{fd}").startswith(f"{os.path.realpath(folder)}/"):
+            return fd
+        os.close(fd)
+    raise OSError(errno.ELOOP, "it leads out of its run's output", path)
+
+
+def read_end(folder: str, file: str, at_most: int) -> tuple[bytes, int]:
+    """Return the last bytes of a file of an output, and its size; nothing where there is none, or a pipe or a device.
+
+    Raises StoreError, also for a link that leads out of the output.
+    """
+    with answers(f"{folder}/{file}"), suppress(*ABSENT):
+        fd = _open_inside(folder, file)
         try:
             found = os.fstat(fd)
             if stat.S_ISREG(found.st_mode):

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.errors import UserError
-from pydoit_sc.files import not_for_all, replacing, write_whole
+from pydoit_sc.files import not_for_others, replacing, write_whole
 from pydoit_sc.private import foreign, replaceable
 from pydoit_sc.urls import local_path
 from pydoit_sc.utf8 import to_bytes
@@ -86,7 +86,7 @@ def write_chunks(folder: str, texts: Sequence[str]) -> None:
         with ExitStack() as stack:
             for number, text in enumerate(texts):
                 aside = stack.enter_context(replacing(os.path.join(folder, chunk_name(number))))
-                with open(aside, "x", encoding="utf-8", opener=not_for_all) as file:
+                with open(aside, "x", encoding="utf-8", opener=not_for_others) as file:
                     file.write(text)
         for path in list(_older(folder, len(texts))):
             os.unlink(path)

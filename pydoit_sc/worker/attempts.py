@@ -100,7 +100,8 @@ class Attempt:
         try:
             os.mkdir(self.folder, FOLDER_MODE)
         except FileNotFoundError:  # a run has removed what it lies in
-            os.makedirs(self.folder, FOLDER_MODE)
+            os.makedirs(os.path.dirname(self.folder), 0o700)
+            os.mkdir(self.folder, FOLDER_MODE)
         os.mkdir(self.results, FOLDER_MODE)
 
     def refuse(self, code: int, why: str) -> tuple[float, tuple[Attempt, Exit]]:

@@ -49,7 +49,7 @@ def keep_ends(tried: str, kept: str, at_most: int) -> None:
     os.makedirs(kept, FOLDER_MODE)
     for name in (STDOUT, STDERR):
         with open(f"{kept}/{name}", "xb") as file, suppress(StoreError):  # the run may have closed it
-            file.write(read_end(f"{tried}/{name}", at_most)[0])
+            file.write(read_end(tried, name, at_most)[0])
     discard(tried)
 
 

@@ -85,5 +85,5 @@ def _endings(folder: str, at_most: int) -> dict[str, Ending]:
     found = {}
     for name in (STDOUT, STDERR):
         with suppress(StoreError):  # the run may have closed it
-            found[name] = Ending.of(*read_end(f"{folder}/{name}", at_most))
+            found[name] = Ending.of(*read_end(folder, name, at_most))
     return found

@@ -279,6 +279,20 @@ def test_notes_that_anybody_may_have_written(box: Box) -> None:
         )
 
 
+def test_nothing_is_shown_of_what_a_link_leads_to(box: Box) -> None:
+    """It may be a secret of the worker's user, and everybody may ask."""
+    store = open_store(str(box.folder / "out"), {}, durable=False)
+    showing = Showing(store, "0a")
+    box.write("secret", "secret")
+    box.write("f/stderr", "x")
+    (box.folder / "f/stdout").symlink_to(box.folder / "secret")
+    showing.folders = {"0a-1": str(box.folder / "f")}
+    store.write_note("asked/0a", b'{"attempts": ["0a-1"], "token": "1"}')
+    showing.look(0.0)
+    with asking_module.Asking(store) as asking:
+        assert asking.look(["0a-1"])["0a-1"].keys() == {"stderr"}
+
+
 def test_an_attempt_that_was_retried_just_now_is_in_the_history(box: Box, streams: Streams) -> None:
     """Short attempts are over before a worker has told of the next one."""
     box.batchfile(THREE)

@@ -18,6 +18,7 @@ from pydoit_sc.submissions.folder import FolderError, check_folder, write_chunks
 from pydoit_sc.submissions.notes import new_note
 from pydoit_sc.sync.code import fetch_lines
 from pydoit_sc.sync.upload import FileSync, stage
+from tests.conftest import until
 from tests.worker.test_misbehaving import PLAIN
 
 NOBODY = 65534
@@ -278,3 +279,36 @@ def test_a_neighbours_link_in_the_way_of_a_stage_hinders_no_other_stage(batch: P
     ran = bound(batch, "run")
     assert (ran.returncode, (batch / "log").read_text()) == (2, "1\n2\n3\n"), ran
     assert f"{batch / 'out/b'}: is a symbolic link of another user" in ran.stdout
+
+
+def test_what_executes_is_out_of_reach(tmp_path: Path) -> None:
+    """In a folder of a group: a link there would have the run write to, and the worker show, what it leads to."""
+    out = tmp_path / "out"
+    out.mkdir()
+    os.chown(out, 0, NOBODY)
+    out.chmod(0o2775)
+    (tmp_path / "batchfile.toml").write_text(
+        '[batch]\nremote_output_path = "out"\n[[runs]]\nname = "m"\n'
+        'cmd = "echo x; until test -e go; do sleep 0.05; done; echo r > $SATURN_RUN_LOCAL_RESULTS_DIR/r"\n'
+    )
+    worker = subprocess.Popen([sys.executable, "-m", "pydoit_sc", "run"], cwd=tmp_path, umask=0o002)
+    try:
+        until(lambda: any(out.rglob("stdout")))
+        (stdout,) = out.rglob("stdout")
+        attempt, own = f"closed/{stdout.parent.name}", stdout.parents[2]
+        for attack in (
+            f"rm -f {attempt}/stdout",
+            f"rmdir {attempt}/results",
+            "mv closed open",
+            "echo x > worker.json",
+            "rm -f worker.json",
+        ):
+            with pytest.raises(subprocess.CalledProcessError):
+                neighbour(own, attack)
+        (tmp_path / "go").touch()
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    assert (out / "m/results/r").read_text() == "r\n"
+    assert [path.stat().st_mode & 0o7777 for path in (out / "m", out / "m/results")] == [0o2775] * 2

@@ -28,3 +28,15 @@ def test_an_attempt_is_read_that_has_not_made_its_files_when_it_is_seen(tmp_path
         file.write("end\n")
     assert [*output.rest(STDOUT, None)] == [b"end\n"]
     output.close()
+
+
+def test_a_link_in_an_attempt_leads_nowhere_else(tmp_path: Path) -> None:
+    """Anybody may say that a run executes in a folder of his own."""
+    attempt = tmp_path / "planted/w-1"
+    attempt.mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    for name in (STDOUT, STDERR):
+        (attempt / name).symlink_to(tmp_path / "secret")
+    store = PosixStore(str(tmp_path / "out"))
+    output = LiveOutput(store, "a/1", Live(host="", folder=str(attempt), since=0.0))
+    assert not output.is_here and not output.is_known

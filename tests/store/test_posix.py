@@ -243,7 +243,8 @@ def test_only_the_attempts_of_dead_workers_are_cleared(store: PosixStore) -> Non
         with store.workspace("third", None) as third:
             assert not os.path.exists(dead)
             assert os.path.exists(f"{live}/live-1")
-            assert sorted(os.listdir(os.path.dirname(third))) == ["live", "third"]
+            assert third == f"{store.root}/.pydoit_sc/attempts/third/closed"
+            assert sorted(os.listdir(f"{store.root}/.pydoit_sc/attempts")) == ["live", "third"]
         workers[1].send_signal(signal.SIGKILL)
         workers[1].wait(30)
         assert store.running() == {}
@@ -261,7 +262,7 @@ def test_a_worker_that_was_taken_for_dead_publishes_nothing(
     """Its folder is gone at once, and what its runs write there again is no whole attempt, and is not published."""
     with store.workspace("w", None) as folder:
         staged = [Staged(one, one.folder) for one in (attempt(Path(folder), "a", "w-1"),)]
-        os.utime(f"{folder}/worker.json", (0, 0))
+        os.utime(f"{os.path.dirname(folder)}/worker.json", (0, 0))
         monkeypatch.setattr(folders, "machine", lambda: "another machine")
         with PosixStore(store.root).workspace("other", None):
             assert not os.path.exists(folder)
@@ -279,7 +280,7 @@ def test_a_folder_that_is_removed_while_runs_execute(store: PosixStore) -> None:
         one = attempt(Path(folder), "a", "w-1")
         shutil.rmtree(store.root)
         (error,) = store.stage([one])
-        assert f"{folder}: removed, or another worker" in str(error)
+        assert f"{os.path.dirname(folder)}: removed, or another worker" in str(error)
         with pytest.raises(StoreError) as raised:
             store.hold("w", ["b"])
         assert str(raised.value) == f"{store.root}/.pydoit_sc/holds: removed while runs execute"
@@ -303,11 +304,50 @@ def test_our_own_folders_are_no_links(store: PosixStore, tmp_path: Path, link: s
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"run": {"host": 1}}', '{"run": null}', '"\\ud800"'])
 def test_what_a_worker_says_is_executing_may_be_anything(store: PosixStore, text: str) -> None:
     with store.workspace("w", None) as folder:
-        Path(folder, "running.json").write_text(text)
+        own = Path(folder).parent
+        (own / "running.json").write_text(text)
         assert store.running() == {}
         store.announce("w", {"run": Live(host="h", folder=folder, since=1.0)})
         assert store.running().keys() == {"run"}
-        assert sorted(os.listdir(folder)) == ["running.json", "worker.json"]
+        assert sorted(os.listdir(own)) == ["closed", "running.json", "worker.json"]
+
+
+def test_what_executes_is_closed_to_others_and_what_is_published_is_not(store: PosixStore) -> None:
+    before = os.umask(0o002)
+    try:
+        with store.workspace("w", None) as folder:
+            modes = [os.stat(path).st_mode & 0o777 for path in (os.path.dirname(folder), folder)]
+            assert modes == [0o755, 0o700]
+            make_folders(f"{folder}/w-1")
+            one = attempt(Path(folder), "run", "w-1")
+            assert store.commit(Staged(one, one.folder)) is Outcome.PUBLISHED
+    finally:
+        os.umask(before)
+    assert os.stat(f"{store.root}/run").st_mode & 0o777 == 0o775
+
+
+def test_a_link_in_an_output_leads_to_its_own_files_alone(store: PosixStore, tmp_path: Path) -> None:
+    """Whoever may write to it may have put it there; it would lead to what the user alone can read."""
+    publish(store, attempt(tmp_path, "stage/run", "w-1"))
+    run, secret = Path(store.root, "stage/run"), tmp_path / "secret"
+    secret.mkdir()
+    (secret / "one").write_text("secret")
+    (run / "stderr").unlink()
+    for link, to in {"best": "results/one", "results/best": "../stdout"}.items():
+        (run / link).symlink_to(to)
+    for link in ("stderr", "results/out"):
+        (run / link).symlink_to(secret / "one")
+    (run / "there").symlink_to(secret)
+    (Path(store.root) / "moved").symlink_to("stage")
+    for name in ("stdout", "results/one", "best", "results/best"):
+        for key in ("stage/run", "moved/run"):
+            with store.open(key, name) as file:
+                assert file.read() == b"w-1" == store.tail(key, name, 10)
+    for name in ("stderr", "results/out", "there/one"):
+        with pytest.raises(UnreadableError, match=f"^{run}/{name}: it leads out of its run's output$"):
+            store.open("stage/run", name)
+        with pytest.raises(UnreadableError, match="leads out"):
+            store.tail("stage/run", name, 10)
 
 
 def test_what_a_dead_worker_wrote_to_a_scratch_disk_is_cleared(store: PosixStore, tmp_path: Path) -> None:

@@ -75,6 +75,16 @@ def test_what_it_replaces_is_what_was_known(tmp_path: Path) -> None:
     assert (finished.key, finished.supersedes) == ("a", "w-0")
 
 
+def test_of_what_a_link_leads_to_nothing_is_kept(tmp_path: Path) -> None:
+    """The ends of a retried attempt go to the history, which others may read."""
+    attempt = attempt_in(tmp_path)
+    (tmp_path / "secret").write_text("secret")
+    Path(attempt.stderr).unlink()
+    Path(attempt.stderr).symlink_to(tmp_path / "secret")
+    attempt.make_room()
+    assert (Path(attempt.stdout).read_text(), Path(attempt.stderr).read_text()) == ("out", "")
+
+
 def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
     _, result = attempt_in(tmp_path).conclude(LastFiles(), Exit(1, 3, 0.0, 0, 51.0), "host", "")
     tail = result.stderr_tail

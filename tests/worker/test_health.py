@@ -316,7 +316,7 @@ def test_nothing_of_ours_is_writable_by_everybody(place: Workplace) -> None:
     cmd = 'echo "$SATURN_RUN_LOCAL_RESULTS_DIR" > "$EVENTS"; umask > "$HERE/umask"; read x < "$HERE/gate"'
     worker = place.start(place.chunk({"a/b": cmd, "failed": "exit 1"}, nprocs=2), umask=0)
     attempt = Path(place.hear()[0]).parent
-    await_((attempt.parent / "running.json").exists)
+    await_((attempt.parents[1] / "running.json").exists)
     loose = [path for path in below(place.out / ".pydoit_sc") if for_all(path)]
     (place.folder / "gate").write_text("go\n")
     finish(worker)

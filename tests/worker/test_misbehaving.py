@@ -18,6 +18,7 @@ from tests.worker.workplace import PATIENCE, QUICK, Workplace, finish, marked
 
 R = 'cd "$SATURN_RUN_LOCAL_RESULTS_DIR"; '
 ALL = 'd="$(dirname "$SATURN_RUN_LOCAL_RESULTS_DIR")"; echo x; '
+WORKER = f"{R}cd ../..; [ -e worker.json ] || cd ..; "
 DEEP = f'{sys.executable} -I -S -c "import os\nfor _ in range({{}}): os.mkdir(chr(100)); os.chdir(chr(100))\nopen(chr(102), chr(119))"'
 
 #: What a run does, and its status code.
@@ -80,8 +81,8 @@ ATTACKS: dict[str, tuple[str, int]] = {
     # the worker and its other attempts
     "names to come": (f'{R}cd ..; n="${{PWD##*-}}"; for i in 1 2 3 4 5; do echo > "${{PWD%-*}}-$((n + i))"; done', 0),
     "kept name": (f'{R}cd ..; mkdir "$PWD.kept"; echo > "$PWD.kept/stdout"; rm stdout', 125),
-    "lock": (f"{R}rm ../../lock; mkfifo ../../lock", 0),
-    "running.json": (f"{R}rm -f ../../running.json; mkdir ../../running.json; sleep 1.2", 0),
+    "lock": (f"{WORKER}rm lock; mkfifo lock", 0),
+    "running.json": (f"{WORKER}rm -f running.json; mkdir running.json; sleep 1.2", 0),
     "inputs closed": ("exec 0<&- 1>&- 2>&-; exit 5", 5),
     "limits": ("ulimit -n 3; ulimit -v 100000; exit 6", 6),
     "stops itself by kill": ("kill -9 $$", 137),

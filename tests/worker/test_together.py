@@ -123,14 +123,15 @@ def test_a_hold_ends_with_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(HeldError, match=r"worker w1 on .* executes it"):
             hold(other, "w2", "deep/run")
         hold(other, "w2", "another")
-        os.utime(f"{one}/worker.json", (0, 0))
+        own = os.path.dirname(one)
+        os.utime(f"{own}/worker.json", (0, 0))
         hold(other, "w2", "deep/run")
         with pytest.raises(HeldError, match="worker w2"):
             hold(store, "w1", "deep/run")
         other.release("deep/run")
         hold(store, "w1", "deep/run")
         monkeypatch.setattr(module, "machine", lambda: "another machine")
-        module.touch(one)
+        module.touch(own)
         with pytest.raises(HeldError):
             hold(other, "w2", "deep/run")
     with store.workspace("w3", None):
