@@ -1,5 +1,7 @@
 """Keep what can be kept of an attempt that is retried, or whose run has spoilt its own output: removed it, put pipes there.
 
+A run may also have put links in the place of its folders: nothing that these lead to is changed or moved.
+
 What is where it should be, and what it should be, is moved to a new folder: stdout, stderr, and the results if they can
 be listed. The rest is removed. Of one that is retried only the ends of stdout and stderr are kept.
 """
@@ -31,15 +33,17 @@ def keep(spoilt: str, kept: str) -> None:
     """Make a new folder of an attempt's output; raises OSError where that cannot be written."""
     discard(kept)  # the run may know this name
     os.makedirs(kept, FOLDER_MODE)
+    is_there = _is_folder(spoilt)
     with suppress(OSError):
         _open_up(spoilt)
     for name in (STDOUT, STDERR):
-        if not _move(f"{spoilt}/{name}", f"{kept}/{name}", stat.S_ISREG):
+        if not (is_there and _move(f"{spoilt}/{name}", f"{kept}/{name}", stat.S_ISREG)):
             open(f"{kept}/{name}", "xb").close()
-    with suppress(OSError):
-        for _, entry in kept_files(f"{spoilt}/{RESULTS}", _open_up):
-            _open_up(entry.path)
-        _move(f"{spoilt}/{RESULTS}", f"{kept}/{RESULTS}", stat.S_ISDIR)
+    if is_there and _is_folder(f"{spoilt}/{RESULTS}"):
+        with suppress(OSError):
+            for _, entry in kept_files(f"{spoilt}/{RESULTS}", _open_up):
+                _open_up(entry.path)
+            _move(f"{spoilt}/{RESULTS}", f"{kept}/{RESULTS}", stat.S_ISDIR)
     discard(spoilt)
 
 
@@ -51,6 +55,13 @@ def keep_ends(tried: str, kept: str, at_most: int) -> None:
         with open(f"{kept}/{name}", "xb") as file, suppress(StoreError):  # the run may have closed it
             file.write(read_end(tried, name, at_most)[0])
     discard(tried)
+
+
+def _is_folder(path: str) -> bool:
+    """Return whether a path is that of a folder, not of a link to one."""
+    with suppress(OSError):
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    return False
 
 
 def _open_up(path: str) -> None:

@@ -56,10 +56,12 @@ ATTACKS: dict[str, tuple[str, int]] = {
     "all read-only": (f"{R}chmod 555 ..", 125),
     "all, file": (f'{ALL}rm -rf "$d"; echo > "$d"', 125),
     "all, link": (f'{ALL}rm -rf "$d"; ln -s "$HERE" "$d"', 125),
+    "all, link to a user's own": (f'{ALL}rm -rf "$d"; ln -s "$HERE/mine" "$d"', 125),
     "all, fifo": (f'{ALL}rm -rf "$d"; mkfifo "$d"', 125),
     "results removed": (f"{R}rmdir ../results", 0),
     "results, file": (f"{R}cd ..; rmdir results; echo > results", 125),
     "results, link": (f'{R}cd ..; rmdir results; ln -s "$HERE" results', 125),
+    "results, link to a user's own": (f'{R}cd ..; rmdir results; ln -s "$HERE/mine" results', 125),
     "results closed": (f"{R}echo x > x; chmod 0 .", 125),
     "results without x": (f"{R}echo x > x; chmod 600 .", 125),
     "results read-only": (f"{R}echo x > x; chmod 555 .", 0),
@@ -91,6 +93,9 @@ ATTACKS: dict[str, tuple[str, int]] = {
 }  # fmt: skip
 
 
+#: A user's own files, which are no run's, and their modes.
+MINE = {"stdout": 0o200, "results/r": 0o200, "results": 0o500}
+
 #: Root, but with neither its rights over files of others' making, nor over processes of others.
 PLAIN = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-kill", "--inh-caps=-all")
 GOOD = 'echo good; echo r > "$SATURN_RUN_LOCAL_RESULTS_DIR/r"'
@@ -113,6 +118,10 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     folder = tmp_path_factory.mktemp("attacked")
     place = Workplace(folder, scratch=request.param and str(folder / request.param))
     (folder / "target").write_text("untouched")
+    (folder / "mine/results").mkdir(parents=True)
+    for name, mode in MINE.items():
+        (folder / "mine" / name).touch()
+        (folder / "mine" / name).chmod(mode)
     runs: dict[str, str] = {}
     for name, (cmd, _) in ATTACKS.items():
         runs |= {name: cmd, f"after {name}": GOOD}
@@ -144,6 +153,7 @@ def test_a_misbehaving_run_has_an_outcome_of_its_own(attacked: Workplace, attack
 
 def test_nothing_is_left_of_attacks(attacked: Workplace) -> None:
     assert (attacked.folder / "target").read_text() == "untouched"
+    assert {name: (attacked.folder / "mine" / name).stat().st_mode & 0o777 for name in MINE} == MINE
     assert os.listdir(attacked.out / ".pydoit_sc/attempts") == []
     assert not attacked.scratch or os.listdir(attacked.scratch) == []
 
