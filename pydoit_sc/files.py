@@ -99,9 +99,9 @@ def _mode(path: str) -> int:
     return found.st_mode if found else 0
 
 
-def open_regular(path: str) -> BinaryIO:
-    """Open a file to read it; raises OSError, also for a pipe or a device, whose reading might never end."""
-    return regular(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), path)
+def open_regular(path: str, more: int = 0) -> BinaryIO:
+    """Open a file to read it, with these flags and more; raises OSError, also for what might never end: a pipe, a device."""
+    return regular(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | more), path)
 
 
 def regular(fd: int, path: str) -> BinaryIO:

@@ -10,10 +10,29 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 def own_id(folder: str) -> int:
     """Return the user's id as new files in a folder get it: on NFS, root's is another one. Raises OSError."""
+    return _new_file(folder).st_uid
+
+
+def _new_file(folder: str) -> os.stat_result:
+    """Return what a file system says of a new file that this user alone may write. Raises OSError."""
     import tempfile  # noqa: PLC0415 (only for the notes of others)
 
     with tempfile.TemporaryFile(dir=folder) as file:
-        return os.fstat(file.fileno()).st_uid
+        return os.fstat(file.fileno())
+
+
+def is_ours(found: os.stat_result, folder: str) -> bool:
+    """Return whether this user alone can have written a file in a folder, by its `lstat`, as far as its file system tells.
+
+    One that keeps no modes, as disks of Windows, tells that everybody may write to every file.
+    """
+    if not foreign(found):
+        return True
+    try:
+        new = _new_file(folder)
+    except OSError:
+        return False
+    return not foreign(found, new.st_uid) or (new.st_uid == found.st_uid and bool(new.st_mode & _OTHERS))
 
 
 def foreign(found: os.stat_result, own: int | None = None) -> str:

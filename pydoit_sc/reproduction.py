@@ -18,6 +18,7 @@ from pydoit_sc.errors import UserError, reason
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.git import has_commit, write_commit
 from pydoit_sc.ledger import Work
+from pydoit_sc.private import is_ours
 from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs, Record, UnreadableError
 from pydoit_sc.store.layout import RUN_JSON
@@ -77,10 +78,12 @@ def code_of(project: Project, run: Run, known: Provenance, into: str, *, believe
 
 
 def _is_known(project: Project, note: Note) -> bool:
-    """Return whether the engine's files of a submission are here, and name what its note says was sent."""
+    """Return whether the engine's files of a submission are here, this user's own, and name what its note says was sent."""
+    folder = folder_of(project.batch, note.id)
     try:
-        files = [entry.path for entry in os.scandir(folder_of(project.batch, note.id)) if entry.is_file()]
-        texts = [Path(path).read_bytes() for path in files]
+        found = [entry for entry in os.scandir(folder) if entry.is_file()]
+        own = [entry.path for entry in found if is_ours(entry.stat(follow_symlinks=False), folder)]
+        texts = [Path(path).read_bytes() for path in own]
     except OSError:
         return False
     return all(any(digest_in_name(one.url).encode() in text for text in texts) for one in note.shipped)

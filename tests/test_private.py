@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.private import foreign, own_id, replaceable
+from pydoit_sc import private
+from pydoit_sc.private import foreign, is_ours, own_id, replaceable
 
 FOLDER, LINK = stat.S_IFDIR, stat.S_IFLNK
 OTHER = os.geteuid() + 1
@@ -50,6 +51,22 @@ def test_replaceable(tmp_path: Path, mode: int, why: str) -> None:
 def test_replaceable_by_their_owner(tmp_path: Path) -> None:
     os.chown(tmp_path, OTHER, -1)
     assert replaceable(str(tmp_path)) == f"belongs to another user (uid {OTHER})"
+
+
+def test_what_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, other = tmp_path / "file", os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, OTHER, 0, 0, 0, 0, 0))
+    file.touch()
+    file.chmod(0o644)
+    assert is_ours(os.lstat(file), str(tmp_path))
+    assert not is_ours(other, str(tmp_path))
+    file.chmod(0o664)
+    assert not is_ours(os.lstat(file), str(tmp_path))
+    assert not is_ours(os.lstat(file), str(tmp_path / "closed to us, or gone"))
+    monkeypatch.setattr(private, "_new_file", lambda _: os.lstat(file))  # a file system without modes
+    assert is_ours(os.lstat(file), str(tmp_path))
+    assert not is_ours(other, str(tmp_path))
+    monkeypatch.setattr(private, "_new_file", lambda _: other)  # root's id on NFS
+    assert is_ours(other, str(tmp_path))
 
 
 def test_own_id(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def named_note(command: str, notes: Sequence[Note], id_: str) -> Note:
         if note.id == id_ and note.jobs:
             if not note.mine:
                 raise InvalidCommand(
-                    f"{command}: {id_} was submitted by another user, who alone can {command} it"
+                    f"{command}: {id_} was submitted by another user, who alone can {command} it, or others may write to its note"
                 )
             return note
     known = [note.id for note in notes if note.jobs]

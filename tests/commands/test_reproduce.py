@@ -209,5 +209,11 @@ def test_the_code_is_what_was_sent_with_the_submission(box: Box) -> None:
     planted = {**said["shipped"][0], "url": re.sub("[0-9a-f]{64}", "0" * 64, said["shipped"][0]["url"])}
     note.write_text(json.dumps({**said, "shipped": [planted]}))
     assert "nothing here shows that submission" in box("reproduce", "a:0").err
+    note.write_text(json.dumps(said))
+    for theirs in (note, note.parents[1] / "submissions" / submission / "local.json"):
+        theirs.chmod(theirs.stat().st_mode | 0o020)  # anybody of its group may have edited it
+        assert "nothing here shows that submission" in box("reproduce", "a:0").err
+        theirs.chmod(theirs.stat().st_mode & ~0o020)
+    assert "has sent\n" in box("reproduce", "a:0").err
     note.write_text(json.dumps({**said, "shipped": [{**said["shipped"][0], "dest": "../../x"}]}))
     assert "expected a path inside of its folder, found '../../x'" in box("reproduce", "a:0").refused()

@@ -41,6 +41,7 @@ from pydoit_sc.store import (
     replacing,
 )
 from pydoit_sc.store.holds import Holds
+from pydoit_sc.store.notes import UNKNOWN
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.store.stamps import parse_written
 
@@ -324,6 +325,23 @@ def test_what_executes_is_closed_to_others_and_what_is_published_is_not(store: P
     finally:
         os.umask(before)
     assert os.stat(f"{store.root}/run").st_mode & 0o777 == 0o775
+
+
+def test_what_others_may_write_to_is_nobodys_note(store: PosixStore) -> None:
+    before = os.umask(0)
+    try:
+        store.write_note("submitted/x.json", b"mine")
+    finally:
+        os.umask(before)
+    note = Path(store.root, ".pydoit_sc/submitted/x.json")
+    assert note.stat().st_mode & 0o777 == 0o644
+    assert store.read_note_and_owner("submitted/x.json") == (b"mine", os.geteuid())
+    note.chmod(0o664)
+    assert store.read_note_and_owner("submitted/x.json") == (b"mine", UNKNOWN)
+    note.rename(note.parent / "y.json")
+    note.symlink_to("y.json")
+    with pytest.raises(FileNotFoundError):
+        store.read_note("submitted/x.json")
 
 
 def test_a_link_in_an_output_leads_to_its_own_files_alone(store: PosixStore, tmp_path: Path) -> None:

@@ -119,6 +119,9 @@ def test_an_order_of_another_user_is_told_and_not_heeded(store: PosixStore, subm
     assert look(found) == Steering()
     give_order(store, submission, nprocs=4, paused=True)
     (note,) = Path(store.root, ".pydoit_sc").rglob("control.json")
+    note.chmod(0o664)  # anybody of its group may have edited it
+    assert look(found) == Steering(foreign=True)
+    note.chmod(0o644)
     os.chown(note, 12345, -1)
     assert look(found) == Steering(foreign=True)
     told = "another user's order to scale or to pause is not heeded"
