@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from pydantic import Field
 
@@ -16,6 +17,8 @@ from pydoit_sc.store.base import NoteStore
 from pydoit_sc.store.stamps import StoredDocument, read
 
 _FOLDER = "accepted"
+_TOGETHER = 50_000  # outcomes in a note
+_LARGEST = 16 << 20  # bytes of a note
 
 
 class Accepted(StoredDocument):
@@ -26,8 +29,10 @@ class Accepted(StoredDocument):
 
 def write_accepted(store: NoteStore, outcomes: Mapping[str, str]) -> None:
     """Keep in the store that these attempts stand for these fingerprints; raises StoreError."""
-    name = f"{_FOLDER}/{time.time_ns():x}-{secrets.token_hex(4)}.json"
-    store.write_note(name, Accepted(outcomes=dict(outcomes)).to_json())
+    left = iter(outcomes.items())
+    while some := dict(islice(left, _TOGETHER)):
+        name = f"{_FOLDER}/{time.time_ns():x}-{secrets.token_hex(4)}.json"
+        store.write_note(name, Accepted(outcomes=some).to_json())
 
 
 def read_accepted(store: NoteStore, tell: Callable[[str], object]) -> dict[str, str]:
@@ -38,7 +43,7 @@ def read_accepted(store: NoteStore, tell: Callable[[str], object]) -> dict[str, 
     found: dict[str, str] = {}
     for name in store.notes(_FOLDER):
         try:
-            note = read(Accepted, store.read_note(name))
+            note = read(Accepted, store.read_note_and_owner(name, _LARGEST)[0])
         except FileNotFoundError:  # no file of ours
             note = None
         if note is None:

@@ -1,12 +1,17 @@
-"""Read a note on a file system, where anybody may have put something in its place."""
+"""Find and read notes on a file system, where anybody may have put something in their place."""
 
 from __future__ import annotations
 
 import errno
 import os
 
+from pydoit_sc.batch import OURS
+from pydoit_sc.errors import warn_once
 from pydoit_sc.files import open_regular
 from pydoit_sc.private import is_ours
+from pydoit_sc.store.base import LASTING, StoreError
+from pydoit_sc.store.reading import walk
+from pydoit_sc.store.ways import check_way
 
 #: The writer of a note that several users may have written: nobody's id.
 UNKNOWN = -1
@@ -33,3 +38,27 @@ def read_owned(path: str, at_most: int) -> tuple[bytes, int]:
     if is_ours(found, os.path.dirname(path)):
         return data, os.geteuid()
     return data, UNKNOWN if found.st_uid == os.geteuid() else found.st_uid
+
+
+def names_of_notes(store: str, folder: str) -> list[str]:
+    """Return the names of the notes below a folder of ours, sorted; raises OSError.
+
+    What another user has closed, or leads elsewhere, is told, and its notes are left out.
+    """
+    root = f"{store}/{OURS}/{folder}"
+    try:
+        check_way(store, f"{OURS}/{folder}/")
+        paths = [os.path.join(above, file) for above, _, files in walk(root, closed=_tell) for file in files]
+    except StoreError as error:
+        warn_once(str(error))
+        return []
+    except OSError as error:
+        if error.errno not in LASTING:
+            raise
+        _tell(root)
+        return []
+    return sorted(f"{folder}/{os.path.relpath(path, root)}" for path in paths)
+
+
+def _tell(path: str) -> None:
+    warn_once(f"{path}: cannot be read, and what is noted there is not known")

@@ -8,6 +8,7 @@ takes a mixture for a finished run.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections import defaultdict
@@ -20,7 +21,7 @@ from typing import BinaryIO
 from pydoit_sc.batch import OURS
 from pydoit_sc.errors import reason
 from pydoit_sc.store.base import Contents, Finished, HeldError, Outcome, Staged, StoreError, Unread, answers
-from pydoit_sc.store.blobs import Blob, Blobs, ask_each, get_all
+from pydoit_sc.store.blobs import Blob, Blobs, TooLargeError, ask_each, get_all
 from pydoit_sc.store.claims import Claims, read_small, without_markers
 from pydoit_sc.store.clearing import Clearing
 from pydoit_sc.store.documents import Manifest
@@ -381,7 +382,10 @@ class ObjectStore:
 
     def read_note_and_owner(self, name: str, at_most: int = LARGEST_NOTE) -> tuple[bytes, int | None]:
         with self._answers(FileNotFoundError):
-            return self._blobs.get(f"{OURS}/{name}", at_most), None
+            try:
+                return self._blobs.get(f"{OURS}/{name}", at_most), None
+            except TooLargeError as error:
+                raise FileNotFoundError(errno.ENOENT, str(error)) from error
 
     def remove_note(self, name: str) -> None:
         with self._answers():

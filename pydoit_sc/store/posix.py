@@ -44,7 +44,7 @@ from pydoit_sc.store.folders import attempts_folder, attempts_of, is_alive, is_t
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.layout import LARGEST_NOTE, RESULTS, STATUS_CODE, Record
 from pydoit_sc.store.looking import look, read_each
-from pydoit_sc.store.notes import read_owned
+from pydoit_sc.store.notes import names_of_notes, read_owned
 from pydoit_sc.store.places import FILES, Beside, Fingerprints, Taken, There, strange
 from pydoit_sc.store.reading import (
     ABSENT,
@@ -376,10 +376,8 @@ class PosixStore:
             os.unlink(path)
 
     def notes(self, folder: str) -> Sequence[str]:
-        root = f"{self.root}/{OURS}/{folder}"
-        with answers(root):
-            paths = [os.path.join(above, file) for above, _, files in walk(root) for file in files]
-            return sorted(f"{folder}/{os.path.relpath(path, root)}" for path in paths)
+        with answers(f"{self.root}/{OURS}/{folder}"):
+            return names_of_notes(self.root, folder)
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"

@@ -35,6 +35,7 @@ from pydoit_sc.store.stamps import StoredDocument, read
 from pydoit_sc.submissions.folder import folder_of
 
 _FOLDER = "submitted"
+_LARGEST = 16 << 20  # bytes of a note
 _TO_HAND_OVER = 600.0  # seconds after which a submission that has no jobs is taken for given up
 _TRIES = 8
 
@@ -119,7 +120,7 @@ def read_notes(store: NoteStore) -> list[Note]:
     found = []
     for name in store.notes(_FOLDER):
         try:
-            data, owner = store.read_note_and_owner(name)
+            data, owner = store.read_note_and_owner(name, _LARGEST)
         except FileNotFoundError:
             continue
         note = read(Note, data)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,10 +41,12 @@ from pydoit_sc.store import (
     reading,
     replacing,
 )
+from pydoit_sc.store.accepted import read_accepted, write_accepted
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.notes import UNKNOWN
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.store.stamps import parse_written
+from pydoit_sc.submissions.notes import read_notes
 
 ROUNDS = 50
 
@@ -325,6 +328,54 @@ def test_what_executes_is_closed_to_others_and_what_is_published_is_not(store: P
     finally:
         os.umask(before)
     assert os.stat(f"{store.root}/run").st_mode & 0o777 == 0o775
+
+
+@pytest.mark.usefixtures("ordinary")
+def test_notes_that_are_closed_are_told_and_passed_over(
+    store: PosixStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    accepted = Path(store.root, ".pydoit_sc/accepted")
+    write_accepted(store, {"a-1": "1-0-0-0"})
+    (accepted / "theirs").mkdir(0)
+    (accepted / "closed.json").touch(0)
+    told: list[str] = []
+    for _ in range(2):
+        assert read_accepted(store, told.append) == {"a-1": "1-0-0-0"}
+    assert [line.partition(": ")[2] for line in told] == [
+        "is not what `accept` writes, and is ignored; delete it"
+    ] * 2
+    words = "cannot be read, and what is noted there is not known"
+    assert capfd.readouterr().err == f"WARNING: {accepted}/theirs: {words}\n"  # once
+    accepted.chmod(0)
+    assert read_accepted(store, told.append) == {}
+    assert capfd.readouterr().err == f"WARNING: {accepted}: {words}\n"
+    accepted.chmod(0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's link")
+def test_no_notes_are_read_by_way_of_another_users_link(
+    store: PosixStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    accepted = Path(store.root, ".pydoit_sc/accepted")
+    accepted.parent.mkdir()
+    accepted.symlink_to("/usr")
+    os.chown(accepted, 65534, 65534, follow_symlinks=False)
+    assert store.notes("accepted") == []
+    assert capfd.readouterr().err.startswith(f"WARNING: {accepted}: is a symbolic link of another user")
+
+
+def test_a_note_is_not_read_that_is_too_large(store: PosixStore) -> None:
+    for folder in ("accepted", "submitted"):
+        store.write_note(f"{folder}/x.json", b"")
+        os.truncate(f"{store.root}/.pydoit_sc/{folder}/x.json", 1 << 30)
+    told: list[str] = []
+    tracemalloc.start()
+    try:
+        assert (read_accepted(store, told.append), read_notes(store)) == ({}, [])
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(told) == 1
 
 
 def test_what_others_may_write_to_is_nobodys_note(store: PosixStore) -> None:
