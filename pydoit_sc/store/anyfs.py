@@ -12,7 +12,7 @@ import fsspec
 
 from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError
+from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError, is_path
 from pydoit_sc.store.layout import LARGEST
 from pydoit_sc.urls import kind_of, scheme_of
 
@@ -63,10 +63,12 @@ class AnyBlobs:
             if path == self._path(folder) or path.endswith("/"):
                 continue
             below = path[len(self._root) + 1 :]
-            if "" in below.split("/"):
-                warn_once(f"{self._root}: objects whose names are no paths, such as {below}, are left alone")
-            else:
+            if is_path(below):
                 yield self._blob(below, info)
+            else:
+                warn_once(
+                    f"{self._root}: objects whose names are no paths, such as {below!r}, are left alone"
+                )
 
     def _check_bucket(self, error: Exception) -> None:
         """Raise OSError if it is the bucket of S3 that is absent, not an object in it."""

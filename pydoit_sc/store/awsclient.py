@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from pydoit_sc.errors import warn_once
-from pydoit_sc.store.blobs import Blob
+from pydoit_sc.store.blobs import Blob, is_path
 from pydoit_sc.store.cloudconfig import Config
 
 
@@ -31,13 +31,13 @@ class AwsClient:
         for page in pages:
             for item in page.get("Contents", ()):
                 path = item["Key"][len(self._root) :]
-                if "" in path.split("/"):  # `a//b`, or `a/`, which marks a folder
+                if is_path(path):
+                    yield Blob(path, item["Size"], item["ETag"], item["LastModified"].timestamp())
+                else:  # `a//b`, or `a/`, which marks a folder
                     where = f"s3://{self._config.bucket}"
                     warn_once(
-                        f"{where}: objects whose names are no paths, such as {item['Key']}, are left alone"
+                        f"{where}: objects whose names are no paths, such as {item['Key']!r}, are left alone"
                     )
-                else:
-                    yield Blob(path, item["Size"], item["ETag"], item["LastModified"].timestamp())
 
     def abort(self, path: str) -> None:
         """Abort the uploads in parts of one object."""

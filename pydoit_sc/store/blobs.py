@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeVar
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 _AHEAD = 16  # questions for each thread, so that none is idle while the first answer is waited for
+_CONTROL = re.compile("[\0-\x1f\x7f]")
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -143,6 +145,15 @@ def ask_each(blobs: Blobs, ask: Callable[[A], B], values: Iterable[A]) -> Iterat
         finally:
             for one in waiting:
                 one.cancel()
+
+
+def is_path(name: str) -> bool:
+    """Return whether the name of an object, below a root, is a path that every client takes.
+
+    >>> [is_path(name) for name in ("a/b c", "a//b", "a/", "a/./b", "../b", "a\\nb")]
+    [True, False, False, False, False, False]
+    """
+    return not ({"", ".", ".."}.intersection(name.split("/")) or _CONTROL.search(name))
 
 
 def threads_for(blobs: Blobs) -> ThreadPoolExecutor:

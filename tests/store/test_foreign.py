@@ -27,7 +27,16 @@ MARKERS = (
     ".pydoit_sc/leases/",
     ".pydoit_sc/index/",
 )
-NO_PATHS = ("run//x", "/x", "a//b/status_code", "x//", ".pydoit_sc/leases//w")
+NO_PATHS = (
+    "run//x",
+    "/x",
+    "a//b/status_code",
+    "x//",
+    ".pydoit_sc/leases//w",
+    "a/./b/status_code",
+    "a/../b/status_code",
+    "a\tb/status_code",
+)
 
 
 @pytest.fixture
@@ -93,6 +102,7 @@ def test_foreign_objects_stop_nothing(
         assert {key: record.code for key, record in store.scan(wanted).items()} == {"run": 0}
         assert [(key, fault(found)) for key, found in store.contents(wanted)] == [("run", "")]
     assert dict(store.running()) == {}
+    assert [*store.orphans(set())] == ["run"]
     assert store.forget("run") is True
     assert lab.record("run") is None
     assert lab.publish(lab.attempt("run"))[0].name == "PUBLISHED"  # type: ignore[union-attr]
