@@ -26,6 +26,15 @@ def printable(text: str) -> str:
     return "\n".join(line if line.isprintable() else "".join(map(_visible, line)) for line in lines)
 
 
+def on_a_line(text: str) -> str:
+    r"""Return a text as `printable` does, and on one line, which nothing in it ends: names in a store may have line ends.
+
+    >>> print(on_a_line("results/a\nb: missing"))
+    results/a\nb: missing
+    """
+    return printable(text).replace("\n", "\\n")
+
+
 def _visible(char: str) -> str:
     """Return a character, or its escape; a byte that is not UTF-8 is shown as that byte."""
     if char.isprintable() or char in _SPACES:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.errors import UserError, printable, reason
+from pydoit_sc.errors import UserError, on_a_line, printable, reason
 
 
 def test_control_characters_are_escaped_and_lines_kept() -> None:
     assert printable("a\nb\x1b]52;c;eA==\x07 ü\r") == "a\nb\\x1b]52;c;eA==\\x07 ü\\r"
+    assert on_a_line("a\nb\r ü") == "a\\nb\\r ü"
     assert str(UserError("\x1b[31mred")) == "\\x1b[31mred"
 
 

@@ -15,7 +15,7 @@ from pydoit_sc.chosenresults import results_of
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, chosen_of, selecting
-from pydoit_sc.errors import UserError, reason
+from pydoit_sc.errors import UserError, on_a_line, reason
 from pydoit_sc.files import rewriting
 from pydoit_sc.origins import check_written
 from pydoit_sc.outcomes.flatten import Value
@@ -124,7 +124,7 @@ class _Told:
     def end(self) -> None:
         """Print them."""
         for line in self._lines:
-            print(f"warning: {line}", file=sys.stderr)
+            print(f"warning: {on_a_line(line)}", file=sys.stderr)
         if self.count > len(self._lines):
             print(f"warning: and {self.count - len(self._lines):,} more files", file=sys.stderr)
 

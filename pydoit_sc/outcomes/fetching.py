@@ -16,10 +16,9 @@ from functools import partial
 from hashlib import md5
 from typing import NamedTuple
 
-from pydoit_sc.batch import OURS
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import make_folders, not_for_all, replacing, write_whole
-from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of, is_link_itself
+from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of, is_inside, is_link_itself
 from pydoit_sc.outcomes.results import Document
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store import Outputs, StoreError, UnreadableError
@@ -97,11 +96,9 @@ class Fetcher:
     def _fetch(self, document: Document) -> Fetched:
         key, status_code, run_json = document
         try:
-            listed = files_of(self._store, key, run_json)
+            entries, wrong = files_of(self._store, key, run_json)
         except UnreadableError as error:
             return Fetched(key, wrong=(str(error),))
-        entries = {name: entry for name, entry in listed.items() if is_inside(name)}
-        wrong = [f"{name}: its name leads out of its run's output" for name in listed if name not in entries]
         left_out: list[str] = []
         try:
             is_new = _prepare(f"{self._folder}/{key}", document, entries)
@@ -158,16 +155,6 @@ class Fetcher:
                     self.bytes += len(block)  # a figure for a screen
             if entry.md5 not in (None, seen.hexdigest()):
                 raise BadFileError(NOT_ITS_OWN)
-
-
-def is_inside(name: str) -> bool:
-    """Return whether a name in a `run.json` is one of a file below the output.
-
-    >>> [is_inside(name) for name in ("results/a b", "results/..", "/etc/x", "a//b", ".pydoit_sc/x", "")]
-    [True, False, False, False, False, False]
-    """
-    parts = name.split("/")
-    return "\0" not in name and parts[0] != OURS and not {"", ".", ".."}.intersection(parts)
 
 
 def _prepare(folder: str, document: Document, entries: Mapping[str, FileEntry]) -> bool:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from pydoit_sc.batch import OURS
 from pydoit_sc.store import Outputs, StoreError
 from pydoit_sc.store.base import answers
 from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE
 from pydoit_sc.store.stamps import read
 from pydoit_sc.urls import local_path
+from pydoit_sc.utf8 import is_text
 
 NOT_ITS_OWN = "its content is not that of the attempt"
 
@@ -27,8 +29,15 @@ class BadFileError(Exception):
     """A file of a run cannot be had, though the store answers; the text says why."""
 
 
-def files_of(store: Outputs, key: str, run_json: bytes | None) -> dict[str, FileEntry]:
-    """Return the files of a run but its two small ones, by path below its output; raises StoreError.
+class Listed(NamedTuple):
+    """The files of a run but its two small ones."""
+
+    files: dict[str, FileEntry]  # by path below its output
+    wrong: list[str]  # what is wrong with other names in its `run.json`
+
+
+def files_of(store: Outputs, key: str, run_json: bytes | None) -> Listed:
+    """Return the files of a run; raises StoreError.
 
     Where its `run.json` lists none, as `sc` writes none, the store is asked, and no digests are known.
     """
@@ -37,7 +46,24 @@ def files_of(store: Outputs, key: str, run_json: bytes | None) -> dict[str, File
         listed = {name: FileEntry(size=size) for name, size in store.files(key).items()}
     else:
         listed = manifest.files
-    return {name: entry for name, entry in listed.items() if name not in (RUN_JSON, STATUS_CODE)}
+    found = {
+        name: entry
+        for name, entry in listed.items()
+        if is_inside(name) and name not in (RUN_JSON, STATUS_CODE)
+    }
+    return Listed(
+        found, [f"{name}: no name of a file in an output" for name in listed if not is_inside(name)]
+    )
+
+
+def is_inside(name: str) -> bool:
+    r"""Return whether a name in a `run.json` is one of a file below the output.
+
+    >>> [is_inside(name) for name in ("results/a b", "results/..", "/etc/x", "a//b", ".pydoit_sc/x", "", "a\0", "\ud800")]
+    [True, False, False, False, False, False, False, False]
+    """
+    parts = name.split("/")
+    return "\0" not in name and is_text(name) and parts[0] != OURS and not {"", ".", ".."}.intersection(parts)
 
 
 def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[bytes]:

@@ -110,10 +110,11 @@ def _outcome(store: Outputs, takes: Callable[[Record], bool], document: Document
         return None
     outcome = _Outcome(record, {}, [])
     try:
-        listed = files_of(store, key, run_json)
+        listed, wrong = files_of(store, key, run_json)
     except UnreadableError as error:
         outcome.wrong.append(str(error))
         return outcome
+    outcome.wrong.extend(wrong)
     for path, entry in sorted(listed.items()):
         folder, _, name = path.rpartition("/")
         if folder != RESULTS or not name.endswith(SUFFIXES):

@@ -183,6 +183,7 @@ def test_wherever_it_is_stopped_nothing_is_half_or_mixed(
         "a//b",
         ".pydoit_sc/x",
         "nul\0",
+        "\ud800",
         "",
         "results/" + "x" * 300,
     ],

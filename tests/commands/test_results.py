@@ -246,6 +246,19 @@ def test_what_is_no_file_of_the_attempt(box: Box, shown: Shown) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["results/\0.json", "results/\ud800.json"])
+def test_what_no_file_can_be_called(box: Box, shown: Shown, name: str) -> None:
+    box.batchfile(RUNS)
+    for run in ("1", "2"):
+        put(box, run, {"m.json": '{"loss": 1}'})
+    known = json.loads(box.out("a/1/run.json"))
+    known["files"][name] = {"size": 1}
+    box.write("out/a/1/run.json", json.dumps(known))
+    assert [row["loss"] for row in shown.rows()] == [1, 1]
+    shown_name = name.encode("unicode_escape").decode()
+    assert shown.err.splitlines()[1:] == [f"warning: a:1: {shown_name}: no name of a file in an output"]
+
+
 def test_outputs_of_sc_have_no_run_json(box: Box, shown: Shown) -> None:
     box.batchfile(RUNS)
     box.write("out/a/1/status_code", "0")
