@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import Run, RunSet, Status, task_of
+from pydoit_sc.errors import on_a_line
 from pydoit_sc.fingerprint import MissingFileDepError, changed_parts, digest_variables, split_parts
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.plan import Planned
@@ -141,7 +142,7 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str], changed: str) ->
 
 def _listed(names: Sequence[str], most: int) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return on_a_line(", ".join(names[:most]) + more)
 
 
 def _earlier(ledger: Ledger, store: Outputs, run: Run, known: Provenance) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pydoit_sc.batch import Status, task_of
+from pydoit_sc.errors import on_a_line
 from pydoit_sc.fingerprint import changed_parts
 from pydoit_sc.store import Live, Record
 
@@ -29,8 +30,8 @@ class Verdict(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The reason, for this run."""
-        return f"{self.reason} {self.detail}" if self.detail else self.reason
+        """The reason, for this run, on one line."""
+        return on_a_line(f"{self.reason} {self.detail}" if self.detail else self.reason)
 
     @property
     def execute(self) -> bool:

@@ -12,6 +12,7 @@ from pydoit_sc.batch import OURS
 from pydoit_sc.commands.base import OPT_QUIET, Command
 from pydoit_sc.commands.parsing import option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.errors import on_a_line
 from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.fetching import FetchProgress
@@ -72,7 +73,7 @@ class FetchCommand(Command):
         progress.begin(len(documents) + len(unread), 0)
         progress.failed += len(unread)
         for key, why in unread.items():
-            bar.line(f"{names[key]}: {why}")
+            bar.line(on_a_line(f"{names[key]}: {why}"))
         by_size = 0
         for one in fetcher.fetch(documents, store.stagers, lambda: bar.update(progress)):
             progress.done += not one.wrong
@@ -80,7 +81,7 @@ class FetchCommand(Command):
             progress.skipped += not (one.files or one.wrong)
             by_size += one.by_size
             for what in (*one.wrong, *one.left_out):
-                bar.line(f"{names[one.key]}: {what}")
+                bar.line(on_a_line(f"{names[one.key]}: {what}"))
         bar.close(progress)
         if by_size:
             print(f"{by_size:,} files have no digest, and were compared by size alone", file=sys.stderr)

@@ -18,6 +18,7 @@ from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
 from pydoit_sc.commands.parsing import OptionsAnywhere, Parser, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, OR_OPTIONS, SELECTING, SOME_NAMES, Selecting
+from pydoit_sc.errors import on_a_line
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, are_statuses, parse_selection
@@ -42,7 +43,7 @@ class _Leaving(Selecting):
 
     def leave(self, task: str, error: Exception) -> None:
         """Tell that a run is left as it is."""
-        sys.stderr.write(f"ERROR: {task}: {error}\n")
+        sys.stderr.write(f"ERROR: {on_a_line(f'{task}: {error}')}\n")
         self._left.add(task)
 
     def execute(self, params: Any, args: list[str]) -> Any:
@@ -249,7 +250,7 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
             if isinstance(found, TakenError):
                 self.leave(key, found)
             elif found:
-                self.outstream.write(f"removing {project.batch.remote_output_path}/{key}\n")
+                self.outstream.write(f"removing {on_a_line(f'{project.batch.remote_output_path}/{key}')}\n")
         return _SOME_LEFT if self._left else 0
 
     def clean_tasks(self, tasks: Any, dryrun: bool, cleanforget: bool) -> None:

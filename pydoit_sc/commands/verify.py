@@ -10,6 +10,7 @@ from typing import Any
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
+from pydoit_sc.errors import on_a_line
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.store import Outputs, TakenError, UnreadableError
 from pydoit_sc.store.digests import digest
@@ -57,7 +58,7 @@ class VerifyCommand(Command):
         def tell(key: str, wrong: str, repair: str = "") -> None:
             told.append({"name": names[key], "fault": wrong, "repair": repair})
             if not options["as_json"]:
-                print("; ".join(filter(None, (f"{names[key]}: {wrong}", repair))))
+                print(on_a_line("; ".join(filter(None, (f"{names[key]}: {wrong}", repair)))))
 
         for key, found in store.contents(names, tell):
             unread: list[str] = []

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, computed_field
 
-from pydoit_sc.store.stamps import Live, Stamp, StoredDocument
+from pydoit_sc.store.stamps import Host, Live, Stamp, StoredDocument
 
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
 
@@ -40,7 +40,7 @@ class Provenance(Manifest):
     """A whole `run.json`: how an attempt came about."""
 
     cmd: str = Field(description="the command")
-    host: str = Field(description="the machine")
+    host: Host = Field(description="the machine")
     rank: int = Field(description="the rank that the run held")
     started: Seconds = Field(description="seconds since the epoch")
     finished: Seconds = Field(description="seconds since the epoch")
@@ -90,7 +90,7 @@ class Hold(StoredDocument):
 class Mark(StoredDocument):
     """Who has made a worker's folder."""
 
-    host: str = Field(default="an unknown host", description="the machine")
+    host: Host = Field(default="an unknown host", description="the machine")
     here: str = Field(default="", description="the machine, this start of it and the container")
     pid: int = Field(default=0, ge=0, lt=1 << 31, description="the worker's process")
     started: str = Field(default="", description="when that process was started")

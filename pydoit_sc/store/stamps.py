@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from pydoit_sc.errors import on_a_line
 from pydoit_sc.models import Deferred, build
 from pydoit_sc.store.layout import Current, Record, duration, parse_status_code
 
 M = TypeVar("M", bound=BaseModel)
+
+
+#: The name of a machine, which is shown in the midst of lines.
+Host = Annotated[str, AfterValidator(on_a_line)]
 
 
 class StoredDocument(Deferred):
@@ -49,7 +54,7 @@ class Stamp(StoredDocument):
     )
     started: float | None = Field(default=None, description="seconds since the epoch")
     finished: float | None = Field(default=None, description="seconds since the epoch")
-    host: str | None = Field(default=None, description="the machine")
+    host: Host | None = Field(default=None, description="the machine")
     rank: int | None = Field(default=None, description="the rank that the run held")
     cpu_seconds: float | None = Field(default=None, description="processor time of the run and its children")
     peak_memory: int | None = Field(
@@ -62,7 +67,7 @@ class Stamp(StoredDocument):
 class Live(StoredDocument):
     """An attempt that a worker is executing."""
 
-    host: str = Field(description="the machine")
+    host: Host = Field(description="the machine")
     folder: str = Field(description="the attempt's folder on that machine")
     since: float = Field(description="seconds since the epoch")
     rank: int | None = Field(default=None, description="the rank that the run holds")

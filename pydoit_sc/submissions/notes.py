@@ -31,7 +31,7 @@ from pydoit_sc.models import build
 from pydoit_sc.proc import started_at
 from pydoit_sc.retries import pauses
 from pydoit_sc.store import NoteStore, Record
-from pydoit_sc.store.stamps import StoredDocument, read
+from pydoit_sc.store.stamps import Host, StoredDocument, read
 from pydoit_sc.submissions.folder import folder_of
 
 _FOLDER = "submitted"
@@ -61,7 +61,7 @@ class Note(StoredDocument):
     engine: EngineName = Field(description="name of the engine")
     batch: str = Field(description="name of the batch")
     when: float = Field(description="when it was submitted, in seconds since the epoch", ge=0, lt=1e11)
-    host: str = Field(description="the machine that submitted it")
+    host: Host = Field(description="the machine that submitted it")
     pid: Number = Field(description="the process that submitted it")
     user: str = Field(description="who submitted it")
     chunks: Number = Field(description="number of chunks")

@@ -494,3 +494,17 @@ def test_clean_of_what_no_run_has_any_more(stages: Box) -> None:
     assert os.listdir(stages.folder / "out/a") == ["1"]
     assert stages.ok("clean", "--status", "orphaned", "--all") == ""
     assert (stages.folder / "out/mine/notes").exists()
+
+
+def test_no_name_in_the_store_makes_a_line_of_its_own(stages: Box) -> None:
+    stages.ok()
+    stages.write("out/a/1/results/x\na:2: y", "")
+    stages.write("out/old\nremoving z/status_code", "0")
+    verified = stages("verify", "a:1")
+    assert verified.out == "a:1: results/x\\na:2: y: not of the attempt\n"
+    removed = stages.ok("clean", "--status", "orphaned", "--dry-run")
+    assert removed.endswith("/old\\nremoving z\n") and removed.count("\n") == 1
+    stages.write("out/a/1/status_code", "1")
+    stages.write("out/a/1/b\nc", "")
+    assert "`b\\nc`" in stages("info", "a:1").out
+    assert "`b\\nc`" in stages("plan", "--all").out

@@ -16,6 +16,7 @@ from pydoit_sc.store.documents import (
     Hold,
     Lease,
     Manifest,
+    Mark,
     Provenance,
 )
 from pydoit_sc.store.stamps import (
@@ -200,6 +201,12 @@ def test_what_is_current_is_told_quickly_as_its_record_tells_it(written: dict[st
     assert parse_current(b"7", data, own) is None  # of another outcome
     assert parse_current(b"%d" % code, data[:-1], own) is None  # torn
     assert parse_current(b"%d" % code, data, own.replace("a", "b")) is None  # of another command
+
+
+def test_a_machines_name_is_one_line() -> None:
+    said = b'{"host": "a\\nERROR: b", "folder": "/f", "since": 1.0, "here": "h"}'
+    for found in (read(Live, said), read(Mark, said)):
+        assert found is not None and found.host == "a\\nERROR: b"
 
 
 def test_every_field_is_described() -> None:
