@@ -2,8 +2,8 @@
 
 The mark names the machine, the process and the start of that process. On the same machine, that tells whether the worker
 is alive. Elsewhere its heartbeat does: a live worker touches its mark every 15 s, and one that has not done so for two
-minutes, by the clock of the file system, counts as dead. No lock is asked: on many file systems of clusters locks hold on
-one machine only, or for ever.
+minutes, by the clock of the file system, counts as dead; so does one whose mark is that far ahead of that clock. No
+lock is asked: on many file systems of clusters locks hold on one machine only, or for ever.
 
 Only a folder that has a mark and belongs to this user is removed, and no symbolic link is followed. It is renamed first.
 So a worker that was taken for dead, and goes on, finds nothing of its own where it was, rather than a part of it.
@@ -141,7 +141,7 @@ def who_lives(folder: str, now: float) -> str:
     `now` is the time by the file system's clock.
     """
     found = _look(folder)
-    if found is None or _is_dead(*found, now) or now - found[1] > DEAD_AFTER:
+    if found is None or _is_dead(*found, now) or _is_silent(found[1], now):
         return ""
     return f"worker {os.path.basename(folder)} on {found[0].host}"
 
@@ -207,7 +207,12 @@ def _read_mark(folder: int) -> tuple[Mark, float] | None:
 def _is_dead(mark: Mark, touched: float, now: float) -> bool:
     if mark.here == machine():
         return not is_running(mark.pid, mark.started)
-    return now - touched > DEAD_AFTER
+    return _is_silent(touched, now)
+
+
+def _is_silent(touched: float, now: float) -> bool:
+    """Return whether a mark shows no sign of life: also one of a time to come, which a clock that has jumped has left."""
+    return abs(now - touched) > DEAD_AFTER
 
 
 @contextmanager

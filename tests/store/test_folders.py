@@ -71,7 +71,9 @@ def test_a_folder_lives_as_long_as_its_worker(tmp_path: Path) -> None:
         (HERE, 10 * DEAD_AFTER, True),  # frozen, perhaps: it may go on
         (ENDED, 0, False),
         (ELSEWHERE, DEAD_AFTER / 2, True),
-        (ELSEWHERE, -1000, True),  # clocks that differ
+        (ELSEWHERE, -DEAD_AFTER / 2, True),  # clocks that differ
+        (ELSEWHERE, -DEAD_AFTER * 2, False),  # a clock that has jumped
+        (HERE, -DEAD_AFTER * 2, True),
         (ELSEWHERE, DEAD_AFTER * 2, False),
         (b"", DEAD_AFTER / 2, True),  # torn by a power cut
         (b"", DEAD_AFTER * 2, False),
@@ -105,9 +107,11 @@ def test_the_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_frozen_worker_holds_nothing_for_long(tmp_path: Path) -> None:
     frozen = make(tmp_path / "f", HERE, DEAD_AFTER * 2)
+    to_come = make(tmp_path / "c", ELSEWHERE, -86400)
     with own_folder(str(tmp_path), "w") as own:
         now = touch(own)
         assert who_lives(own, now).startswith("worker w on ")
+        assert who_lives(str(to_come), now) == "" and not is_alive(str(to_come))
         assert who_lives(str(frozen), now) == who_lives(str(tmp_path / "none"), now) == ""
         assert is_alive(str(frozen))
 
