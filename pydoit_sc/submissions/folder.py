@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pydoit_sc.batch import OURS, Batch
 from pydoit_sc.chunks.chunkfile import EXTRA
 from pydoit_sc.errors import UserError
-from pydoit_sc.files import not_for_others, replacing, write_whole
+from pydoit_sc.files import not_for_others, only_mine, replacing, write_whole
 from pydoit_sc.private import foreign, replaceable
 from pydoit_sc.urls import local_path
 from pydoit_sc.utf8 import to_bytes
@@ -101,12 +101,12 @@ def says(folder: str, files: Mapping[str, str]) -> bool:
 
 
 def write_files(folder: str, files: Mapping[str, str]) -> None:
-    """Write an engine's files; those that are not changed stay untouched."""
+    """Write an engine's files, which may hold a password, for this user alone; those that are not changed stay untouched."""
     with _folder_errors(folder):
         os.makedirs(folder, _MODE, exist_ok=True)
         for name, text in files.items():
             if not says(folder, {name: text}):
-                write_whole(os.path.join(folder, name), to_bytes(text))
+                write_whole(os.path.join(folder, name), to_bytes(text), only_mine)
 
 
 def _older(folder: str, count: int) -> Iterator[str]:
