@@ -24,6 +24,7 @@ from pydoit_sc.commands.offers import Flag, Known, Typed, offers, split
 _HOLDS = 3600.0  # seconds
 _LONG_AGO = 30 * 86400.0  # seconds
 _SPECIAL = re.compile(r"[^\w@%+=:,./-]")  # to bash
+_IN_QUOTES = re.compile(r'["$`\\]')  # to bash, within double quotes
 
 
 def complete(shell: str, line: str) -> Iterator[str]:
@@ -36,9 +37,14 @@ def complete(shell: str, line: str) -> Iterator[str]:
 
 
 def _as_bash(word: str, typed: Typed, breaks: str) -> str:
-    """Return a word as bash inserts it: quoted, and without what is before the last of its breaks, which it keeps."""
+    """Return a word as bash inserts it: quoted, and without what is before the last of its breaks, which it keeps.
+
+    Within quotes that are open it keeps nothing. In double ones an escaped `!` would keep its backslash: it stands outside.
+    """
+    if typed.quote == "'":
+        return word.replace("'", r"'\''")
     if typed.quote:
-        return word
+        return _IN_QUOTES.sub(r"\\\g<0>", word).replace("!", r'"\!"')
     kept = max((typed.raw.rfind(char) + 1 for char in breaks if char not in " \t\n\"'\\"), default=0)
     return _SPECIAL.sub(r"\\\g<0>", word[len(split(typed.raw[:kept]).current) :])
 

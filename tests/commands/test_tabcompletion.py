@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -190,7 +191,8 @@ def test_the_batch_that_is_named(batch: Box, tmp_path: Path) -> None:
 def test_what_bash_inserts(batch: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_WORDBREAKS", " \t\n\"'><=;|&(:")
     assert words("p plan odd:a", "bash") == ["a\\ b ", "a\\'c "]
-    assert words("p plan 'odd:a", "bash") == ["odd:a b", "odd:a'c"]
+    assert words("p plan 'odd:a", "bash") == ["odd:a b", "odd:a'\\''c"]
+    assert words('p plan "odd:a', "bash") == ["odd:a b", "odd:a'c"]
     assert words("p plan odd:a\\ ", "bash") == ["a\\ b "]
     assert words("p plan odd:日", "bash") == ["日本 "]
     assert words("p status --format=j", "bash") == ["json "]
@@ -287,3 +289,22 @@ def test_a_shell_completes(batch: Box, shell: str) -> None:
         terminal.type("7\t--ch\t", "pydoit-sc plan month:2003-07 --check")
         terminal.type("\x15pydoit-sc plan odd:a\\ \t", "pydoit-sc plan odd:a\\ b")
         terminal.type("\x15pydoit-sc plan mo\t:2004-1\t2 \t", "pydoit-sc plan month:2004-12")
+
+
+#: A name that a shell would execute, leave its quotes for, or take for a part of its history.
+HOSTILE = """m$(touch PWN)`touch PWN`"'; touch PWN; !touch \\ $HOME x"""
+
+
+@pytest.mark.parametrize(
+    "shell", ["bash", *(pytest.param(shell, marks=pytest.mark.slow) for shell in ("zsh", "fish"))]
+)
+@pytest.mark.parametrize("quote", ["", "'", '"'], ids=["plain", "single", "double"])
+def test_a_shell_inserts_a_name_that_stands_for_itself(batch: Box, shell: str, quote: str) -> None:
+    command, setup = SHELLS[shell]
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    batch.edit('"日本"', json.dumps(HOSTILE))
+    with Interactive(batch, *command, setup=f"{setup}; touch PWN; rm PWN") as terminal:
+        terminal.type(f"pydoit-sc plan {quote}odd:m\t", f" x{quote}")
+        terminal.type("\r", f"odd:{HOSTILE}  incomplete: no outcome yet")
+    assert not (batch.folder / "PWN").exists()
