@@ -35,8 +35,7 @@ def closed(root: str, path: str) -> str:
     except TakenError as error:
         return str(error)
     there = next((folder for folder in parents(f"{root}/{path}".rstrip("/")) if os.path.lexists(folder)), "/")
-    if (
-        os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY
-    ):  # that is no one place's matter
+    is_read_only = os.statvfs(there).f_flag & os.ST_RDONLY  # which is the matter of all places, not of this one
+    if os.access(there, os.W_OK | os.X_OK) or is_read_only:
         return ""
     return f"`{there}` cannot be written{belongs(there)}"
