@@ -35,7 +35,9 @@ def closed(root: str, path: str) -> str:
     except TakenError as error:
         return str(error)
     there = next((folder for folder in parents(f"{root}/{path}".rstrip("/")) if os.path.lexists(folder)), "/")
-    is_read_only = os.statvfs(there).f_flag & os.ST_RDONLY  # which is the matter of all places, not of this one
+    is_read_only = (
+        os.statvfs(there).f_flag & os.ST_RDONLY
+    )  # which is the matter of all places, not of this one
     if os.access(there, os.W_OK | os.X_OK) or is_read_only:
         return ""
     return f"`{there}` cannot be written{belongs(there)}"
