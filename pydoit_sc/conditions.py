@@ -35,7 +35,7 @@ class Condition(NamedTuple):
         [True, False, True, False]
         """
         found = axes.get(self.axis, axes.get(f"{self.axis}.start"))  # a window is told by its start
-        if found is None:
+        if found is None or self.fault(axes):
             return False
         text = str(found).lower() if isinstance(found, bool) else str(found)
         if self.sign in ("=", "!="):
@@ -51,18 +51,20 @@ class Condition(NamedTuple):
             return NUMBER.fullmatch(self.value) is not None and Decimal(text) == Decimal(self.value)
         return _compare_dates(text, self.value) == 0
 
-    def check(self, axes: Axes) -> None:
-        """Raise UserError if this cannot be said of a run's window: it is told by dates."""
+    def fault(self, axes: Axes) -> str:
+        """Return why this cannot be said of a run's window, which is told by dates; "" if it can."""
         start = axes.get(self.axis if self.axis.endswith(".start") else f"{self.axis}.start")
         if not isinstance(start, str) or is_pattern(self.value):
-            return
+            return ""
         if not _is_date(self.value):
             what = f"a date, or a part of one, as in `{start}`"
         elif _offset(self.value) and not _offset(start):
             what = f"a date without an offset, as in `{start}`"
+        elif len(self.value.removesuffix(_offset(self.value))) > len(start.removesuffix(_offset(start))):
+            what = f"a date, as in `{start}`"
         else:
-            return
-        raise UserError(f"--where: {self.axis}: expected {what}, found `{shortened(self.value)}`")
+            return ""
+        return f"--where: {self.axis}: expected {what}, found `{shortened(self.value)}`"
 
 
 def parse_condition(text: str) -> Condition:

@@ -22,18 +22,20 @@ class Failing:
 def failing(project: Project, selection: Selection, chosen: Chosen, *, scanned: bool) -> Failing:
     """Return the failures among chosen runs, of the kind and as many as a selection wants; raises StoreError.
 
+    Ignored runs are left out, but count for the numbers of kinds: `ignore --group` means the same runs before and after.
     The runs are those that the selection's words leave but for `--group`, `--slowest` and `--limit`, see
     `selection.among_options`. `scanned`: what the store has of them is known.
     """
     found = project.ledger.records if scanned else project.store.scan(run.key for _, run in chosen)
-    failed = failed_among(chosen, found, project.ignored)
-    names = _narrowed(selection, failed)
+    failed = failed_among(chosen, found)
+    heeded = [one for one in failed if project.ignored.isdisjoint((one.task.partition(":")[0], one.task))]
+    names = _narrowed(selection, heeded)
     kinds = [
         (number, replace(kind, tasks=tasks))
         for number, kind in enumerate(kinds_of(read_failures(project.store, failed)), 1)
         if selection.group in (None, number) and (tasks := [task for task in kind.tasks if task in names])
     ]
-    return Failing(kinds, len(failed))
+    return Failing(kinds, len(heeded))
 
 
 def _narrowed(selection: Selection, failed: Sequence[Failed]) -> set[str]:

@@ -27,6 +27,7 @@ from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
 from pydoit_sc.store.layout import STATUS_CODE
+from pydoit_sc.store.places import FILES
 from pydoit_sc.survey import open_ledger
 
 #: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
@@ -78,8 +79,8 @@ def choose_batch(file: str, to: str, words: list[str], commands: Collection[str]
 def is_batch(word: str, file: str, to: str = "") -> bool:
     """Return whether the first word of a command line is a batch: `-`, or a file.
 
-    It is none where it is a name in the batch `file`, or in that of this folder where no `file` is given, or lies among
-    the outputs of that batch, which go to `to` where that is given.
+    It is none where it is a name in the batch `file`, or in that of this folder where no `file` is given, or what each run
+    has, such as `status_code`, among the outputs of that batch, which go to `to` where that is given.
     """
     if word == STDIN:
         return True
@@ -88,6 +89,8 @@ def is_batch(word: str, file: str, to: str = "") -> bool:
     name = word.partition(":")[0]
     if os.path.isdir(word) or name in ENGINE_TASKS or name in _stages_here(file):
         return False
+    if os.path.basename(word) not in FILES:
+        return True
     root = _root_here(file, to)
     return not (root and local_below(word, root, os.getcwd()))
 

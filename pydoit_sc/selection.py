@@ -228,13 +228,11 @@ def _where(runs: Chosen, conditions: Sequence[Condition]) -> Chosen:
     """Return the runs for whose values of axes all conditions hold; raises UserError for axes that none of them has."""
     if not conditions:
         return runs
-    known: set[str] = set()
-    found = []
+    known, faults, found = set[str](), list[str](), []
     for stage, run in runs:
         axes = stage.axes_of(run)
         if not axes.keys() <= known:
-            for condition in conditions:
-                condition.check(axes)
+            faults += filter(None, (condition.fault(axes) for condition in conditions))
             known.update(axes)
         if all(condition.holds(axes) for condition in conditions):
             found.append((stage, run))
@@ -243,6 +241,8 @@ def _where(runs: Chosen, conditions: Sequence[Condition]) -> Chosen:
             near = nearest(condition.axis, sorted(known))
             hint = f"did you mean `{near}`?" if near else f"the axes are {', '.join(sorted(known)) or 'none'}"
             raise UserError(f"--where: no run has an axis `{condition.axis}`; {hint}")
+    if faults and not found:
+        raise UserError(faults[0])
     return found
 
 
@@ -259,7 +259,7 @@ def _by_outcomes(project: Project, selection: Selection, runs: Chosen, running: 
 
 def _of_kind(project: Project, selection: Selection, runs: Chosen) -> Chosen:
     """Return the runs that have failed like another one, or as the group that has this number."""
-    failed = failed_among(runs, project.ledger.records, project.ignored)
+    failed = failed_among(runs, project.ledger.records)
     names: Collection[str]
     if selection.like:
         names = _alike(project, selection.like, failed)

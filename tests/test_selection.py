@@ -127,6 +127,18 @@ def test_a_limit_takes_the_slowest_to_execute(
     assert planned(picked, **options) == found
 
 
+def test_an_axis_that_is_a_window_in_one_stage_and_a_list_in_another(box: Box) -> None:
+    windows = 'day = { from = 2012-01-01, to = 2012-01-02, every = "1 day" }'
+    box.batchfile(
+        f'{HEAD}[runs.a]\ncmd = "true"\nmatrix = {{ {windows} }}\n'
+        '[runs.b]\ncmd = "true"\nmatrix = { day = ["mon", "tue"] }\n'
+    )
+    assert names(box, where=["day=mon"]) == ["b:mon"]
+    assert names(box, where=["day=2012-01-01"]) == ["a:2012-01-01"]
+    with pytest.raises(UserError, match="day: expected a date, or a part of one, as in `2012-01-01`"):
+        names(box, where=["day=sun"])
+
+
 def test_names_and_options_narrow(picked: Box) -> None:
     assert names(picked, "day:*_0", "month") == [
         "day:a_0",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -27,15 +27,12 @@ class Failed(NamedTuple):
         return Failure(self.task, self.record.code, self.record.reason, tail)
 
 
-def failed_among(
-    runs: Iterable[tuple[Stage, Run]], records: Mapping[str, Record], ignored: Set[str]
-) -> list[Failed]:
-    """Return those of the runs that have failed, as these records say, by key; not what `ignore` excludes, by name."""
+def failed_among(runs: Iterable[tuple[Stage, Run]], records: Mapping[str, Record]) -> list[Failed]:
+    """Return those of the runs that have failed, as these records say, by key."""
     return [
-        Failed(name, run.key, record)
+        Failed(stage.task_name(run), run.key, record)
         for stage, run in runs
         if (record := records.get(run.key)) and record.code
-        if ignored.isdisjoint((stage.name, name := stage.task_name(run)))
     ]
 
 

@@ -72,8 +72,8 @@ class PlainBar(NoBar):
             self.line(f"{progress.figures(running.count)}, {progress.times(running.count)}{longest}")
 
     def close(self, progress: Progress) -> None:
-        """Write the last figures, if anything was executed."""
-        if progress.finished:
+        """Write the last figures, if anything was to be executed."""
+        if progress.to_execute:
             self.line(progress.outcome())
 
 
@@ -97,9 +97,9 @@ class MovingBar:
         self._footer.line(text)
 
     def close(self, progress: Progress) -> None:
-        """Remove the bar and write the last figures, if anything was executed."""
+        """Remove the bar and write the last figures, if anything was to be executed."""
         self._footer.clear()
-        if progress.finished:
+        if progress.to_execute:
             self._footer.line(progress.outcome())
 
 

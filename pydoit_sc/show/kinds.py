@@ -71,13 +71,14 @@ def without_outcome(tally: Tally, what: str) -> Iterator[str]:
     >>> for n in range(1200):
     ...     _ = tally.add(Failure(f"a:{n}", None, f"file_dep `{n}.csv` matches no file", None))
     >>> print(*without_outcome(tally, "not started"))
-    1,200 runs were not started: file_dep `0.csv` matches no file (a:0, a:1, a:2 and 1,197 more)
+    1,200 runs were not started: file_dep `0.csv` matches no file (a:0; alike: a:1, a:2 and 1,197 more)
     """
     kinds = tally.kinds()
     for kind in kinds[:_SHOWN]:
         count = len(kind.tasks)
         more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
-        names = ", ".join(map(printable, kind.tasks[:_NAMED])) + more
+        first, *alike = map(printable, kind.tasks[:_NAMED])
+        names = f"{first}; alike: {', '.join(alike)}{more}" if alike else first
         yield f"{_runs(count)} {what}: {kind.ended} ({names})"
     if left := kinds[_SHOWN:]:
         yield f"{_runs(sum(len(kind.tasks) for kind in left))} {what} for {len(left):,} other reasons"

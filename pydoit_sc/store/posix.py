@@ -125,7 +125,7 @@ class PosixStore:
 
     def _for_good(self, key: str, error: OSError) -> Exception:
         """Return an error of moving an outcome; one that lasts is its run's own matter, a TakenError."""
-        if error.errno not in LASTING:
+        if error.errno not in (*LASTING, errno.ENOTDIR):  # a file in the place of a folder
             return error
         why = self._closed(key, partial(closed, self.root)) or words_of(error, self.root)
         return TakenError(f"{why}, and it stays as it is")

@@ -154,9 +154,9 @@ class Draft:
 def make_draft(engine: Engine, ledger: Ledger, choice: Choice, shape: Shape) -> Draft:
     """Return the submission of these runs, with a new id; raises SyncError and what else a user can correct."""
     batch, id_ = ledger.batch, new_submission()
-    if isinstance(shape.nprocs, int):
+    if at_once := shape.nprocs if isinstance(shape.nprocs, int) else ranks_of(engine, batch):
         for count, task in {work.run.settings.slots: work.task for work in choice.works}.items():
-            check_slots(task, count, shape.nprocs)
+            check_slots(task, count, at_once)
     forecast = Forecast(ledger)
     pieces = cut(choice, shape, forecast.of)
     written: list[str] = []

@@ -28,12 +28,15 @@ def change_each(
             yield from side_by_side(call, keys, store.stagers)
 
 
-def look_at_each(store: Store, keys: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
-    """Yield for each of these runs whether there is anything that `remove` would remove; raises StoreError."""
-    known = store.scan(keys.values())
+def look_at_each(store: Store, keys: Mapping[str, str]) -> Iterator[tuple[str, bool | TakenError]]:
+    """Yield for each of these runs whether there is anything that `remove` would remove, or why it would not; raises StoreError."""
+    known, beside = store.scan(keys.values()), store.beside([*keys.values()])
 
-    def look(name: str) -> tuple[str, bool]:
-        return name, keys[name] in known or is_anything_left(store, keys[name])
+    def look(name: str) -> tuple[str, bool | TakenError]:
+        key = keys[name]
+        if key in beside:
+            return name, TakenError(beside[key])
+        return name, key in known or is_anything_left(store, key)
 
     yield from side_by_side(look, keys, store.stagers)
 

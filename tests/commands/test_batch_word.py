@@ -131,6 +131,14 @@ def test_a_local_path_of_an_output_is_no_list(jobs: Box) -> None:
     assert jobs.executed() == ["a:3"]
 
 
+def test_a_list_where_outputs_go_is_one(jobs: Box) -> None:
+    jobs.write("lists/cmds.txt", "echo y >> log\n")
+    jobs.ok("run", "lists/cmds.txt", "--to", "lists")
+    jobs.ok("run", "lists/cmds.txt", "--to", ".")
+    assert jobs.executed() == ["y", "y"]
+    assert "nothing to execute" not in jobs.ok("plan", "lists/cmds.txt", "--to", ".")
+
+
 def test_a_list_among_other_outputs_is_one(jobs: Box) -> None:
     jobs.write("out/a/1/cmds.txt", "echo x >> log\n")
     jobs.ok("run", "out/a/1/cmds.txt", "--to", "there")

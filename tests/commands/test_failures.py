@@ -52,10 +52,12 @@ def test_kinds_the_most_frequent_first(triaged: Box) -> None:
 def test_ignored_runs_are_no_failures_and_change_no_number(triaged: Box) -> None:
     triaged.ok("ignore", "day:*")
     done = triaged("failures")
-    assert done.err == "1 of 41 runs have failed\n"
-    assert done.out.endswith("e.g. end  pydoit-sc run --group 1\n")
-    assert triaged("list", "-q", "--group", "1").out.split() == ["end"]
     assert "1 failed, 40 ignored" in triaged.ok("status")
+    assert done.err == "1 of 41 runs have failed\n"
+    assert done.out.endswith("e.g. end  pydoit-sc run --group 3\n")
+    assert triaged("list", "-q", "--group", "3").out.split() == ["end"]
+    assert triaged("ignore", "--undo", "--like", "day:1").out.count("no longer ignored: ") == 11
+    assert triaged("failures").err == "12 of 41 runs have failed\n"
 
 
 def test_selected_and_as_json(triaged: Box) -> None:

@@ -260,6 +260,8 @@ def test_a_run_of_a_neighbour_that_cannot_be_replaced_hinders_no_other_run(
     assert (batch / "out/a/1/status_code").read_text() == "1"
     forgotten = bound(batch, "forget", "a:1")
     assert (forgotten.returncode, forgotten.stderr) == (2, f"ERROR: a:1: {why}, and it stays as it is\n")
+    promised = bound(batch, "clean", "--all", "-n")
+    assert (promised.returncode, promised.stderr.count(why)) == (2, len(kept)), promised
     cleaned = bound(batch, "clean", "--all")
     assert cleaned.returncode == 2, cleaned
     assert sorted(cleaned.stderr.splitlines()) == [

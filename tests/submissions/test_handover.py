@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,9 +96,15 @@ def test_what_the_engine_refuses_has_ended(tmp_path: Path, engine: Fake) -> None
     assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [((), True)]
 
 
-def test_a_run_of_more_slots_than_a_machine_has_is_submitted_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "said", [{"nprocs": 4}, {"nprocs": "gpus", "at_most": 4}]
+)  # by `split`, by `submit -n`
+def test_a_run_of_more_slots_than_a_machine_has_is_submitted_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5")
     (tmp_path / "batchfile.toml").write_text(BATCH.replace("nprocs = 2\nbatch_size = 2", "slots = 5"))
-    batch = load(tmp_path / "batchfile.toml")._replace(nprocs=4)  # as `split --nprocs 4` has it
+    batch = load(tmp_path / "batchfile.toml")._replace(**said)
     ledger = Ledger(batch, {})
     choice = choose(ledger, Wanted(completed=False, failures=True), batch.stages, ordered=True)
     with pytest.raises(UserError, match=r"^b: expected `slots` of at most 4, .* found 5$"):
