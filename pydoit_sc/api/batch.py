@@ -305,7 +305,7 @@ class LoadedBatch(ChosenRuns):
         >>> [run.name for run in batch.select("day:*", where="day>2022-03-06", status="error")]
         ['day:2022-03-07']
         """
-        conditions = [where] if isinstance(where, str) else list(where or ())
+        conditions = [] if where is None else _several(where)
         _check_texts("select: names, where and like are texts", [*names, *conditions, like or ""])
         options = {
             "statuses": _listed(status),
@@ -360,9 +360,12 @@ def load(
 
 
 def _listed(value: int | str | Iterable[int | str] | None) -> str | None:
-    if value is None:
-        return None
-    return ",".join(map(str, [value] if isinstance(value, int | str) else value))
+    return None if value is None else ",".join(map(str, _several(value)))
+
+
+def _several(value: object) -> list[Any]:
+    """Return the values of a word that takes one or several."""
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
 def _check_texts(what: str, values: Iterable[object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from io import StringIO
 from typing import Any
 
@@ -344,10 +344,14 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
     def _execute(self, pos_args: list[str], undo: bool) -> None:
         """Ignore, or no longer, and tell of it at the end: doit tells before it is done."""
         out, self.outstream = self.outstream, StringIO()
+        ignored: Set[str] = frozenset()
         if undo:
             if not isinstance(self.dep_manager, BatchDependency):
                 raise InvalidCommand("ignore: --undo is for the tasks of a batch, and there is none here")
-            self.dep_manager.undoes = True
+            ignored = self.dep_manager.begin_undoing()
         super()._execute(pos_args)
         told = self.outstream.getvalue()
-        out.write(told.replace("ignoring ", "no longer ignored: ") if undo else told)
+        if undo:
+            names = [name for name in told.replace("ignoring ", "").splitlines() if name in ignored]
+            told = "".join(f"no longer ignored: {name}\n" for name in names) or "nothing of that is ignored\n"
+        out.write(told)

@@ -5,7 +5,7 @@ So it is the same whoever asks: `doit`, with doit's own commands or with ours, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from doit.dependency import Dependency, DependencyStatus
@@ -41,7 +41,7 @@ class BatchDependency(Dependency):  # type: ignore[misc]
     """doit's database, for the tasks of a batch, too. What is said of them is done when it is closed."""
 
     _project: Project
-    undoes: bool  # what is to be ignored is ignored no longer
+    _undoes: bool  # what is to be ignored is ignored no longer
     _ignored: set[str]  # names of tasks
     _forgotten: dict[str, str]  # names of tasks, with the keys of runs
     _keys: dict[str, str] | None
@@ -50,7 +50,7 @@ class BatchDependency(Dependency):  # type: ignore[misc]
     def take(self, project: Project, leave: Leave | None) -> None:
         """Know the tasks of this batch."""
         self._project, self._leave = project, leave
-        self.undoes, self._ignored, self._forgotten, self._keys = False, set(), {}, None
+        self._undoes, self._ignored, self._forgotten, self._keys = False, set(), {}, None
 
     @property
     def _all(self) -> dict[str, str]:
@@ -75,12 +75,17 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         """Return whether `ignore` excludes a task."""
         return task.is_ignored if isinstance(task, BatchTask) else bool(super().status_is_ignore(task))
 
+    def begin_undoing(self) -> Set[str]:
+        """Take what is to be ignored from now on for what is ignored no longer; return the names of what is."""
+        self._undoes = True
+        return self._project.ignored
+
     def ignore(self, task: Task) -> None:
         """Ignore a task from now on, or no longer."""
         if isinstance(task, BatchTask):
             self._ignored.add(task.name)
         else:
-            self._set(task.name, "ignore:", "" if self.undoes else "1")
+            self._set(task.name, "ignore:", "" if self._undoes else "1")
 
     def remove_success(self, task: Task) -> None:
         """Forget the success of a task that has failed: a run's outcome stays."""
@@ -103,7 +108,7 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         if self._closed:
             return
         super().close()
-        more, fewer = (set(), self._ignored) if self.undoes else (self._ignored, set(self._forgotten))
+        more, fewer = (set(), self._ignored) if self._undoes else (self._ignored, set(self._forgotten))
         if more or fewer:
             change_ignored(self._project.batch, more, fewer)
         store, keys = self._project.store, {name: key for name, key in self._forgotten.items() if key}
