@@ -18,7 +18,7 @@ from pydoit_sc.store.stamps import StoredDocument, read
 
 _FOLDER = "accepted"
 _TOGETHER = 50_000  # outcomes in a note
-_LARGEST = 16 << 20  # bytes of a note
+_LARGEST = 64 << 20  # bytes of a note
 
 
 class Accepted(StoredDocument):

@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from pydantic import Field
 
-from pydoit_sc.store.base import NoteStore, StoreError
+from pydoit_sc.errors import warn_once
+from pydoit_sc.store.base import NoteStore, StoreError, UnreadableError
 from pydoit_sc.store.stamps import StoredDocument, read
 
 SHOW_EVERY = 2.0  # seconds between two looks of a worker, and of who asks, while somebody does
@@ -117,7 +118,10 @@ class Asking:
                 # At odd times: of two who ask, each may have written over what the other wrote.
                 self._renew_at[worker] = time.monotonic() + random.uniform(SHOW_EVERY, LOOK_EVERY)
                 note = Asked(attempts=wanted[:MOST_ASKED], token=secrets.token_hex(4))
-                self._store.write_note(asked_note(worker), note.to_json())
+                try:
+                    self._store.write_note(asked_note(worker), note.to_json())
+                except UnreadableError as error:
+                    warn_once(f"workers cannot be asked what runs write now: {error}")
             shown = self._shown(worker)
             found.update({attempt: shown[attempt] for attempt in wanted if attempt in shown})
         return found

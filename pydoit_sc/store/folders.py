@@ -130,9 +130,9 @@ def is_there(own: str) -> bool:
 
 
 def is_alive(folder: str) -> bool:
-    """Return whether the worker that made this folder seems to be alive, by this machine's clock."""
+    """Return whether the worker that made this folder seems to be alive, by this machine's clock, which may be behind."""
     found = _look(folder)
-    return found is not None and not _is_dead(*found, time.time())
+    return found is not None and not _is_dead(*found, max(time.time(), found[1]))
 
 
 def who_lives(folder: str, now: float) -> str:

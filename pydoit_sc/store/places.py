@@ -49,6 +49,8 @@ def check_ours(where: str, names: Iterable[str], run_json: Callable[[], bytes | 
 def check_folder(where: str, folder: str) -> None:
     """Do so for a folder; raises FileNotFoundError where there is nothing."""
     try:
+        if os.path.islink(folder):
+            raise NotADirectoryError
         names = os.listdir(folder)
     except NotADirectoryError:
         raise TakenError(f"{where} is no folder, and stays as it is") from None

@@ -1,7 +1,7 @@
 """The way to a place below a store's root: whether this user may write there, and no link of another user is followed.
 
 Where several users write to one folder, any of them could lead the others' outputs, or their `clean`, elsewhere by a link
-in the place of a folder. A user's own links, and root's, are followed: a stage may lie on another disk.
+in the place of a folder. A user's own links, and root's, are followed: a stage may lie elsewhere.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ def closed(root: str, path: str) -> str:
     except TakenError as error:
         return str(error)
     there = next((folder for folder in parents(f"{root}/{path}".rstrip("/")) if os.path.lexists(folder)), "/")
-    is_read_only = (
-        os.statvfs(there).f_flag & os.ST_RDONLY
-    )  # which is the matter of all places, not of this one
-    if os.access(there, os.W_OK | os.X_OK) or is_read_only:
+    if os.access(there, os.W_OK | os.X_OK):
         return ""
-    return f"`{there}` cannot be written{belongs(there)}"
+    try:
+        is_read_only = os.statvfs(there).f_flag & os.ST_RDONLY
+    except OSError as error:  # a link that leads nowhere
+        return f"`{there}` cannot be written: {error.strerror}"
+    # A file system that is read-only is the matter of all places, not of this one.
+    return "" if is_read_only else f"`{there}` cannot be written{belongs(there)}"

@@ -25,6 +25,7 @@ from pydantic import Field
 from pydoit_sc.batch import MOST_AT_ONCE
 from pydoit_sc.plurals import counted
 from pydoit_sc.store import NoteStore, Store, StoreError
+from pydoit_sc.store.notes import UNKNOWN
 from pydoit_sc.store.stamps import StoredDocument, read
 
 EVERY, EVERY_REQUEST = 1.0, 15.0  # seconds between two looks at a file system, and at an object store
@@ -93,9 +94,14 @@ def _read(store: NoteStore, submission: str) -> tuple[SteeringNote, bool]:
         data, owner = store.read_note_and_owner(_note_name(submission), _LARGEST)
     except FileNotFoundError:
         return _NOTHING, False
-    if owner not in (None, os.geteuid()):
+    if not _is_mine(owner):
         return _NOTHING, True
     return read(SteeringNote, data) or _NOTHING, False
+
+
+def _is_mine(owner: int | None) -> bool:
+    """Return whether this user may have written a note: also where he lets others write to it, so that no order is lost."""
+    return owner in (None, UNKNOWN, os.geteuid())
 
 
 def _read_cancelled(store: NoteStore, submission: str) -> frozenset[str]:
@@ -105,7 +111,7 @@ def _read_cancelled(store: NoteStore, submission: str) -> frozenset[str]:
         found = json.loads(data)
     except (FileNotFoundError, ValueError, RecursionError):
         return frozenset()
-    sound = owner in (None, os.geteuid()) and isinstance(found, list)
+    sound = _is_mine(owner) and isinstance(found, list)
     return frozenset(key for key in found if isinstance(key, str)) if sound else frozenset()
 
 
@@ -196,4 +202,6 @@ class Control:
             self._cancelling = found.cancelling
         if self._first is None:
             self._first = found
+        if is_foreign:  # in the place of the user's own: what that said holds
+            return self.order._replace(known=True, foreign=True)
         return found.since(self._first)._replace(foreign=is_foreign, cancelled=self._cancelled)

@@ -302,3 +302,22 @@ def test_an_output_that_lists_no_files_and_is_closed(
         assert f"a:0: {box.folder}/out/a/0/results: Permission denied" in said, said
         assert told in said, said
     (box.folder / "out/a/0/results").chmod(0o755)
+
+
+def test_links_of_ones_own_in_places_hinder_no_other_run(box: Box) -> None:
+    box.batchfile(HEAD + '[runs.m]\ncmd = "true"\nmatrix = { i = [1, 2, 3] }\n[runs.n]\ncmd = "true"\n')
+    box.write("elsewhere/x", "")
+    (box.folder / "out").mkdir()
+    (box.folder / "out/m").symlink_to("/no/such")  # a disk that is not mounted
+    assert "m:1  incomplete: `" + f"{box.folder}/out/m` cannot be written: No such file" in box.ok("plan")
+    assert box().code == 2
+    assert box.out("n/status_code") == "0"
+    (box.folder / "out/m").unlink()
+    (box.folder / "out/m").mkdir()
+    (box.folder / "out/m/1").symlink_to(box.folder / "elsewhere")
+    (box.folder / "out/m/2").symlink_to("/no/such")
+    assert "m:1  incomplete: its place is no folder, and stays as it is\n" in box.ok("plan")
+    done = box()
+    assert (done.code, box.out("m/3/status_code")) == (2, "0")
+    assert "2 runs were not started: its place is no folder, and stays as it is (m:1; alike: m:2)" in done.out
+    assert (box.folder / "elsewhere/x").exists()
