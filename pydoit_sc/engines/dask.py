@@ -13,6 +13,7 @@ many are never under way.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -237,9 +238,14 @@ def connected(address: str, access: Access | None = None) -> Iterator[Client]:
             security=access.security(distributed) if access else None,
         )
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # TimeoutError is an OSError
-        raise EngineError(f"no Dask scheduler answers at {address}: {error}") from error
-    with client:
-        yield client
+        why = str(error)
+    else:
+        with client:
+            yield client
+        return
+    # What is left of the client closes itself when it is collected. While the next one is made, that would wait for ever.
+    gc.collect()
+    raise EngineError(f"no Dask scheduler answers at {address}: {why}")
 
 
 @contextmanager
