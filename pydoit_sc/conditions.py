@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple
 
 from pydoit_sc.batch import Axes, is_pattern
@@ -105,12 +106,14 @@ def _compare_dates(one: str, other: str) -> int | None:
     return (one > other) - (one < other)
 
 
+@lru_cache(maxsize=1024)
 def _offset(part: str) -> str:
     """Return the offset from UTC that a date has, "" if none."""
     found = _PART_OF_DATE.fullmatch(part)
     return (found["offset"] or "") if found else ""
 
 
+@lru_cache(maxsize=1024)  # the value of a condition is the same for each run
 def _is_date(part: str) -> bool:
     """Return whether the calendar has a date, or some part of one."""
     try:
