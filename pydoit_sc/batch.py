@@ -158,9 +158,8 @@ class Batch(NamedTuple):
     instead: Mapping[str, Any] = {}  # settings of all runs, in place of their own
     workdir: Path | None = None  # where its commands run, where that is not the folder of its file
     words: tuple[str, ...] = ()  # the options that name this batch on a command line, in any folder
-    files: Mapping[
-        str, str
-    ] = {}  # that it was read from, those of its axes too, with digests of what they had
+    #: What it was read from, the files of its axes too, with digests of what they had.
+    files: Mapping[str, str] = {}
 
     @property
     def folder(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydoit_sc.errors import UserError, shortened
 
 MOST = 10**9
-_DIGITS = 12  # of text that is read at all: Python refuses thousands
+DIGITS = 12  # of text that is read at all: Python refuses thousands
 
 
 def whole_number(what: str, text: str, least: int = 1, most: int = MOST) -> int:
@@ -17,7 +17,7 @@ def whole_number(what: str, text: str, least: int = 1, most: int = MOST) -> int:
     Traceback (most recent call last):
     pydoit_sc.errors.UserError: --code: expected a number from 0 to 255, found `256`
     """
-    number = int(text) if text.isdecimal() and len(text) <= _DIGITS else least - 1
+    number = int(text) if text.isdecimal() and len(text) <= DIGITS else least - 1
     if least <= number <= most:
         return number
     bounds = f"from {least:,} to {most:,}" if most < MOST else f"of at least {least}"

@@ -23,6 +23,7 @@ from pydoit_sc.files import check_here
 from pydoit_sc.ignored import read_ignored
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.made import names_of
+from pydoit_sc.numbers import DIGITS
 from pydoit_sc.parts import with_earlier, without_earlier
 from pydoit_sc.store import Store, open_store
 from pydoit_sc.store.accepted import read_accepted
@@ -34,7 +35,6 @@ from pydoit_sc.survey import open_ledger
 _OF_BATCH = {"max_failures": max_failures}
 _NPROCS = {"nprocs": read_nprocs}
 _OF_RUNS = {"timeout": read_timeout, "retries": natural}
-_DIGITS = 12  # of a number; Python refuses thousands
 
 
 _SIGN = re.compile(r"[=!<>]")  # of a condition
@@ -320,7 +320,7 @@ def _read(options: Mapping[str, Any], readers: Mapping[str, Callable[[object], o
         if (text := options.get(name)) is None:
             continue
         try:
-            given[name] = read(int(text) if text.isdecimal() and len(text) < _DIGITS else text)
+            given[name] = read(int(text) if text.isdecimal() and len(text) <= DIGITS else text)
         except ValueError as error:
             raise UserError(f"--{name.replace('_', '-')}: {error}, found `{shortened(text)}`") from error
     return given

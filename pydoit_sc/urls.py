@@ -10,9 +10,8 @@ LOCAL = "local"
 class Scheme(NamedTuple):
     """What is known of the URLs of one scheme."""
 
-    kind: str = (
-        ""  # "s3", "gs" or "az" for the clouds', "flat" for another store without folders, LOCAL for a path
-    )
+    #: "s3", "gs" or "az" for the clouds', "flat" for another store without folders, LOCAL for a path.
+    kind: str = ""
     extra: str = ""  # of this package, which brings what a store needs
     package: str = ""  # of fsspec's class, where the extra does not bring it: files that are sent need it
 

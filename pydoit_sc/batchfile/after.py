@@ -93,9 +93,8 @@ class StageIndex:
         """Yield the positions of the runs that match: of those alone that begin as the pattern does are looked at."""
         begin = _MAGIC.split(pattern, maxsplit=1)[0]
         matches = re.compile(translate(pattern)).match
-        for at in range(
-            bisect_left(self._sorted, (begin, -1)), len(self._sorted)
-        ):  # a slice would copy the rest
+        # By position, since a slice would copy the rest.
+        for at in range(bisect_left(self._sorted, (begin, -1)), len(self._sorted)):
             name, i = self._sorted[at]
             if not name.startswith(begin):
                 return

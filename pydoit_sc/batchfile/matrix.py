@@ -235,9 +235,8 @@ class _Matrix:
             block = array("i", [i for i in range(len(values)) for _ in range(inner)])
             self.columns[key] = block * (self.count // len(block))
         self.original = self.count
-        self._rows: dict[
-            str, dict[int, array[int]]
-        ] = {}  # of the original combinations, by axis and position
+        #: The original combinations by axis, and by the position of their value there.
+        self._rows: dict[str, dict[int, array[int]]] = {}
         self._added: dict[tuple[str, type, Hashable], int] = {}  # positions of what `include` adds
 
     def _matching(self, entry: Mapping[str, Any]) -> list[int]:

@@ -16,7 +16,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.batch import Status
 from pydoit_sc.commands.asking import agreed, is_answered
-from pydoit_sc.commands.parsing import OptionsAnywhere, Parser, flag, json_option
+from pydoit_sc.commands.parsing import OptionsAnywhere, flag, json_option
 from pydoit_sc.commands.selecting import NAMES, OR_OPTIONS, SELECTING, SOME_NAMES, Selecting
 from pydoit_sc.errors import on_a_line
 from pydoit_sc.plurals import counted
@@ -81,8 +81,8 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; runs that options have selected stay in their order, the slowest first."""
-        given = self.cmdparser.given if isinstance(self.cmdparser, Parser) else ()
-        if params["as_json"] and (others := [said for name, said in _NOT_WITH_JSON.items() if name in given]):
+        others = [said for name, said in _NOT_WITH_JSON.items() if name in self.given]
+        if params["as_json"] and others:
             raise InvalidCommand(f"expected one form, found --json and {others[0]}")
         if params["slowest"]:
             params["sort"] = "definition"
