@@ -32,8 +32,8 @@ CAN_FAIL = {
 #: What a run can do to its own output: in an attempt's folder it is the run's failure, not the worker's.
 _A_RUNS = "EACCES"
 
-#: How a line begins that says what is lacking, and how one ends that says it of one run alone.
-_COMPLAINTS, _ITS_OWN = ("ERROR: ", "1 incomplete: its outcome cannot be read: "), "and it stays as it is"
+#: How a line begins that says what is lacking, and what one has that says it of one run alone.
+_COMPLAINTS, _ITS_OWN = ("ERROR: ", "1 incomplete: its outcome cannot be read: "), "stays as it is"
 
 _COULD_NOT, _NOT_STARTED = 2, 3  # exit codes: not everything was executed, nothing was
 
@@ -75,7 +75,7 @@ def fail(lab: Lab, failing: Failing) -> bool:
     if first.code not in allowed:
         raise Violation(f"the worker ended with {first.code}: {first.said}")
     said = first.said.splitlines()
-    complaints = [line for line in said if line.startswith(_COMPLAINTS) or line.endswith(_ITS_OWN)]
+    complaints = [line for line in said if line.startswith(_COMPLAINTS) or _ITS_OWN in line]
     if "Traceback" in first.said or len(complaints) != (first.code != 0):
         raise Violation(f"the worker ended with {first.code} and said: {first.said}")
     spoilt = promise.spoilt(promise.look(lab.root, lab.scenario.runs))
