@@ -23,7 +23,7 @@ ELSEWHERE = {
     "commands/test_batch_word.py": "project",
     "commands/test_debug.py": "worker.foreground",
     "commands/test_failures.py": "failing outcomes.failed show.kinds",
-    "commands/test_fetch.py": "outcomes.fetching outcomes.files outcomes.sidebyside show.fetching",
+    "commands/test_fetch.py": "outcomes.fetching outcomes.files show.fetching",
     "commands/test_help.py": "commands.usage",
     "commands/test_history.py": "outcomes.history",
     "commands/test_hurried.py": "commands.base commands.parsing numbers tasks.errors",

@@ -70,6 +70,7 @@ ROOMS = [
         "programs",
         "retries",
         "shells",
+        "sidebyside",
         "sizes",
         "templates",
         "times",

@@ -15,8 +15,8 @@ from pydoit_sc.commands.parsing import format_options, parse_format
 from pydoit_sc.commands.selecting import OR_OPTIONS, SELECTING, SOME_NAMES, selected
 from pydoit_sc.ends import briefly
 from pydoit_sc.outcomes.history import attempts_at
-from pydoit_sc.outcomes.sidebyside import side_by_side
 from pydoit_sc.show.tables import table
+from pydoit_sc.sidebyside import side_by_side
 from pydoit_sc.sizes import show_size
 from pydoit_sc.store import Live, Record
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project

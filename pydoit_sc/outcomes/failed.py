@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.outcomes.kinds import TAIL, Failure
-from pydoit_sc.outcomes.sidebyside import side_by_side
+from pydoit_sc.sidebyside import side_by_side
 from pydoit_sc.store import Record, Store, UnreadableError
 from pydoit_sc.store.layout import STDERR
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from pydoit_sc.batch import PLAIN, Axes, Run, Stage
 from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of
 from pydoit_sc.outcomes.flatten import SUFFIXES, Value, Values, merged, rows_in
-from pydoit_sc.outcomes.sidebyside import side_by_side
 from pydoit_sc.retries import pauses, retry
+from pydoit_sc.sidebyside import side_by_side
 from pydoit_sc.store import Outputs, Record, Store, StoreError, UnreadableError
 from pydoit_sc.store.documents import FileEntry
 from pydoit_sc.store.layout import RESULTS

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeVar
 
+from pydoit_sc.sidebyside import side_by_side
 from pydoit_sc.store.layout import LARGEST
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
-_AHEAD = 16  # questions for each thread, so that none is idle while the first answer is waited for
+_AHEAD = 16  # questions for each thread: one takes 2 KB, and is answered quickly
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 
 A = TypeVar("A")
@@ -129,22 +129,8 @@ def get_all(blobs: Blobs, paths: Iterable[str]) -> dict[str, bytes]:
 
 
 def ask_each(blobs: Blobs, ask: Callable[[A], B], values: Iterable[A]) -> Iterator[B]:
-    """Yield what `ask` returns for each value, as many at once as a store may be asked; an error is raised in its turn.
-
-    Of many values a window at a time is submitted: each that waits takes 2 KB.
-    """
-    with threads_for(blobs) as threads:
-        waiting: deque[Future[B]] = deque()
-        try:
-            for value in values:
-                waiting.append(threads.submit(ask, value))
-                if len(waiting) > blobs.at_once * _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for one in waiting:
-                one.cancel()
+    """Yield what `ask` returns for each value, as many at once as a store may be asked; an error is raised in its turn."""
+    return side_by_side(ask, values, blobs.at_once, _AHEAD)
 
 
 def is_path(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from pydoit_sc.outcomes.sidebyside import side_by_side
+from pydoit_sc.sidebyside import side_by_side
 from pydoit_sc.store import Outputs, Store, TakenError
 from pydoit_sc.store.places import FILES
 

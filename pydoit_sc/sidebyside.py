@@ -9,11 +9,11 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-_THREADS = 32  # more bring little, and each answer that waits for its turn takes memory
 
-
-def side_by_side(call: Callable[[A], B], values: Iterable[A], threads: int) -> Iterator[B]:
+def side_by_side(call: Callable[[A], B], values: Iterable[A], threads: int, ahead: int = 1) -> Iterator[B]:
     """Yield what `call` returns for each value; an error is raised in its turn. One thread: in this one.
+
+    `ahead` is how many values a thread is given before the first answer is taken: none is idle then, but each takes memory.
 
     >>> list(side_by_side(str.upper, "abc", 2))
     ['A', 'B', 'C']
@@ -23,12 +23,15 @@ def side_by_side(call: Callable[[A], B], values: Iterable[A], threads: int) -> I
         return
     from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415 - it loads `logging`, for stores of objects alone
 
-    threads = min(threads, _THREADS)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[B]] = deque()
-        for value in values:
-            waiting.append(pool.submit(call, value))
-            if len(waiting) > threads:
+        try:
+            for value in values:
+                waiting.append(pool.submit(call, value))
+                if len(waiting) > threads * ahead:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
