@@ -85,7 +85,7 @@ class StageIndex:
 
     def _unknown(self, name: str) -> str:
         stage = self._stage.name
-        near = nearest(name, [name for name, _ in self._sorted[:10_000]])
+        near = nearest(name, [known for known, _ in self._sorted[:10_000]])
         hint = f"did you mean `{stage}:{near}`?" if near else self._some()
         return f"stage `{stage}` has no run `{name}`; {hint}"
 

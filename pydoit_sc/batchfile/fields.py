@@ -115,7 +115,8 @@ def _has_controls(text: str) -> bool:
     return _CONTROLS.search(text) is not None or not is_text(text)
 
 
-def read_text(value: str) -> str:
+def check_text(value: str) -> str:
+    """Return the value if it is a line of text; raises the error of a field."""
     if not value.strip():
         raise expected("a string that is not empty")
     if _has_controls(value):
@@ -124,7 +125,7 @@ def read_text(value: str) -> str:
 
 
 def are_texts(values: Sequence[str]) -> bool:
-    """Return whether `read_text` takes all of these; there may be a million."""
+    """Return whether `check_text` takes all of these; there may be a million."""
     return all(map(str.strip, values)) and not _has_controls("".join(values))
 
 
@@ -263,7 +264,7 @@ def _expand(text: str) -> str:
             raise fault(f"the environment variable `{name}` is not set, or empty")
         return os.environ[name]
 
-    return without_password(read_text(_VARIABLE.sub(value, text)))
+    return without_password(check_text(_VARIABLE.sub(value, text)))
 
 
 def without_password(url: str) -> str:
@@ -320,10 +321,10 @@ _DURATION = {
 Bool = Annotated[bool, Expected("true or false")]
 Natural = Annotated[int, Field(ge=0), Expected("an integer of at least 0"), Field(le=LARGEST)]
 Count = Annotated[int, Field(ge=1), Expected("an integer of at least 1"), Field(le=LARGEST)]
-Text = Annotated[str, Expected("a string"), AfterValidator(read_text)]
+Text = Annotated[str, Expected("a string"), AfterValidator(check_text)]
 Texts = Annotated[tuple[Text, ...], list_of("a list of strings")]
 Place = Annotated[str, Expected("a string"), AfterValidator(_expand)]  # a URL or a path
-Path = Annotated[str, Expected("a string"), AfterValidator(read_text), AfterValidator(absolute)]
+Path = Annotated[str, Expected("a string"), AfterValidator(check_text), AfterValidator(absolute)]
 Address = Annotated[Text, AfterValidator(without_password)]
 Anything = Annotated[dict[str, Any], table_of("a table")]
 Command = Annotated[str, Parsed(_command, {**_TEXT, "minLength": 1})]

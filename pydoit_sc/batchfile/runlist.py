@@ -126,6 +126,7 @@ class RunReader:
         self._remote = remote  # the batch's; None if it could not be read
         self._named = True
         self._nprocs: object = None
+        self._folder = ""  # relative paths count from there
         # Of each run that is sound, in columns:
         self._names, self._cmds, self._results_dirs = Packing(), Packing(), Packing()
         self._settings_of = array("I")
@@ -134,12 +135,12 @@ class RunReader:
 
     def read(self, items: Iterable[Any], folder: str, nprocs: object) -> Stage:
         """Return the stage of these runs; what is wrong is noted. Relative paths count from `folder`."""
-        self._nprocs = nprocs
+        self._nprocs, self._folder = nprocs, folder
         for i, item in enumerate(items):
             if self._takes_commands and isinstance(item, str):
-                self._read(i, {"cmd": item, "name": short_name(item)}, folder, is_short=True)
+                self._read(i, {"cmd": item, "name": short_name(item)}, is_short=True)
             else:
-                self._read(i, item, folder)
+                self._read(i, item)
         cmds, count = self._cmds.packed(), len(self._items)
         names = told_apart(self._names.packed(), cmds, self._is_short)
         self._check_names(names)
@@ -154,7 +155,7 @@ class RunReader:
         )
         return Stage(PLAIN, runs, named=self._named)
 
-    def _read(self, i: int, item: object, folder: str, *, is_short: bool = False) -> None:
+    def _read(self, i: int, item: object, *, is_short: bool = False) -> None:
         """Read a run; one that is plainly sound needs no model: there may be a million."""
         if not isinstance(item, dict):
             check(self._model, item, self._notes, (*self._where, i))
@@ -170,7 +171,7 @@ class RunReader:
             settings = self._checked(i, given, word)
             if settings is None:
                 return
-        self._names.add(self._name(i, given, folder))
+        self._names.add(self._name(i, given))
         self._cmds.add(given["cmd"])
         self._results_dirs.add(given.get("local_results_dir", ""))
         self._settings_of.append(settings)
@@ -190,10 +191,10 @@ class RunReader:
             self._settings.append(table.over(self._settings[0]))
         return self._shared[word]
 
-    def _name(self, i: int, given: Mapping[str, str], folder: str) -> str:
+    def _name(self, i: int, given: Mapping[str, str]) -> str:
         name, path = given.get("name"), given.get("remote_output_path")
         if path is not None:
-            return self._name_of_path(i, path, name, folder)
+            return self._name_of_path(i, path, name)
         if name is None:
             self._named = False
             return str(i)
@@ -202,13 +203,13 @@ class RunReader:
     def _note(self, i: int, key: str, message: str) -> None:
         self._notes.add((*self._where, i, key), message)
 
-    def _name_of_path(self, i: int, path: str, name: str | None, folder: str) -> str:
+    def _name_of_path(self, i: int, path: str, name: str | None) -> str:
         """Return the name that a run has by its own output path, which lies below the batch's; "" where it does not."""
         try:
             own = (
                 path.strip("/").rpartition("/")[2]
                 if self._remote is None
-                else below(path, self._remote, folder)
+                else below(path, self._remote, self._folder)
             )
         except ValueError as error:
             self._note(i, "remote_output_path", str(error))

@@ -122,15 +122,15 @@ class WindowsAxis(Table):
         Starts that have an offset may be named without it.
         """
         start = self.from_
-        expected = _kind(start)
+        of_start = _kind(start)
         if not isinstance(wanted, date):
             hint = "; a date has no quotes" if isinstance(wanted, str) else ""
-            return f"expected {expected}, the start of a window, found {show(wanted)}{hint}"
+            return f"expected {of_start}, the start of a window, found {show(wanted)}{hint}"
         found = _kind(wanted)
         has_offset = isinstance(start, datetime) and (self.tz or start.tzinfo) is not None
-        if found == expected or (has_offset and isinstance(wanted, datetime)):
+        if found == of_start or (has_offset and isinstance(wanted, datetime)):
             return ""
-        return f"expected {expected} as in `from`, found {found}"
+        return f"expected {of_start} as in `from`, found {found}"
 
     def _moment(self, word: str, now: datetime) -> date:
         """Return what a word for `to` means, of the kind of `from`; a day begins at midnight.

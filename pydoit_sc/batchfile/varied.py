@@ -7,7 +7,7 @@ from typing import Any
 
 from pydoit_sc.batch import Settings
 from pydoit_sc.batchfile.errors import Where
-from pydoit_sc.batchfile.fields import are_texts, read_environment, read_text, read_timeout, read_variable
+from pydoit_sc.batchfile.fields import are_texts, check_text, read_environment, read_timeout, read_variable
 from pydoit_sc.batchfile.template import Escape, Writer
 from pydoit_sc.globbing import escape
 
@@ -29,10 +29,12 @@ def vary(shared: Settings, env: Mapping[str, str], writer: Writer, where: Where)
         if "{" not in template and "}" not in template:
             return [template] * count
         texts = writer.texts(template, place, escaping)
-        return texts if read is read_text and are_texts(texts or ()) else writer.read(texts, place, read)
+        return texts if read is check_text and are_texts(texts or ()) else writer.read(texts, place, read)
 
     variables = [column(value, ("env", name), read_variable) for name, value in env.items()]
-    files = [column(pattern, ("file_dep", i), read_text, escape) for i, pattern in enumerate(shared.file_dep)]
+    files = [
+        column(pattern, ("file_dep", i), check_text, escape) for i, pattern in enumerate(shared.file_dep)
+    ]
     timeouts = column(timeout, ("timeout",), read_timeout) if isinstance(timeout, str) else [timeout] * count
     if None in (*variables, *files) or timeouts is None:
         return None

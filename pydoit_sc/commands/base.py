@@ -76,11 +76,7 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     def one(self, words: Sequence[str], what: str) -> str:
         """Return the one word that the command takes."""
         if len(words) != 1:
-            found = " ".join(words) or "nothing"
-            command = self.get_name()
-            raise InvalidCommand(
-                f"{command}: expected {what}, found {found}; see `{self.bin_name} help {command}`"
-            )
+            raise self._unexpected(what, words)
         return words[0]
 
     def one_run(self, project: Project, words: Sequence[str]) -> tuple[Stage, Run]:
@@ -93,9 +89,12 @@ class Command(OptionsAnywhere, DoitCommand):  # type: ignore[misc]
     def each(self, words: Sequence[str], names: str) -> Sequence[str]:
         """Return the words if there is one for each of these names, `TYPE NAME`."""
         if len(words) != len(names.split()):
-            found = " ".join(words) or "nothing"
-            command = self.get_name()
-            raise InvalidCommand(
-                f"{command}: expected {names or 'no word'}, found {found}; see `{self.bin_name} help {command}`"
-            )
+            raise self._unexpected(names or "no word", words)
         return words
+
+    def _unexpected(self, what: str, words: Sequence[str]) -> InvalidCommand:
+        """Return the error of a command that takes other words than these."""
+        command, found = self.get_name(), " ".join(words) or "nothing"
+        return InvalidCommand(
+            f"{command}: expected {what}, found {found}; see `{self.bin_name} help {command}`"
+        )

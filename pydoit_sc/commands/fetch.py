@@ -61,9 +61,9 @@ class FetchCommand(Command):
         if (root := local_path(project.store.url)) and f"{folder}/".startswith(f"{root}/"):
             raise InvalidCommand(f"--to: `{folder}` is where the batch has its outputs; name another folder")
         chosen = selected(project, options, words)
-        names = {run.key: stage.task_name(run) for stage, run in chosen or project.batch.runs()}
         if chosen == []:
             return 0
+        names = {run.key: stage.task_name(run) for stage, run in chosen or project.batch.runs()}
         store = project.store
         fetcher = Fetcher(store, folder)
         progress = FetchProgress(lambda: fetcher.bytes)

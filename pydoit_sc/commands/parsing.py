@@ -201,7 +201,7 @@ def parse_format(
 def parse_choice(value: str, choices: Sequence[str], option: str) -> str:
     """Return one of the choices, or raise the error that lists them."""
     if value not in choices:
-        raise InvalidCommand(f"{option}: expected {' or '.join(choices)}, found `{value}`")
+        raise InvalidCommand(f"{option}: expected one of {', '.join(choices)}, found `{value}`")
     return value
 
 

@@ -13,22 +13,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from hashlib import md5
 from typing import NamedTuple
 
 from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import make_folders, not_for_all, replacing, write_whole
-from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of, is_inside, is_link_itself
+from pydoit_sc.outcomes.files import BadFileError, blocks, files_of, is_inside, is_link_itself, patiently
 from pydoit_sc.outcomes.results import Document
-from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store import Outputs, StoreError, UnreadableError
+from pydoit_sc.store import Outputs, UnreadableError
 from pydoit_sc.store.digests import digest
 from pydoit_sc.store.documents import FileEntry, Manifest
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE
 from pydoit_sc.store.reading import read_file
 from pydoit_sc.store.stamps import read
 
-_TRIES, _PAUSE = 3, 0.5  # of a file, where the store fails; seconds before the second
 _THREADS = 16
 _LOOK = 0.2  # seconds between two calls of `tick`
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what every further file would meet, too
@@ -128,11 +125,7 @@ class Fetcher:
     def _bring(self, key: str, name: str, entry: FileEntry) -> str | None:
         """Bring a file; return what is wrong with it, None if it is there now. Raises StoreError, OSError."""
         try:
-            retry(
-                partial(self._copy, key, name, entry),
-                pauses(_TRIES - 1, _PAUSE),
-                when=lambda error: isinstance(error, StoreError),
-            )
+            patiently(partial(self._copy, key, name, entry))
         except BadFileError as error:
             return str(error)
         except OSError as error:
@@ -144,17 +137,12 @@ class Fetcher:
     def _copy(self, key: str, name: str, entry: FileEntry) -> None:
         path = f"{self._folder}/{key}/{name}"
         make_folders(os.path.dirname(path))
-        seen = md5(usedforsecurity=False)
-        with replacing(path) as aside:
-            with open(aside, "xb", opener=not_for_all) as file:
-                for block in blocks(self._store, key, name, entry):
-                    if self._is_stopped:
-                        raise _StoppedError
-                    file.write(block)
-                    seen.update(block)
-                    self.bytes += len(block)  # a figure for a screen
-            if entry.md5 not in (None, seen.hexdigest()):
-                raise BadFileError(NOT_ITS_OWN)
+        with replacing(path) as aside, open(aside, "xb", opener=not_for_all) as file:
+            for block in blocks(self._store, key, name, entry):
+                if self._is_stopped:
+                    raise _StoppedError
+                file.write(block)
+                self.bytes += len(block)  # a figure for a screen
 
 
 def _prepare(folder: str, document: Document, entries: Mapping[str, FileEntry]) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable, Iterator
+from hashlib import md5
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from pydoit_sc.batch import OURS
+from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store import Outputs, StoreError
 from pydoit_sc.store.base import answers
 from pydoit_sc.store.documents import FileEntry, Manifest
@@ -20,9 +22,10 @@ from pydoit_sc.store.stamps import read
 from pydoit_sc.urls import local_path
 from pydoit_sc.utf8 import is_text
 
-NOT_ITS_OWN = "its content is not that of the attempt"
-
 _BLOCK = 1 << 18  # bytes
+_TRIES, _PAUSE = 3, 0.5  # of a file, where the store fails; seconds before the second
+
+T = TypeVar("T")
 
 
 class BadFileError(Exception):
@@ -67,21 +70,27 @@ def is_inside(name: str) -> bool:
 
 
 def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[bytes]:
-    """Yield a file in pieces; raises BadFileError for what is wrong with it alone, StoreError where the store fails."""
+    """Yield a file in pieces; raises BadFileError for what is wrong with it alone, StoreError where the store fails.
+
+    That its size or its digest is wrong is known at its end.
+    """
     try:
         where = answers(f"{store.url}/{key}/{path}", Exception, but=(FileNotFoundError, BadFileError))
         with where, store.open(key, path) as file:
             # The size of a link is not that of a file, and it has no digest.
             root = local_path(store.url)
             is_link = bool(root and entry.md5 is None and _is_link(file, f"{root}/{key}", path))
-            size = 0
+            size, seen = 0, md5(usedforsecurity=False)
             while (is_link or size <= entry.size + _BLOCK) and (block := file.read(_BLOCK)):
                 size += len(block)
+                seen.update(block)
                 yield block
             if size != entry.size and not is_link:
                 # It may be larger than the disk of who reads it.
                 more = " or more" if size > entry.size + _BLOCK else ""
                 raise BadFileError(f"expected {entry.size:,} bytes, found {size:,}{more}")
+            if entry.md5 not in (None, seen.hexdigest()):
+                raise BadFileError("its content is not that of the attempt")
     except FileNotFoundError:
         raise BadFileError("missing") from None
     except StoreError as error:
@@ -89,6 +98,11 @@ def blocks(store: Outputs, key: str, path: str, entry: FileEntry) -> Iterator[by
         if isinstance(cause, OSError) and not isinstance(cause, (ConnectionError, TimeoutError)):
             raise BadFileError(cause.strerror or str(cause)) from None  # it is closed to us, or a pipe
         raise
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Return what `call` returns, which reads a file; call it again where the store fails."""
+    return retry(call, pauses(_TRIES - 1, _PAUSE), when=lambda error: isinstance(error, StoreError))
 
 
 def is_link_itself(store: Outputs, key: str, path: str, entry: FileEntry) -> bool:

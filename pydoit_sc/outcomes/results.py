@@ -9,22 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from hashlib import md5
 from typing import NamedTuple
 
 from pydoit_sc.batch import PLAIN, Axes, Run, Stage
-from pydoit_sc.outcomes.files import NOT_ITS_OWN, BadFileError, blocks, files_of
+from pydoit_sc.outcomes.files import BadFileError, blocks, files_of, patiently
 from pydoit_sc.outcomes.flatten import SUFFIXES, Value, Values, merged, rows_in
-from pydoit_sc.retries import pauses, retry
 from pydoit_sc.sidebyside import side_by_side
-from pydoit_sc.store import Outputs, Record, Store, StoreError, UnreadableError
+from pydoit_sc.store import Outputs, Record, Store, UnreadableError
 from pydoit_sc.store.documents import FileEntry
 from pydoit_sc.store.layout import RESULTS
 from pydoit_sc.store.stamps import parse_record
 
 LARGEST_RESULT = 4 << 20  # bytes of a file; larger ones are no figures, and are told
-
-_TRIES, _PAUSE = 3, 0.5  # of a file, where the store fails; seconds before the second
 
 Document = tuple[str, bytes, "bytes | None"]
 
@@ -120,11 +116,7 @@ def _outcome(store: Outputs, takes: Callable[[Record], bool], document: Document
         if folder != RESULTS or not name.endswith(SUFFIXES):
             continue
         try:
-            outcome.files[name] = retry(
-                partial(_content, store, key, path, entry),
-                pauses(_TRIES - 1, _PAUSE),
-                when=lambda error: isinstance(error, StoreError),
-            )
+            outcome.files[name] = patiently(partial(_content, store, key, path, entry))
         except BadFileError as error:
             outcome.wrong.append(f"{path}: {error}")
     return outcome
@@ -147,6 +139,4 @@ def _content(store: Outputs, key: str, path: str, entry: FileEntry) -> bytes:
         data += block
         if len(data) > LARGEST_RESULT:
             raise BadFileError(f"expected {LARGEST_RESULT >> 20} MiB at most, found more")
-    if entry.md5 not in (None, md5(data, usedforsecurity=False).hexdigest()):
-        raise BadFileError(NOT_ITS_OWN)
     return data

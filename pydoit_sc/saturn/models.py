@@ -159,7 +159,6 @@ class Pod(Answer):
     name: str
     status: str = ""
     start_time: str = ""
-    end_time: str = ""
 
 
 class LivePod(Pod):
@@ -169,7 +168,6 @@ class LivePod(Pod):
 
     status: str
     start_time: str = Field("", alias="started_at")
-    end_time: str = Field("", alias="completed_at")
 
 
 class PastPod(Pod):

@@ -60,16 +60,10 @@ def _bars(view: View, columns: int, *, graphic: bool) -> Iterator[str]:
 
 def figures(standing: Standing) -> str:
     """Return how many runs stand how, as one line."""
-    counts = {
-        f"{standing.statuses[status]:,} {word}": standing.statuses[status]
-        for status, word in ((Status.ERROR, "failed"), (Status.RUNNING, "running"), (Status.STALE, "stale"))
-    }
-    text = ", ".join(
-        (
-            f"{standing.statuses[Status.COMPLETED]:,}/{standing.size:,}",
-            *(word for word, count in counts.items() if count),
-        )
-    )
+    completed = f"{standing.statuses[Status.COMPLETED]:,}/{standing.size:,}"
+    others = ((Status.ERROR, "failed"), (Status.RUNNING, "running"), (Status.STALE, "stale"))
+    counts = [f"{count:,} {word}" for status, word in others if (count := standing.statuses[status])]
+    text = ", ".join([completed, *counts])
     left = standing.seconds_left
     return f"{text}, {clock(left)} left" if left else text
 

@@ -86,7 +86,7 @@ class PosixStore:
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         wanted = list(keys)
-        with answers(self.root):
+        with self._answers:
             found = zip(wanted, read_each(self.root, wanted), strict=True)
             told = (
                 (key, Record(None, reason=one.words) if isinstance(one, Taken) else one) for key, one in found
@@ -102,12 +102,12 @@ class PosixStore:
         fingerprints: Fingerprints = None,
         beside: Beside | None = None,  # noqa: ARG002 - nothing is listed
     ) -> Iterator[There | None]:
-        with answers(self.root):
+        with self._answers:
             yield from look(self.root, keys, fingerprints)
 
     def beside(self, keys: Sequence[str]) -> Mapping[str, str]:
         is_closed = cache(partial(closed, self.root))  # of folders that many runs share
-        with answers(self.root):
+        with self._answers:
             told = ((key, strange(self._path(key)) or self._closed(key, is_closed)) for key in keys)
             return {key: what for key, what in told if what}
 
@@ -135,7 +135,7 @@ class PosixStore:
         # As a rule there is nothing; what is wrong with the file system, the commit will find.
         if not os.access(path, os.F_OK):
             return None
-        with answers(self.root):
+        with self._answers:
             return read_record(path)
 
     def documents(
@@ -164,7 +164,7 @@ class PosixStore:
     @contextmanager
     def workspace(self, worker: str, scratch: str | None) -> Iterator[str]:
         with ExitStack() as ours:
-            with answers(self.root):
+            with self._answers:
                 own = ours.enter_context(attempts_folder(self._make_own("attempts"), worker))
                 self._make_own("holds")
                 ours.callback(self._holds.release_all)
@@ -202,7 +202,7 @@ class PosixStore:
 
     def settle(self) -> None:
         if self.durable:
-            with answers(self.root):
+            with self._answers:
                 self._disk.sync()
 
     def _bring(self, attempt: Finished) -> Staged | StoreError:
@@ -308,7 +308,7 @@ class PosixStore:
         return read_end(self._path(key), file, at_most)[0]
 
     def forget(self, key: str) -> bool:
-        with answers(self.root):
+        with self._answers:
             try:
                 history.move_there(self.root, key, self._path(key))
             except FileNotFoundError:
@@ -319,7 +319,7 @@ class PosixStore:
 
     def remove(self, key: str) -> bool:
         """Delete a run's output, which is moved away first, so that no reader sees half of it."""
-        with answers(self.root):
+        with self._answers:
             there = self.forget(key)
             check_way(self.root, f"{history.home_of(key)}/")
             try:
@@ -335,11 +335,11 @@ class PosixStore:
         return nullcontext()
 
     def former(self, key: str) -> Sequence[str]:
-        with answers(self.root):
+        with self._answers:
             return history.former(self.root, key)
 
     def orphans(self, keys: set[str]) -> Iterator[str]:
-        with answers(self.root):
+        with self._answers:
             for folder, folders, files in walk(self.root, closed=warn_closed):
                 key = "" if folder == self.root else os.path.relpath(folder, self.root)
                 if key and STATUS_CODE in files:

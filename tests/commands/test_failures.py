@@ -85,7 +85,7 @@ def test_nothing_has_failed(box: Box) -> None:
     done = box("failures", "--format", "json")
     assert (done.code, done.out, done.err) == (0, "[]\n", "0 of 41 runs have failed\n")
     assert "did you mean `day`?" in box("failures", "dya").refused()
-    assert "expected table or json" in box("failures", "--format", "xml").refused()
+    assert "expected one of table, json" in box("failures", "--format", "xml").refused()
 
 
 def test_odd_files_in_the_place_of_stderr(triaged: Box) -> None:

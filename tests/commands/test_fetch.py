@@ -17,7 +17,7 @@ import pytest
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.commands.fetch import FetchCommand
-from pydoit_sc.outcomes import fetching
+from pydoit_sc.outcomes import fetching, files
 from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.store import StoreError
 from pydoit_sc.store.objects import ObjectStore
@@ -266,7 +266,7 @@ class Flaky(MemoryBlobs):
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch) -> tuple[ObjectStore, Flaky]:
-    monkeypatch.setattr(fetching, "_PAUSE", 0.0)
+    monkeypatch.setattr(files, "_PAUSE", 0.0)
     blobs = Flaky(Bucket())
     for name, data in output({"m.json": "1"}).items():
         blobs.put(f"a/1/{name}", data)
