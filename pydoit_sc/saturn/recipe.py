@@ -1,4 +1,4 @@
-"""Read and write recipes as files: all keys keep their order, and text in blocks stays in blocks.
+"""Read recipes from files, and turn them into YAML: all keys keep their order, and text in blocks stays in blocks.
 
 Recipes are YAML 1.2, where `yes`, `010` and `2024-01-01` are not what PyYAML's YAML 1.1 makes of them; so they are
 read by the rules of 1.2, and what either version would misread is written in quotes. Comments are not kept.
@@ -6,7 +6,6 @@ read by the rules of 1.2, and what either version would misread is written in qu
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from contextlib import suppress
@@ -21,7 +20,6 @@ from pydoit_sc.batchfile.errors import BatchfileError, InvalidError, show
 from pydoit_sc.batchfile.fields import Script, Text
 from pydoit_sc.batchfile.jsonfile import parse_json
 from pydoit_sc.batchfile.yamlfile import StrictLoader, parse_yaml
-from pydoit_sc.files import rewriting
 from pydoit_sc.models import Deferred
 from pydoit_sc.saturn.errors import RecipeError
 from pydoit_sc.saturn.models import Recipe
@@ -192,29 +190,6 @@ def dumps(recipe: Recipe) -> str:
     """Return the recipe as YAML that reads back equal."""
     text = _dumped(recipe, _Dumper)
     return text if _reads_back(text, recipe) else _dumped(recipe, _PlainDumper)
-
-
-def write(recipe: Recipe, path: str | os.PathLike[str]) -> bool:
-    """Write a recipe as YAML, or as JSON if the name ends in .json; return False if the file says so already.
-
-    The file is replaced at once, or not at all.
-    """
-    name = os.fspath(path)
-    text = (
-        json.dumps(recipe, indent=2, ensure_ascii=False) + "\n" if name.endswith(".json") else dumps(recipe)
-    )
-    data = text.encode()
-    try:
-        with suppress(FileNotFoundError), open(name, "rb") as file:
-            if file.read() == data:
-                return False
-        with rewriting(name) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RecipeError(f"{name}: {error.strerror}") from None
-    return True
 
 
 def _dumped(recipe: Recipe, dumper: type[_Dumper]) -> str:

@@ -142,8 +142,8 @@ def test_wherever_it_is_stopped_nothing_is_half_or_mixed(
     """Stopped before each change of the folder in turn: what has a `status_code` is whole, and the next one completes it."""
     first, second, third = _attempts(tmp_path)
     stores = []
-    for number, files in enumerate((first, second, third)):
-        _write(tmp_path / str(number), files)
+    for number, attempt in enumerate((first, second, third)):
+        _write(tmp_path / str(number), attempt)
         stores.append(PosixStore(str(tmp_path / str(number))))
     changes: Any = {"unlink": os.unlink, "replace": os.replace}
     left = 0

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.saturn import recipe as recipes
 from tests.conftest import Box
-from tests.saturn.recipes import job
+from tests.saturn.recipes import job, write
 
 SPLIT = ("--file-syncs-base-dir-url", "file://base", "--local-commands-directory")
 
@@ -17,7 +16,7 @@ SPLIT = ("--file-syncs-base-dir-url", "file://base", "--local-commands-directory
 @pytest.fixture
 def jobs(box: Box) -> Box:
     """A recipe, and a run list of two."""
-    recipes.write(job(), box.folder / "recipe.yaml")
+    write(job(), box.folder / "recipe.yaml")
     runs = {"runs": [{"cmd": "true"}, {"cmd": "false"}], "remote_output_path": "file://out", "nprocs": 2}
     box.write("jobs.json", json.dumps(runs))
     return box
@@ -53,7 +52,7 @@ def test_other_recipes_are_not(jobs: Box, recipe: str, folder: str, said: str) -
     (jobs.folder / "link.yaml").symlink_to("d/recipe.yaml")
     jobs.write("text/recipe.yaml", "flour, sugar")
     (jobs.folder / "foreign").mkdir()
-    recipes.write(job("another"), jobs.folder / "foreign/recipe.yaml")
+    write(job("another"), jobs.folder / "foreign/recipe.yaml")
     (jobs.folder / "nowhere").mkdir()
     (jobs.folder / "nowhere/recipe.yaml").symlink_to("gone")
     before = files(jobs.folder)
@@ -83,7 +82,7 @@ def test_nor_is_the_batch_that_is_read(jobs: Box) -> None:
 
 
 def test_the_tasks_of_a_submission_neither(box: Box) -> None:
-    recipes.write(job(), box.folder / "recipe.yaml")
+    write(job(), box.folder / "recipe.yaml")
     table = '[saturn]\nrecipe = "recipe.yaml"\ncommands_directory = "."\nfile_syncs_base_dir_url = "base"\n'
     box.batchfile(f'[batch]\nremote_output_path = "out"\nnprocs = 1\n[runs.a]\ncmd = "true"\n{table}')
     before = files(box.folder)

@@ -26,11 +26,10 @@ def _slurm(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
 
 @contextmanager
 def _saturn(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
-    from pydoit_sc.saturn import recipe as recipe_files
     from tests.saturn import recipes
     from tests.saturn.standin import Standin
 
-    recipe_files.write(recipes.job("j", working_directory=str(folder)), folder / "job.yaml")
+    recipes.write(recipes.job("j", working_directory=str(folder)), folder / "job.yaml")
     with Standin() as standin:
         yield Place(
             folder,

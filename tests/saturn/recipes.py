@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from pydoit_sc.saturn.models import Recipe
+from pydoit_sc.saturn.recipe import dumps
 
 _NONE = type(None)
 _TOP: dict[str, tuple[type, ...]] = {
@@ -168,3 +172,8 @@ def workspace(name: str = "my-workspace", **spec: Any) -> dict[str, Any]:
         ],
     }
     return recipe
+
+
+def write(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as YAML."""
+    path.write_text(dumps(recipe))

@@ -49,7 +49,7 @@ file_syncs_base_dir_url = "file://base"
 def project(cli: Cli, tmp_path: Path) -> Cli:
     """A project whose run 2 fails until there is a file `go` on the machine."""
     (tmp_path / "machine").mkdir()
-    recipe_files.write(recipes.job("j", working_directory=str(tmp_path / "machine")), tmp_path / "job.yaml")
+    recipes.write(recipes.job("j", working_directory=str(tmp_path / "machine")), tmp_path / "job.yaml")
     cli.write("doit.cfg", DOIT_CFG)
     cli.write("batchfile.toml", BATCH.replace(".:all", "lib:my lib"))
     cli.write("lib/x.big", "big")
@@ -262,7 +262,7 @@ def test_the_page_lists_every_key() -> None:
 
 def test_apply_tells_of_folders_that_are_there_already(cli: Cli) -> None:
     """Archives that lie in a folder are not in the next archive of it."""
-    recipe_files.write(recipes.job("j"), cli.folder / "job.yaml")
+    recipes.write(recipes.job("j"), cli.folder / "job.yaml")
     cli.write("code/work.sh", "echo")
     base = f"file://{cli.folder}/code/base"
     words = ("apply", "job.yaml", "--sync", "code", "--file-syncs-base-dir-url", base)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.saturn import recipe as recipe_files
-
 from . import recipes
 from .conftest import Cli
 from .standin import Trick
@@ -59,7 +57,7 @@ def watched(process: subprocess.Popen[str]) -> str:
 
 def test_a_canary_token_is_in_none_of_it(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "machine").mkdir()
-    recipe_files.write(recipes.job("j", working_directory=str(tmp_path / "machine")), tmp_path / "job.yaml")
+    recipes.write(recipes.job("j", working_directory=str(tmp_path / "machine")), tmp_path / "job.yaml")
     cli.write("batchfile.toml", BATCH)
     cli.write("code/work.py", "print(1)")
     commands = (

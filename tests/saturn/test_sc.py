@@ -125,7 +125,7 @@ def test_apply_agrees(standin: Standin, sc: Sc, tmp_path: Path) -> None:
         "command": ["echo 'a b'", "echo ü"],
         "working_directory": str(tmp_path),
     }
-    recipe_files.write(recipe, tmp_path / "recipe.yaml")
+    recipes.write(recipe, tmp_path / "recipe.yaml")
     theirs = sent(standin, lambda: sc("apply", "recipe.yaml"))
     assert ours(standin, lambda client: client.apply(recipe_files.read(tmp_path / "recipe.yaml"))) == theirs
 
@@ -236,7 +236,7 @@ def test_archives_hold_the_same_files_at_the_same_place(standin: Standin, sc: Sc
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(name)
     (source / "link").symlink_to("b/c.py")
-    recipe_files.write(recipes.job(working_directory="/wd"), tmp_path / "recipe.yaml")
+    recipes.write(recipes.job(working_directory="/wd"), tmp_path / "recipe.yaml")
     base = f"file://{tmp_path}/base"
     sc("apply", "recipe.yaml", "--sync", "code:sub", "--sync", str(source), "--file-syncs-base-dir-url", base)
     write_archive(str(source), str(tmp_path / "ours"))
@@ -287,7 +287,7 @@ def test_a_started_job_is_executed(standin: Standin, client: SaturnClient, tmp_p
 
 
 def test_a_job_whose_sync_fails_runs_nothing(standin: Standin, sc: Sc, tmp_path: Path) -> None:
-    recipe_files.write(a_job(tmp_path, broken=True), tmp_path / "recipe.yaml")
+    recipes.write(a_job(tmp_path, broken=True), tmp_path / "recipe.yaml")
     sc("apply", "recipe.yaml", "--start")
     job = standin.wait("my-job")
     assert os.listdir(tmp_path / "the machine") == []
@@ -298,7 +298,7 @@ def test_a_job_whose_sync_fails_runs_nothing(standin: Standin, sc: Sc, tmp_path:
 def test_a_canary_token_is_in_no_file(standin: Standin, client: SaturnClient, tmp_path: Path) -> None:
     recipe = a_job(tmp_path)
     applied = client.apply(recipe)
-    recipe_files.write(applied, tmp_path / "recipe.yaml")
+    recipes.write(applied, tmp_path / "recipe.yaml")
     client.start("job", resource_id(applied))
     standin.wait("my-job")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

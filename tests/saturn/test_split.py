@@ -27,7 +27,7 @@ OURS = "pydoit_sc"
 def _files(cli: Cli, tmp_path: Path) -> None:
     seed = recipe_files.loads(recipes.SEED)
     seed["spec"]["working_directory"] = str(tmp_path)
-    recipe_files.write(seed, tmp_path / "recipe.yaml")
+    recipes.write(seed, tmp_path / "recipe.yaml")
     cli.write("code/work.py", "print(1)")
     remote = f"file://{tmp_path}/out"
     cli.write("jobs.json", json.dumps({"runs": RUNS, "remote_output_path": remote, "nprocs": 2}))
@@ -177,7 +177,7 @@ def _of_ours(cli: Cli) -> Callable[..., str]:
 
 def test_apply_start_and_stop_say_the_same(cli: Cli, sc: Sc, tmp_path: Path) -> None:
     recipe = recipes.job(command=["true"], working_directory=str(tmp_path))
-    recipe_files.write(recipe, tmp_path / "r.yaml")
+    recipes.write(recipe, tmp_path / "r.yaml")
     said, asked = [], []
     for run in (_of_sc(sc), _of_ours(cli)):
         before = len(cli.standin.requests)
