@@ -61,12 +61,9 @@ class ObjectStore:
 
     def scan(self, keys: Iterable[str]) -> dict[str, Record]:
         """Read one listing and the index, or the objects of each run where they are few."""
-        with self._answers():
-            return self._scan(set(keys))
-
-    def _scan(self, wanted: set[str]) -> dict[str, Record]:
         self._leases.scanned()
-        return _records(self._documents(wanted))
+        with self._answers():
+            return _records(self._documents(set(keys)))
 
     def _documents(self, wanted: set[str]) -> dict[str, tuple[bytes, bytes | None]]:
         listed = self._list(wanted, FEW)
@@ -87,6 +84,7 @@ class ObjectStore:
         self, keys: Sequence[str], fingerprints: Fingerprints = None, beside: Beside | None = None
     ) -> Iterator[There | None]:
         """Scan; where the runs are few, those without an outcome are listed one by one."""
+        self._leases.scanned()
         wanted = set(keys)
         places = Places(wanted, self._blobs.not_in_keys)
         with self._answers():
@@ -177,7 +175,8 @@ class ObjectStore:
 
     def contents(self, keys: Iterable[str], unread: Unread | None = None) -> Iterator[tuple[str, Contents]]:  # noqa: ARG002
         with self._answers():
-            wanted, index = set(keys), []
+            ordered, index = list(keys), []
+            wanted = set(ordered)
             files: dict[str, dict[str, Blob]] = defaultdict(dict)
             blobs = list_each(self._blobs, wanted)
             if len(wanted) > FEW:
@@ -195,7 +194,8 @@ class ObjectStore:
                 {key: names[RUN_JSON] for key, names in files.items() if RUN_JSON in names},
                 index,
             )
-            for key, (code, run_json) in small.items():
+            for key in filter(small.__contains__, ordered):
+                code, run_json = small[key]
                 manifest = read(Manifest, run_json or b"")
                 listed = (STDOUT, STDERR, STATUS_CODE, *((manifest and manifest.files) or ()))
                 there = without_markers(self._blobs, self.url, files[key], listed)
@@ -207,7 +207,7 @@ class ObjectStore:
             self._leases.current()
             held = self._leases.hold(keys)
             if held.others:
-                self._seen.update(self._scan(set(keys) - held.taken.keys()))
+                self._seen.update(_records(self._documents(set(keys) - held.taken.keys())))
         return {
             key: HeldError(held.taken[key]) if key in held.taken else held.deaths.get(key, 0) for key in keys
         }

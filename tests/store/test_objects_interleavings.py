@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -593,6 +593,24 @@ def test_what_another_worker_has_published_since_the_scan_is_seen(world: World) 
     world.sleep(1000)
     with first.store.workspace(first.name, None):
         assert first.store.hold(first.name, [KEY]) == {KEY: 0}
+        record = first.store.peek(KEY)
+        assert record and record.attempt == f"{second.name}-1"
+
+
+@pytest.mark.parametrize("look", [objects.ObjectStore.scan, objects.ObjectStore.look], ids=["scan", "look"])
+def test_what_another_has_published_is_seen_also_with_a_later_hold(
+    world: World, look: Callable[[objects.ObjectStore, list[str]], Iterable[object]]
+) -> None:
+    """A hold looks at the runs that it is for, and says nothing of what comes later."""
+    first, second = world.worker(), world.worker()
+    assert not any(look(first.store, ["run/1", KEY]))
+    world.sleep(10)
+    assert second.publish() is Outcome.PUBLISHED
+    world.sleep(10)
+    with first.store.workspace(first.name, None):
+        first.store.hold(first.name, ["run/1"])
+        world.sleep(1000)
+        first.store.hold(first.name, [KEY])
         record = first.store.peek(KEY)
         assert record and record.attempt == f"{second.name}-1"
 
