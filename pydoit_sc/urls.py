@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 LOCAL = "local"
 
@@ -57,6 +58,20 @@ def local_path(url: str) -> str | None:
     if kind_of(url) != LOCAL:
         return None
     return url.partition("://")[2] if scheme_of(url) else url
+
+
+def is_endpoint(url: str) -> bool:
+    """Return whether this is the URL of a server: obstore panics at another one.
+
+    >>> [is_endpoint(url) for url in ("http://h:9000", "h:9000", "https:///x", "http://h:99999", "http://[::1", "http://a b")]
+    [True, False, False, False, False, False]
+    """
+    try:
+        parts = urlsplit(url)
+        has_server = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return has_server and parts.scheme in ("http", "https") and not any(map(str.isspace, url))
 
 
 def to_install(url: str, error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from pydoit_sc.batchfile.fields import (
     Anything,
@@ -13,18 +13,23 @@ from pydoit_sc.batchfile.fields import (
     Count,
     Expected,
     Natural,
+    Parsed,
     Text,
+    expected,
     matching,
     without_password,
 )
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.urls import kind_of
+from pydoit_sc.urls import is_endpoint, kind_of
 
-Endpoint = Annotated[
-    str,
-    matching(r"https?://[^/\s]\S*", "a URL, http://… or https://…"),
-    BeforeValidator(lambda value: without_password(value) if isinstance(value, str) else value),
-]
+
+def _endpoint(value: object) -> str:
+    if isinstance(value, str) and is_endpoint(without_password(value)):
+        return value
+    raise expected("a URL, http://… or https://…")
+
+
+Endpoint = Annotated[str, Parsed(_endpoint, {"type": "string", "pattern": "^https?://"})]
 Region = Annotated[str, matching("[A-Za-z0-9-]+", "the name of a region, such as us-east-1")]
 Seconds = Annotated[float, Field(gt=0), Expected("a number of seconds above 0")]
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydoit_sc import passwords
 from pydoit_sc.store import aws
 from pydoit_sc.store.base import StoreError
-from pydoit_sc.urls import kind_of
+from pydoit_sc.urls import is_endpoint, kind_of
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0  # seconds, for each try
 RETRIES = 8
@@ -106,9 +107,11 @@ def said(name: str, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    """Raise StoreError for an endpoint without a scheme, or a region that is no name: obstore panics there."""
+    """Raise StoreError for an endpoint that has a password or is no URL, or a region that is no name: obstore panics there."""
     for where, value in said("endpoint", config).items():
-        if not re.match("https?://[^/]", value):
+        if why := passwords.in_url(value):
+            raise StoreError(f"{where}: {why}")
+        if not is_endpoint(value):
             raise StoreError(f"{where}: expected a URL, http://… or https://…, found another text")
     for where, value in said("region", config).items():
         if not re.fullmatch("[A-Za-z0-9-]+", value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,8 +122,24 @@ def test_credentials_of_google_are_a_file_or_its_content(google: tuple[str, dict
         assert open_store(url, {"token": token}).scan(["x"]) == {}
 
 
-@pytest.mark.parametrize("value", ["127.0.0.1:9000", "host", "http://", "ftp://host"])
-def test_an_endpoint_without_a_scheme_is_one_line(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = "http://me:canary@127.0.0.1:9"
+    (tmp_path / "config").write_text(
+        f"[profile pw]\nendpoint_url = {url}\naws_access_key_id = k\naws_secret_access_key = s\n"
+    )
+    for name, value in {"AWS_ENDPOINT_URL": url, "AWS_CONFIG_FILE": str(tmp_path / "config")}.items():
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(StoreError, match=r"^`.*: http://…@ has a password in a URL") as refused:
+                open_store("s3://b/p", {} if name == "AWS_ENDPOINT_URL" else {"profile": "pw"})
+            assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["127.0.0.1:9000", "host", "http://", "ftp://host", "http://h:99999", "http://[::1", "http://h:0"],
+)
+def test_an_endpoint_that_is_none_is_one_line(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = "expected a URL, http://… or https://…, found another text"
     with pytest.raises(StoreError, match=f"^`endpoint_url` .*: {found}$"):
         open_store("s3://b/p", {"endpoint_url": value})
