@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import Run, RunSet, Status, task_of
@@ -17,6 +18,7 @@ from pydoit_sc.fingerprint import MissingFileDepError, changed_parts, digest_var
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.plan import Planned
 from pydoit_sc.store import Outputs, StoreError
+from pydoit_sc.store.base import answers
 from pydoit_sc.store.layout import LARGEST, RUN_JSON
 from pydoit_sc.store.stamps import read
 from pydoit_sc.verdicts import CHANGED, TO_EXECUTE
@@ -59,7 +61,7 @@ def details(ledger: Ledger, store: Outputs, run: Run, known: Provenance | None =
 
     That is since its outcome, or since the attempt whose `run.json` is given.
     """
-    known = known or provenance_at(store, run.key)
+    known = known or _known(store, run.key)
     if known is None:
         return
     try:
@@ -96,19 +98,29 @@ def _way(ledger: Ledger, item: Planned) -> Way:
 
 
 def provenance_at(store: Outputs, key: str) -> Provenance | None:
-    """Return the `run.json` of an output, or None where there is no sound one, or the store does not give it."""
+    """Return the `run.json` of an output, or None where there is no sound one; raises StoreError."""
     from pydoit_sc.store.documents import Provenance  # noqa: PLC0415 - seldom needed, and slow to import
 
     try:
-        with store.open(key, RUN_JSON) as file:
+        with (
+            answers(f"{store.url}/{key}", Exception, but=(FileNotFoundError,)),
+            store.open(key, RUN_JSON) as file,
+        ):
             return read(Provenance, file.read(LARGEST))
-    except (FileNotFoundError, StoreError):
+    except FileNotFoundError:
         return None
+
+
+def _known(store: Outputs, key: str) -> Provenance | None:
+    """Return it for a hint, which is left out where the store does not give it."""
+    with suppress(StoreError):
+        return provenance_at(store, key)
+    return None
 
 
 def _reasons(ledger: Ledger, store: Outputs, run: Run) -> Mapping[str, str]:
     """Return the reason for each part of a fingerprint that `run.json` tells more of."""
-    known = provenance_at(store, run.key)
+    known = _known(store, run.key)
     if known is None:
         return {}
     found = {
@@ -154,7 +166,7 @@ def _earlier(ledger: Ledger, store: Outputs, run: Run, known: Provenance) -> Ite
     if len(earlier) > _EARLIER:
         return
     without = [task_of(run_.key) for run_ in earlier if ledger.record(run_) is None]
-    documents = ((run_, provenance_at(store, run_.key)) for run_ in earlier)
+    documents = ((run_, _known(store, run_.key)) for run_ in earlier)
     since = [task_of(run_.key) for run_, found in documents if found and found.finished > known.started]
     if without:
         yield f"without an outcome: {_listed(without, _LISTED)}"

@@ -21,6 +21,7 @@ from pydoit_sc.ledger import Work
 from pydoit_sc.private import is_ours
 from pydoit_sc.project import Project
 from pydoit_sc.store import Outputs, Record, UnreadableError
+from pydoit_sc.store.copying import object_name
 from pydoit_sc.store.layout import RUN_JSON
 from pydoit_sc.store.posix import PosixStore
 from pydoit_sc.submissions.folder import folder_of
@@ -28,6 +29,7 @@ from pydoit_sc.submissions.notes import Note, note_of
 from pydoit_sc.sync.code import staging_of
 from pydoit_sc.sync.extract import digest_in_name
 from pydoit_sc.sync.fetch import fetch_all
+from pydoit_sc.urls import local_path
 from pydoit_sc.worker.executor import Executor
 from pydoit_sc.worker.results import Limits
 from pydoit_sc.worker.slots import check_needs, slots
@@ -189,28 +191,31 @@ class Compared(NamedTuple):
 def compare(stored: Output, new: Output) -> Iterator[Compared]:
     """Yield each file of two outputs but `run.json`; raises StoreError."""
     before, after = (output.store.files(output.key) for output in (stored, new))
-    for name in sorted({*before, *after} - {RUN_JSON}):
-        if name not in after:
+    spelled = str if local_path(stored.store.url) else object_name
+    names = {spelled(name): name for name in after}
+    for name in sorted({*before, *names} - {RUN_JSON}):
+        if name not in names:
             how = "missing now"
         elif name not in before:
-            how = f"new: {after[name]:,} bytes"
-        elif before[name] != after[name]:
-            how = f"differs: {before[name]:,} bytes then, {after[name]:,} now"
+            how = f"new: {after[names[name]]:,} bytes"
+        elif before[name] != after[names[name]]:
+            how = f"differs: {before[name]:,} bytes then, {after[names[name]]:,} now"
         else:
-            how = EQUAL if _is_equal(stored, new, name) else "differs"
+            how = EQUAL if _is_equal(stored, name, new, names[name]) else "differs"
         yield Compared(name, how)
 
 
-def _is_equal(stored: Output, new: Output, name: str) -> bool:
+def _is_equal(stored: Output, old_name: str, new: Output, new_name: str) -> bool:
     """Return whether two files of one size have one content: by their digests, or else by reading both."""
-    md5s = [output.entries[name].md5 if name in output.entries else None for output in (stored, new)]
-    if None not in md5s:
-        return md5s[0] == md5s[1]
+    entries = stored.entries.get(old_name), new.entries.get(new_name)
+    old_md5, new_md5 = (entry and entry.md5 for entry in entries)
+    if old_md5 and new_md5:
+        return old_md5 == new_md5
     try:
-        with stored.store.open(stored.key, name) as one, new.store.open(new.key, name) as other:
+        with stored.store.open(stored.key, old_name) as one, new.store.open(new.key, new_name) as other:
             return _same(one, other)
     except UnreadableError:  # a link out of its output is not followed
-        return _leads(stored, name) == _leads(new, name) != ""
+        return _leads(stored, old_name) == _leads(new, new_name) != ""
 
 
 def _leads(output: Output, name: str) -> str:

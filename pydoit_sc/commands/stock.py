@@ -261,9 +261,9 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
         super().clean_tasks([task for task in tasks if task.name not in runs], dryrun, cleanforget)
 
     def _clean_runs(self, runs: Mapping[str, RunTask], *, dryrun: bool, forget: bool) -> None:
-        store = next(iter(runs.values())).project.store
         keys = {name: task.run.key for name, task in runs.items()}
         with user_errors():
+            store = next(iter(runs.values())).project.store
             for name, found in (
                 look_at_each(store, keys) if dryrun else change_each(store, store.remove, keys)
             ):

@@ -6,7 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,12 +66,10 @@ class CloudBlobs:
                 retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_FOR)},
             )
 
-        try:
+        self._errors = exceptions.BaseError
+        with self._explained():
             self._store = connect(LONGEST, config.retries)
             self._once = connect(min(config.read_timeout, ONCE), 0)
-        except self._generic as error:
-            self._explain(error)
-            raise
 
     def may_pass(self, error: Exception) -> bool:
         if not isinstance(error, self._generic):
@@ -81,14 +79,12 @@ class CloudBlobs:
 
     def list(self, folder: str, after: str = "") -> Iterator[Blob]:
         try:
-            for part in self._store.list(folder or None, offset=after or None, chunk_size=1000):
-                for item in part:
-                    if item["path"] != folder:  # what another tool marks the folder with
-                        after = item["path"]  # has been yielded
-                        yield _blob(item)
-        except self._generic as error:
-            self._explain(error)
-            raise
+            with self._explained():
+                for part in self._store.list(folder or None, offset=after or None, chunk_size=1000):
+                    for item in part:
+                        if item["path"] != folder:  # what another tool marks the folder with
+                            after = item["path"]  # has been yielded
+                            yield _blob(item)
         except self._no_path as error:  # the whole page with it is lost
             if self._config.kind != "s3":
                 words = str(error).partition("\n")[0]
@@ -99,6 +95,15 @@ class CloudBlobs:
         """Raise OSError with the reason if an error stays until the user has changed something."""
         if why := explain(str(error), self._config):
             raise OSError(why) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Do so for what is done meanwhile."""
+        try:
+            yield
+        except (FileNotFoundError, self._errors) as error:
+            self._explain(error)
+            raise
 
     def is_marker(self, path: str) -> bool:
         try:
@@ -121,24 +126,23 @@ class CloudBlobs:
         return self._get(path, LARGEST)
 
     def _get(self, path: str, at_most: int) -> tuple[bytes, Blob]:
-        try:
+        with self._explained():
             answer = self._store.get(path)
-        except (FileNotFoundError, self._generic) as error:
-            self._explain(error)
-            raise
         blob = _blob(answer.meta)._replace(version=answer.meta[self._version] or "")
         if blob.size > at_most:
             raise TooLargeError(f"{path}: {blob.size:,} bytes, expected {at_most:,} at most")
         return bytes(answer.bytes()), blob
 
     def open(self, path: str) -> BinaryIO:
-        return io.BufferedReader(_Reader(self._store.get(path).stream(_PIECE)), _PIECE)
+        with self._explained():
+            return io.BufferedReader(_Reader(self._store.get(path).stream(_PIECE)), _PIECE)
 
     def put(self, path: str, data: bytes) -> str:
         return self._put(path, data)[self._version] or ""
 
     def _put(self, path: str, data: bytes) -> Any:
-        return self._once.put(path, data, use_multipart=False)
+        with self._explained():
+            return self._once.put(path, data, use_multipart=False)
 
     def create(self, path: str, data: bytes) -> str:
         return self._create(path, data)[self._version] or ""
@@ -179,6 +183,7 @@ class CloudBlobs:
         elif "status code: 501" in str(error):
             self._lacks_conditions("refuses")
         else:
+            self._explain(error)
             raise error
 
     def _lacks_conditions(self, does: str) -> None:
@@ -197,7 +202,8 @@ class CloudBlobs:
 
     def upload(self, file: str, path: str, *, new: bool) -> str:
         if os.path.getsize(file) > ONE_REQUEST:
-            return self._store.put(path, Path(file), use_multipart=True)["e_tag"] or ""
+            with self._explained():
+                return self._store.put(path, Path(file), use_multipart=True)["e_tag"] or ""
         with open(file, "rb") as stream:
             data = stream.read()
         return (self._create if new else self._put)(path, data)["e_tag"] or ""
@@ -208,16 +214,18 @@ class CloudBlobs:
                 self._aws.abort(path)
 
     def copy(self, source: str, target: str) -> None:
-        self._store.copy(source, target)
+        with self._explained():
+            self._store.copy(source, target)
 
     def delete(self, paths: Iterable[str]) -> None:
         rest = [*paths]
         while rest:
             part, rest = rest[:_DELETE_AT_ONCE], rest[_DELETE_AT_ONCE:]
             try:
-                self._once.delete(part)
+                with self._explained():
+                    self._once.delete(part)
             except FileNotFoundError as error:
-                if self._config.kind == "s3":  # never said of an object, but of the bucket, or by mistake
+                if self._config.kind == "s3":  # never said of an object, but by mistake
                     raise OSError(f"cannot delete {part[0]}: {error}") from error
 
 

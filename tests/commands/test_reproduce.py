@@ -6,11 +6,15 @@ import json
 import os
 import re
 import signal
+import sys
+import uuid
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from tests.conftest import HEAD, Box, until
+from tests.s3 import KEYS
 from tests.test_git import do
 
 BATCH = (
@@ -168,6 +172,31 @@ def test_a_command_that_only_the_store_names_is_not_executed(done: Box) -> None:
     assert not list(done.folder.rglob("planted"))
     assert done("reproduce", "--recorded", "a:0").code == 1
     assert len(list(done.folder.rglob("planted"))) == 1
+
+
+def test_names_that_an_object_store_cannot_hold_are_compared_as_it_spells_them(s3: str, box: Box) -> None:
+    box.env.update({**KEYS, "AWS_ENDPOINT_URL": s3})
+    bucket = f"spelled-{uuid.uuid4().hex[:12]}"
+    client = botocore.session.Session().create_client(
+        "s3", "us-east-1", endpoint_url=s3, aws_access_key_id="k", aws_secret_access_key="s"
+    )
+    client.create_bucket(Bucket=bucket)
+    box.write("work.py", "import os; os.chdir(os.environ['SATURN_RUN_LOCAL_RESULTS_DIR'])\n")
+    with (box.folder / "work.py").open("a") as file:
+        file.write(r"for name in ('a\\b', 'a%0Ab', 'a\nb', 'plain'): open(name, 'w').write(name)")
+    box.batchfile(
+        f'[batch]\nremote_output_path = "s3://{bucket}/p"\n[runs.a]\ncmd = "{sys.executable} work.py"\n'
+    )
+    assert box("run").code == 0
+    again = box("reproduce", "a")
+    assert (again.code, "all 7 files are equal" in again.err) == (0, True), again
+
+
+def test_a_store_that_is_away_is_no_attempt_without_a_document(box: Box) -> None:
+    box.env.update({**KEYS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    box.batchfile('[batch]\nremote_output_path = "s3://b/p"\n[runs.a]\ncmd = "true"\n')
+    done = box("reproduce", "a")
+    assert (done.code, done.err.startswith("ERROR: s3://b/p")) == (3, True), done
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from pydoit_sc.store import StoreError, open_store
 from pydoit_sc.store.cloudconfig import Config
 from pydoit_sc.store.cloudfaults import explain
+from tests.conftest import Box
 from tests.s3 import KEYS
 from tests.store.conftest import Elsewhere
 
@@ -87,6 +88,32 @@ def test_a_bucket_that_is_not_there(
         store.scan(str(n) for n in range(count))
     with pytest.raises(StoreError, match="there is no bucket"):
         list(store.look([str(n) for n in range(count)]))
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_every_command_says_that_there_is_no_bucket(s3: str, box: Box) -> None:
+    box.env.update({**KEYS, "AWS_ENDPOINT_URL": s3})
+    box.batchfile('[batch]\nremote_output_path = "s3://no-such-bucket/p"\n[runs.a]\ncmd = "true"\n')
+    for words in (["plan"], ["run"], ["clean", "--all"], ["forget", "--all"], ["verify"], ["reproduce", "a"]):
+        done = box(*words)
+        assert done.code and done.err.endswith("there is no bucket `no-such-bucket`\n"), (words, done)
+        assert done.err.count("\n") == 1, (words, done)
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_a_refusal_is_one_line_with_what_gives_credentials(refusing: str) -> None:
+    store = open_store("s3://bucket/p", {**KEYS_IN_OPTIONS, "endpoint_url": refusing})
+    for count, verb in ((1, "GET"), (101, "LIST")):
+        with pytest.raises(StoreError) as refused:
+            store.scan(str(n) for n in range(count))
+        said = f"s3://bucket/p: the server refuses {verb} (AccessDenied): the credentials are wrong, have expired, or do not "
+        assert str(refused.value).startswith(said), str(refused.value)
+        assert "\n" not in str(refused.value)
+    with (
+        pytest.raises(StoreError, match=r"the server refuses PUT \(AccessDenied\)"),
+        store.workspace("w", None),
+    ):
+        pass
 
 
 def test_a_container_that_is_not_there() -> None:
