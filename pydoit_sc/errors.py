@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
 
 #: Spaces of other scripts and of typography, which Python does not call printable.
 _SPACES = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+
+_WARNED: set[str] = set()
 
 
 class UserError(Exception):
@@ -59,7 +60,9 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-@cache
-def warn_once(text: str) -> None:
-    """Tell the user something that ends nothing, once."""
-    print(f"WARNING: {printable(text)}", file=sys.stderr, flush=True)
+def warn_once(text: str, such_as: str = "") -> None:
+    """Tell the user something that ends nothing, once; `such_as` is an example of it, another one each time."""
+    if text not in _WARNED:
+        _WARNED.add(text)
+        example = f", such as {such_as}" if such_as else ""
+        print(f"WARNING: {printable(text + example)}", file=sys.stderr, flush=True)

@@ -8,10 +8,9 @@ import time
 
 import pytest
 
-from pydoit_sc import hooks
+from pydoit_sc import errors, hooks
 from pydoit_sc.batch import Batch
 from pydoit_sc.cli import main
-from pydoit_sc.errors import warn_once
 from pydoit_sc.outcomes.counts import Counts
 from tests.conftest import HEAD, Box, until
 from tests.starts import PROGRAMS
@@ -73,7 +72,7 @@ def test_one_that_fails_is_told_and_changes_nothing(
     hooked.write("code", "0")
     assert run(hooked, monkeypatch) == 0
     hooked.write("code", "7")
-    warn_once.cache_clear()
+    errors._WARNED.clear()
     assert run(hooked, monkeypatch, "run", "-a", "--json") == 1
     out, err = capfd.readouterr()
     assert out.splitlines()[-1].startswith('{"completed": 2, "failed": 1')
@@ -85,7 +84,7 @@ def test_one_that_fails_is_told_and_changes_nothing(
 def test_one_that_dies_of_a_signal_is_told(
     box: Box, capsys: pytest.CaptureFixture[str], number: int, name: str
 ) -> None:
-    warn_once.cache_clear()
+    errors._WARNED.clear()
     batch = Batch("b", box.folder / "batchfile.toml", "out", (), on_finish=f"kill -{int(number)} $$")
     hooks.tell_end(batch, Counts(1, 0, 0, 0, 1.0), 0)
     assert capsys.readouterr().err == f"WARNING: on_finish: killed by {name}\n"
@@ -95,7 +94,7 @@ def test_one_that_does_not_end_is_killed_with_all_it_has_started(
     box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(hooks, "LIMIT", 0.5)
-    warn_once.cache_clear()
+    errors._WARNED.clear()
     batch = Batch(
         "b",
         box.folder / "batchfile.toml",

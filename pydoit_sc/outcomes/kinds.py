@@ -27,7 +27,7 @@ _VARYING = rf"""
     | \b0x[0-9a-fA-F]+\b                                        # an address
     | \b(?=[a-fA-F]*\d)[0-9a-fA-F]{{8,}}\b                      # a digest
     | \b(?=\w*\d[A-Za-z]\w*\d[A-Za-z])\w{{5,}}\b                # an id of letters and digits in turn
-    | (?:(?<![\w)\]])[-+])?\d+(?:[.,:]\d+)*(?:[eE][-+]?\d+)?    # a number, or a time
+    | (?:(?<![\w)\]])[-+])?\d+(?:[.,:]\d+)*(?:[eE][-+]?\d+)?(?:[mµn]?s\b)?    # a number, or a time
     """
 _CONTROLS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LINE_END = re.compile(r"[\r\n]+")  # a progress bar ends its lines with \r
@@ -117,13 +117,16 @@ Key: TypeAlias = "tuple[int | None, str, str | None]"
 def key_of(failure: Failure) -> Key:
     """Return what failures of one kind have in common: the status code, the reason and the line, as masked.
 
+    Of a run with an outcome the reason counts as it stands, since its numbers are settings: `timed out after 1 s`.
+
     >>> key_of(Failure("a:1", 7, "", b"no 1\\n")) == key_of(Failure("a:2", 7, "", b"no 2\\n"))
     True
     >>> key_of(Failure("a:1", None, "file_dep `x.csv` matches no file", None))
     (None, 'file_dep … matches no file', None)
     """
     line = None if failure.tail is None else mask(telling_line(failure.tail))
-    return failure.code, mask(_QUOTED.sub("…", failure.reason[:_LONGEST])), line
+    reason = mask(_QUOTED.sub("…", failure.reason[:_LONGEST])) if failure.code is None else failure.reason
+    return failure.code, reason, line
 
 
 class Tally:

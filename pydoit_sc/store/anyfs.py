@@ -10,9 +10,8 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 
-from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
-from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError, is_path
+from pydoit_sc.store.blobs import Blob, ChangedError, TooLargeError, is_path, leave_alone
 from pydoit_sc.store.layout import LARGEST
 from pydoit_sc.urls import kind_of, scheme_of
 
@@ -66,9 +65,7 @@ class AnyBlobs:
             if is_path(below):
                 yield self._blob(below, info)
             else:
-                warn_once(
-                    f"{self._root}: objects whose names are no paths, such as {below!r}, are left alone"
-                )
+                leave_alone(self._root, below)
 
     def _check_bucket(self, error: Exception) -> None:
         """Raise OSError if it is the bucket of S3 that is absent, not an object in it."""

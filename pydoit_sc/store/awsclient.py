@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from pydoit_sc.errors import warn_once
-from pydoit_sc.store.blobs import Blob, is_path
+from pydoit_sc.store.blobs import Blob, is_path, leave_alone
 from pydoit_sc.store.cloudconfig import Config
 
 
@@ -33,11 +32,8 @@ class AwsClient:
                 path = item["Key"][len(self._root) :]
                 if is_path(path):
                     yield Blob(path, item["Size"], item["ETag"], item["LastModified"].timestamp())
-                else:  # `a//b`, or `a/`, which marks a folder
-                    where = f"s3://{self._config.bucket}"
-                    warn_once(
-                        f"{where}: objects whose names are no paths, such as {item['Key']!r}, are left alone"
-                    )
+                else:  # `a//b`, or `a/`
+                    leave_alone(f"s3://{self._config.bucket}/{self._config.prefix}", path)
 
     def abort(self, path: str) -> None:
         """Abort the uploads in parts of one object."""

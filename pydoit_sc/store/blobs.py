@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeVar
 
+from pydoit_sc.errors import warn_once
 from pydoit_sc.sidebyside import side_by_side
 from pydoit_sc.store.layout import LARGEST
 
@@ -140,6 +141,12 @@ def is_path(name: str) -> bool:
     [True, False, False, False, False, False]
     """
     return not ({"", ".", ".."}.intersection(name.split("/")) or _CONTROL.search(name))
+
+
+def leave_alone(url: str, path: str) -> None:
+    """Tell the user of an object below a URL that is none of ours: an empty one marks a folder where its name ends in `/`."""
+    what = "that mark folders" if path.endswith("/") else "whose names are no paths"
+    warn_once(f"{url}: objects {what} are left alone", such_as=f"`{path}`")
 
 
 def threads_for(blobs: Blobs) -> ThreadPoolExecutor:

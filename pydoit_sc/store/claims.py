@@ -13,10 +13,9 @@ from functools import partial
 from itertools import count
 from typing import TypeVar
 
-from pydoit_sc.errors import warn_once
 from pydoit_sc.retries import pauses, retry
 from pydoit_sc.store.base import HeldError, StoreError, TakenError
-from pydoit_sc.store.blobs import Blob, Blobs, get_all
+from pydoit_sc.store.blobs import Blob, Blobs, get_all, leave_alone
 from pydoit_sc.store.history import PLACES, home_of, used_up
 from pydoit_sc.store.layout import RUN_JSON, STATUS_CODE, STDERR, STDOUT, Record, key_digest
 from pydoit_sc.store.leases import FencedError, Leases, wait_for
@@ -186,5 +185,5 @@ def without_markers(
     asked = {name for name, blob in files.items() if not blob.size}.difference(known)
     markers = {name for name in asked if blobs.is_marker(files[name].path)}
     if markers:
-        warn_once(f"{url}: objects that mark folders, such as {files[min(markers)].path}/, are left alone")
+        leave_alone(url, f"{files[min(markers)].path}/")
     return {name: blob for name, blob in files.items() if name not in markers}

@@ -23,7 +23,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from pydoit_sc.errors import warn_once
+from pydoit_sc import errors
 from pydoit_sc.files import make_folders
 from pydoit_sc.linux import exchange
 from pydoit_sc.store import (
@@ -631,7 +631,7 @@ def test_what_may_not_be_read_is_told_with_its_name(
             with pytest.raises(StoreError, match=f"{root}/stage.*: Permission denied"):
                 call()
         (root / path).chmod(mode)
-        warn_once.cache_clear()
+        errors._WARNED.clear()
     assert store.scan(["stage/run"]) == {"stage/run": Record(0, "w-1")}
 
 
