@@ -11,24 +11,17 @@ import os
 from collections.abc import Collection, Mapping
 
 from pydoit_sc.batch import PLAIN, Batch, Run, Stage, task_of
-from pydoit_sc.errors import UserError, reason, warn_once
+from pydoit_sc.errors import UserError, reason
 from pydoit_sc.files import open_regular, write_whole
 from pydoit_sc.fingerprint import digest_text
 
 FILE = ".pydoit_sc.ignored.json"
-#: doit's database, where it was before, by the names of tasks.
-STATE = ".pydoit_sc.json"
 
 Marks = Mapping[str, str]  # places, with the digest of the command where that counts, else ""
 
 
 def read_ignored(batch: Batch) -> frozenset[str]:
     """Return the stages and runs of a batch that are ignored, by the names of their tasks; raises UserError."""
-    if any(isinstance(said, dict) and "ignore:" in said for said in _read(batch, STATE).values()):
-        warn_once(
-            f"{batch.folder / STATE}: what `ignore` of an earlier version has said there does not count any more; "
-            "say it again, and remove the file"
-        )
     return frozenset(_names(batch, _marks(batch)).values())
 
 
@@ -50,20 +43,17 @@ def change_ignored(batch: Batch, more: Collection[str] = (), fewer: Collection[s
             raise UserError(reason(error)) from error
 
 
-def _read(batch: Batch, name: str) -> dict[str, object]:
-    """Return what a file beside the batchfile says, nothing if it is none of ours; raises UserError."""
+def _marks(batch: Batch) -> Marks:
+    """Return what the file beside the batchfile says, nothing if it is none of ours; raises UserError."""
     try:
-        with open_regular(str(batch.folder / name)) as file:
+        with open_regular(str(batch.folder / FILE)) as file:
             found = json.load(file)
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     except OSError as error:
         raise UserError(reason(error)) from error
-    return found if isinstance(found, dict) else {}
-
-
-def _marks(batch: Batch) -> Marks:
-    return {place: said for place, said in _read(batch, FILE).items() if isinstance(said, str)}
+    said = found if isinstance(found, dict) else {}
+    return {place: digest for place, digest in said.items() if isinstance(digest, str)}
 
 
 def _root(batch: Batch) -> str:

@@ -15,7 +15,6 @@ from doit.task import Task
 
 from pydoit_sc.batch import Run, Stage
 from pydoit_sc.catalogue import COMMANDS
-from pydoit_sc.ignored import STATE
 from pydoit_sc.parts import in_order
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection, select, select_to_execute
@@ -26,6 +25,8 @@ from pydoit_sc.tasks.listing import Part, parts_of, parts_with
 from pydoit_sc.tasks.tasks import all_tasks, part_tasks, run_tasks, stage_tasks
 from pydoit_sc.utf8 import check_encoding
 
+#: doit's database.
+_STATE = ".pydoit_sc.json"
 #: The commands that know the tasks of a submission.
 _WITH_SUBMISSION = ("run", "list", "info")
 #: The commands that would act on the whole batch without a name.
@@ -125,7 +126,7 @@ class BatchfileLoader(TaskLoader2):  # type: ignore[misc]
         """
         config = self.config or {}
         said = any("continue" in config.get(section, ()) for section in ("GLOBAL", "run"))
-        return {"backend": "batchfile", "dep_file": STATE, **({} if said else {"continue": True})}
+        return {"backend": "batchfile", "dep_file": _STATE, **({} if said else {"continue": True})}
 
     @user_errors()
     def load_tasks(self, cmd: Command, pos_args: list[str]) -> list[Task]:
