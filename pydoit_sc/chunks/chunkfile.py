@@ -222,8 +222,6 @@ def chunk_text(  # noqa: PLR0913 (each is a key of the chunk)
     file = ChunkFile(runs=(), remote_output_path=batch.remote_output_path, nprocs=nprocs, pydoit_sc=extra)
     whole = file.model_dump(exclude={"runs"})
     whole[EXTRA]["runs"] = runs
-    if batch.at_most is None:  # workers of an earlier version do not know the key
-        del whole[EXTRA]["at_most"]
     lines = ",\n".join([json.dumps(_sc_run(work)) for work in works])
     return f'{{"runs": [\n{lines}\n],\n{json.dumps(whole)[1:]}'
 
