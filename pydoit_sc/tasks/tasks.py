@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, TextIO, TypeAlias
 
 from doit.control import ExecNode, TaskDispatcher
-from doit.dependency import MD5Checker
 from doit.task import Task
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
@@ -26,10 +25,6 @@ from pydoit_sc.verdicts import Verdict
 
 #: The group of the tasks that execute the chunks of a submission.
 CHUNK = "chunk"
-
-
-class RunChecker(MD5Checker):  # type: ignore[misc]
-    """doit's check of files under the name that a dodo.py may have for it; runs need none of their own any more."""
 
 
 class RunIsCurrent:

@@ -94,9 +94,9 @@ def test_the_loader_with_doits_own_run(stages: Box) -> None:
 
 
 DODO = """\
-from pydoit_sc.tasks.tasks import RunChecker, batch_tasks
+from pydoit_sc.tasks.tasks import batch_tasks
 
-DOIT_CONFIG = {"check_file_uptodate": RunChecker, "backend": "json", "dep_file": ".doit.json"}
+DOIT_CONFIG = {"backend": "json", "dep_file": ".doit.json"}
 
 
 def task_before():
