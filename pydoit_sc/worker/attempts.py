@@ -27,7 +27,7 @@ from pydoit_sc.store.digests import digests
 from pydoit_sc.store.layout import RESULTS, RUN_JSON, STATUS_CODE, STDERR, STDOUT
 from pydoit_sc.worker import cgroup, salvage
 from pydoit_sc.worker.descent import ATTEMPT_VARIABLE
-from pydoit_sc.worker.lastfiles import LastFiles, make_last_files
+from pydoit_sc.worker.lastfiles import make_last_files
 from pydoit_sc.worker.process import WORKER_VARIABLE, Exit
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.starter import Environment
@@ -66,7 +66,6 @@ class Attempt:
     started: float  # seconds since the epoch
     clock: float  # the monotonic clock at that moment
     retry_codes: tuple[int, ...]  # status codes of the attempts before
-    code_said: str = ""  # what `run.json` says of the code
     timed_out: bool = False
     over_memory: bool = False  # it has been killed, since it used more than it may
     dropped: bool = False  # it is told to end, and is not published
@@ -142,7 +141,7 @@ class Attempt:
         tried, self.folder, self.retried = self.folder, f"{self.folder}.tried", True
         salvage.keep_ends(tried, self.folder, KEPT_END)
 
-    def _reason(self, exit_: Exit) -> str:
+    def reason(self, exit_: Exit) -> str:
         """Return why it failed, where that was not its own exit code."""
         timeout = self.settings.timeout if self.timed_out else None
         memory = self.settings.memory if self.over_memory else None
@@ -154,94 +153,18 @@ class Attempt:
         )
         return "; ".join(filter(None, (why, self.spoilt)))
 
-    def conclude(
-        self, last: LastFiles, exit_: Exit, host: str, submission: str, *, copied: bool = False
-    ) -> tuple[Finished, Result]:
-        """Write `run.json` and `status_code`; return what is to be published, and its result.
-
-        Where the run has spoilt its output, that is its own failure, and what can be kept is kept; `copied`: what cannot
-        be read is spoilt, too. Raises OSError for what the worker lacks.
-        """
-        try:
-            return self._conclude(last, exit_, host, submission, copied=copied)
-        except OSError as error:
-            if error.errno not in _RUNS:
-                raise
-            self.spoilt, spoilt = salvage.reason(error, self.folder), self.folder
-            self.folder = f"{spoilt}.kept"
-            salvage.keep(spoilt, self.folder)
-            return self._conclude(last, exit_, host, submission, copied=copied)
-
-    def _conclude(
-        self, last: LastFiles, exit_: Exit, host: str, submission: str, *, copied: bool
-    ) -> tuple[Finished, Result]:
-        work, code = self.work, self.code(exit_)
-        reason = self._reason(exit_) if code else ""
-        seconds = exit_.clock - self.clock
-        started, ended = _milliseconds(self.started), _milliseconds(self.started + seconds)
-        cpu = _milliseconds(exit_.cpu_seconds)
-        sizes = self._sizes(last, copied=copied)
-        digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
-        md5s = dict(digests(self.folder, sizes)) if digested else {}
-        files = ", ".join([_entry(name, size, md5s.get(name)) for name, size in sizes.items()])
-        # By hand, since one is written for every run; a test compares it with the model, `Provenance`.
-        said = (
-            f'{{"fingerprint": {_quote(work.fingerprint)}, "attempt": {_quote(self.id)}, '
-            + (f'"submission": {_quote(submission)}, ' if submission else "")
-            + f'"status_code": {code}, '
-            + (f'"reason": {_quote(reason)}, ' if reason else "")
-            + f'"started": {started:.3f}, "finished": {ended:.3f}, "host": {_quote(host)}, '
-            f'"rank": {self.ranks[0]}, "cpu_seconds": {cpu:.3f}, '
-            + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
-            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, '
-            f'"retry_codes": {[*self.retry_codes]}, "timed_out": {"true" if self.timed_out else "false"}, '
-            + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
-            + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
-            + (f'"env": {_object(digest_variables(env))}, ' if (env := self.settings.env) else "")
-            + (f'"file_dep": {_object(work.files)}, ' if work.files else "")
-            + self.code_said
-            + f'"seconds": {seconds:.3f}, "retries": {len(self.retry_codes)}}}'
-        )
-        last.write(f"{self.folder}/{RUN_JSON}", said.encode())
-        last.write(f"{self.folder}/{STATUS_CODE}", b"%d" % code)
-        supersedes = work.known.attempt if work.known else None
-        memory = exit_.peak_memory or 0
-        record = Record(
-            code, self.id, work.fingerprint, submission, reason, started, ended, host, memory, self.ranks[0], cpu
-        )  # fmt: skip
-        tail = self._tail() if code else b""
-        published = None if self.retried else record
-        result = Result(work, published, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
-        finished = Finished(
-            work.run.key, self.id, self.folder, supersedes, work.fingerprint, digested, self.retried
-        )
-        return finished, result
-
-    def _tail(self) -> bytes:
+    def tail(self) -> bytes:
         """Return the end of its stderr, which is known to be a file."""
         with open(self.stderr, "rb", opener=_open_plain) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             return file.read()
 
-    def _sizes(self, last: LastFiles, *, copied: bool) -> dict[str, int]:
-        """Return the size in bytes of each file that is to be kept, by path below the folder."""
-        if not copied and (plain := last.plain_sizes(self.folder)):
-            return plain
-        found = {}
-        for name, entry in kept_files(self.folder):
-            if name in _PLACES and (name == RESULTS or entry.is_symlink()):
-                raise OSError(errno.EEXIST, "the run has put something else there", name)
-            if copied and is_file(entry.path) and not os.access(entry.path, os.R_OK):
-                raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
-            found[name] = size_of(self.folder, entry.path)
-        for name in (STDOUT, STDERR):
-            if name not in found:
-                raise OSError(errno.ENOENT, "the run has removed it", name)
-        return found
-
 
 class Attempts:
-    """Makes a worker's attempts, each with a folder of its own below one, and their environments."""
+    """Makes a worker's attempts, each with a folder of its own below one, their environments and their last files.
+
+    `copied`: what they have written is read to be published, so a file that cannot be read is spoilt, too.
+    """
 
     def __init__(
         self,
@@ -276,15 +199,11 @@ class Attempts:
             name = f"{self._worker}-{self.count}"
             folder = f"{self._folder}/{name}"
             now, clock = time.time(), time.monotonic()
-            attempt = Attempt(work, name, ranks, folder, now, clock, retry_codes, self._code)
+            attempt = Attempt(work, name, ranks, folder, now, clock, retry_codes)
             with suppress(FileExistsError):
                 attempt.make_folders()
                 return attempt
         raise FileExistsError(errno.EEXIST, f"runs have taken {_PLANTED} names for attempts", folder)
-
-    def conclude(self, attempt: Attempt, exit_: Exit) -> tuple[Finished, Result]:
-        """Write the last files of an attempt; see there."""
-        return attempt.conclude(self._last, exit_, self._host, self._submission, copied=self._copied)
 
     def environment(self, attempt: Attempt) -> Environment:
         """Return the environment of an attempt; what runs in a row have in common is one and the same mapping."""
@@ -302,6 +221,82 @@ class Attempts:
         if self._gpus is not None:
             own[_GPUS] = ",".join([self._gpus[rank] for rank in attempt.ranks])
         return Environment(self._common, own)
+
+    def conclude(self, attempt: Attempt, exit_: Exit) -> tuple[Finished, Result]:
+        """Write an attempt's `run.json` and `status_code`; return what is to be published, and its result.
+
+        Where the run has spoilt its output, that is its own failure, and what can be kept is kept. Raises OSError for what
+        the worker lacks.
+        """
+        try:
+            return self._conclude(attempt, exit_)
+        except OSError as error:
+            if error.errno not in _RUNS:
+                raise
+            attempt.spoilt, spoilt = salvage.reason(error, attempt.folder), attempt.folder
+            attempt.folder = f"{spoilt}.kept"
+            salvage.keep(spoilt, attempt.folder)
+            return self._conclude(attempt, exit_)
+
+    def _conclude(self, attempt: Attempt, exit_: Exit) -> tuple[Finished, Result]:
+        work, code = attempt.work, attempt.code(exit_)
+        reason = attempt.reason(exit_) if code else ""
+        seconds = exit_.clock - attempt.clock
+        started, ended = _milliseconds(attempt.started), _milliseconds(attempt.started + seconds)
+        cpu = _milliseconds(exit_.cpu_seconds)
+        sizes = self._sizes(attempt.folder)
+        digested = len(sizes) <= _FEW and sum(sizes.values()) <= _LITTLE
+        md5s = dict(digests(attempt.folder, sizes)) if digested else {}
+        files = ", ".join([_entry(name, size, md5s.get(name)) for name, size in sizes.items()])
+        # By hand, since one is written for every run; a test compares it with the model, `Provenance`.
+        said = (
+            f'{{"fingerprint": {_quote(work.fingerprint)}, "attempt": {_quote(attempt.id)}, '
+            + (f'"submission": {_quote(self._submission)}, ' if self._submission else "")
+            + f'"status_code": {code}, '
+            + (f'"reason": {_quote(reason)}, ' if reason else "")
+            + f'"started": {started:.3f}, "finished": {ended:.3f}, "host": {_quote(self._host)}, '
+            f'"rank": {attempt.ranks[0]}, "cpu_seconds": {cpu:.3f}, '
+            + ("" if exit_.peak_memory is None else f'"peak_memory": {exit_.peak_memory}, ')
+            + f'"files": {{{files}}}, "cmd": {_quote(work.run.cmd)}, '
+            f'"retry_codes": {[*attempt.retry_codes]}, "timed_out": {"true" if attempt.timed_out else "false"}, '
+            + (f'"left_behind": {exit_.left_behind}, ' if exit_.left_behind else "")
+            + (f'"axes": {_object(work.axes)}, ' if work.axes else "")
+            + (f'"env": {_object(digest_variables(env))}, ' if (env := attempt.settings.env) else "")
+            + (f'"file_dep": {_object(work.files)}, ' if work.files else "")
+            + self._code
+            + f'"seconds": {seconds:.3f}, "retries": {len(attempt.retry_codes)}}}'
+        )
+        self._last.write(f"{attempt.folder}/{RUN_JSON}", said.encode())
+        self._last.write(f"{attempt.folder}/{STATUS_CODE}", b"%d" % code)
+        supersedes = work.known.attempt if work.known else None
+        memory = exit_.peak_memory or 0
+        record = Record(
+            code, attempt.id, work.fingerprint, self._submission, reason, started, ended, self._host, memory,
+            attempt.ranks[0], cpu,
+        )  # fmt: skip
+        tail = attempt.tail() if code else b""
+        published = None if attempt.retried else record
+        result = Result(work, published, seconds=seconds, stderr_tail=tail, left_behind=exit_.left_behind)
+        finished = Finished(
+            work.run.key, attempt.id, attempt.folder, supersedes, work.fingerprint, digested, attempt.retried
+        )
+        return finished, result
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        """Return the size in bytes of each file that is to be kept, by path below the attempt's folder."""
+        if not self._copied and (plain := self._last.plain_sizes(folder)):
+            return plain
+        found = {}
+        for name, entry in kept_files(folder):
+            if name in _PLACES and (name == RESULTS or entry.is_symlink()):
+                raise OSError(errno.EEXIST, "the run has put something else there", name)
+            if self._copied and is_file(entry.path) and not os.access(entry.path, os.R_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
+            found[name] = size_of(folder, entry.path)
+        for name in (STDOUT, STDERR):
+            if name not in found:
+                raise OSError(errno.ENOENT, "the run has removed it", name)
+        return found
 
 
 def outer_environment(env: Mapping[str, str], *, alone: bool) -> dict[str, str]:

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batch import Run, Settings
+from pydoit_sc.git import Commit
 from pydoit_sc.ledger import Work
-from pydoit_sc.store import Record
+from pydoit_sc.store import Finished, Record
 from pydoit_sc.store.documents import Code, FileEntry, Provenance
 from pydoit_sc.store.stamps import parse_record, parse_written, read
-from pydoit_sc.worker import cgroup
+from pydoit_sc.worker import attempts, cgroup
 from pydoit_sc.worker.attempts import TIMED_OUT, Attempt, Attempts, outer_environment
-from pydoit_sc.worker.lastfiles import LastFiles
 from pydoit_sc.worker.process import Exit
-from pydoit_sc.worker.results import Limits
+from pydoit_sc.worker.results import Limits, Result
 
 
 def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd: str = "true") -> Attempt:
@@ -37,12 +37,19 @@ def attempt_in(folder: Path, *retry_codes: int, known: Record | None = None, cmd
     return attempt
 
 
+def conclude(attempt: Attempt, exit_: Exit, submission: str = "") -> tuple[Finished, Result]:
+    made = Attempts("w", os.path.dirname(attempt.folder), Limits(4), submission)
+    return made.conclude(attempt, exit_)
+
+
 @pytest.mark.parametrize("submission", ["", "20260101-1"])
 @pytest.mark.parametrize("cmd", ["true", "echo ü \udcff \n"])
-def test_run_json_is_as_its_model_writes_it(tmp_path: Path, submission: str, cmd: str) -> None:
+def test_run_json_is_as_its_model_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, submission: str, cmd: str
+) -> None:
+    monkeypatch.setattr(attempts, "commit_of", lambda _: Commit("0" * 40, dirty=True))
     attempt = attempt_in(tmp_path, 3, 75, cmd=cmd)
-    attempt.code_said = f'"code": {{"commit": "{"0" * 40}", "dirty": true}}, '
-    _, result = attempt.conclude(LastFiles(), Exit(1, 0, 0.12345, 1 << 20, 51.5), "host", submission)
+    _, result = conclude(attempt, Exit(1, 0, 0.12345, 1 << 20, 51.5), submission)
     data = (tmp_path / "w-1" / "run.json").read_bytes()
     written = read(Provenance, data)
     assert written is not None
@@ -71,7 +78,7 @@ def test_success_after_a_timeout_is_none(tmp_path: Path) -> None:
 
 def test_what_it_replaces_is_what_was_known(tmp_path: Path) -> None:
     attempt = attempt_in(tmp_path, known=Record(1, "w-0"))
-    finished, _ = attempt.conclude(LastFiles(), Exit(1, 0, 0.0, 0, 51.0), "host", "")
+    finished, _ = conclude(attempt, Exit(1, 0, 0.0, 0, 51.0))
     assert (finished.key, finished.supersedes) == ("a", "w-0")
 
 
@@ -86,7 +93,7 @@ def test_of_what_a_link_leads_to_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
-    _, result = attempt_in(tmp_path).conclude(LastFiles(), Exit(1, 3, 0.0, 0, 51.0), "host", "")
+    _, result = conclude(attempt_in(tmp_path), Exit(1, 3, 0.0, 0, 51.0))
     tail = result.stderr_tail
     assert tail.endswith(b"the end")
     assert len(tail) == 2000
@@ -122,7 +129,7 @@ def test_a_run_that_is_killed_tells_how_much_memory_it_had(
         (139, 15_900_000_000, "killed by SIGSEGV"),
     ):
         attempt = attempt_in(tmp_path / f"{code}-{peak}")
-        _, result = attempt.conclude(LastFiles(), Exit(1, code, 0.1, peak, 51.5, code - 128), "host", "")
+        _, result = conclude(attempt, Exit(1, code, 0.1, peak, 51.5, code - 128))
         assert result.record is not None
         assert result.record.reason == reason
 

@@ -24,7 +24,7 @@ from pydoit_sc.worker import attempts as attempts_module
 from pydoit_sc.worker import cgroup
 from pydoit_sc.worker import executor as executor_module
 from pydoit_sc.worker import supply as supply_module
-from pydoit_sc.worker.attempts import Attempt
+from pydoit_sc.worker.attempts import Attempt, Attempts
 from pydoit_sc.worker.control import Steering
 from pydoit_sc.worker.disks import Disks
 from pydoit_sc.worker.executor import Executor
@@ -354,7 +354,7 @@ def test_a_write_that_finds_a_disk_full_says_so(loop: Loop, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Disks, "full", lambda _: "/d: the disk is full" if tried else "")
-    monkeypatch.setattr(Attempt, "_conclude", no_space)
+    monkeypatch.setattr(Attempts, "_conclude", no_space)
     executor = loop.executor()
     assert loop.run(executor, "1 0") == []
     assert executor.error.startswith("/d: the disk is full; what was executing is incomplete")
@@ -377,7 +377,7 @@ def test_a_quota_that_is_used_up_is_told_with_its_place(loop: Loop, monkeypatch:
     def no_quota(*_: object, **__: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(Attempt, "_conclude", no_quota)
+    monkeypatch.setattr(Attempts, "_conclude", no_quota)
     executor = loop.executor()
     assert loop.run(executor, "1 0", "9 0") == []
     assert executor.error.startswith(f"cannot write a run's output in {loop.folder}/.pydoit_sc/attempts/")
@@ -567,7 +567,7 @@ def test_a_file_system_that_fails_is_no_failure_of_a_run(
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Attempt, "_sizes", fail)
+    monkeypatch.setattr(Attempts, "_sizes", fail)
     executor = loop.executor()
     assert loop.run(executor, "1 0") == []
     assert executor.error.endswith(os.strerror(number))
