@@ -71,7 +71,7 @@ class Attempt:
     dropped: bool = False  # it is told to end, and is not published
     for_memory: bool = False  # the kernel has killed it, or a part of it, for want of memory
     retried: bool = False  # another one has followed: it is not published, but kept in the history
-    refused: bool = False  # the run was not started, and a retry would not help
+    refused: str = ""  # why the run was not started; a retry would not help
     spoilt: str = ""  # what the run has done to its own output, so that not all of it can be kept
 
     @property
@@ -107,7 +107,7 @@ class Attempt:
         """Return the outcome of a run that is not started, and its time by the clock of attempts; raises OSError."""
         for path in (self.stdout, self.stderr):
             open(path, "ab").close()
-        self.refused, self.spoilt = True, why
+        self.refused = why
         return self.clock, (self, Exit(0, code, 0.0, 0, self.clock))
 
     def code(self, exit_: Exit) -> int:
@@ -151,7 +151,7 @@ class Attempt:
         why = ends.reason(
             timeout=timeout, memory=memory, killed_by=killed_by, for_memory=for_memory, peak=peak
         )
-        return "; ".join(filter(None, (why, self.spoilt)))
+        return "; ".join(filter(None, (why, self.refused, self.spoilt)))
 
     def tail(self) -> bytes:
         """Return the end of its stderr, which is known to be a file."""
