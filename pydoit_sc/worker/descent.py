@@ -56,10 +56,9 @@ def members(leaders: Collection[int]) -> list[int]:
     if not leaders:
         return []  # a machine may have thousands of processes to look at
     processes = read_stats()
-    members = {pid for pid, stat in processes.items() if stat.session in leaders}
-    while grown := {pid for pid, stat in processes.items() if stat.parent in members} - members:
-        members |= grown
-    return sorted(members, key=lambda pid: _depth(pid, members, processes))
+    of_sessions = {pid: stat.session for pid, stat in processes.items() if stat.session in leaders}
+    found = with_descendants(of_sessions, processes)
+    return sorted(found, key=lambda pid: _depth(pid, found, processes))
 
 
 def _depth(pid: int, members: Collection[int], processes: Mapping[int, Stat]) -> int:
