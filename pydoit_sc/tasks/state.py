@@ -1,6 +1,6 @@
 """doit's database as a batch needs it: a small file that is never locked, never half written and may be deleted.
 
-It remembers what `ignore` says and what a user's own tasks save. Of runs it knows nothing: the store does.
+It remembers what a user's own tasks save, and what `ignore` says of them. Of runs it knows nothing: the store does.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class Result(NamedTuple):
 
     work: Work
     record: Record | None
-    executed: bool = True  # False: another worker had completed it before it was started
+    executed: bool = True  # False: it was not started here, or the outcome is another worker's
     seconds: float = 0.0
     stderr_tail: bytes = b""  # of a failed run
     left_behind: int = 0  # processes that it has left, and that were killed
