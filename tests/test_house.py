@@ -73,6 +73,7 @@ ROOMS = [
         "sidebyside",
         "sizes",
         "templates",
+        "threads",
         "times",
         "urls",
         "utf8",

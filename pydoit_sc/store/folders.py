@@ -18,11 +18,11 @@ import errno
 import json
 import os
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydoit_sc.batch import OURS
@@ -30,6 +30,7 @@ from pydoit_sc.files import not_for_others
 from pydoit_sc.proc import is_running, machine, started_at
 from pydoit_sc.store.copying import discard
 from pydoit_sc.store.stamps import read
+from pydoit_sc.threads import aside
 
 if TYPE_CHECKING:
     from pydoit_sc.store.documents import Mark
@@ -52,17 +53,13 @@ _REAL_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 @contextmanager
 def own_folder(parent: str, name: str, mode: int = _MODE) -> Iterator[str]:
     """Make a folder that shows others that this worker is alive, and is removed at the end; raises OSError."""
-    own, end = _make(parent, name, mode), threading.Event()
-    beats = threading.Thread(target=_beat, args=(own, end), name="heartbeat", daemon=True)
+    own, end, beats = _make(parent, name, mode), threading.Event(), None
     try:
-        try:
-            beats.start()
-        except RuntimeError as error:
-            raise OSError(errno.EAGAIN, "cannot start a thread") from error
+        beats = aside(partial(_beat, own, end), "heartbeat")
         yield own
     finally:
         end.set()
-        if beats.ident is not None:
+        if beats:
             beats.join()
         with suppress(OSError), _opened(parent) as above, _opened(name, above, _REAL_FOLDER) as folder:
             _remove(above, name, folder)
@@ -112,7 +109,6 @@ def _make(parent: str, name: str, mode: int) -> str:
 
 
 def _beat(own: str, end: threading.Event) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the event loop's
     while not end.wait(BEAT_EVERY):
         with suppress(OSError):  # what is about to be written there meets the same error, and reports it
             touch(own)

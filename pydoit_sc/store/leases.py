@@ -36,6 +36,7 @@ from pydoit_sc.store.deaths import Death, Suspects, digest_of, last_deaths, read
 from pydoit_sc.store.documents import Hold, Lease
 from pydoit_sc.store.stamps import Live, read
 from pydoit_sc.store.workers import are_apart, name_worker
+from pydoit_sc.threads import aside
 
 TTL = 60.0  # seconds from a renewal until a lease may be ended by others
 RENEW_EVERY = TTL / 4
@@ -92,8 +93,7 @@ class Leases:
         self._live = {}
         retry(partial(self._begin, worker), _BEGIN_AGAIN)
         end = threading.Event()
-        thread = threading.Thread(target=self._keep_renewing, args=(end,), daemon=True)
-        thread.start()
+        thread = aside(partial(self._keep_renewing, end))
         try:
             yield
         finally:

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from typing import NamedTuple
 
 from pydantic import Field
@@ -27,6 +26,7 @@ from pydoit_sc.plurals import counted
 from pydoit_sc.store import NoteStore, Store, StoreError
 from pydoit_sc.store.notes import UNKNOWN
 from pydoit_sc.store.stamps import StoredDocument, read
+from pydoit_sc.threads import aside
 
 EVERY, EVERY_REQUEST = 1.0, 15.0  # seconds between two looks at a file system, and at an object store
 _LARGEST, _LARGEST_CANCELLED = 4096, 64 << 20  # bytes of the notes
@@ -171,15 +171,14 @@ class Control:
         if not self._store.takes_requests:
             self._look()
         try:
-            threading.Thread(target=self._look_on, name="control", daemon=True).start()
-        except RuntimeError:  # the system lacks threads: no later order is heeded
+            aside(self._look_on, "control")
+        except OSError:  # no later order is heeded
             self._look()
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
 
     def _look_on(self) -> None:
-        pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
         every = EVERY_REQUEST if self._store.takes_requests else EVERY
         if not self.order.known:
             self._look()

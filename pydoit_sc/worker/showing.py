@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 from pydoit_sc.store import NoteStore, StoreError
 from pydoit_sc.store.asking import (
@@ -21,6 +20,7 @@ from pydoit_sc.store.asking import (
 )
 from pydoit_sc.store.layout import STDERR, STDOUT
 from pydoit_sc.store.reading import read_end
+from pydoit_sc.threads import aside
 
 _AT_ONCE = 512 << 10  # bytes of a note, but for the base64
 _LONGEST, _SHORTEST = 64 << 10, 1 << 10  # bytes of a file
@@ -34,24 +34,23 @@ class Showing:
         self.folders: Mapping[str, str] = {}
         self._store, self._worker = store, worker
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="showing", daemon=True)
+        self._thread: threading.Thread | None = None
         self._asked = b""  # the note that was seen last
         self._until: dict[str, float] = {}  # what is shown, and for how long
         self._shown = b""
 
     def start(self) -> None:
         """Look from now on; without a thread, which the system may lack, nobody is answered."""
-        with suppress(RuntimeError):
-            self._thread.start()
+        with suppress(OSError):
+            self._thread = aside(self._listen, "showing")
 
     def close(self) -> None:
         """Look no more; what was shown is removed."""
         self._end.set()
-        if self._shown:
+        if self._thread and self._shown:
             self._thread.join(_PATIENCE)
 
     def _listen(self) -> None:
-        pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
         while not self._end.wait(SHOW_EVERY if self._until else LOOK_EVERY):
             with suppress(Exception):  # for people alone: a thread must not die of it
                 self.look(time.monotonic())

@@ -7,15 +7,14 @@ caller's: they are quick, and threads that take turns at many quick calls cost m
 
 from __future__ import annotations
 
-import errno
 import queue
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from pydoit_sc.errors import reason
 from pydoit_sc.store import Finished, Publisher, Staged, StoreError
+from pydoit_sc.threads import aside
 
 MOST = 512  # attempts that wait for a slow store; their outputs take memory, or space in the scratch folder
 GROUP_WINDOW = 0.05  # seconds that the first attempt of a group waits for others
@@ -38,12 +37,7 @@ class Stager(Generic[T]):
     def put(self, finished: Finished, item: T) -> None:
         """Have an attempt staged; `item` comes back with the answer. Raises OSError where no thread can be started."""
         if len(self._threads) < min(self._store.stagers, self.pending + 1):
-            thread = threading.Thread(target=self._work, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:
-                raise OSError(errno.EAGAIN, "cannot start a thread") from error
-            self._threads.append(thread)
+            self._threads.append(aside(self._work))
         self.pending += 1
         self._in.put((finished, item))
 
@@ -74,8 +68,6 @@ class Stager(Generic[T]):
             thread.join()
 
     def _work(self) -> None:
-        # Signals are the event loop's: one that this thread takes would only wake both.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (first := self._in.get()) is not None:
             group = [first]
             if self._store.stagers == 1:

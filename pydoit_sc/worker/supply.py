@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import heapq
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
-from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from functools import partial
 
 from pydoit_sc.errors import reason
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import HeldError, Publisher, Record, StoreError, stays
+from pydoit_sc.threads import aside
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
 _QUICK = 5.0  # seconds; of runs that all start within that, more are held at once the next time
@@ -154,12 +154,11 @@ class Supply:
             return
         self._asked = asked
         try:
-            threading.Thread(target=self._hold_aside, args=(asked,), daemon=True).start()
-        except RuntimeError:  # the system lacks threads
+            aside(partial(self._hold_aside, asked))
+        except OSError:
             self._hold(asked)
 
     def _hold_aside(self, asked: _Asked) -> None:
-        pthread_sigmask(SIG_BLOCK, valid_signals())  # they are the event loop's
         self._hold(asked)
         self._wake()
 
