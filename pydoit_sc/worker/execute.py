@@ -11,7 +11,7 @@ from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.ledger import Work
 from pydoit_sc.show.bars import Bar, make_bar
 from pydoit_sc.show.progress import Progress, failure_line, verdict_lines
-from pydoit_sc.store import Record, Store, StoreError, name_worker, open_store
+from pydoit_sc.store import Record, StoreError, name_worker, open_store
 from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import after_earlier
@@ -35,10 +35,6 @@ def execute_chunk(
         durable=chunk.durable,
         patience=chunk.patience,
     )
-    return _execute(store, chunk, nprocs, strict=strict, quiet=quiet)
-
-
-def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, quiet: bool) -> int:
     chunk, held, records = after_earlier(store, chunk)
     for line in verdict_lines(held):
         print(line, file=sys.stderr, flush=True)
@@ -51,7 +47,7 @@ def _execute(store: Store, chunk: Chunk, nprocs: int | None, *, strict: bool, qu
         bar.line(f"{len(todo):,} of {len(chunk.works):,} runs to execute")
     if not todo:
         return 2 if held else 0
-    executor: Executor = Executor(
+    executor = Executor(
         store,
         limits,
         chunk.submission,
