@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydoit_sc.batch import PATIENCE, Share
+from pydoit_sc.batch import Batch
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record
 from pydoit_sc.verdicts import is_current
@@ -23,19 +23,10 @@ class Chunk(NamedTuple):
     """What one worker takes."""
 
     works: Sequence[Work]
-    remote_output_path: str  # where the outputs go, a URL
-    nprocs: int | str | None = None  # runs at once: a number, "cores" or "gpus"; None: "cores"
+    batch: Batch  # where their outputs go, and how they are executed: the file of a chunk says no more of it
     submission: str = ""  # its id; "" for a run list
     always: bool = False  # the submission executes completed runs again
-    #: What must be completed first, by output.
-    before: Mapping[str, Sequence[Before]] = {}
-    max_failures: int | Share | None = None
-    durable: bool = True
-    patience: float = PATIENCE
-    scratch: str | None = None
-    min_free_memory: int | None = None
-    storage_options: Mapping[str, Any] = {}
-    at_most: int | None = None  # runs at once, where `nprocs` is "gpus"
+    before: Mapping[str, Sequence[Before]] = {}  # what must be completed first, by output
 
     @property
     def id(self) -> str:

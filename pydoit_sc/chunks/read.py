@@ -8,9 +8,10 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from pydoit_sc.batch import PLAIN, Run, Settings
+from pydoit_sc.batch import PLAIN, Batch, Run, Settings
 from pydoit_sc.batchfile import BatchfileError, Problem, check_name, load
 from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Document
@@ -59,17 +60,7 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         stages = "expected a chunk or a run list, found a batchfile with stages; `pydoit-sc run` executes it"
         raise BatchfileError([Problem(file, None, None, stages)])
     ledger, stage = Ledger(batch, {}), batch.stages[0]
-    return Chunk(
-        [ledger.work(stage, run) for run in stage.runs],
-        batch.remote_output_path,
-        batch.nprocs,
-        max_failures=batch.max_failures,
-        durable=batch.durable,
-        patience=batch.patience,
-        scratch=batch.scratch,
-        min_free_memory=batch.min_free_memory,
-        storage_options=batch.storage_options,
-    )
+    return Chunk([ledger.work(stage, run) for run in stage.runs], batch)
 
 
 def _is_chunk(data: object) -> bool:
@@ -106,28 +97,22 @@ class _Reader:
         works = _sc_works(file, keys) if extra is None else self._works(extra, file, keys)
         before = self._before(extra, works) if extra else {}
         self._notes.report.check()
+        batch = Batch("", Path(), root, (), nprocs=file.nprocs, max_failures=file.max_failures)
         if extra is None:  # `sc split` wrote it, and chose what to execute
             # Another bound makes no other submission: what it has completed stays so.
             said = {key: value for key, value in self._document.data.items() if key != "max_failures"}
             digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
-            return Chunk(
-                works, root, file.nprocs, f"sc-{digest}", always=True, max_failures=file.max_failures
-            )
-        return Chunk(
-            works,
-            root,
-            file.nprocs,
-            extra.submission,
-            extra.always,
-            before,
-            file.max_failures or extra.max_failures,
-            extra.durable,
-            extra.patience,
-            extra.scratch,
-            extra.min_free_memory,
-            extra.storage_options,
-            extra.at_most,
+            return Chunk(works, batch, f"sc-{digest}", always=True)
+        batch = batch._replace(
+            at_most=extra.at_most,
+            max_failures=file.max_failures or extra.max_failures,
+            scratch=extra.scratch,
+            durable=extra.durable,
+            patience=extra.patience,
+            min_free_memory=extra.min_free_memory,
+            storage_options=extra.storage_options,
         )
+        return Chunk(works, batch, extra.submission, extra.always, before)
 
     def _keys(self, file: ChunkFile) -> tuple[str, list[str]]:
         """Return where the outputs go, and the keys of the runs below it; none lies inside another."""

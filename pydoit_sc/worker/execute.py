@@ -29,11 +29,12 @@ def execute_chunk(
 
     `nprocs` replaces the chunk's, and lowers its "gpus". With `strict` the code is 1 if a run failed.
     """
+    batch = chunk.batch
     store = open_store(
-        chunk.remote_output_path,
-        chunk.storage_options,
-        durable=chunk.durable,
-        patience=chunk.patience,
+        batch.remote_output_path,
+        batch.storage_options,
+        durable=batch.durable,
+        patience=batch.patience,
     )
     chunk, held, records = after_earlier(store, chunk)
     for line in verdict_lines(held):
@@ -73,11 +74,12 @@ def _left(chunk: Chunk, records: Mapping[str, Record]) -> list[Work]:
 
 def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     """Return what bounds this worker: what the chunk says, and what a scheduler has given it; raises NoGpuError."""
-    count, gpus = slots(chunk.nprocs, wanted=nprocs or chunk.at_most)
-    budget = failure_budget(chunk.max_failures, len(chunk.works))
+    batch = chunk.batch
+    count, gpus = slots(batch.nprocs, wanted=nprocs or batch.at_most)
+    budget = failure_budget(batch.max_failures, len(chunk.works))
     named = chunk.works[0].run.local_results_dir if chunk.works else None
-    scratch = chunk.scratch or (named and scratch_disk(named, url))
-    return Limits(count, budget, gpus, scratch, chunk.min_free_memory, allocation.end_of_time())
+    scratch = batch.scratch or (named and scratch_disk(named, url))
+    return Limits(count, budget, gpus, scratch, batch.min_free_memory, allocation.end_of_time())
 
 
 def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> tuple[int, int]:

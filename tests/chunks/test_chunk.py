@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pydoit_sc.batch import Run, Settings
+from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.chunks.chunk import Chunk
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record
@@ -14,7 +16,7 @@ def work(name: str) -> Work:
     return Work(f"a:{name}", Run(name, "true", f"a/{name}", Settings()), f"file:///out/a/{name}", "now")
 
 
-CHUNK = Chunk([work("1"), work("2")], "file:///out", 2, "mine")
+CHUNK = Chunk([work("1"), work("2")], Batch("b", Path(), "file:///out", ()), "mine")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -20,9 +20,9 @@ ROOT = "file:///out"
 BEFORE = {f"{ROOT}/plot": [Before("a"), Before(runs={"b/1": "f"})]}
 
 
-def written(works: list[Work], nprocs: int | Literal["cores", "gpus"] = 2, **batch: Any) -> str:
+def written(works: list[Work], **batch: Any) -> str:
     made = Batch("b", Path("/b/batchfile.toml"), batch.pop("remote_output_path", ROOT), (), **batch)
-    return chunk_text(made, works, nprocs=nprocs, submission="s1", always=True, before=BEFORE)
+    return chunk_text(made, works, nprocs=2, submission="s1", always=True, before=BEFORE)
 
 
 def work(task: str, settings: Settings | None = None, cmd: str = "true") -> Work:
@@ -94,8 +94,11 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
     )
     works = [work("a:x/ü", own, "echo 'é'"), work("plot"), work("runs:-$(x)")]
     works[0] = works[0]._replace(axes={"x": 1, "on": True, "lr": 0.5, "file.name": "ü"})
-    text = written(
-        works,
+    batch = Batch(
+        "",
+        Path(),
+        ROOT,
+        (),
         "gpus",
         at_most=2,
         max_failures=Share(0.025),
@@ -105,21 +108,10 @@ def test_a_chunk_reads_back_as_it_was_written(tmp_path: Path) -> None:
         min_free_memory=2_000_000_000,
         storage_options={"client_kwargs": {"region_name": "here"}},
     )
+    text = chunk_text(batch, works, nprocs="gpus", submission="s1", always=True, before=BEFORE)
     assert text.isascii()  # `sc` reads it in the encoding of its locale
     assert reread(text, tmp_path) == Chunk(
-        works,
-        ROOT,
-        "gpus",
-        "s1",
-        always=True,
-        before={f"{ROOT}/plot": list(BEFORE[f"{ROOT}/plot"])},
-        max_failures=Share(0.025),
-        durable=False,
-        patience=7.5,
-        scratch="/local/disk",
-        min_free_memory=2_000_000_000,
-        storage_options={"client_kwargs": {"region_name": "here"}},
-        at_most=2,
+        works, batch, "s1", always=True, before={f"{ROOT}/plot": list(BEFORE[f"{ROOT}/plot"])}
     )
 
 
@@ -132,7 +124,7 @@ def test_runs_are_written_as_the_models_have_them() -> None:
 
 @pytest.mark.parametrize("bound", [None, 1, 1000, Share(1.0), Share(0.000001)])
 def test_a_number_of_failures_reads_back(bound: int | Share | None, tmp_path: Path) -> None:
-    assert reread(written([work("plot")], max_failures=bound), tmp_path).max_failures == bound
+    assert reread(written([work("plot")], max_failures=bound), tmp_path).batch.max_failures == bound
 
 
 def test_the_order_of_status_codes_makes_no_difference_to_the_text() -> None:
@@ -154,7 +146,7 @@ def test_secrets_of_the_store_stay_out_of_chunks(tmp_path: Path) -> None:
     }
     text = written([work("plot")], storage_options=options)
     assert "canary" not in text
-    assert reread(text, tmp_path).storage_options == {
+    assert reread(text, tmp_path).batch.storage_options == {
         "endpoint_url": "http://127.0.0.1:1",
         "account_name": "ours",
         "client_kwargs": {"region_name": "here"},

@@ -66,7 +66,7 @@ def test_our_chunk_gives_the_works_of_its_plan(tmp_path: Path) -> None:
     assert (first.task, first.run.name, first.run.key, first.run.cmd) == ("a:1", "1", "a/1", "echo 1")
     assert first.run.local_results_dir is None  # that is for `sc`: ours writes into its attempt's own folder
     assert first.output == f"file://{tmp_path}/out/a/1"
-    assert (chunk.submission, chunk.always, chunk.nprocs) == ("s1", False, 1)
+    assert (chunk.submission, chunk.always, chunk.batch.nprocs) == ("s1", False, 1)
     assert chunk.works[1].run.settings is first.run.settings
 
 
@@ -76,7 +76,7 @@ def test_a_chunk_of_sc_is_a_submission_of_its_own(tmp_path: Path) -> None:
     chunk = read(of_sc(root, status_code=1, status="error"), tmp_path)
     assert chunk.submission.startswith("sc-")
     assert chunk.always
-    assert chunk.remote_output_path == f"file://{root}"
+    assert chunk.batch.remote_output_path == f"file://{root}"
     first = chunk.works[0]
     assert (first.task, first.run.key, first.run.local_results_dir) == ("runs:1", "1", "/tmp/1/")
     assert first.output == f"{root}/1"  # as `sc` would tell the run
@@ -87,7 +87,7 @@ def test_a_chunk_of_sc_is_a_submission_of_its_own(tmp_path: Path) -> None:
 def test_a_run_list_is_no_submission(tmp_path: Path) -> None:
     data = {"runs": [{"cmd": "true", "retries": 2}, {"cmd": "x", "name": "y"}], "remote_output_path": "out"}
     chunk = read(data, tmp_path)
-    assert (chunk.submission, chunk.always, chunk.nprocs) == ("", False, None)
+    assert (chunk.submission, chunk.always, chunk.batch.nprocs) == ("", False, None)
     assert [(work.task, work.output) for work in chunk.works] == [
         ("runs:0", f"file://{tmp_path}/out/0"),
         ("runs:y", f"file://{tmp_path}/out/y"),
@@ -102,10 +102,10 @@ def test_a_bound_of_failures_beside_the_runs(tmp_path: Path, said: object, bound
     sc = of_sc(f"{tmp_path}/out")
     own = ours(tmp_path)
     own["pydoit_sc"]["max_failures"] = 7
-    assert read(own, tmp_path).max_failures == 7
-    assert read(own | {"max_failures": None}, tmp_path).max_failures == 7
+    assert read(own, tmp_path).batch.max_failures == 7
+    assert read(own | {"max_failures": None}, tmp_path).batch.max_failures == 7
     for data in (listed, sc | {"max_failures": said}, own | {"max_failures": said}):
-        assert read(data, tmp_path).max_failures == bound
+        assert read(data, tmp_path).batch.max_failures == bound
     assert read(sc | {"max_failures": said}, tmp_path).submission == read(sc, tmp_path).submission
     for data in (listed, sc, own):
         (message,) = faults(data | {"max_failures": "many"}, tmp_path)

@@ -184,12 +184,11 @@ def _use_chunk(path: Path) -> Chunk:
 def _check_worker(chunk: Chunk) -> None:
     if not isinstance(chunk.submission, str) or _CONTROL.search(chunk.submission):
         raise ViolationError(f"the submission is {chunk.submission!a}")
-    if chunk.scratch is not None and not (isinstance(chunk.scratch, str) and os.path.isabs(chunk.scratch)):
-        raise ViolationError(f"scratch is {chunk.scratch!a}")
-    if not isinstance(chunk.storage_options, Mapping) or not all(
-        isinstance(k, str) for k in chunk.storage_options
-    ):
-        raise ViolationError(f"storage_options are {chunk.storage_options!a}")
+    scratch, options = chunk.batch.scratch, chunk.batch.storage_options
+    if scratch is not None and not (isinstance(scratch, str) and os.path.isabs(scratch)):
+        raise ViolationError(f"scratch is {scratch!a}")
+    if not isinstance(options, Mapping) or not all(isinstance(k, str) for k in options):
+        raise ViolationError(f"storage_options are {options!a}")
 
 
 def _check_run(run: Run) -> None:

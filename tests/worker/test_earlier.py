@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pydoit_sc.batch import Run, Settings, Status
+from pydoit_sc.batch import Batch, Run, Settings, Status
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
 from pydoit_sc.ledger import Work
@@ -15,7 +15,8 @@ from pydoit_sc.store import Record, Store, StoreError, open_store
 from pydoit_sc.worker.earlier import after_earlier, checked, note_name
 
 WORK = Work("plot", Run("plot", "true", "plot", Settings()), "file:///out/plot", "1-2-3-0")
-CHUNK = Chunk([WORK], "file:///out", 1, "s1", before={"file:///out/plot": [Before("a"), Before("b")]})
+BATCH = Batch("b", Path(), "file:///out", ())
+CHUNK = Chunk([WORK], BATCH, "s1", before={"file:///out/plot": [Before("a"), Before("b")]})
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def publish(folder: Path, key: str, code: int, fingerprint: str) -> None:
 
 
 def test_a_chunk_of_the_first_stage_needs_nothing(store: Store) -> None:
-    chunk = Chunk([WORK], "file:///out", 1, "s1")
+    chunk = Chunk([WORK], BATCH, "s1")
     assert after_earlier(store, chunk) == (chunk, [], {})
 
 
@@ -89,13 +90,13 @@ def test_each_run_waits_for_its_own() -> None:
     ]
     before = {work.output: [Before(runs={f"a/{work.run.name}": "f"})] for work in works}
     records = {"a/1": Record(0, "x-1", "f"), "a/2": Record(3, "x-2", "f")}
-    chunk, held = checked(Chunk(works, "file:///out", 1, "s1", before=before), {}, records)
+    chunk, held = checked(Chunk(works, BATCH, "s1", before=before), {}, records)
     final = f"1-2-3-{after_part(digest_attempt('a/1', 'x-1'))}"
     assert [(work.task, work.fingerprint) for work in chunk.works] == [("c:1", final)]
     assert [verdict.words for verdict in held] == ["waits for a:2 (failed)"]
     assert held[0].status is Status.INCOMPLETE
     records["c/2"] = Record(0, "x-3", "1-2-3-9")  # which came after an earlier outcome
-    _, held = checked(Chunk(works, "file:///out", 1, "s1", before=before), {}, records)
+    _, held = checked(Chunk(works, BATCH, "s1", before=before), {}, records)
     assert [verdict.status for verdict in held] == [Status.STALE]
 
 
@@ -106,7 +107,7 @@ def test_a_run_whose_outcome_cannot_be_read_is_left_out() -> None:
         "c/1": Record(None, reason="its outcome cannot be read: Permission denied"),
         "c/2": Record(None),
     }
-    chunk, held = checked(Chunk(works, "file:///out", 1, "s1"), {}, records)
+    chunk, held = checked(Chunk(works, BATCH, "s1"), {}, records)
     assert [work.task for work in chunk.works] == ["c:2"]
     assert [(verdict.status, verdict.words) for verdict in held] == [
         (Status.INCOMPLETE, "its outcome cannot be read: Permission denied")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pydoit_sc.batch import Run, Settings
+from pydoit_sc.batch import Batch, Run, Settings
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import Record, StoreError
@@ -31,15 +31,17 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def chunk_of(cmds: Mapping[str, str], submission: str = "s1", **how: Any) -> Chunk:
+def chunk_of(
+    cmds: Mapping[str, str], submission: str = "s1", max_failures: int | None = None, **how: Any
+) -> Chunk:
     """Return a chunk of these commands by name."""
     root, settings = f"file://{Path.cwd()}/out", Settings()
     works = [
         Work(f"a:{name}", Run(name, cmd, name, settings), f"{root}/{name}", "now")
         for name, cmd in cmds.items()
     ]
-    chunk = Chunk(works, root, 1, submission, durable=False)
-    return chunk._replace(**how)
+    batch = Batch("b", Path(), root, (), nprocs=1, durable=False, max_failures=max_failures)
+    return Chunk(works, batch, submission, **how)
 
 
 def log() -> list[str]:
@@ -115,7 +117,7 @@ def test_the_store_is_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_run_is_executed_before_those_that_it_comes_after(capsys: pytest.CaptureFixture[str]) -> None:
     chunk = chunk_of({name: f"echo {name} >> log" for name in "xyz"})
-    before = {f"{chunk.remote_output_path}/x": [Before("b")], f"{chunk.remote_output_path}/y": [Before("b")]}
+    before = {work.output: [Before("b")] for work in chunk.works[:2]}
     chunk = chunk._replace(before=before)
     note = Path("out/.pydoit_sc/submissions/s1/after.json")
     note.parent.mkdir(parents=True)
@@ -129,7 +131,7 @@ def test_a_run_whose_place_is_taken_while_it_executes_is_told_and_ends_no_worker
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     chunk = chunk_of({"a": "echo a >> log", "b": "mkdir -p out/b/notes", "c": "echo c >> log"})
-    assert execute_chunk(chunk._replace(nprocs=1)) == 2
+    assert execute_chunk(chunk) == 2
     assert log() == ["a", "c"]
     said = capsys.readouterr()
     assert "2 completed, 1 not executed" in said.out and said.err == ""
