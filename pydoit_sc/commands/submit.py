@@ -142,7 +142,7 @@ def _tell_where(submitted: Submitted, code: int) -> int:
     hints = {
         "the status of the runs": f"pydoit-sc summarize-batch {batch}",
         "its progress": f"pydoit-sc submissions {batch}",
-        **submitted.engine.hints(note.id, note.jobs),
+        **submitted.engine.hints(note.jobs),
     }
     width = max(map(len, hints)) + 1
     for what, command in hints.items():

@@ -158,7 +158,7 @@ class Engine(Protocol):
     def cancel(self, handed: Handed) -> None:
         """End the jobs of a submission; finished jobs are ignored, and so is what is not of this submission."""
 
-    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:
+    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return commands that tell people more of a submission's jobs, by what they show."""
 
 

@@ -179,7 +179,7 @@ class Kubernetes:
                     *ours,
                 )
 
-    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return how to look at pods and at what the workers write."""
         return {
             f"{what} in {namespace}": f"kubectl {how} --namespace {namespace} --selector {selector}"

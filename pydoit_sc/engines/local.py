@@ -78,7 +78,7 @@ class Local:
         while time.monotonic() < until and any(one.state.state is State.RUNNING for one in processes):
             time.sleep(0.02)
 
-    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return nothing: there is no program that knows more."""
         return {}
 

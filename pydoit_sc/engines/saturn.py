@@ -145,7 +145,7 @@ class Saturn:
                 if (found.get("state") or {}).get("status") in ACTIVE:
                     client.stop(found["type"], resource_id(found))
 
-    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return how the job's output is shown."""
         (job,) = (started for text in jobs if (started := read(StartedJob, text.encode())))
         owner = f" --owner {shlex.quote(job.owner)}" if job.owner else ""

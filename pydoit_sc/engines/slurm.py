@@ -172,7 +172,7 @@ class Slurm:
         if ours:
             _call("scancel", "--", *ours)
 
-    def hints(self, submission: str, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return how Slurm is asked."""
         return {"the state of its jobs": f"squeue -j {','.join(jobs)}"}
 

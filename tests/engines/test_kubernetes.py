@@ -273,7 +273,7 @@ def test_a_job_is_created_watched_and_deleted(yard: Yard, kubectl: StandIn) -> N
         ["get", "jobs", "--namespace", "batch", *listed],
         ["delete", "jobs", "--namespace", "batch", "--ignore-not-found", "--wait=false", "--", "weather-1"],
     ]
-    assert yard.engine.hints(submission.id, jobs) == {
+    assert yard.engine.hints(jobs) == {
         "pods in batch": "kubectl get pods --namespace batch --selector 'job-name in (weather-1)'",
         "what the workers write in batch": "kubectl logs --prefix --tail -1 --namespace batch "
         "--selector 'job-name in (weather-1)'",
