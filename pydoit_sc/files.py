@@ -99,6 +99,12 @@ def _mode(path: str) -> int:
     return found.st_mode if found else 0
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Return whether a path leads to a folder or into it, by whatever links; neither need be there."""
+    real, top = os.path.realpath(path), os.path.realpath(folder)
+    return real == top or real.startswith(f"{top.rstrip('/')}/")
+
+
 def open_regular(path: str, more: int = 0) -> BinaryIO:
     """Open a file to read it, with these flags and more; raises OSError, also for what might never end: a pipe, a device."""
     return regular(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | more), path)

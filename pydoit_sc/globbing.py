@@ -21,7 +21,7 @@ from functools import partial
 from typing import TypeVar
 
 from pydoit_sc.batch import OURS
-from pydoit_sc.files import ABSENT, GONE, if_there, is_file
+from pydoit_sc.files import ABSENT, GONE, if_there, is_below, is_file
 from pydoit_sc.urls import local_path
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def outputs_of(remote_output_path: str, folder: str, names: Iterable[str]) -> tu
     """
     if not (root := local_path(remote_output_path)):
         return ()
-    if os.path.commonpath([root, folder]) != root:
+    if not is_below(folder, root):
         return (root,)
     return tuple(os.path.join(root, name) for name in dict.fromkeys(names))
 

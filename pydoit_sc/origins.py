@@ -9,11 +9,15 @@ from contextlib import suppress
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile import load
 from pydoit_sc.errors import UserError
+from pydoit_sc.files import is_below
 from pydoit_sc.fingerprint import FileDigests, MissingFileDepError
+from pydoit_sc.urls import local_path
 
 
 def check_written(path: str, batch: Batch, option: str) -> None:
-    """Raise UserError for a file to be written, as an option names it, that the batch or its runs read."""
+    """Raise UserError for a file to be written, as an option names it, that the batch or its runs read, or in a run's output."""
+    if _is_output(path, batch):
+        raise UserError(f"{option}: `{path}` is in the output of one of the batch's runs; name another file")
     try:
         there = os.stat(path)
     except (OSError, ValueError):  # nothing can be lost
@@ -47,6 +51,15 @@ def _are_same(one: Batch, other: Batch) -> bool:
         return False
     pairs = zip(one.runs(), other.runs(), strict=True)
     return all((a.key, a.cmd, a.settings) == (b.key, b.cmd, b.settings) for (_, a), (_, b) in pairs)
+
+
+def _is_output(path: str, batch: Batch) -> bool:
+    root = local_path(batch.remote_output_path)
+    if not root or not is_below(path, root):
+        return False
+    parts = os.path.relpath(os.path.realpath(path), os.path.realpath(root)).split("/")
+    above = {"/".join(parts[:count]) for count in range(len(parts))}
+    return any(run.key in above for _, run in batch.runs())
 
 
 def _is_input(there: os.stat_result, batch: Batch) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pydoit_sc.batch import Run
 from pydoit_sc.errors import UserError, reason
+from pydoit_sc.files import is_below
 from pydoit_sc.fingerprint import MissingFileDepError
 from pydoit_sc.git import has_commit, write_commit
 from pydoit_sc.ledger import Work
@@ -134,16 +135,12 @@ def _link(here: str, path: str, start: str) -> bool:
     """Link a file below one folder from another, unless it is there or lies outside; return whether it is a link."""
     target = os.path.join(start, path)
     above = os.path.dirname(target)
-    if path.startswith(("../", "/")) or os.path.lexists(target) or not _is_below(above, start):
+    # A link of the commit may lead out.
+    if path.startswith(("../", "/")) or os.path.lexists(target) or not is_below(above, start):
         return False
     os.makedirs(above, exist_ok=True)
     os.symlink(os.path.join(here, path), target)
     return True
-
-
-def _is_below(path: str, folder: str) -> bool:
-    """Return whether a path does not lead out of a folder; links of a commit may."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ def test_outputs_beside_the_batchfile_and_around_it(tmp_path: Path) -> None:
     ]
     assert outputs_of(f"file://{tmp_path}", f"{tmp_path}/p", ["s", "s"]) == (f"{tmp_path}/s",)
     assert outputs_of("s3://bucket/x", "/p", ["s"]) == ()
+    (tmp_path / "link").symlink_to(".")
+    assert outputs_of(f"file://{tmp_path}/link", f"{tmp_path}/p", ["s"]) == (f"{tmp_path}/link/s",)
 
 
 def test_an_escaped_name_is_that_file_alone(tmp_path: Path) -> None:

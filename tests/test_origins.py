@@ -64,6 +64,18 @@ def test_a_page_is_not_written_over_an_input(inputs: Box) -> None:
     assert (inputs.folder / "folder/page.html").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["out/a/1/one/results/new.csv", "link/a/1/one/results/old.csv"])
+def test_nor_is_an_output_of_a_run(inputs: Box, name: str) -> None:
+    inputs.edit("matrix = {", 'name = "{row.x}/{f.name}"\nmatrix = {')
+    inputs.ok("run", "--quiet")
+    (inputs.folder / "link").symlink_to("out")
+    message = inputs("results", "--to", name).refused()
+    assert (
+        message == f"ERROR: --to: `{name}` is in the output of one of the batch's runs; name another file\n"
+    )
+    assert inputs("results", "--to", "link/a/new.csv").code == 0
+
+
 def test_what_is_no_input_is_written(inputs: Box) -> None:
     inputs.ok("run", "--quiet")
     for name in ("new.csv", "new.csv", "data.csv"):

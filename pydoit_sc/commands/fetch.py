@@ -13,6 +13,7 @@ from pydoit_sc.commands.base import OPT_QUIET, Command
 from pydoit_sc.commands.parsing import option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.errors import on_a_line
+from pydoit_sc.files import is_below
 from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.fetching import FetchProgress
@@ -58,7 +59,7 @@ class FetchCommand(Command):
         """Fetch the outputs, and return the exit code."""
         folder = _folder(options["into"])
         project = open_project(options)
-        if (root := local_path(project.store.url)) and f"{folder}/".startswith(f"{root}/"):
+        if (root := local_path(project.store.url)) and is_below(folder, root):
             raise InvalidCommand(f"--to: `{folder}` is where the batch has its outputs; name another folder")
         chosen = selected(project, options, words)
         if chosen == []:

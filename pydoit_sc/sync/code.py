@@ -8,6 +8,7 @@ import posixpath
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from pydoit_sc.batch import OURS, Batch
@@ -48,8 +49,8 @@ class Staging:
 
     def _patterns(self, sync: FileSync) -> list[str]:
         """Return what is left out of a folder: outputs and archives in it too, which change while nothing else does."""
-        paths = (inside(url, sync.source) for url in (self.outputs, self.base))
-        return [*(path for path in paths if path), *self.exclude]
+        ours = (inside(url, sync.source) for url in (self.outputs, self.base))
+        return [*chain.from_iterable(ours), *self.exclude]
 
 
 def staging_of(batch: Batch) -> Staging:

@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,12 +51,12 @@ def parse_sync(text: str, working_directory: str | None = None, folder: str = ""
     return FileSync(os.path.abspath(os.path.join(folder, source)), "/" + full.lstrip("/"))
 
 
-def inside(url: str, folder: str) -> str:
-    """Return a pattern of a .gitignore that excludes a local URL from the folder it lies in; "" for any other URL."""
-    path = os.path.abspath(local_path(url) or "/")
-    if not path.startswith(f"{folder}/"):
-        return ""
-    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", path[len(folder) :])
+def inside(url: str, folder: str) -> Sequence[str]:
+    """Return the patterns of a .gitignore that exclude a local URL, and where it leads, from a folder; none if it is elsewhere."""
+    path = local_path(url) or "/"
+    ways = ((way(path), way(folder)) for way in (os.path.abspath, os.path.realpath))
+    below = dict.fromkeys(path[len(top) :] for path, top in ways if path.startswith(f"{top}/"))
+    return [re.sub(r"([\\*?\[\]!# ])", r"\\\1", path) for path in below]
 
 
 def staging_url(base_url: str, dest: str, digest: str) -> str:

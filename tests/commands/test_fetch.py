@@ -327,6 +327,13 @@ def test_where_nothing_is_fetched_to(two: Box, fetch: Fetch) -> None:
             FetchCommand(config={}).parse_execute(["-f", batchfile, *words])
     with pytest.raises(InvalidCommand, match="out/a` is where the batch has its outputs"):
         FetchCommand(config={}).parse_execute(["-f", batchfile, "--to", str(two.folder / "out/a")])
+    (two.folder / "link").symlink_to("out")
+    for inside in ("link/a/1/results", "link/copy"):
+        with pytest.raises(InvalidCommand, match=rf"{inside}` is where the batch has its outputs"):
+            FetchCommand(config={}).parse_execute(["-f", batchfile, "--to", str(two.folder / inside)])
+    two.edit("file://out", "link")
+    with pytest.raises(InvalidCommand, match="out/zz` is where the batch has its outputs"):
+        FetchCommand(config={}).parse_execute(["-f", batchfile, "--to", str(two.folder / "out/zz")])
     two.write("got", "a file")
     with pytest.raises(InvalidDodoFile, match=r"--to: .*got"):
         fetch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,21 @@ def test_code_is_fetched_once(tmp_path: Path) -> None:
         (Path(folder).parent / "mark").touch()
     assert os.stat(tmp_path / f"pydoit-sc-{os.getuid()}").st_mode & 0o777 == 0o700
     assert (Path(folder).parent / "mark").exists()
+
+
+def test_outputs_are_not_sent_by_whatever_link(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tmp_path / "out [1]").mkdir()
+    (tmp_path / "link").symlink_to("out [1]")
+    (tmp_path / "far").symlink_to(tmp_path_factory.mktemp("far"))  # a link out of the folder would be refused
+    (tmp_path / "batchfile.toml").write_text(
+        '[batch]\nremote_output_path = "link"\n[[runs]]\ncmd = "a"\n[sync]\ndirs = ["."]\nto = "far"\n'
+    )
+    staging = staging_of(load(tmp_path / "batchfile.toml"))
+    before = staging.stage_all(lambda _: None)
+    (tmp_path / "out [1]" / "new").touch()
+    assert staging.stage_all(lambda _: None) == [replace(before[0], uploaded=False)]
 
 
 def test_workers_that_fetch_at_once(tmp_path: Path) -> None:
