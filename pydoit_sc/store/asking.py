@@ -21,7 +21,7 @@ from pydantic import Field
 
 from pydoit_sc.errors import warn_once
 from pydoit_sc.store.base import NoteStore, StoreError, UnreadableError
-from pydoit_sc.store.stamps import StoredDocument, read
+from pydoit_sc.store.stamps import Size, StoredDocument, read
 
 SHOW_EVERY = 2.0  # seconds between two looks of a worker, and of who asks, while somebody does
 LOOK_EVERY = 5.0  # seconds between two looks of a worker while nobody does
@@ -43,7 +43,7 @@ class Asked(StoredDocument):
 class Ending(StoredDocument):
     """The end of what an attempt has written."""
 
-    size: int = Field(ge=0, description="bytes that it has written")
+    size: Size = Field(description="bytes that it has written")
     data: str = Field(description="the last of them, in base64")
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, computed_field
 
-from pydoit_sc.store.stamps import Host, Live, Stamp, StoredDocument
+from pydoit_sc.store.stamps import Host, Live, Size, Stamp, StoredDocument
 
 Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
 
@@ -14,7 +14,7 @@ Seconds = Annotated[float, AfterValidator(lambda seconds: round(seconds, 3))]
 class FileEntry(StoredDocument):
     """A file beside `run.json`."""
 
-    size: int = Field(description="bytes")
+    size: Size = Field(description="bytes")
     md5: str | None = Field(
         default=None,
         description="the MD5 of its content, in hexadecimal; not of links, nor of very large files",

@@ -23,6 +23,9 @@ M = TypeVar("M", bound=BaseModel)
 #: The name of a machine, which is shown in the midst of lines.
 Host = Annotated[str, AfterValidator(on_a_line)]
 
+#: Bytes that there can be.
+Size = Annotated[int, Field(ge=0, le=1 << 63)]
+
 
 class StoredDocument(Deferred):
     """A document in a store: strict, and without the keys that are not known."""
@@ -57,9 +60,8 @@ class Stamp(StoredDocument):
     host: Host | None = Field(default=None, description="the machine")
     rank: int | None = Field(default=None, description="the rank that the run held")
     cpu_seconds: float | None = Field(default=None, description="processor time of the run and its children")
-    peak_memory: int | None = Field(
+    peak_memory: Size | None = Field(
         default=None,
-        le=1 << 63,
         description="the largest resident memory of a process, in bytes; missing if less than the worker's own",
     )
 

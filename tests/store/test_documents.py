@@ -40,7 +40,7 @@ PROVENANCES = st.builds(
     attempt=WORD,
     submission=st.none() | TEXT,
     status_code=st.integers(0, 255),
-    files=st.none() | st.dictionaries(TEXT, st.builds(FileEntry, size=st.integers(0), md5=st.none() | WORD)),
+    files=st.none() | st.dictionaries(TEXT, st.builds(FileEntry, size=st.integers(0, 1 << 63), md5=st.none() | WORD)),
     cmd=TEXT,
     host=TEXT,
     rank=st.integers(0),
@@ -139,6 +139,8 @@ def test_one_wrong_value_raises_nothing(lease: Lease, key: str, value: object) -
         b'{"attempt": "a\\n", "fingerprint": "f"}',
         b'{"attempt": "%s", "fingerprint": "f"}' % (b"a" * 65),
         b'{"attempt": "a", "fingerprint": "f", "status_code": "0"}',
+        b'{"attempt": "a", "fingerprint": "f", "peak_memory": -5}',
+        b'{"attempt": "a", "fingerprint": "f", "peak_memory": -1%s}' % (b"0" * 400),
         b"[" * 100_000,
     ],
 )
