@@ -15,7 +15,7 @@ from pydoit_sc.chosenresults import results_of
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, chosen_of, selecting
-from pydoit_sc.errors import UserError, on_a_line, reason
+from pydoit_sc.errors import UserError, on_a_line, reason, shortened
 from pydoit_sc.files import rewriting
 from pydoit_sc.origins import check_written
 from pydoit_sc.outcomes.flatten import Value
@@ -149,7 +149,7 @@ def _print_table(
     shown = ([row[place] for place in places] for row in cells)
     print(table([columns[place] for place in places], shown, right))
     if others := [column for place, column in enumerate(columns) if place not in places]:
-        names = f"{', '.join(others[:_OTHERS])}{', …' if len(others) > _OTHERS else ''}"
+        names = f"{', '.join(map(shortened, others[:_OTHERS]))}{', …' if len(others) > _OTHERS else ''}"
         print(f"and {len(others):,} more columns: {names}; --columns chooses", file=sys.stderr)
 
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryFile, gettempdir
 from types import TracebackType
 
 from pydoit_sc.batchfile import nearest
-from pydoit_sc.errors import UserError
+from pydoit_sc.errors import UserError, on_a_line, shortened
 from pydoit_sc.outcomes.flatten import Value, order_of
 from pydoit_sc.outcomes.results import ResultKey, ResultRow
 
@@ -154,10 +154,13 @@ class ResultTable:
             self._places[name] = name
             return name
         if several := sorted(_in_full(field) for field in self._fields if name == _in_short(field)):
-            raise UserError(f"{option}: `{name}` is in several files: {', '.join(several)}; name one of them")
+            raise UserError(
+                f"{option}: `{name}` is in several files: {', '.join(map(shortened, several))}; name one of them"
+            )
         near = nearest(name, list(self.columns))
         more = f" and {len(self.columns) - _SHOWN:,} more" if len(self.columns) > _SHOWN else ""
-        hint = f"did you mean `{near}`?" if near else f"there are {', '.join(self.columns[:_SHOWN])}{more}"
+        names = ", ".join(map(shortened, self.columns[:_SHOWN]))
+        hint = f"did you mean `{shortened(near)}`?" if near else f"there are {names}{more}"
         raise UserError(f"{option}: unknown column `{name}`; {hint}")
 
     def _find(self, name: str) -> str | None:
@@ -173,6 +176,8 @@ class ResultTable:
 def name_fields(fields: Collection[ResultKey], taken: Iterable[str]) -> list[str]:
     """Return a name for the column of each value: its key, and with its file where that alone would not be clear.
 
+    Keys are what runs have written: names are on one line, and have bytes in UTF-8.
+
     >>> name_fields([ResultKey("a.json", "loss"), ResultKey("a.json", "model"), ResultKey("b.json", "n"), ResultKey("c.csv", "n")], ["model"])
     ['loss', 'a.json:model', 'b.json:n', 'c.csv:n']
     """
@@ -180,7 +185,7 @@ def name_fields(fields: Collection[ResultKey], taken: Iterable[str]) -> list[str
     names: dict[str, None] = {}
     for field in fields:
         name = _in_short(field) if used[_in_short(field)] == 1 else _in_full(field)
-        while name in names:  # a key may have been written as the name of another column
+        while name in names:  # a key may have been written as the name of another column, or of its escapes
             name += "'"
         names[name] = None
     return list(names)
@@ -191,8 +196,8 @@ def _as_axis(name: str) -> str:
 
 
 def _in_short(field: ResultKey) -> str:
-    return field.key or field.file.rpartition(".")[0] or field.file
+    return on_a_line(field.key or field.file.rpartition(".")[0] or field.file)
 
 
 def _in_full(field: ResultKey) -> str:
-    return f"{field.file}:{field.key}" if field.key else field.file
+    return on_a_line(f"{field.file}:{field.key}" if field.key else field.file)

@@ -16,7 +16,7 @@ LONGEST = 500  # characters of a cell: one command may have 128 KB
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = ()) -> str:
-    """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes. Long cells are cut.
+    """Return a table as the seed's pages show it: columns four spaces apart, one line of dashes. Long cells and headers are cut.
 
     The columns of the headers in `right`, which are numbers to compare, are aligned right. On a terminal, what is long
     is cut so that rows fit, in the middle: commands begin alike, and so do paths.
@@ -28,12 +28,14 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], right: Colle
     bcdef
     """
     cells = list(map(_cells, rows))
+    titles, sides = _cells(headers), [header in right for header in headers]
     if len(cells) > MANY:
-        return "\n".join(_drawn(headers, lambda: cells, right))
-    if (room := _room(headers)) is not None:
-        fitted = _fitted(_widths(len, headers, cells), room)
+        return "\n".join(_drawn(titles, lambda: cells, sides))
+    if (room := _room(titles)) is not None:
+        fitted = _fitted(_widths(len, titles, cells), room)
+        titles = list(map(cut_middle, titles, fitted))
         cells = [list(map(cut_middle, row, fitted)) for row in cells]
-    return _tabulated(headers, cells, [header in right for header in headers])
+    return _tabulated(titles, cells, sides)
 
 
 def fitting(
@@ -78,7 +80,8 @@ def lines(
     headers: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]], right: Collection[str] = ()
 ) -> Iterator[str]:
     """Yield the lines of the same table, of any length: the rows are asked for several times, and none is kept."""
-    return _drawn(headers, lambda: (_cells(row) for row in rows()), right)
+    sides = [header in right for header in headers]
+    return _drawn(_cells(headers), lambda: (_cells(row) for row in rows()), sides)
 
 
 def _cells(row: Iterable[object]) -> Sequence[str]:
@@ -86,21 +89,22 @@ def _cells(row: Iterable[object]) -> Sequence[str]:
 
 
 def _drawn(
-    headers: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]], right: Collection[str]
+    headers: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]], right: Sequence[bool]
 ) -> Iterator[str]:
     """Yield a table's lines; tabulate takes ten times as long, which nobody waits for on a screen's few rows."""
     shown = rows
     if (room := _room(headers)) is not None:
         fitted = _fitted(_widths(len, headers, rows()), room)
+        headers = list(map(cut_middle, headers, fitted))
 
         def shown() -> Iterable[Sequence[str]]:
             return (list(map(cut_middle, row, fitted)) for row in rows())
 
-    widths, sides = _widths(cells_of, headers, shown()), [header in right for header in headers]
-    yield _line(headers, widths, sides)
+    widths = _widths(cells_of, headers, shown())
+    yield _line(headers, widths, right)
     yield "-" * (sum(widths) + _APART * (len(widths) - 1))
     for row in shown():
-        yield _line(row, widths, sides)
+        yield _line(row, widths, right)
 
 
 def _room(headers: Sequence[str]) -> int | None:

@@ -321,6 +321,30 @@ def test_files(three: Box, shown: Shown, end: str) -> None:
     assert found == [("a:1", "10", None, None, "0.5"), ("a:2", "true", float("inf"), 1e20, "x")]
 
 
+@pytest.mark.parametrize("end", ["parquet", "duckdb"])
+def test_columns_whose_names_runs_have_written(box: Box, shown: Shown, end: str) -> None:
+    """They are one line, have bytes, and are told apart."""
+    box.batchfile(RUNS)
+    long = "k" * 3000
+    keys = ["a\nb", "a\\nb", "\ud800", "\\ud800", "\x1b[2J", long]
+    put(box, "1", {"m.json": json.dumps({key: n for n, key in enumerate(keys)}), "\n.json": '{"b": 7}'})
+    put(box, "2", {"m.csv": '"a\nb"\n8\n'})
+    names = ["b", "m.json:a\\nb", "m.json:a\\nb'", "m.json:\\ud800", "m.json:\\ud800'", "\\x1b[2J", long]
+    names.append("m.csv:a\\nb")
+    assert shown.rows("--columns", ",".join(names)) == [
+        dict(zip(names, [7, *range(6), None], strict=True)),
+        dict(zip(names, [*[None] * 7, 8], strict=True)),
+    ]
+    lines = shown().out.splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) < 800
+    with pytest.raises(InvalidDodoFile) as error:
+        shown("--columns", "nope")
+    assert "k…" in str(error.value)
+    assert len(str(error.value)) < 400
+    assert shown("--to", str(box.folder / f"m.{end}")).code == 0
+
+
 def test_a_database_keeps_its_other_tables(three: Box, shown: Shown) -> None:
     import duckdb
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pydoit_sc.show import tables
@@ -11,6 +13,21 @@ from pydoit_sc.show.tables import LONGEST, table
 def test_a_row_is_one_line_and_ends_without_spaces_to_guess() -> None:
     lines = table(("name", "code"), [("a\nb", 0), ("c\x1b[2J", None)])
     assert lines.splitlines() == ["name        code", "----------------", "a\\nb        0", "c\\x1b[2J"]
+
+
+def test_so_is_the_line_of_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = ("a\nb", "k" * 3000)
+    rows = [("1", 2)] * 3
+    for most in (tables.MANY, 2):
+        monkeypatch.setattr(tables, "MANY", most)
+        lines = table(headers, rows, right=headers[:1]).splitlines()
+        assert lines[0] == f"a\\nb    {'k' * (LONGEST - 1)}…"
+        assert lines[2] == "   1    2"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    for most in (2, 3):
+        monkeypatch.setattr(tables, "MANY", most)
+        assert table(("a\nb", "k" * 300), rows).splitlines()[0] == f"a\\nb    {'k' * 26}…{'k' * 25}"
 
 
 def test_numbers_to_compare_are_aligned_right() -> None:

@@ -40,7 +40,8 @@ PROVENANCES = st.builds(
     attempt=WORD,
     submission=st.none() | TEXT,
     status_code=st.integers(0, 255),
-    files=st.none() | st.dictionaries(TEXT, st.builds(FileEntry, size=st.integers(0, 1 << 63), md5=st.none() | WORD)),
+    files=st.none()
+    | st.dictionaries(TEXT, st.builds(FileEntry, size=st.integers(0, 1 << 63), md5=st.none() | WORD)),
     cmd=TEXT,
     host=TEXT,
     rank=st.integers(0),
