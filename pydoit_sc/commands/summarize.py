@@ -15,6 +15,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import format_options, option, parse_format, split_columns
 from pydoit_sc.commands.selecting import NAMES, chosen_of, selected, selecting
 from pydoit_sc.commands.watch import OPT_WATCH, is_watched, watch
+from pydoit_sc.errors import UserError
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection
 from pydoit_sc.show.rows import Cell, write_csv, write_json
@@ -95,7 +96,7 @@ class SummarizeBatchCommand(Command):
     doc_description = (
         "BATCH is a batchfile, a run list or a chunk; without it, this folder's batchfile. Counts of all runs go to "
         "standard error, the rows to standard output. --status orphaned lists outputs whose run is no longer in the "
-        "batch. The table has four columns unless told otherwise, and cuts long commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
+        "batch; names and other options than --limit mean none of these. The table has four columns unless told otherwise, and cuts long commands; JSON and CSV have all columns, whole, with times in UTC and memory in bytes. A cell of CSV that a "
         "spreadsheet would take for a formula has a `'` before it.\n"
         "\n"
         "With `--watch` it is the picture of `status --watch`.\n"
@@ -128,6 +129,7 @@ class SummarizeBatchCommand(Command):
             self.refuse_beside("--watch, which shows a picture", ("columns", "sort"))
             return watch(project, selected(project, options, words))
         selection = parse_selection(options, words)
+        _check_orphans(selection)
         project.needs_verdicts_only = not (selection or order) and _FROM_VERDICTS.issuperset(columns)
         every = _Every(project)
         counts = every.counts()
@@ -170,7 +172,17 @@ def _sorted(
         rows = sorted(rows, key=lambda row: _ORDER.index(row.verdict.status))
     for name in reversed(order):
         rows = in_order(rows, COLUMNS[name], reverse=reverse)
-    return rows[: selection.limit] if order else rows
+    return rows[: selection.limit]
+
+
+def _check_orphans(selection: Selection) -> None:
+    """Raise UserError where orphaned outputs are asked for beside what only runs have."""
+    others = selection._replace(statuses=frozenset(), limit=None, said="")
+    if Status.ORPHANED in selection.statuses and others != Selection():
+        raise UserError(
+            "--status: orphaned outputs have no run in the batch any more; expected other statuses and --limit alone "
+            f"beside it, found `{selection.text}`"
+        )
 
 
 def _selected(project: Project, selection: Selection, rows: Sequence[RunRow]) -> list[RunRow]:

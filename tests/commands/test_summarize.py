@@ -148,6 +148,29 @@ def test_filters(mixed: Box) -> None:
     assert rows[0]["remote_output_path"] == f"file://{mixed.folder}/out/a/3"
 
 
+def test_orphans_are_no_runs_but_count_as_rows(mixed: Box) -> None:
+    mixed.write("out/a/5/status_code", "0")
+    mixed.write("out/a/6/status_code", "0")
+
+    def outputs(*words: str) -> list[str]:
+        rows = json.loads(mixed("summarize-batch", "--json", *words).out)
+        return [row["remote_output_path"].rpartition("/")[2] for row in rows]
+
+    assert outputs("--status", "orphaned", "--limit", "2") == ["3", "5"]
+    assert outputs("--status", "orphaned", "--limit", "1", "--sort", "-name") == ["3"]
+    assert outputs("--status", "orphaned,error", "--limit", "2") == ["2", "3"]
+    for words in (
+        ("a:2",),
+        ("--code", "1"),
+        ("--where", "x=1"),
+        ("--since", "1h"),
+        ("--slowest", "1"),
+        ("--like", "a:2"),
+    ):
+        said = mixed("summarize-batch", "--status", "orphaned", *words).refused()
+        assert "expected other statuses and --limit alone" in said
+
+
 def test_stale(stages: Box) -> None:
     stages.ok()
     stages.write("in", "2")
