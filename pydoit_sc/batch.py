@@ -156,6 +156,7 @@ class Batch(NamedTuple):
     on_finish: str | None = None  # one for every end
     tables: Mapping[str, object] = {}  # [sync] and those of engines, by name
     instead: Mapping[str, Any] = {}  # settings of all runs, in place of their own
+    is_list: bool = False  # it was read from a run list, not from a batchfile
     workdir: Path | None = None  # where its commands run, where that is not the folder of its file
     words: tuple[str, ...] = ()  # the options that name this batch on a command line, in any folder
     #: What it was read from, the files of its axes too, with digests of what they had.

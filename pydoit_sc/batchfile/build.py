@@ -58,17 +58,17 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
     source = Source(os.path.dirname(os.path.abspath(file)), file, datetime.now(timezone.utc), {})
     if given != STDIN:
         source.has_read(given, document.raw)
-    if document.format == "toml":
-        made = _from_toml(source, notes, override)
-    else:
-        made = _from_run_list(source, notes, override, names)
+    is_list = document.format != "toml"
+    made = _from_run_list(source, notes, override, names) if is_list else _from_toml(source, notes, override)
     notes.report.check()
     name = made.pop("name", None) or escaped(os.path.basename(source.folder)) or "batch"
     options = {"-f": given, "--to": override and made["remote_output_path"], "--names": names}
     words = tuple(word for option, value in options.items() if value for word in (option, value))
     path = Path(STDIN_NAME if given == STDIN else given)
     workdir = Path.cwd() if plain else None
-    return Batch(name=name, path=path, workdir=workdir, words=words, files=source.files, **made)
+    return Batch(
+        name=name, path=path, is_list=is_list, workdir=workdir, words=words, files=source.files, **made
+    )
 
 
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:

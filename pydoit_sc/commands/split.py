@@ -207,10 +207,9 @@ def _from_here(text: str, batch: Batch) -> str:
 
 def _wanted(project: Project, options: dict[str, Any]) -> Wanted:
     """Return which runs are scheduled: of a run list all, of a batchfile those that are not completed."""
-    listed = project.batch.path.suffix != ".toml"
     most = options["max_jobs"]  # 0 and -1: all, as in the seed's client
     return Wanted(
-        completed=options["always"] or (listed and not options["skip_completed"]),
+        completed=options["always"] or (project.batch.is_list and not options["skip_completed"]),
         failures=not options["skip_failures"],
         at_most=None if most in ("0", "-1") else parse_count(most, "--max-jobs"),
     )

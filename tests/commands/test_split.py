@@ -37,6 +37,23 @@ def test_what_split_has_written_is_replaced(jobs: Box) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [("b.toml", "skipping"), ("b.TOML", "skipping"), ("mybatch", "skipping"), ("jobs.json", "including")],
+)
+def test_completed_runs_of_a_batchfile_are_left_out_whatever_it_is_called(
+    jobs: Box, name: str, said: str
+) -> None:
+    if name != "jobs.json":
+        jobs.write(
+            name,
+            '[batch]\nremote_output_path = "out"\nnprocs = 1\n[runs.a]\ncmd = "true"\nmatrix = { x = [1, 2] }\n',
+        )
+    jobs("run", name)
+    words = ("split", "recipe.yaml", name, *SPLIT, "d", "--skip-failures")
+    assert f"\n{said} {2 - (name == 'jobs.json')} completed runs\n" in jobs.ok(*words)
+
+
+@pytest.mark.parametrize(
     ("recipe", "folder", "said"),
     [
         ("recipe.yaml", ".", "./recipe.yaml: the recipe that is read, so it is not overwritten"),
