@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -65,7 +66,8 @@ class ReportCommand(Command):
                 file.write(data)
         except OSError as error:
             raise UserError(f"--to: {path}: {error.strerror}") from error
-        print(f"{path}: {counted(count, 'run')}")
+        # The page itself may have gone to standard output.
+        print(f"{path}: {counted(count, 'run')}", file=sys.stderr)
         return 0
 
 

@@ -60,8 +60,7 @@ def fitted(box: Box) -> Box:
 def test_a_page_of_a_batch(fitted: Box, capsys: pytest.CaptureFixture[str]) -> None:
     page = made(fitted)
     said = capsys.readouterr()
-    assert said.err == ""
-    assert said.out.startswith(f"{fitted.folder}/page.html: 7 runs\n")
+    assert (said.out, said.err) == ("", f"{fitted.folder}/page.html: 7 runs\n")
     text = "|".join(read_page(page).texts)
     assert "|4|completed|57 %|2|failed|29 %|1|incomplete|14 %|" in text
     assert "|2 × exit 1| |KeyError: 'x1'|" in text
@@ -168,7 +167,7 @@ def test_where_it_is_written(
 ) -> None:
     monkeypatch.chdir(fitted.folder)
     assert main(["report"]) == 0
-    assert capsys.readouterr().out.startswith("report.html: 7 runs\n")
+    assert capsys.readouterr().err == "report.html: 7 runs\n"
     (fitted.folder / "folder.html").mkdir()
     assert main(["report", "--to", "nowhere/a.html"]) == main(["report", "--to", "folder.html"]) == 3
     assert capsys.readouterr().err == (
@@ -179,6 +178,9 @@ def test_where_it_is_written(
         assert main(["report", "--to", name]) == 0
     assert (fitted.folder / "last.html").is_symlink()
     assert fitted.shell("pydoit-sc report --to /dev/stdout | head -c 15").out == "<!doctype html>"
+    piped = fitted("report", "--to", "/dev/stdout")
+    assert piped.out.endswith("</html>\n")
+    assert piped.err == "/dev/stdout: 7 runs\n"
 
 
 def test_only_what_is_called_like_a_page_is_replaced(fitted: Box) -> None:
@@ -197,7 +199,7 @@ def test_a_list_of_commands_has_its_place_by_the_long_name(
     monkeypatch.chdir(box.folder)
     box.write("cmds.txt", "true\nfalse\n")
     assert main(["report", "cmds.txt", "--remote-output-path", "out", "--to", "a.html"]) == 0
-    assert capsys.readouterr().out == "a.html: 2 runs\n"
+    assert capsys.readouterr().err == "a.html: 2 runs\n"
     assert main(["report", "cmds.txt", "--to", "out"]) == 3
     assert "--remote-output-path" in capsys.readouterr().err
 
