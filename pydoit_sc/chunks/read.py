@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import posixpath
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,12 @@ def read_chunk(path: str | os.PathLike[str]) -> Chunk:
         document = document._replace(data={**document.data, "runs": list(runs)})
     if _is_chunk(document.data):
         return _Reader(document, os.path.dirname(os.path.abspath(file))).chunk()
+    if _lacks_place(document):
+        place = (
+            "expected a chunk of `split`, or a run list with `remote_output_path`; this says nowhere where the outputs go, "
+            f"and `pydoit-sc run {shlex.quote(file)} --to FOLDER` executes a run list"
+        )
+        raise BatchfileError([Problem(file, None, None, place)])
     batch = load(path)
     if len(batch.stages) != 1 or batch.stages[0].single:
         stages = "expected a chunk or a run list, found a batchfile with stages; `pydoit-sc run` executes it"
@@ -71,6 +78,14 @@ def _is_chunk(data: object) -> bool:
     return EXTRA in data or (
         isinstance(runs, list) and any(isinstance(run, dict) and "status_code" in run for run in runs)
     )
+
+
+def _lacks_place(document: Document) -> bool:
+    """Return whether a document is a run list that does not say where its outputs go: a worker has no option that does."""
+    data = document.data
+    if isinstance(data, dict):
+        return document.format != "toml" and data.get("remote_output_path") is None
+    return isinstance(data, (list, Iterator))
 
 
 class _Reader:

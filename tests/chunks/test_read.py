@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,24 @@ def test_our_chunk_gives_the_works_of_its_plan(tmp_path: Path) -> None:
     assert first.output == f"file://{tmp_path}/out/a/1"
     assert (chunk.submission, chunk.always, chunk.batch.nprocs) == ("s1", False, 1)
     assert chunk.works[1].run.settings is first.run.settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("my cmds.txt", "true\n"),
+        ("a.json", '["true"]'),
+        ("a.json", '{"runs": [{"cmd": "true"}]}'),
+        ("a.csv", "cmd\ntrue\n"),
+    ],
+)
+def test_a_list_without_a_place_is_no_chunk(tmp_path: Path, name: str, text: str) -> None:
+    """The options that other commands have for it are none of `batch`."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BatchfileError, match="expected a chunk of `split`, or a run list with") as error:
+        read_chunk(tmp_path / name)
+    (problem,) = error.value.problems
+    assert f"run {shlex.quote(str(tmp_path / name))} --to FOLDER` executes" in problem.message
 
 
 def test_a_chunk_of_sc_is_a_submission_of_its_own(tmp_path: Path) -> None:
