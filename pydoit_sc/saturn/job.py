@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.saturn import recipe as recipes
@@ -38,18 +39,28 @@ def recipe_file(batch: Batch) -> str:
     return os.path.join(batch.folder, table.recipe)
 
 
+def said(table: Mapping[str, Any], key: str, default: object = None) -> Any:
+    """Return a value of a recipe; an empty one counts as none, as Saturn Cloud takes it.
+
+    >>> said({"type": None}, "type", "job"), said({"type": "workspace"}, "type", "job")
+    ('job', 'workspace')
+    """
+    found = table.get(key)
+    return default if found in (None, "") else found
+
+
 def read_recipe(batch: Batch, say: Say = lambda _: None) -> Recipe:
     """Return the job's recipe, changed as the batchfile says; raise RecipeError."""
     file, table = recipe_file(batch), batch.table("saturn", SaturnTable)
     recipe = recipes.read(file)
     spec = recipe["spec"]
-    if recipe.get("type", "job") != "job":
+    if said(recipe, "type", "job") != "job":
         raise RecipeError(
             f"{file}: the recipe of a {str(recipe['type'])[:60]}, expected that of a job; "
             "`pydoit-sc clone` makes one of it"
         )
     if table.instance_type is None:
-        if not isinstance(spec.get("instance_type"), str):
+        if not isinstance(said(spec, "instance_type"), str):
             raise RecipeError(f"{file}: `spec` has no `instance_type`; --instance-type gives one")
         say(f"using {spec['instance_type']} instance from recipe")
     else:
@@ -58,12 +69,12 @@ def read_recipe(batch: Batch, say: Say = lambda _: None) -> Recipe:
     if table.name is not None:
         say(f"setting name to {table.name}")
         spec["name"] = table.name
-    if not isinstance(spec.get("name"), str):
+    if not isinstance(said(spec, "name"), str):
         raise RecipeError(f"{file}: `spec` has no `name`; --name gives one")
     if table.owner is not None:
         spec["owner"] = table.owner
     if batch.scale is None:
-        say(f"using scale of {spec.get('scale', 1)} from the recipe")
+        say(f"using scale of {said(spec, 'scale', 1)} from the recipe")
     else:
         say(f"setting scale to {batch.scale}")
         spec["scale"] = batch.scale
@@ -144,7 +155,7 @@ def status_of(client: SaturnClient, recipe: Recipe) -> str:
     """Return the status of a recipe's resource; "" if there is none yet."""
     spec = recipe["spec"]
     try:
-        found = client.get_recipe(recipe.get("type", "job"), spec["name"], spec.get("owner"))
+        found = client.get_recipe(said(recipe, "type", "job"), spec["name"], spec.get("owner"))
     except NotFoundError:
         return ""
     return str((found.get("state") or {}).get("status") or "")

@@ -260,6 +260,17 @@ def test_the_page_lists_every_key() -> None:
     assert set(SaturnTable.model_fields) <= named
 
 
+@pytest.mark.parametrize("name", [{}, {"name": None}, {"name": ""}])
+def test_folders_of_a_recipe_without_a_name_are_not_staged(cli: Cli, name: dict[str, str | None]) -> None:
+    recipe = recipes.job("j")
+    del recipe["spec"]["name"]
+    recipe["spec"].update(name)
+    cli.write("job.yaml", recipe_files.dumps(recipe))
+    cli.write("code/work.sh", "echo")
+    assert "job.yaml: `spec` has no `name`" in cli.refused("apply", "job.yaml", "--sync", "code")
+    assert cli.standin.requests == []
+
+
 def test_apply_tells_of_folders_that_are_there_already(cli: Cli) -> None:
     """Archives that lie in a folder are not in the next archive of it."""
     recipes.write(recipes.job("j"), cli.folder / "job.yaml")

@@ -242,6 +242,19 @@ def test_splits_into_one_folder_are_for_folders_of_their_own(cli: Cli, tmp_path:
     assert len(seen) == 2
 
 
+def test_empty_values_of_a_recipe_count_as_none(cli: Cli) -> None:
+    """As Saturn Cloud takes them."""
+    recipe = recipe_files.read(cli.folder / "recipe.yaml")
+    recipe.update(type=None)
+    recipe["spec"].update(scale=None)
+    cli.write("empty.yaml", recipe_files.dumps(recipe))
+    words = ("split", "empty.yaml", "jobs.json", *SPLIT[3:])
+    assert "using scale of 1 from the recipe\n" in cli(*words)[0]
+    recipe["spec"].update(name="")
+    cli.write("empty.yaml", recipe_files.dumps(recipe))
+    assert "empty.yaml: `spec` has no `name`; --name gives one" in cli.refused(*words)
+
+
 # errors: one message, exit 3, nothing half written
 
 
