@@ -10,12 +10,13 @@ from doit.exceptions import InvalidCommand
 from pydoit_sc.batch import Status
 from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.commands.base import Command
+from pydoit_sc.commands.parsing import flag
 from pydoit_sc.commands.selecting import SELECTING
 from pydoit_sc.engines.registry import engine_for
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection, select
-from pydoit_sc.submissions.notes import Note, read_notes, under_way
+from pydoit_sc.submissions.notes import Note, ask, mark_ended, read_notes, under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.worker.control import EVERY, EVERY_REQUEST, cancel_runs
 
@@ -31,9 +32,16 @@ class CancelCommand(Command):
         "\n"
         "With names of runs, or options that say which: these alone, and the submission goes on with the others. "
         f"Workers look for that every {EVERY:g} s, at object stores every {EVERY_REQUEST:g} s, and "
-        "when they start. A later submission executes these runs."
+        "when they start. A later submission executes these runs.\n"
+        "\n"
+        "A submission whose engine cannot be asked is under way until it can be. With --gone it counts as ended: its "
+        "machine, cluster or job is gone for good."
     )
-    cmd_options = (*BATCH_OPTIONS, *SELECTING)
+    cmd_options = (
+        *BATCH_OPTIONS,
+        *SELECTING,
+        flag("gone", "end nothing, and mark a submission whose state nobody can know any more as ended"),
+    )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
         """End its jobs."""
@@ -51,11 +59,27 @@ class CancelCommand(Command):
                 ids = ", ".join(note.id for note in found)
                 raise InvalidCommand(f"cancel: {len(found)} submissions are under way: say which one: {ids}")
             (note,) = found
-        if selection := parse_selection(options, words):
+        selection = parse_selection(options, words)
+        if options["gone"]:
+            return _mark_gone(project, note, selection)
+        if selection:
             return _cancel_runs(project, note, selection)
         engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
         print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
         return 0
+
+
+def _mark_gone(project: Project, note: Note, selection: Selection) -> int:
+    if selection:
+        raise InvalidCommand("cancel: --gone is for a submission as a whole, and takes no runs")
+    states = ask([note], project.batch)[note.id]
+    if states.known_under_way:
+        raise InvalidCommand(
+            f"cancel: {note.id} is not gone: {note.engine} says of its jobs {states.count()}; without --gone they are ended"
+        )
+    mark_ended(project.store, note)
+    print(f"{note.id} ({note.engine}) counts as ended")
+    return 0
 
 
 def _cancel_runs(project: Project, note: Note, selection: Selection) -> int:
@@ -75,7 +99,8 @@ def named_note(command: str, notes: Sequence[Note], id_: str) -> Note:
         if note.id == id_ and note.jobs:
             if not note.mine:
                 raise InvalidCommand(
-                    f"{command}: {id_} was submitted by another user, who alone can {command} it, or others may write to its note"
+                    f"{command}: `{id_}` was submitted by another user, or others may write to its note: "
+                    f"only its own user can {command} it"
                 )
             return note
     known = [note.id for note in notes if note.jobs]

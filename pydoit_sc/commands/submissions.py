@@ -117,5 +117,5 @@ def _hindrances(store: NoteStore, note: Note, states: JobStates | None) -> Itera
         yield "paused: no further run starts; `pydoit-sc resume` ends that"
     for job, why in states.held().items():
         yield f"job {job} is held: {why}"
-    if states.unknown:
-        yield states.unknown
+    for why in states.doubts():
+        yield f"the state of its jobs is not known: {why}"

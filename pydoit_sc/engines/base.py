@@ -113,7 +113,8 @@ class State(str, Enum):
     QUEUED = "queued"
     RUNNING = "running"
     HELD = "held"  # it will not start by itself
-    ENDED = "ended"  # or not known (any more)
+    ENDED = "ended"  # or its engine does not know it (any more)
+    UNKNOWN = "unknown"  # it cannot be asked about from here, as `detail` says
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,15 @@ class JobState:
 
     state: State
     detail: str = ""
+
+
+def check_reached(states: Mapping[str, JobState]) -> None:
+    """Raise EngineError if one of these jobs cannot be asked about, and so not be ended, from here."""
+    why = next((state.detail for state in states.values() if state.state is State.UNKNOWN), "")
+    if why:
+        raise EngineError(
+            f"it cannot be ended from here: {why}; where that is gone for good, `pydoit-sc cancel --gone` marks it as ended"
+        )
 
 
 class Engine(Protocol):
@@ -152,11 +162,15 @@ class Engine(Protocol):
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Return the states of these submissions' jobs, asked for at once.
 
-        A job that is missing in the answer has ended: also what cannot be the id of a job of theirs.
+        A job that is missing in the answer has ended: also what cannot be the id of a job of theirs. One that another
+        machine, or another batchfile, could ask about is UNKNOWN: it may be executing.
         """
 
     def cancel(self, handed: Handed) -> None:
-        """End the jobs of a submission; finished jobs are ignored, and so is what is not of this submission."""
+        """End the jobs of a submission; finished jobs are ignored, and so is what is not of this submission.
+
+        Raises EngineError where it has a job that is UNKNOWN.
+        """
 
     def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return commands that tell people more of a submission's jobs, by what they show."""

@@ -36,9 +36,10 @@ from pydoit_sc.batchfile.fields import Address, Anything, Positive, Text, table_
 from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
 from pydoit_sc.engines.backlog import Backlog
-from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission, check_reached
 from pydoit_sc.engines.dask_access import FILE as ACCESS
 from pydoit_sc.engines.dask_access import PROCESS, Access, read_access
+from pydoit_sc.engines.dask_jobs import OURS, at_others, keys_at, out_of_reach
 from pydoit_sc.engines.detach import detach
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ LOG = "dask.log"
 
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 _SHORT = {"local": "distributed.LocalCluster", "ssh": "distributed.SSHCluster"}
-_OURS = "own"  # in place of an address: a cluster that ends with its tasks, reached by dask_access.py
 _PATIENCE = 30.0  # seconds until a scheduler that does nothing is given up
 _SLICE = 200  # keys that are cancelled at once: Dask walks from a task to those that wait for it by recursion
 _STATES = {
@@ -126,31 +126,29 @@ class Dask:
                 hand_over(client, graph)
         else:
             _start(submission.folder)
-        address = graph.address or _OURS
+        address = graph.address or OURS
         return [f"{address}#{task.key}" for task in graph.tasks if task.script]
 
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Ask the batchfile's scheduler once, and each cluster of ours that is alive on this machine."""
         states: dict[str, JobState] = {}
         for address in {_address(one): None for one in handed}:
-            keys = [key for one in handed for key in _keys(one, address)]
+            keys = [key for one in handed for key in keys_at(one, address)]
             if keys:
                 with _asking(address) as client:
                     states |= _states(client, address, keys)
         for one in handed:
-            states |= _states_of_ours(one)
+            states |= _states_of_ours(one) | at_others(one, _address(one))
         return states
 
     def cancel(self, handed: Handed) -> None:
         """Take tasks back; those that execute are told to end within seconds."""
-        if keys := _keys(handed, _address(handed)):
-            _take_back(_address(handed), keys)
-        keys, access = _keys(handed, _OURS), read_access(handed.folder)
-        if not keys or access is None:
-            return
-        if not access.is_here:
-            raise EngineError(f"the Dask cluster is a process of {access.host}: cancel it there")
-        if access.is_alive(handed.folder):
+        address, access = _address(handed), read_access(handed.folder)
+        if keys := keys_at(handed, address):
+            _take_back(address, keys)
+        check_reached(at_others(handed, address) | out_of_reach(handed, access))
+        keys = keys_at(handed, OURS)
+        if keys and access is not None and access.is_alive(handed.folder):
             with suppress(EngineError):  # it is about to end
                 _take_back(access.address, keys, access)
 
@@ -351,14 +349,6 @@ def _address(handed: Handed) -> str:
     return handed.batch.table("dask", DaskTable).address or ""
 
 
-def _keys(handed: Handed, address: str) -> list[str]:
-    """Return the keys of a submission's tasks at an address, or at `own`, from its jobs, `ADDRESS#KEY`."""
-    if not address:
-        return []
-    job = re.compile(rf"{re.escape(address)}#(pydoit-sc-{re.escape(handed.id)}-[0-9]+)")
-    return [match[1] for match in map(job.fullmatch, handed.jobs) if match]
-
-
 def _states(client: Client, address: str, keys: Sequence[str]) -> dict[str, JobState]:
     states = {}
     for key, word in statuses(client, keys).items():
@@ -368,17 +358,17 @@ def _states(client: Client, address: str, keys: Sequence[str]) -> dict[str, JobS
 
 
 def _states_of_ours(handed: Handed) -> dict[str, JobState]:
-    """Return the states of the tasks of a cluster of ours; one that does not answer has ended."""
-    keys, access = _keys(handed, _OURS), read_access(handed.folder)
-    if not keys or access is None:
-        return {}
-    if not access.is_here:
-        detail = f"on {access.host}: only that machine knows"
-        return {f"{_OURS}#{key}": JobState(State.RUNNING, detail) for key in keys}
-    if access.is_alive(handed.folder):
-        with suppress(EngineError), _asking(access.address, access) as client:
-            return _states(client, _OURS, keys)
-    return {}
+    """Return the states of the tasks of a cluster of ours; they have ended with its process."""
+    keys, access = keys_at(handed, OURS), read_access(handed.folder)
+    if not keys or access is None or not access.is_here or not access.is_alive(handed.folder):
+        return out_of_reach(handed, access)
+    try:
+        with _asking(access.address, access) as client:
+            return _states(client, OURS, keys)
+    except EngineError as error:
+        if read_access(handed.folder) is None:  # it is about to end
+            return {}
+        return {f"{OURS}#{key}": JobState(State.UNKNOWN, str(error)) for key in keys}
 
 
 def _start(folder: str) -> None:

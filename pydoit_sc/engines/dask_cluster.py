@@ -41,12 +41,13 @@ def main() -> int:
             with connected(access.address, access) as client:
                 futures = hand_over(client, graph)
                 write_access(folder, access)
-                await_end(cluster, client, futures.values(), graph)
+                try:
+                    await_end(cluster, client, futures.values(), graph)
+                finally:  # before the cluster ends, which takes a while: what does not answer then has ended
+                    remove_access(folder)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 3
-    finally:
-        remove_access(folder)
     return 0
 
 

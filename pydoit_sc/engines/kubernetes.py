@@ -26,7 +26,7 @@ from pydoit_sc.batchfile.fields import (
     table_of,
 )
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission, check_reached
 from pydoit_sc.engines.kubectl import kubectl, list_jobs, parse_json, state_of
 from pydoit_sc.urls import local_path
 
@@ -160,6 +160,7 @@ class Kubernetes:
             listed = list_jobs(namespace, f"{NAME}=pydoit-sc")
             states |= {f"{namespace}/{name}": state_of(item) for name, item in listed.items()}
         gone = JobState(State.ENDED, "not there")
+        states |= {job: state for one in handed for job, state in _elsewhere(one).items()}
         return {job: states.get(job, gone) for one in handed for job in one.jobs}
 
     def cancel(self, handed: Handed) -> None:
@@ -178,6 +179,7 @@ class Kubernetes:
                     "--",
                     *ours,
                 )
+        check_reached(_elsewhere(handed))
 
     def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return how to look at pods and at what the workers write."""
@@ -355,6 +357,19 @@ def _of(handed: Handed) -> dict[str, list[str]]:
     own = handed.batch.table("kubernetes", KubernetesTable).namespace
     found = _by_namespace(handed.jobs)
     return {namespace: names for namespace, names in found.items() if own in (None, namespace)}
+
+
+def _elsewhere(handed: Handed) -> dict[str, JobState]:
+    """Return the states of a submission's jobs in other namespaces than the batchfile's, which is the only one asked."""
+    reached = _of(handed)
+    return {
+        f"{namespace}/{name}": JobState(
+            State.UNKNOWN, f"it is in the namespace {namespace}, which [kubernetes] does not name"
+        )
+        for namespace, names in _by_namespace(handed.jobs).items()
+        if namespace not in reached
+        for name in names
+    }
 
 
 def _by_namespace(jobs: Sequence[str]) -> dict[str, list[str]]:

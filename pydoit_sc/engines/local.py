@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
+from pydoit_sc.engines.base import Handed, JobState, State, Submission, check_reached
 from pydoit_sc.engines.detach import detach, executes
-from pydoit_sc.engines.supervisor import LOG, ORDERS, Orders
+from pydoit_sc.engines.supervisor import ENDED, LOG, ORDERS, Orders
 from pydoit_sc.proc import started_at
 from pydoit_sc.worker.slots import slots
 
@@ -62,21 +62,20 @@ class Local:
         return [f"{socket.gethostname()}/{pid}/{started_at(pid)}"]
 
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
-        """Return the state of each supervisor; those of another machine count as ended."""
+        """Return the state of each supervisor; one of another machine has ended when it has said so."""
         return {process.job: process.state for one in handed for process in _processes(one)}
 
     def cancel(self, handed: Handed) -> None:
         """Tell supervisors to end: they stop their workers first, which takes as long as the runs' grace."""
         processes = _processes(handed)
         for process in processes:
-            if process.host != socket.gethostname():
-                raise EngineError(f"the workers are processes of {process.host}: cancel them there")
             if process.state.state is State.RUNNING:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
         until = time.monotonic() + _TO_END
         while time.monotonic() < until and any(one.state.state is State.RUNNING for one in processes):
             time.sleep(0.02)
+        check_reached({one.job: one.state for one in processes})
 
     def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Return nothing: there is no program that knows more."""
@@ -101,7 +100,11 @@ class _Process:
     @property
     def state(self) -> JobState:
         if self.host != socket.gethostname():
-            return JobState(State.ENDED, f"on {self.host}, or ended: only that machine knows")
+            if os.path.exists(os.path.join(self.folder, ENDED)):
+                return JobState(State.ENDED)
+            return JobState(
+                State.UNKNOWN, f"its workers are processes of {self.host}, and only that machine knows"
+            )
         alive = started_at(self.pid) == self.started and executes(self.pid, _SUPERVISOR, self.folder)
         return JobState(State.RUNNING if alive else State.ENDED)
 

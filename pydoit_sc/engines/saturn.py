@@ -12,8 +12,9 @@ from pydantic import Field
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.batchtables import SyncTable
+from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.remote import absolute_url
-from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission, check_reached
 from pydoit_sc.saturn import recipe as recipes
 from pydoit_sc.saturn.client import SaturnClient
 from pydoit_sc.saturn.errors import NotFoundError, SaturnError
@@ -129,10 +130,11 @@ class Saturn:
         """Ask for the status of each job that the batchfile's recipe is of: a submission has one."""
         try:
             jobs = [job for one in handed for job in _jobs(one)]
+            states = {job: state for one in handed for job, state in _elsewhere(one).items()}
             if not jobs:
-                return {}
+                return states
             with connect() as client:
-                return {text: _state(client, started, recipe) for text, started, recipe in jobs}
+                return states | {text: _state(client, started, recipe) for text, started, recipe in jobs}
         except SaturnError as error:
             raise EngineError(str(error)) from error
 
@@ -144,6 +146,7 @@ class Saturn:
                 found = client.get_recipe("job", spec["name"], spec.get("owner"))
                 if (found.get("state") or {}).get("status") in ACTIVE:
                     client.stop(found["type"], resource_id(found))
+        check_reached(_elsewhere(handed))
 
     def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
         """Return how the job's output is shown."""
@@ -169,10 +172,27 @@ def _absolute(url: str, folder: str) -> str:
 def _jobs(handed: Handed) -> Iterator[tuple[str, StartedJob, Recipe]]:
     """Yield a submission's jobs, and the recipe of each: only the batchfile's own; raises SaturnError."""
     recipe = read_recipe(handed.batch)
-    for text in handed.jobs:
-        started = read(StartedJob, text.encode())
-        if started is not None and started.name == recipe["spec"]["name"]:
+    for text, started in _started(handed):
+        if started.name == recipe["spec"]["name"]:
             yield text, started, recipe
+
+
+def _elsewhere(handed: Handed) -> dict[str, JobState]:
+    """Return the states of a submission's jobs that the batchfile's recipe is not of; raises SaturnError."""
+    name = read_recipe(handed.batch)["spec"]["name"]
+    return {
+        text: JobState(
+            State.UNKNOWN, f"it is of the job {show(started.name)}, and the recipe is of {show(name)}"
+        )
+        for text, started in _started(handed)
+        if started.name != name
+    }
+
+
+def _started(handed: Handed) -> Iterator[tuple[str, StartedJob]]:
+    for text in handed.jobs:
+        if (started := read(StartedJob, text.encode())) is not None:
+            yield text, started
 
 
 def _state(client: SaturnClient, started: StartedJob, recipe: Recipe) -> JobState:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -18,6 +19,7 @@ from pydoit_sc.engines.leash import on_leash
 
 ORDERS = "local.json"
 LOG = "local.log"
+ENDED = "local.ended"  # there, for other machines, once all workers have ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def main(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
     code = supervisor.run()
+    with suppress(OSError), open(os.path.join(folder, ENDED), "ab"):
+        pass
     if orders.end and not code:
         # The submission has ended: this process is none of it.
         os.execv("/bin/sh", ["/bin/sh", "-c", orders.end])

@@ -141,6 +141,11 @@ class JobStates:
         """Whether a job has not ended, or may not have."""
         return bool(self.unknown) or any(job.state is not State.ENDED for job in self.jobs.values())
 
+    @property
+    def known_under_way(self) -> bool:
+        """Whether the engine says of a job that it has not ended."""
+        return any(job.state not in (State.ENDED, State.UNKNOWN) for job in self.jobs.values())
+
     def count(self) -> str:
         """Return the number of jobs in each state: `2 queued, 1 running`."""
         states = [job.state for job in self.jobs.values() if job.state is not State.ENDED]
@@ -148,7 +153,16 @@ class JobStates:
 
     def held(self) -> dict[str, str]:
         """Return why jobs are held, by job."""
-        return {job: state.detail for job, state in self.jobs.items() if state.state is State.HELD}
+        return {
+            job: state.detail or "the engine does not say why"
+            for job, state in self.jobs.items()
+            if state.state is State.HELD
+        }
+
+    def doubts(self) -> list[str]:
+        """Return why the states of jobs are not known."""
+        details = {job.detail for job in self.jobs.values() if job.state is State.UNKNOWN}
+        return sorted(details | {self.unknown} - {""})
 
 
 def ask(notes: Iterable[Note], batch: Batch) -> dict[str, JobStates]:

@@ -185,9 +185,9 @@ class Watch:
         states = self._jobs.states
         self.progress.jobs = states.count()
         for job, why in states.held().items():
-            self._tell_once(f"job {job} is held: {why or 'the engine does not say why'}")
-        if states.unknown:
-            self._tell_once(f"the state of the jobs is not known: {states.unknown}")
+            self._tell_once(f"job {job} is held: {why}")
+        for why in states.doubts():
+            self._tell_once(f"the state of the jobs is not known: {why}")
 
     def _tell_once(self, line: str) -> None:
         if line not in self._told:

@@ -22,7 +22,7 @@ from pydoit_sc.engines import dask_cluster, dask_task
 from pydoit_sc.engines.base import EngineError, State
 from pydoit_sc.engines.dask import LOG, Dask, TaskGraph, connected, make_graph, make_tasks
 from pydoit_sc.engines.dask_access import FILE as ACCESS
-from pydoit_sc.engines.dask_access import read_access
+from pydoit_sc.engines.dask_access import Access, read_access, remove_access, write_access
 from tests.engines.handed import Yard, alive, processes_with, submission_of
 
 pytestmark = pytest.mark.slow
@@ -370,6 +370,23 @@ def test_nobody_listens(yard: Yard) -> None:
     with pytest.raises(EngineError, match="no Dask scheduler"):
         yard.states(submission, [f"tcp://127.0.0.1:9#pydoit-sc-{submission.id}-0"])
     assert yard.states(submission, [f"own#pydoit-sc-{submission.id}-0"]) == [State.ENDED]
+
+
+def test_what_cannot_be_asked_about_from_here_is_not_called_ended(yard: Yard) -> None:
+    """Its machine is another one, or the batchfile has named another scheduler then."""
+    submission = yard.submission(MONTHS, "dask", {"cluster": "local"})
+    there, ours = (f"{where}#pydoit-sc-{submission.id}-0" for where in ("tcp://old:8786", "own"))
+    assert yard.states(submission, [there, ours, "own#x"]) == [State.UNKNOWN, State.ENDED, State.ENDED]
+    with pytest.raises(EngineError, match=r'it is at "tcp://old:8786", which \[dask\] does not name'):
+        yard.cancel(submission, [there])
+    access = Access(address="tcp://127.0.0.1:9", host="elsewhere", pid=1, started="1")
+    write_access(submission.folder, access)
+    assert yard.states(submission, [ours]) == [State.UNKNOWN]
+    with pytest.raises(EngineError, match="a process of elsewhere, and only that machine knows"):
+        yard.cancel(submission, [ours])
+    remove_access(submission.folder)
+    os.rename(submission.folder, f"{submission.folder}.away")  # as where the outputs are on S3
+    assert yard.states(submission, [ours]) == [State.UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from pydoit_sc.batch import Batch
 from pydoit_sc.engines.base import EngineError, Handed, State
 from pydoit_sc.engines.detach import detach, executes
 from pydoit_sc.engines.local import Local
-from pydoit_sc.engines.supervisor import ORDERS
+from pydoit_sc.engines.supervisor import ORDERS, Orders
 from pydoit_sc.proc import started_at
+from tests.conftest import HEAD, Box, Done, until
 
 
 def test_only_the_supervisor_of_the_submission_is_its_job(tmp_path: Path) -> None:
@@ -23,9 +25,9 @@ def test_only_the_supervisor_of_the_submission_is_its_job(tmp_path: Path) -> Non
     batch = Batch("b", tmp_path / "batchfile.toml", "file:///out", ())
     os.makedirs(tmp_path / "one")
     os.makedirs(tmp_path / "other")
-    (tmp_path / "one" / ORDERS).write_text(
-        json.dumps({"groups": [["touch begun; sleep 60 & wait"]], "scale": 1, "logs": str(tmp_path / "one")})
-    )
+    begun = tmp_path / "begun"
+    orders = Orders([f"touch {begun}; exec sleep 60"], [0], [()], 1, str(tmp_path / "one"))
+    (tmp_path / "one" / ORDERS).write_text(json.dumps(asdict(orders)))
     host = socket.gethostname()
 
     def states(folder: str, *jobs: str) -> list[State]:
@@ -35,6 +37,7 @@ def test_only_the_supervisor_of_the_submission_is_its_job(tmp_path: Path) -> Non
 
     pid = detach("pydoit_sc.engines.supervisor", str(tmp_path / "one"), "log")
     try:
+        until(begun.exists)
         job = f"{host}/{pid}/{started_at(pid)}"
         mine = f"{host}/{os.getpid()}/{started_at(os.getpid())}"
         assert states("one", job, f"{host}/{pid}/123-0123abcd", mine) == [
@@ -50,8 +53,11 @@ def test_only_the_supervisor_of_the_submission_is_its_job(tmp_path: Path) -> Non
     finally:
         os.waitpid(pid, 0)
     assert states("one", job) == [State.ENDED]
-    with pytest.raises(EngineError, match="processes of elsewhere: cancel them there"):
-        Local().cancel(Handed("ID", batch, str(tmp_path / "one"), [f"elsewhere/1/1-{'0' * 8}"]))
+    there = f"elsewhere/1/1-{'0' * 8}"
+    assert states("other", there) == [State.UNKNOWN]
+    with pytest.raises(EngineError, match="processes of elsewhere, and only that machine knows"):
+        Local().cancel(Handed("ID", batch, str(tmp_path / "other"), [there]))
+    assert states("one", there) == [State.ENDED]  # as the supervisor has said
 
 
 def test_a_supervisor_is_known_as_soon_as_it_is_started(tmp_path: Path) -> None:
@@ -63,3 +69,39 @@ def test_a_supervisor_is_known_as_soon_as_it_is_started(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         assert known
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a process another host name")
+def test_a_look_from_another_machine_ends_nothing(box: Box) -> None:
+    """What only the machine of the submission knows is not written down as ended, unless the user says so."""
+
+    def there(*words: str) -> Done:
+        return box.shell(f"unshare --uts sh -c 'hostname other && exec pydoit-sc {' '.join(words)}'")
+
+    box.batchfile(HEAD + '[[runs]]\ncmd = "touch begun; until [ -e go ]; do sleep 0.02; done"\n')
+    id_ = box.ok("submit", "--engine", "local").split()[1]
+    until((box.folder / "begun").exists)
+    host = socket.gethostname()
+    why = f"its workers are processes of {host}, and only that machine knows"
+    said = there("submissions").out
+    assert "1 unknown" in said and f"{id_}: the state of its jobs is not known: {why}\n" in said
+    refused = there("cancel")
+    assert (
+        refused.code == 3 and f"{why}; where that is gone for good, `pydoit-sc cancel --gone`" in refused.err
+    )
+    assert "is under way" in there("submit", "--engine", "local").err
+    assert "1 running" in box.ok("submissions")
+    assert f"cancel: {id_} is not gone: local says of its jobs 1 running" in box("cancel", "--gone").refused()
+    assert "takes no runs" in box("cancel", "--gone", id_, "runs:0").refused()
+    assert there("cancel", "--gone").out == f"{id_} (local) counts as ended\n"
+    assert "no submission of yours is under way" in there("cancel").out
+    box.write("go", "")
+    until((box.folder / f"out/.pydoit_sc/submissions/{id_}/local.ended").exists)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a process another host name")
+def test_other_machines_see_that_it_has_ended(box: Box) -> None:
+    box.batchfile(HEAD + '[[runs]]\ncmd = "true"\n')
+    box.ok("submit", "--engine", "local", "--wait")
+    said = box.shell("unshare --uts sh -c 'hostname other && exec pydoit-sc submissions'").out
+    assert said.rstrip().endswith("ended"), said

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydoit_sc.batchfile import load
-from pydoit_sc.engines.base import Group, Submission
-from pydoit_sc.engines.saturn import RECIPE, Saturn
+from pydoit_sc.engines.base import Group, Handed, State, Submission
+from pydoit_sc.engines.saturn import RECIPE, Saturn, StartedJob
 from pydoit_sc.sync.upload import Archive
 
 GOLDEN = Path(__file__).parent / "saturn_recipe.yaml"
@@ -64,3 +64,13 @@ def test_where_the_machines_have_the_chunks(tmp_path: Path) -> None:
     batch = submission_in(tmp_path).batch
     assert Saturn().chunks_folder(batch, "ID") == "/tmp/commands/ID"
     assert Saturn("chunks").chunks_folder(batch, "ID") == "/home/jovyan/workspace/chunks"
+
+
+def test_a_job_of_another_name_is_not_called_ended(tmp_path: Path) -> None:
+    """The recipe is of another job since, and that is the only one asked about."""
+    batch = submission_in(tmp_path).batch
+    job = StartedJob(name="old\nname", last="", at=0.0).to_json().decode()
+    handed = Handed("ID", batch, str(tmp_path), [job, "x"])
+    found = Saturn().poll([handed])
+    assert [(key, state.state) for key, state in found.items()] == [(job, State.UNKNOWN)]
+    assert found[job].detail == 'it is of the job "old\\nname", and the recipe is of "it\'s a job"'

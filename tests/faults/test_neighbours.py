@@ -180,7 +180,10 @@ def test_a_note_of_another_user_is_shown_and_left_alone(store: Path) -> None:
     )
     assert "ID" in shown.stdout and "ended" in shown.stdout
     assert (cancelled.returncode, any_.returncode) == (3, 0)
-    assert "ID was submitted by another user, who alone can cancel it" in cancelled.stderr
+    assert (
+        "`ID` was submitted by another user, or others may write to its note: only its own user"
+        in cancelled.stderr
+    )
     assert any_.stdout == "no submission of yours is under way\n"
     assert path.stat().st_uid == NOBODY and not json.loads(path.read_text())["ended"]
 

@@ -16,7 +16,16 @@ from pydoit_sc.engines.base import EngineError, Handed, JobState, State
 from pydoit_sc.engines.local import Local
 from pydoit_sc.store import Record, open_store
 from pydoit_sc.submissions import notes
-from pydoit_sc.submissions.notes import ask, claim, new_note, outcomes, read_notes, under_way, write_note
+from pydoit_sc.submissions.notes import (
+    JobStates,
+    ask,
+    claim,
+    new_note,
+    outcomes,
+    read_notes,
+    under_way,
+    write_note,
+)
 
 BATCH = Batch("b", Path("/b.toml"), "file:///out", ())
 
@@ -157,6 +166,21 @@ def test_a_note_that_says_more(tmp_path: Path) -> None:
 def test_jobs_that_mean_nothing_to_their_engine() -> None:
     note = new_note(id="a", engine="local", batch="b", chunks=1, runs=2, nprocs=1, scale=None, jobs=("x",))
     assert not ask([note], BATCH)["a"].under_way
+
+
+def test_what_is_said_of_jobs() -> None:
+    """Each reason once, however many jobs it is of."""
+    jobs = {
+        "a": JobState(State.HELD),
+        "b": JobState(State.UNKNOWN, "far"),
+        "c": JobState(State.UNKNOWN, "far"),
+    }
+    states = JobStates(jobs)
+    assert (states.count(), states.under_way, states.known_under_way) == ("1 held, 2 unknown", True, True)
+    assert states.held() == {"a": "the engine does not say why"}
+    assert states.doubts() == ["far"]
+    assert not JobStates({"b": jobs["b"]}).known_under_way
+    assert JobStates({}, "no answer").doubts() == ["no answer"]
 
 
 def test_only_an_engine_of_the_batchfile_is_asked() -> None:
