@@ -27,19 +27,23 @@ def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = F
 
     Raises UnderWayError, StoreError, EngineError; then nothing of it goes on.
     """
-    note = ready.note
+    note, batch = ready.note, ready.submission.batch
     if force:
         write_note(store, note)
-    elif others := claim(store, note, ready.submission.batch):
+    elif others := claim(store, note, batch):
         raise UnderWayError(_refusal(ready, others))
     try:
         put(store, ready)
         note = note.but(jobs=tuple(engine.submit(ready.submission)))
+        write_note(store, note)
     except BaseException:
         with suppress(Exception):
-            write_note(store, note.but(ended=True))
+            if note.jobs:
+                engine.cancel(note.handed(batch))
+            note = note.but(ended=True)
+        with suppress(Exception):
+            write_note(store, note)
         raise
-    write_note(store, note)
     return note
 
 

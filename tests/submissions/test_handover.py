@@ -15,7 +15,7 @@ from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submiss
 from pydoit_sc.engines.local import Local
 from pydoit_sc.errors import UserError
 from pydoit_sc.ledger import Ledger
-from pydoit_sc.store import Store, open_store
+from pydoit_sc.store import Store, StoreError, open_store
 from pydoit_sc.submissions.choose import Wanted, choose
 from pydoit_sc.submissions.draft import Ready, make_draft, shape_of
 from pydoit_sc.submissions.handover import UnderWayError, hand_over
@@ -42,12 +42,16 @@ class Fake(Local):
     def __init__(self, store: Store) -> None:
         self.store, self.refuses = store, False
         self.seen: list[str] = []
+        self.cancelled: list[str] = []
 
     def submit(self, submission: Submission) -> Sequence[str]:
         self.seen = sorted(self.store.notes(f"submissions/{submission.id}"))
         if self.refuses:
             raise EngineError("no")
         return ["job"]
+
+    def cancel(self, handed: Handed) -> None:
+        self.cancelled += handed.jobs
 
     def poll(self, handed: Sequence[Handed]) -> dict[str, JobState]:
         return {job: JobState(State.RUNNING) for one in handed for job in one.jobs}
@@ -94,6 +98,37 @@ def test_what_the_engine_refuses_has_ended(tmp_path: Path, engine: Fake) -> None
     with pytest.raises(EngineError, match="no"):
         hand_over(engine.store, engine, ready(tmp_path, engine))
     assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [((), True)]
+
+
+class Breaking(Fake):
+    """An engine that starts its job while the store's notes of submissions cannot be written any more."""
+
+    def __init__(self, store: Store, notes: Path) -> None:
+        super().__init__(store)
+        self.notes = notes
+
+    def submit(self, submission: Submission) -> Sequence[str]:
+        self.notes.rename(f"{self.notes}.away")
+        self.notes.touch()
+        return ["job"]
+
+    def cancel(self, handed: Handed) -> None:
+        super().cancel(handed)
+        self.notes.unlink()
+        Path(f"{self.notes}.away").rename(self.notes)
+        if self.refuses:
+            raise EngineError("no")
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_what_is_started_and_cannot_be_noted_is_ended(tmp_path: Path, *, refuses: bool) -> None:
+    """Where that cannot be either, its note at least says what goes on, once it can be written."""
+    engine = Breaking(open_store(str(tmp_path / "out"), {}), tmp_path / "out/.pydoit_sc/submitted")
+    engine.refuses = refuses
+    with pytest.raises(StoreError):
+        hand_over(engine.store, engine, ready(tmp_path, engine), force=True)
+    assert engine.cancelled == ["job"]
+    assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [(("job",), not refuses)]
 
 
 @pytest.mark.parametrize(
