@@ -16,7 +16,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 from pydantic import Field
@@ -121,10 +120,7 @@ def _cancelled_name(submission: str) -> str:
 
 def cancel_runs(store: NoteStore, submission: str, keys: Iterable[str]) -> None:
     """Have the workers of a submission start these runs no more, beside those that are cancelled. Raises StoreError."""
-    known = frozenset[str]()
-    with suppress(StoreError):
-        known = _read_cancelled(store, submission)
-    cancelled = sorted(known.union(keys))
+    cancelled = sorted(_read_cancelled(store, submission).union(keys))
     data = json.dumps(cancelled).encode()
     if len(data) > _LARGEST_CANCELLED:
         raise StoreError(
@@ -143,9 +139,7 @@ def give_order(
     cancelled: bool = False,
 ) -> None:
     """Steer the workers of a submission, or with "" those of `run`; what is not given stays. Raises StoreError."""
-    known, now = _NOTHING, time.time()
-    with suppress(StoreError):  # what somebody has planted is replaced
-        known, _ = _read(store, submission)
+    known, now = _read(store, submission)[0], time.time()
     changes: dict[str, object] = {}
     if nprocs is not None:
         changes |= {"nprocs": nprocs, "scaled": now}
@@ -203,4 +197,4 @@ class Control:
             self._first = found
         if is_foreign:  # in the place of the user's own: what that said holds
             return self.order._replace(known=True, foreign=True)
-        return found.since(self._first)._replace(foreign=is_foreign, cancelled=self._cancelled)
+        return found.since(self._first)._replace(cancelled=self._cancelled)

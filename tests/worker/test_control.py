@@ -284,3 +284,27 @@ def test_more_names_than_a_note_holds_are_refused(store: PosixStore, monkeypatch
     ):
         cancel_runs(store, "s1", ["run 1", "run 2"])
     assert look(orders(store)).cancelled == {"a"}
+
+
+class Unreadable(PosixStore):
+    """A store that does not answer for a moment."""
+
+    fails = False
+
+    def read_note_and_owner(self, name: str, at_most: int = 4096) -> tuple[bytes, int | None]:
+        if self.fails:
+            raise StoreError("no answer")
+        return super().read_note_and_owner(name, at_most)
+
+
+def test_what_was_ordered_before_is_not_lost_where_the_store_does_not_answer(tmp_path: Path) -> None:
+    store = Unreadable(str(tmp_path / "out"), durable=False)
+    cancel_runs(store, "s1", ["a"])
+    give_order(store, "s1", paused=True)
+    store.fails = True
+    with pytest.raises(StoreError, match="no answer"):
+        cancel_runs(store, "s1", ["b"])
+    with pytest.raises(StoreError, match="no answer"):
+        give_order(store, "s1", nprocs=3)
+    store.fails = False
+    assert look(orders(store)) == Steering(paused=True, cancelled=frozenset({"a"}))
