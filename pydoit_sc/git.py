@@ -34,7 +34,8 @@ def commit_of(folder: str) -> Commit | None:
 
     Git is started once for a folder, and never where no folder above has a `.git`.
     """
-    if not any((path / ".git").exists() for path in (Path(folder), *Path(folder).parents)):
+    # A `Path` would raise where one of them may not be entered.
+    if not any(os.path.exists(path / ".git") for path in (Path(folder), *Path(folder).parents)):
         return None
     try:
         said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()

@@ -79,6 +79,29 @@ def test_where_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert commit_of(str(tmp_path)) is None
 
 
+def test_where_nobody_can_look(tmp_path: Path) -> None:
+    """Not even root: a name is too long. A folder above may be closed as well."""
+    commit_of.cache_clear()
+    assert commit_of(str(tmp_path / ("a" * 300))) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a second user")
+def test_where_a_folder_above_is_closed(tmp_path: Path) -> None:
+    inner = tmp_path / "closed" / "open"
+    inner.mkdir(parents=True)
+    inner.chmod(0o755)
+    (tmp_path / "closed").chmod(0o700)
+    pid = os.fork()
+    if not pid:
+        try:
+            os.setuid(65534)
+            commit_of.cache_clear()
+            os._exit(0 if commit_of(str(inner)) is None else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_another_repository_in_the_environment_is_not_asked(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def prepare(work: Work, limits: Limits, rank: int) -> Foreground:
         own = work._replace(output=folder)
         attempt = Attempt(own, "debug", ranks, folder, time.time(), time.monotonic(), ())
         os.mkdir(attempt.results)
+        env = Attempts("debug", folder, limits).environment(attempt).whole()
     except OSError as error:
         raise UserError(f"debug: {reason(error)}") from error
-    env = Attempts("debug", folder, limits).environment(attempt).whole()
     return Foreground(command_line(work.run.settings.shell, work.run.cmd), env, folder, attempt.results)

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pydoit_sc.batch import Run, Settings
+from pydoit_sc.errors import UserError
+from pydoit_sc.ledger import Work
+from pydoit_sc.worker.foreground import prepare
+from pydoit_sc.worker.results import Limits
 from tests.conftest import HEAD, Box
 from tests.starts import PROGRAMS
 from tests.worker.workplace import PATIENCE
@@ -99,3 +104,14 @@ def test_it_has_the_terminal(box: Box) -> None:
             process.kill()
             os.close(ours)
             os.close(its)
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That in which the run would start."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    work = Work("a:1", Run("1", "true", "1", Settings()), "/o/1", "f")
+    with pytest.raises(UserError, match=r"^debug: "):
+        prepare(work, Limits(1, scratch=str(tmp_path)), 0)
