@@ -48,8 +48,8 @@ class Supervisor:
     def stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Start nothing more, and pass a stop signal on."""
         self.stopped_by = self.stopped_by or number
-        for _, process in list(self._workers.values()):
-            process.send_signal(number)
+        for pid in list(self._workers):
+            os.kill(pid, number)  # `Popen.send_signal` would reap one that has ended, and `_reap` not find it
 
     def run(self) -> int:
         """Return the exit code: 0, or 128 + the signal that ended it."""
@@ -96,9 +96,8 @@ class Supervisor:
         """Wait for the end of a worker."""
         info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         assert info is not None
-        number, process = self._workers[info.si_pid]
+        number, process = self._workers.pop(info.si_pid)  # before its process id is another's
         code = process.wait()
-        del self._workers[info.si_pid]
         self._ended.add(number)
         while self._all_below in self._ended:
             self._all_below += 1

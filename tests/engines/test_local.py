@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -105,3 +107,24 @@ def test_other_machines_see_that_it_has_ended(box: Box) -> None:
     box.ok("submit", "--engine", "local", "--wait")
     said = box.shell("unshare --uts sh -c 'hostname other && exec pydoit-sc submissions'").out
     assert said.rstrip().endswith("ended"), said
+
+
+STOPPED = """
+import os, signal, sys
+from pydoit_sc.engines.supervisor import Orders, Supervisor
+
+supervisor = Supervisor(Orders(["exit 0"], [0], [()], 1, sys.argv[1]))
+supervisor._fill()
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+supervisor.stop(signal.SIGTERM, None)
+sys.exit(supervisor.run())
+"""
+
+
+def test_a_stop_finds_a_worker_that_has_just_ended(tmp_path: Path) -> None:
+    """Its supervisor has not looked yet, and is neither hindered nor surprised by it."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+    assert done.stdout == "chunk 0 ended with 0\n"
