@@ -6,11 +6,10 @@ together (`RunSet`) count once for all of them, so a stage after a stage costs a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from pydoit_sc.batch import Run, RunSet, Stage, stage_of
-from pydoit_sc.store import Record
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -112,10 +111,13 @@ class Order:
 
 
 class Causes:
-    """Why runs are not executed: for each the failed run that it comes after, or that one before it comes after."""
+    """Why runs are not executed: for each the failed run that it comes after, or that one before it comes after.
 
-    def __init__(self, records: Mapping[str, Record]) -> None:
-        self._records = records
+    `failed` are the keys of those that have failed, or will not be completed for another reason.
+    """
+
+    def __init__(self, failed: Container[str]) -> None:
+        self._failed = failed
         #: Many come after the same ones, which are looked at once.
         self._known: dict[int | str, Run | None] = {}
 
@@ -129,6 +131,5 @@ class Causes:
             if isinstance(one, RunSet):
                 self._known[known] = next((cause for run in one.members if (cause := self._cause(run))), None)
             else:
-                record = self._records.get(one.key)
-                self._known[known] = one if record and record.code else self.of(one)
+                self._known[known] = one if one.key in self._failed else self.of(one)
         return self._known[known]

@@ -77,7 +77,7 @@ def stand_all(
 def goes_on(ledger: Ledger, stages: Iterable[Stage], running: Mapping[str, Live]) -> bool:
     """Return whether one of these runs executes, or has yet to execute and waits for none that has failed."""
     failed = {
-        key: record
+        key
         for key, record in ledger.records.items()
         if record.code
         and not is_executing(running.get(key), record)

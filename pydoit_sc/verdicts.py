@@ -80,9 +80,16 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
 
 def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
     """Return a run's verdict, given the key of a run that it comes after and that is not completed."""
-    was_completed = verdict.status in (_COMPLETED, Status.STALE)
-    status = Status.STALE if was_completed else Status.INCOMPLETE
-    return Verdict(status, "waits for", f"{task_of(cause)} ({state})")
+    return Verdict(_left(verdict), "waits for", f"{task_of(cause)} ({state})")
+
+
+def cancelled(verdict: Verdict) -> Verdict:
+    """Return a run's verdict, given that it was taken out of its submission."""
+    return Verdict(_left(verdict), "cancelled")
+
+
+def _left(verdict: Verdict) -> Status:
+    return Status.STALE if verdict.status in (_COMPLETED, Status.STALE) else Status.INCOMPLETE
 
 
 def is_executing(live: Live | None, record: Record | None) -> bool:

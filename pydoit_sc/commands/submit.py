@@ -41,7 +41,7 @@ class SubmitCommand(Command):
         "Completed runs are left out. A run that comes after others is in the same submission where the engine has an "
         "order; at Saturn Cloud and on Kubernetes it waits for a later one, which --wait makes, too.\n"
         "\n"
-        "With --wait the exit code is 0 if all runs are completed, 1 if one failed, 2 if the job ended without "
+        "With --wait the exit code is 0 if all runs are completed, 1 if one failed or was cancelled, 2 if the job ended without "
         "executing some. Ctrl-C ends the waiting, not the job."
     )
     cmd_options = (
@@ -142,7 +142,7 @@ def _tell_where(submitted: Submitted, code: int) -> int:
     hints = {
         "the status of the runs": f"pydoit-sc summarize-batch {batch}",
         "its progress": f"pydoit-sc submissions {batch}",
-        **submitted.engine.hints(note.jobs),
+        **submitted.engine.hints(note.handed(submitted.project.batch)),
     }
     width = max(map(len, hints)) + 1
     for what, command in hints.items():

@@ -172,7 +172,7 @@ class Engine(Protocol):
         Raises EngineError where it has a job that is UNKNOWN.
         """
 
-    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
+    def hints(self, handed: Handed) -> Mapping[str, str]:
         """Return commands that tell people more of a submission's jobs, by what they show."""
 
 

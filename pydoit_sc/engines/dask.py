@@ -152,7 +152,7 @@ class Dask:
             with suppress(EngineError):  # it is about to end
                 _take_back(access.address, keys, access)
 
-    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def hints(self, handed: Handed) -> Mapping[str, str]:  # noqa: ARG002
         """Return nothing: what a worker writes is in the log of its Dask worker, and only Dask knows where that is."""
         return {}
 

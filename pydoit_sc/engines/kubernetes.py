@@ -181,11 +181,11 @@ class Kubernetes:
                 )
         check_reached(_elsewhere(handed))
 
-    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
+    def hints(self, handed: Handed) -> Mapping[str, str]:
         """Return how to look at pods and at what the workers write."""
         return {
             f"{what} in {namespace}": f"kubectl {how} --namespace {namespace} --selector {selector}"
-            for namespace, names in _by_namespace(jobs).items()
+            for namespace, names in _by_namespace(handed.jobs).items()
             for selector in [shlex.quote(f"job-name in ({','.join(names)})")]
             for what, how in (("pods", "get pods"), ("what the workers write", "logs --prefix --tail -1"))
         }

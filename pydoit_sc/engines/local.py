@@ -77,9 +77,9 @@ class Local:
             time.sleep(0.02)
         check_reached({one.job: one.state for one in processes})
 
-    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
-        """Return nothing: there is no program that knows more."""
-        return {}
+    def hints(self, handed: Handed) -> Mapping[str, str]:
+        """Return how what the workers write is shown."""
+        return {"what the workers write": f"tail -n +1 {shlex.quote(handed.folder)}/logs/*.log"}
 
 
 def _script(submission: Submission, number: int) -> str:

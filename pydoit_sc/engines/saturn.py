@@ -148,9 +148,9 @@ class Saturn:
                     client.stop(found["type"], resource_id(found))
         check_reached(_elsewhere(handed))
 
-    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
+    def hints(self, handed: Handed) -> Mapping[str, str]:
         """Return how the job's output is shown."""
-        (job,) = (started for text in jobs if (started := read(StartedJob, text.encode())))
+        (job,) = (started for text in handed.jobs if (started := read(StartedJob, text.encode())))
         owner = f" --owner {shlex.quote(job.owner)}" if job.owner else ""
         return {"what the job writes": f"pydoit-sc job-logs {shlex.quote(job.name)}{owner} --all"}
 

@@ -172,9 +172,12 @@ class Slurm:
         if ours:
             _call("scancel", "--", *ours)
 
-    def hints(self, jobs: Sequence[str]) -> Mapping[str, str]:
-        """Return how Slurm is asked."""
-        return {"the state of its jobs": f"squeue -j {','.join(jobs)}"}
+    def hints(self, handed: Handed) -> Mapping[str, str]:
+        """Return how Slurm is asked, and how what the workers write is shown."""
+        return {
+            "the state of its jobs": f"squeue -j {','.join(handed.jobs)}",
+            "what the workers write": f"tail -n +1 {shlex.quote(handed.folder)}/{LOGS}/*.log",
+        }
 
 
 def job_script(submission: Submission, python: str) -> str:

@@ -13,6 +13,7 @@ from pydoit_sc.hooks import tell_end
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.project import Project
 from pydoit_sc.submissions.notes import note_of, outcomes
+from pydoit_sc.worker.control import read_cancelled
 
 
 def end_line(batch: Batch, submission: str) -> str:
@@ -34,8 +35,9 @@ def main(arguments: Sequence[str]) -> None:
     records = project.store.scan(run.key for _, run in project.batch.runs())
     completed, failed = outcomes([note], records.values())[note.id]
     left = max(0, note.runs - completed - failed)
+    cancelled = left and read_cancelled(project.store, submission)
     counts = Counts(completed, failed, 0, left, round(time.time() - note.when, 3))
-    tell_end(project.batch, counts, 1 if failed else 2 if left else 0, submission)
+    tell_end(project.batch, counts, 1 if failed or cancelled else 2 if left else 0, submission)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pydoit_sc.submissions.finish import end_line
 from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
+from pydoit_sc.worker.control import read_cancelled
 
 #: Seconds for which `wait` waits for jobs whose runs have all ended: an engine may take longer to tidy up.
 LEAVING = 10.0
@@ -44,7 +45,7 @@ class Ended:
     """How the runs of a submission have ended."""
 
     counts: Counts
-    cancelled: str = ""  # why it was cancelled, if it was
+    cancelled: str = ""  # what was cancelled of it, or why all of it was
     lost: str = ""  # what is wrong, where its job has ended before its runs
 
     @property
@@ -116,11 +117,13 @@ def wait(submitted: Submitted, bar: Bar) -> Ended:
             return Ended(watch.progress.counts([why]), cancelled=why)
     finally:
         watch.close(project.command)
-    held = list(verdict_lines(watch.held()))
+    taken_out = watch.left.keys() & read_cancelled(project.store, note.id) if watch.left else set()
+    held = list(verdict_lines(watch.held(taken_out)))
     for line in held:
         bar.line(line)
     lost = ""
     if watch.left:
         how = f" ({jobs.how_ended})" if jobs.how_ended else ""
         lost = f"the job has ended{how}, and {len(watch.left):,} of its runs have not"
-    return Ended(watch.progress.counts([*held, *filter(None, [lost])]), lost=lost)
+    cancelled = f"{counted(len(taken_out), 'run')} cancelled" if taken_out else ""
+    return Ended(watch.progress.counts([*held, *filter(None, [lost])]), cancelled, lost)

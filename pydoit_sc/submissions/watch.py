@@ -18,7 +18,7 @@ from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line, label
 from pydoit_sc.store import Live, Record, Store
 from pydoit_sc.submissions.notes import JobStates
-from pydoit_sc.verdicts import Verdict, is_current, judge, waiting
+from pydoit_sc.verdicts import Verdict, cancelled, is_current, judge, waiting
 
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between two looks at the store: few while nothing goes on
 #: Seconds between two times that the bar is shown: the time goes on, and the terminal may be resized.
@@ -91,7 +91,7 @@ class Watch:
         self.progress.running = self._running
         self._live: Sequence[tuple[Work, Live]] = ()  # as the last look has seen them
         self._told: set[str] = set()
-        self._failed: dict[str, Record] = {}
+        self._failed: set[str] = set()  # the keys of those that have
         self._tally = Tally()
 
     def until_ended(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -118,15 +118,24 @@ class Watch:
             waited += delay
             delay = min(1.3 * delay, _LONGEST)
 
-    def held(self) -> list[Verdict]:
-        """Return the verdicts of the runs that are left because they wait for a failed one; the others stay in `left`."""
-        causes = Causes(self._failed)
-        found = {key: causes.of(work.run) for key, work in self.left.items()}
+    def held(self, taken_out: Set[str] = frozenset()) -> list[Verdict]:
+        """Return the verdicts of the runs that are left because they wait for a failed one; the others stay in `left`.
+
+        So it is with those that were taken out of the submission, and with what waits for them.
+        """
+        causes = Causes(self._failed | taken_out)
         verdicts = []
-        for key, cause in found.items():
-            if cause:
-                work = self.left.pop(key)
-                verdicts.append(waiting(judge(work.fingerprint, work.known), cause.key))
+        for key, work in list(self.left.items()):
+            before = judge(work.fingerprint, work.known)
+            if key in taken_out:
+                verdicts.append(cancelled(before))
+            elif cause := causes.of(work.run):
+                verdicts.append(
+                    waiting(before, cause.key, "cancelled" if cause.key in taken_out else "failed")
+                )
+            else:
+                continue
+            del self.left[key]
         return verdicts
 
     def line(self, text: str) -> None:
@@ -202,6 +211,6 @@ class Watch:
             return
         self.progress.failed += 1
         self.failures.add()
-        self._failed[work.run.key] = record
+        self._failed.add(work.run.key)
         if self._tally.add(failure):
             self._bar.line(failure_line(work.task, record.failure, tail, work.run.cmd))

@@ -103,8 +103,8 @@ def _is_mine(owner: int | None) -> bool:
     return owner in (None, UNKNOWN, os.geteuid())
 
 
-def _read_cancelled(store: NoteStore, submission: str) -> frozenset[str]:
-    """Return the keys of the runs of a submission that this user has cancelled."""
+def read_cancelled(store: NoteStore, submission: str) -> frozenset[str]:
+    """Return the keys of the runs of a submission that this user has cancelled; raises StoreError."""
     try:
         data, owner = store.read_note_and_owner(_cancelled_name(submission), _LARGEST_CANCELLED)
         found = json.loads(data)
@@ -120,7 +120,7 @@ def _cancelled_name(submission: str) -> str:
 
 def cancel_runs(store: NoteStore, submission: str, keys: Iterable[str]) -> None:
     """Have the workers of a submission start these runs no more, beside those that are cancelled. Raises StoreError."""
-    cancelled = sorted(_read_cancelled(store, submission).union(keys))
+    cancelled = sorted(read_cancelled(store, submission).union(keys))
     data = json.dumps(cancelled).encode()
     if len(data) > _LARGEST_CANCELLED:
         raise StoreError(
@@ -191,7 +191,7 @@ class Control:
     def _ordered(self) -> Steering:
         found, is_foreign = _read(self._store, self._submission)
         if self._submission and found.cancelling != self._cancelling:
-            self._cancelled = _read_cancelled(self._store, self._submission)
+            self._cancelled = read_cancelled(self._store, self._submission)
             self._cancelling = found.cancelling
         if self._first is None:
             self._first = found

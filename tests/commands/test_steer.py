@@ -46,6 +46,30 @@ def test_the_workers_of_a_submission_are_paused_and_resumed(box: Box) -> None:
     assert f"there is no submission `{note.stem}0`; did you mean" in box("pause", f"{note.stem}0").refused()
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_cancelled_runs_are_not_called_lost(box: Box, *, wait: bool) -> None:
+    """Nor what comes after them, neither to who waits nor to the batch's own commands."""
+    box.batchfile(
+        HEAD.replace(
+            "nprocs = 2", 'nprocs = 1\nbatch_size = 4\non_finish = "echo $PYDOIT_SC_EXIT_CODE > told"'
+        )
+        + '[runs.a]\ncmd = "touch began; until [ -e go ]; do sleep 0.01; done"\nmatrix = { x = [1, 2, 3] }\n'
+        + '[runs.b]\ncmd = "true"\nafter = ["a:2"]\n'
+    )
+    with box.start("submit", "--engine", "local", *["--wait"] * wait) as submitting:
+        until((box.folder / "began").exists)
+        assert "cancelled 2 runs" in box.ok("cancel", "a:2", "a:3")
+        logs = [*(box.folder / "out/.pydoit_sc/submissions").glob("*/logs/*.log")]
+        until(lambda: any("2 runs of this submission are cancelled" in path.read_text() for path in logs))
+        box.write("go", "")
+        out, err = submitting.communicate(timeout=60)
+    assert (submitting.returncode, err) == (int(wait), ""), out
+    assert not wait or "2 incomplete: cancelled\n1 incomplete: waits for a:2 (cancelled)\n" in out
+    until(lambda: (box.folder / "told").exists() and (box.folder / "told").read_text() == "1\n")
+    box.ok("submit", "--engine", "local", "--wait")
+    assert (box.folder / "told").read_text() == "0\n"
+
+
 def test_a_pause_of_nothing_says_so(box: Box) -> None:
     box.batchfile(MEETING)
     done = box("pause")

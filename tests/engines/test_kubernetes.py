@@ -29,7 +29,7 @@ from pydoit_sc.engines.kubernetes import (
     manifest,
     to_yaml,
 )
-from tests.engines.handed import Yard, submission_of
+from tests.engines.handed import Yard, handed, submission_of
 
 GOLDEN = Path(__file__).parent / "kubernetes_job.yaml"
 
@@ -275,7 +275,7 @@ def test_a_job_is_created_watched_and_deleted(yard: Yard, kubectl: StandIn) -> N
         ["get", "jobs", "--namespace", "batch", *listed],
         ["delete", "jobs", "--namespace", "batch", "--ignore-not-found", "--wait=false", "--", "weather-1"],
     ]
-    assert yard.engine.hints(jobs) == {
+    assert yard.engine.hints(handed(submission, jobs)) == {
         "pods in batch": "kubectl get pods --namespace batch --selector 'job-name in (weather-1)'",
         "what the workers write in batch": "kubectl logs --prefix --tail -1 --namespace batch "
         "--selector 'job-name in (weather-1)'",

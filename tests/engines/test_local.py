@@ -128,3 +128,11 @@ def test_a_stop_finds_a_worker_that_has_just_ended(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
     assert done.stdout == "chunk 0 ended with 0\n"
+
+
+def test_why_workers_execute_nothing_is_found(box: Box) -> None:
+    box.batchfile(HEAD + 'min_free_memory = "900 TB"\n[[runs]]\ncmd = "true"\n')
+    done = box("submit", "--engine", "local", "--wait")
+    assert (done.code, "the job has ended, and 1 of its runs have not" in done.err) == (2, True)
+    (shows,) = (line for line in done.out.splitlines() if line.startswith("what the workers write:"))
+    assert "900 TB" in box.shell(shows.partition(":")[2]).out
