@@ -36,7 +36,7 @@ ELSEWHERE = {
     "commands/test_stock.py": "tasks.changing tasks.listing tasks.program",
     "commands/test_tabcompletion.py": "commands.completion commands.gather commands.offers",
     "engines/test_conformance.py": "commands.cancel commands.submissions engines.supervisor submissions.submit",
-    "engines/test_dask.py": "engines.dask_access engines.dask_cluster engines.dask_task",
+    "engines/test_dask.py": "engines.dask_access engines.dask_cluster engines.dask_jobs engines.dask_task",
     "engines/test_kubernetes.py": "engines.kubectl",
     "engines/test_local.py": "engines.detach",
     "engines/test_registry.py": "installed",
