@@ -59,7 +59,16 @@ def start_again(env: Mapping[str, str] = os.environ) -> bool:
 
 
 def _job(env: Mapping[str, str]) -> str:
-    """Return the id of the job (in an array: of the task) that this worker is in; "" if it is in none."""
+    """Return the id of the job (in an array: of the task) that this worker is in; "" if it is in none.
+
+    The last task of an array that Slurm starts has the array's own id as its job's id, which means all of its tasks.
+
+    >>> _job({"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"})
+    '7_2'
+    """
+    array, task = env.get("SLURM_ARRAY_JOB_ID", ""), env.get("SLURM_ARRAY_TASK_ID", "")
+    if array.isdecimal() and task.isdecimal():
+        return f"{array}_{task}"
     job = env.get("SLURM_JOB_ID", "")
     return job if job.isdecimal() else ""
 

@@ -123,6 +123,28 @@ def test_told_to_leave_before_any_run_has_ended(project: Place, slurm: Cluster) 
     assert project.codes() == {}
 
 
+def test_each_task_of_an_array_is_queued_again_alone(project: Place, slurm: Cluster) -> None:
+    """Also the last one that Slurm starts, whose job has the id of the array."""
+    project.batchfile(
+        CHUNK,
+        **{
+            "batch_size = 10": "batch_size = 2",
+            "[0, 1, 2, 3, 4]": "[0, 10, 1, 11, 4, 14]",
+            "test {x} = 2 ": "test {x} -ge 10 ",
+        },
+    )
+    project("submit")
+    project.until(lambda: len(project.log()) == 6 and len(project.codes()) == 3)
+    (job_id,) = project.jobs()
+    for task in range(3):
+        slurm.call("scancel", "--batch", "--signal=TERM", f"{job_id}_{task}")
+        project.until(lambda task=task: project.logs().count("to be queued again") == task + 1)
+    project.write("go", "")
+    project.until_ended()
+    assert project.codes() == {"a/0": 0, "a/10": 0, "a/1": 0, "a/11": 0, "a/4": 1, "a/14": 0}
+    assert project.executed() == {"0": 1, "10": 2, "1": 1, "11": 2, "4": 2, "14": 2}
+
+
 def test_cancelled_jobs_stay_so(project: Place, job: str) -> None:
     project("cancel")
     project.until_ended()

@@ -63,6 +63,19 @@ def test_only_running_jobs_of_ours_are_queued_again(slurm: Path) -> None:
     assert not allocation.can_start_again(env)
 
 
+def test_a_task_of_an_array_is_asked_for_and_queued_again_alone(slurm: Path) -> None:
+    env = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "2",
+        "PYDOIT_SC_REQUEUE": "1",
+    }
+    program(slurm, "squeue", '[ "$*" = "-h -j 7_2 -o %T" ] && echo RUNNING')
+    program(slurm, "scontrol", '[ "$*" = "requeue 7_2" ]')
+    assert allocation.can_start_again(env)
+    assert allocation.start_again(env)
+
+
 def test_a_refusal_is_no_error(slurm: Path) -> None:
     program(slurm, "scontrol", '[ "$*" = "requeue 7" ]')
     assert allocation.start_again({"SLURM_JOB_ID": "7"})
