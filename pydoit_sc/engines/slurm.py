@@ -330,10 +330,10 @@ def sbatch_words(submission: Submission, array: Array, ids: Sequence[str]) -> li
     limit = "" if submission.scale is None else f"%{submission.scale}"
     words = ["sbatch", "--parsable", f"--array=0-{array.count - 1}{limit}"]
     if array.after:
-        jobs = [ids[place] if task is None else f"{ids[place]}_{task}" for place, task in array.after]
-        # A task whose twin has not ended with 0 would wait for ever.
-        words += ["--kill-on-invalid-dep=yes"] if array.paired else []
-        words.append(f"--dependency={'aftercorr' if array.paired else 'afterany'}:{':'.join(jobs)}")
+        jobs = ":".join(ids[place] if task is None else f"{ids[place]}_{task}" for place, task in array.after)
+        # A task waits for its twin, or, as Slurm has this only for one that ends with 0, for the end of all.
+        twin = f"aftercorr:{jobs}?" if array.paired else ""
+        words.append(f"--dependency={twin}afterany:{jobs}")
     return [*words, f"{submission.folder}/{SCRIPT}", str(array.first)]
 
 

@@ -230,6 +230,8 @@ def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
     assert words == [
         "sbatch", "--parsable", "--array=0-3%20", "--dependency=afterany:17_2:18", "/shared/ID 100%/job.sh", "3"
     ]  # fmt: skip
+    words = sbatch_words(submission(FULL, 9), Array(3, 4, (Place(1),), paired=True), ["17", "18"])
+    assert words[3] == "--dependency=aftercorr:18?afterany:18"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,29 @@ cmd = "wc -l < log; echo b >> log"
 after = ["a"]
 """
 
+#: Two chunks for each of three stages, which pair up; the first run fails, and the last one does not end.
+PAIRED = """\
+[batch]
+remote_output_path = "file://out"
+nprocs = 1
+batch_size = 2
+durable = false
+
+[runs.a]
+cmd = "echo {x} >> log; echo $PPID > worker{x}; while test {x} = 3; do sleep 0.05; done; test {x} != 0"
+matrix = { x = [0, 1, 2, 3] }
+
+[runs.b]
+cmd = "true"
+matrix = { x = [0, 1, 2, 3] }
+after = ["a:{x}"]
+
+[runs.c]
+cmd = "true"
+matrix = { x = [0, 1, 2, 3] }
+after = ["b:{x}"]
+"""
+
 
 @pytest.fixture
 def project(slurm: Cluster, folder: Path) -> Place:
@@ -162,6 +185,17 @@ def test_a_worker_is_killed(project: Place, job: str) -> None:
     project.write("go", "")
     project("submit", "--wait", code=1)
     finished(project, 2)
+
+
+def test_chunks_start_whose_earlier_ones_have_ended_badly(project: Place) -> None:
+    """A run is held back, and a worker is killed: what comes after the others executes all the same."""
+    project.batchfile(PAIRED)
+    project("submit")
+    assert len(project.jobs()) == 3
+    project.until(lambda: (project.folder / "worker3").exists() and "a/2" in project.codes())
+    os.kill(int((project.folder / "worker3").read_text()), signal.SIGKILL)
+    project.until_ended()
+    assert project.codes() == {"a/0": 1, **{f"{stage}/{x}": 0 for stage in "abc" for x in (1, 2)}}
 
 
 def test_a_node_is_lost_but_its_worker_goes_on(project: Place, slurm: Cluster, job: str) -> None:
