@@ -41,12 +41,17 @@ def end_of_time(env: Mapping[str, str] = os.environ) -> float | None:
     return None if left is None else time.time() + left
 
 
+def is_ours(env: Mapping[str, str] = os.environ) -> bool:
+    """Return whether this worker is in a job of ours, which Slurm may have started before: nothing tells that for sure."""
+    return env.get(REQUEUE_VARIABLE) == "1"
+
+
 def can_start_again(env: Mapping[str, str] = os.environ) -> bool:
     """Return whether this worker is in a job of ours that Slurm can queue again, and would not by itself.
 
     Slurm still calls such a job running: one that it is ending was cancelled, or Slurm queues it again by itself.
     """
-    return env.get(REQUEUE_VARIABLE) == "1" and _squeue(env, "%T") == "RUNNING"
+    return is_ours(env) and _squeue(env, "%T") == "RUNNING"
 
 
 def start_again(env: Mapping[str, str] = os.environ) -> bool:

@@ -16,7 +16,7 @@ from pydoit_sc.worker import allocation
 from pydoit_sc.worker.disks import scratch_disk
 from pydoit_sc.worker.earlier import after_earlier
 from pydoit_sc.worker.executor import Executor
-from pydoit_sc.worker.results import Limits, Result
+from pydoit_sc.worker.results import Limits
 from pydoit_sc.worker.slots import check_needs, slots
 
 
@@ -39,7 +39,7 @@ def execute_chunk(
     chunk, held, records = after_earlier(store, chunk)
     for line in verdict_lines(held):
         print(line, file=sys.stderr, flush=True)
-    todo, limits = _left(chunk, records), _limits(chunk, nprocs, store.url)
+    (todo, failed), limits = _left(chunk, records), _limits(chunk, nprocs, store.url)
     for work in {id(work.run.settings): work for work in todo}.values():
         check_needs(work.task, work.run.settings, limits.nprocs)
     bar, progress = make_bar(sys.stdout, quiet=quiet), Progress()
@@ -54,22 +54,36 @@ def execute_chunk(
         chunk.submission,
         name_worker(chunk.submission, chunk.id),
     )
-    if len(todo) < len(chunk.works):
+    if len(todo) + failed < len(chunk.works):
         executor.failures.has_completed()
+    executor.failures.count = failed
+    if executor.failures.too_many:
+        executor.stop()
     executor.tell = lambda text: None if quiet else bar.line(text)
     executor.show = lambda _: bar.update(progress)
     progress.running = lambda: executor.running
-    gained, unpublished = _watch(executor, iter(todo), bar, progress)
+    unpublished = _watch(executor, iter(todo), bar, progress)
     if executor.out_of_time or executor.stopped_by == signal.SIGTERM:
-        _start_again(gained)
+        _start_again(progress.finished)
     code = _exit_code(executor, progress, strict=strict)
     return code or (2 if held or unpublished else 0)
 
 
-def _left(chunk: Chunk, records: Mapping[str, Record]) -> list[Work]:
-    """Return those of a chunk's runs that are to be executed, with what the store has of them."""
+def _left(chunk: Chunk, records: Mapping[str, Record]) -> tuple[list[Work], int]:
+    """Return those of a chunk's runs that are to be executed, with what the store has of them, and how many have failed for good.
+
+    Those have had their attempts in this submission, before Slurm started the worker's job again.
+    """
     known = (work._replace(known=records.get(work.run.key)) for work in chunk.works)
-    return [work for work in known if not chunk.completed(work.fingerprint, work.known)]
+    left = [work for work in known if not chunk.completed(work.fingerprint, work.known)]
+    if not allocation.is_ours():
+        return left, 0
+    todo = [work for work in left if not _has_failed(work, chunk.submission)]
+    return todo, len(left) - len(todo)
+
+
+def _has_failed(work: Work, submission: str) -> bool:
+    return work.known is not None and bool(work.known.code) and work.known.submission == submission
 
 
 def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
@@ -82,16 +96,11 @@ def _limits(chunk: Chunk, nprocs: int | None, url: str) -> Limits:
     return Limits(count, budget, gpus, scratch, batch.min_free_memory, allocation.end_of_time())
 
 
-def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> tuple[int, int]:
-    """Execute and show progress.
-
-    Returns how many runs have an outcome that they cannot get a second time, and how many have got none, since something
-    else has their place.
-    """
-    gained = unpublished = 0
+def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progress) -> int:
+    """Execute and show progress; return how many runs have got no outcome, since something else has their place."""
+    unpublished = 0
     try:
         for result in executor.run(works):
-            gained += _is_gain(result, executor.submission)
             if result.record is None:
                 if not executor.error:  # else that is shown at the end
                     unpublished += 1
@@ -106,22 +115,14 @@ def _watch(executor: Executor, works: Iterator[Work], bar: Bar, progress: Progre
     except StoreError as error:
         executor.error = str(error)
     bar.close(progress)
-    return gained, unpublished
+    return unpublished
 
 
-def _is_gain(result: Result, submission: str) -> bool:
-    """Return whether a run has an outcome that it cannot get a second time: completed, or its submission's first."""
-    if result.record is None:
-        return False
-    known = result.work.known
-    return result.record.code == 0 or known is None or known.submission != submission
-
-
-def _start_again(gained: int) -> None:
-    """Let a scheduler that can do so start this worker again; not if nothing was gained, or it might never end."""
+def _start_again(ended: int) -> None:
+    """Let a scheduler that can do so start this worker again; not if no run has ended, or it might do so for ever."""
     if not allocation.can_start_again():
         return
-    if not gained:
+    if not ended:
         print("no run has ended within this job's time, so it is not queued again", file=sys.stderr)
         return
     print("this job is to be queued again, for the runs that are left", file=sys.stderr, flush=True)

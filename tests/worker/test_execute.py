@@ -100,6 +100,37 @@ def test_it_goes_on_where_a_run_of_the_chunk_was_completed_before() -> None:
     assert len(list(Path("out").glob("*/status_code"))) == 25
 
 
+def test_what_has_failed_is_not_executed_again_where_slurm_starts_its_job_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chunk = chunk_of({"bad": "echo bad >> log; exit 1", "good": "echo good >> log"})
+    assert execute_chunk(chunk._replace(works=chunk.works[:1]), quiet=True) == 0
+    monkeypatch.setenv("PYDOIT_SC_REQUEUE", "1")
+    capsys.readouterr()
+    assert execute_chunk(chunk) == 0
+    assert capsys.readouterr().out.startswith("1 of 2 runs to execute\n1 completed, 1 skipped, in 0:0")
+    assert log() == ["bad", "good"]
+    later = chunk_of({"bad": "echo bad >> log; exit 1"}, "s2")
+    assert execute_chunk(later, quiet=True) == 0
+    assert log() == ["bad", "good", "bad"]
+    monkeypatch.delenv("PYDOIT_SC_REQUEUE")
+    assert execute_chunk(later, quiet=True) == 0
+    assert log() == ["bad", "good", "bad", "bad"]
+
+
+def test_failures_before_its_job_was_started_again_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYDOIT_SC_REQUEUE", "1")
+    chunk = chunk_of({str(n): f"echo {n} >> log; exit 1" for n in range(4)}, max_failures=2)
+    assert execute_chunk(chunk._replace(works=chunk.works[:1]), quiet=True) == 0
+    for _ in range(2):
+        capsys.readouterr()
+        assert execute_chunk(chunk, quiet=True) == 1
+        assert capsys.readouterr().err == "2 runs are left: stopped after 2 failures (`max_failures`)\n"
+        assert log() == ["0", "1"]
+
+
 def test_the_store_is_scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scans = []
 
@@ -147,7 +178,7 @@ def test_what_the_worker_before_has_completed_is_skipped(
     chunk = chunk_of({name: f"echo {name} >> log" for name in "ab"})
     really = execute._watch
 
-    def watch(*args: object) -> tuple[int, int]:
+    def watch(*args: object) -> int:
         monkeypatch.setattr(execute, "_watch", really)
         assert execute_chunk(chunk._replace(works=chunk.works[:1]), quiet=True) == 0
         return really(*args)  # type: ignore[arg-type]
