@@ -64,8 +64,14 @@ class CancelCommand(Command):
             return _mark_gone(project, note, selection)
         if selection:
             return _cancel_runs(project, note, selection)
-        engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
-        print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
+        going = ask([note], project.batch)[note.id].under_way
+        engine_for(project.batch, note.engine).cancel(
+            note.handed(project.batch)
+        )  # of one that has ended, what stays of it
+        if going:
+            print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
+        else:
+            print(f"{note.id} ({note.engine}) has ended already")
         return 0
 
 

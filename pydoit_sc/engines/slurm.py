@@ -165,12 +165,17 @@ class Slurm:
         return read_squeue(_squeue("%i|%T|%r", jobs), jobs)
 
     def cancel(self, handed: Handed) -> None:
-        """End all tasks of the arrays whose script is the submission's."""
+        """End all tasks of the arrays whose script is the submission's; raises EngineError if there are others."""
         lines = (line.partition("|") for line in _squeue("%F|%o", _ids(handed)).splitlines())
         commands = {job: command for job, _, command in lines}
         ours = [job for job, command in commands.items() if _is_script(command, handed.folder)]
         if ours:
             _call("scancel", "--", *ours)
+        if strange := [job for job in commands if job not in ours]:
+            raise EngineError(
+                f"Slurm's jobs {', '.join(strange)} go on, since their script does not lie in {handed.folder}: "
+                f"look at `scontrol show job {strange[0]}`, and if they are yours, end them by `scancel {' '.join(strange)}`"
+            )
 
     def hints(self, handed: Handed) -> Mapping[str, str]:
         """Return how Slurm is asked, and how what the workers write is shown."""
@@ -382,7 +387,7 @@ def _is_script(command: str, folder: str) -> bool:
     """Return whether a job's command is the script in a submission's folder with its argument, `…/job.sh 0`."""
     above, name = os.path.split(command.rpartition(" ")[0])
     with suppress(OSError, ValueError):
-        return name in (SCRIPT, END) and os.path.samefile(above, folder)
+        return name in (SCRIPT, END) and (above == folder or os.path.samefile(above, folder))
     return False
 
 

@@ -83,6 +83,8 @@ def test_under_way(place: Place) -> None:
     place.until_ended()
     assert place.codes() == {}
     assert "no submission of yours is under way" in place("cancel")
+    id_ = json.loads(place("submissions", "--json"))[0]["submission"]
+    assert place("cancel", id_) == f"{id_} ({place.engine}) has ended already\n"
     place.write("go", "")
     place("submit", "--wait")
     assert place.codes() == {"0": 0, "1": 0, "2": 0}

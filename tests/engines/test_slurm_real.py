@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,23 @@ def test_cancelled_jobs_stay_so(project: Place, job: str) -> None:
     project.write("go", "")
     assert "failed a:4" in project("submit", "--wait", code=1)
     finished(project, 2)
+
+
+def test_what_cannot_be_told_to_be_of_the_submission_is_not_called_cancelled(
+    project: Place, slurm: Cluster, job: str
+) -> None:
+    moved = replace(project, folder=project.folder.with_name("moved"))
+    project.folder.rename(moved.folder)
+    said = moved("cancel", code=3)
+    assert f"Slurm's jobs {job} go on, since their script does not lie in {moved.folder}/out/" in said
+    assert f"end them by `scancel {job}`" in said
+    assert slurm.running()
+    moved.folder.rename(project.folder)
+    (submission,) = (project.folder / "out/.pydoit_sc/submissions").iterdir()
+    shutil.rmtree(submission)
+    assert project("cancel").startswith(f"cancelled {submission.name} (slurm)")
+    project.until(lambda: not slurm.queue())
+    assert project("cancel", submission.name) == f"{submission.name} (slurm) has ended already\n"
 
 
 def test_a_worker_is_killed(project: Place, job: str) -> None:
