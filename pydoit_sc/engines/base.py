@@ -123,6 +123,7 @@ class JobState:
 
     state: State
     detail: str = ""
+    held: str = ""  # why it, or a part of it, will not start by itself
 
 
 def check_reached(states: Mapping[str, JobState]) -> None:

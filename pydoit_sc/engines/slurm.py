@@ -25,7 +25,8 @@ from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.fields import Count, Parsed, Script, Text, Texts, matching
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission, call_program
+from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, Submission, call_program
+from pydoit_sc.engines.squeue import read_squeue
 from pydoit_sc.errors import warn_once
 from pydoit_sc.templates import read_template
 
@@ -40,12 +41,6 @@ _TO_TELL = 5  # minutes for the job that tells of the end
 _SPARE = 0.1  # of a job's time that its runs are not expected to take: they may take longer than before
 _MANY_TASKS = 1001  # Slurm's own MaxArraySize
 _OPTIONS = ("partition", "account", "time", "mem", "cpus_per_task", "gpus_per_node", "constraint", "qos")
-_QUEUED = frozenset({"PENDING", "REQUEUED", "SUSPENDED", "RESV_DEL_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
-#: Why a job that is pending will not start by itself, in the words of `squeue -o %r`.
-_HELD = re.compile(
-    r"JobHeld|[Hh]eld|BadConstraints|DependencyNeverSatisfied|InvalidAccount|InvalidQOS|PartitionTimeLimit"
-    r"|PartitionNodeLimit|PartitionDown|PartitionInactive|SPECIAL_EXIT"
-)
 
 
 _TIME = 'a duration such as "4h" or "1h 30m", a number of minutes, or "hours:minutes:seconds" or "days-hours:minutes:seconds"'
@@ -340,25 +335,6 @@ def sbatch_words(submission: Submission, array: Array, ids: Sequence[str]) -> li
         twin = f"aftercorr:{jobs}?" if array.paired else ""
         words.append(f"--dependency={twin}afterany:{jobs}")
     return [*words, f"{submission.folder}/{SCRIPT}", str(array.first)]
-
-
-def read_squeue(text: str, jobs: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of arrays from the lines `id|state|reason` of squeue; what is not in them has ended."""
-    tasks: dict[str, list[tuple[str, str]]] = {}
-    for line in text.splitlines():
-        task, state, reason = line.split("|", 2)
-        tasks.setdefault(task.partition("_")[0], []).append((state, reason))
-    return {job: _state(tasks.get(job, [])) for job in jobs}
-
-
-def _state(tasks: Sequence[tuple[str, str]]) -> JobState:
-    held = sorted({reason for state, reason in tasks if state in _QUEUED and _HELD.search(reason)})
-    reasons = sorted({reason for state, reason in tasks if state in _QUEUED} - set(held))
-    if any(state not in _QUEUED for state, _ in tasks):
-        return JobState(State.RUNNING, ", ".join(held))
-    if reasons:
-        return JobState(State.QUEUED, ", ".join([*held, *reasons]))
-    return JobState(State.HELD, ", ".join(held)) if held else JobState(State.ENDED)
 
 
 def _longest_array() -> int:

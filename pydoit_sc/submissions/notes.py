@@ -152,11 +152,11 @@ class JobStates:
         return ", ".join(f"{states.count(state)} {state.value}" for state in State if state in states)
 
     def held(self) -> dict[str, str]:
-        """Return why jobs are held, by job."""
+        """Return why jobs, or parts of them, are held, by job."""
         return {
-            job: state.detail or "the engine does not say why"
+            job: state.held or state.detail or "the engine does not say why"
             for job, state in self.jobs.items()
-            if state.state is State.HELD
+            if state.held or state.state is State.HELD
         }
 
     def doubts(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The engine `slurm` without Slurm: the script it writes, the arrays it makes, and what it reads from `squeue`."""
+"""The engine `slurm` without Slurm: the script it writes and the arrays it makes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pydoit_sc.batchfile import BatchfileError, load
-from pydoit_sc.engines.base import EngineError, Group, JobState, State, Submission
+from pydoit_sc.engines.base import EngineError, Group, Submission
 from pydoit_sc.engines.slurm import (
     Array,
     Place,
@@ -19,7 +19,6 @@ from pydoit_sc.engines.slurm import (
     arrays,
     end_words,
     job_script,
-    read_squeue,
     sbatch_words,
 )
 
@@ -232,23 +231,3 @@ def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
     ]  # fmt: skip
     words = sbatch_words(submission(FULL, 9), Array(3, 4, (Place(1),), paired=True), ["17", "18"])
     assert words[3] == "--dependency=aftercorr:18?afterany:18"
-
-
-@pytest.mark.parametrize(
-    ("lines", "state"),
-    [
-        ("", JobState(State.ENDED)),
-        ("8_0|RUNNING|None", JobState(State.ENDED)),
-        ("7_[1-3%2]|PENDING|Priority", JobState(State.QUEUED, "Priority")),
-        ("7_[1-3]|PENDING|Priority\n7_0|RUNNING|None", JobState(State.RUNNING)),
-        ("7_0|COMPLETING|None", JobState(State.RUNNING)),
-        ("7_[0-1]|PENDING|JobHeldUser", JobState(State.HELD, "JobHeldUser")),
-        ("7_0|PENDING|launch_failed_requeued_held", JobState(State.HELD, "launch_failed_requeued_held")),
-        ("7_0|PENDING|JobHeldAdmin\n7_1|RUNNING|None", JobState(State.RUNNING, "JobHeldAdmin")),
-        ("7_0|PENDING|JobHeldAdmin\n7_1|PENDING|Resources", JobState(State.QUEUED, "JobHeldAdmin, Resources")),
-        ("7|PENDING|Nodes required for job are DOWN, DRAINED or reserved | for jobs",
-         JobState(State.QUEUED, "Nodes required for job are DOWN, DRAINED or reserved | for jobs")),
-    ],
-)  # fmt: skip
-def test_what_squeue_says(lines: str, state: JobState) -> None:
-    assert read_squeue(lines, ["7"]) == {"7": state}

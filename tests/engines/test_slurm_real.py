@@ -254,6 +254,19 @@ def test_held_jobs_are_seen_and_said(project: Place, slurm: Cluster) -> None:
     finished(project, 1)
 
 
+def test_held_tasks_are_said_while_others_execute(project: Place, slurm: Cluster) -> None:
+    project.table += '\noptions = ["--hold"]'
+    project.batchfile(CHUNK, **{"batch_size = 10": "batch_size = 3"})
+    project("submit")
+    (job_id,) = project.jobs()
+    slurm.call("scontrol", "release", f"{job_id}_0")
+    project.until(lambda: len(project.log()) == 3)
+    assert f"job {job_id} is held: JobHeldUser (some of its tasks)" in project("submissions")
+    slurm.call("scontrol", "release", job_id)
+    project.write("go", "")
+    finished(project, 1)
+
+
 def test_nothing_is_half_submitted(project: Place, slurm: Cluster) -> None:
     """The second array is refused, so the first one is taken back."""
     real = shutil.which("sbatch")
