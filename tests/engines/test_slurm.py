@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from pydoit_sc.engines.slurm import (
     job_script,
     sbatch_words,
 )
+from tests.engines.place import Place as Folder
 
 GOLDEN = Path(__file__).parent / "slurm_job.sh"
 
@@ -231,3 +233,23 @@ def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
     ]  # fmt: skip
     words = sbatch_words(submission(FULL, 9), Array(3, 4, (Place(1),), paired=True), ["17", "18"])
     assert words[3] == "--dependency=aftercorr:18?afterany:18"
+
+
+@pytest.mark.parametrize("name", ["HUP", "TERM"])
+def test_a_stop_signal_between_two_arrays_leaves_none_that_nobody_knows(folder: Path, name: str) -> None:
+    """Programs in place of Slurm's: `sbatch` takes an array, and then `submit` is told to end."""
+    programs = folder.parent / "programs"
+    programs.mkdir()
+    for program, text in {
+        "scontrol": "echo MaxArraySize = 2",
+        "sbatch": f"echo . >> {programs}/calls; kill -{name} $PPID; wc -l < {programs}/calls",
+    }.items():
+        (programs / program).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / program).chmod(0o755)
+    place = Folder(folder, "slurm", env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    place.batchfile(
+        '[batch]\nremote_output_path = "out"\nbatch_size = 1\n'
+        '[runs.a]\ncmd = "true"\nmatrix = { x = [1, 2, 3, 4, 5] }\n'
+    )
+    place("submit", code=-getattr(signal, f"SIG{name}"))
+    assert place.jobs() == ["1", "2", "3"]
