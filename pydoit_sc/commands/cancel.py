@@ -65,9 +65,8 @@ class CancelCommand(Command):
         if selection:
             return _cancel_runs(project, note, selection)
         going = ask([note], project.batch)[note.id].under_way
-        engine_for(project.batch, note.engine).cancel(
-            note.handed(project.batch)
-        )  # of one that has ended, what stays of it
+        # Of a submission that has ended, too: an engine may keep something of it.
+        engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
         if going:
             print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
         else:

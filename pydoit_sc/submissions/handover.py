@@ -20,10 +20,8 @@ from pydoit_sc.submissions.notes import Note, claim, write_note
 from pydoit_sc.utf8 import to_bytes
 from pydoit_sc.worker.earlier import note_name
 
-_STOPS = (
-    signal.SIGTERM,
-    signal.SIGHUP,
-)  # Ctrl-C raises an exception, which takes back what has been handed over
+#: Ctrl-C raises an exception, which takes back what has been handed over.
+_STOPS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class UnderWayError(UserError):
