@@ -27,8 +27,8 @@ def test_other_batches_in_the_folder_have_marks_of_their_own(jobs: Box) -> None:
     jobs.ok("ignore", "j1.json", "runs:0")
     jobs.ok("run", "j2.json")
     assert jobs.executed() == ["b0", "b1"]
-    jobs.ok("forget", "j2.json", "runs:0")
-    jobs.ok("forget", "j2.json", "--all")
+    jobs("ignore", "j2.json", "--undo", "runs:0")
+    jobs("ignore", "j2.json", "--undo", "runs")
     assert jobs.ok("plan", "j1.json").startswith(
         "2 of 2 runs to execute: 2 no outcome yet; 1 more is ignored\n"
     )
@@ -38,7 +38,7 @@ def test_other_batches_in_the_folder_have_marks_of_their_own(jobs: Box) -> None:
     assert jobs.ok("plan", "j2.json") == "2 runs are ignored\n"
     jobs.write("j2.json", job(2, "b0", "b1", "b2"))
     assert jobs.ok("plan", "j2.json") == "3 runs are ignored\n"  # which was said of all of it
-    jobs.ok("forget", "j1.json", "runs:0")
+    jobs.ok("ignore", "j1.json", "--undo", "runs:0")
     jobs.ok("run", "j1.json")
     assert jobs.executed() == ["a0"]
     assert jobs.ok("plan", "j1.json", "--to", "elsewhere").startswith("3 of 3 runs to execute")
@@ -50,7 +50,7 @@ def test_a_command_without_a_name_stays_ignored_where_it_is_moved(jobs: Box) -> 
     jobs.ok("run", "j1.json")
     assert jobs.executed() == ["a1", "new"]
     jobs.ok("ignore", "j1.json", "runs:0")  # which has its old place
-    jobs.ok("forget", "j1.json", "runs:3")
+    jobs.ok("ignore", "j1.json", "--undo", "runs:3")
     assert jobs.ok("plan", "j1.json").startswith("1 of 2 runs to execute: 1 no outcome yet; 2 more are")
     jobs.ok("run", "j1.json")
     assert jobs.executed() == ["a2"]
@@ -81,7 +81,7 @@ def test_a_run_with_a_name_stays_ignored_where_its_command_is_edited(stages: Box
 
 def test_a_run_of_an_ignored_stage_that_is_ignored_no_longer(stages: Box) -> None:
     stages.ok("ignore", "a")
-    stages.ok("forget", "a:2")
+    stages.ok("ignore", "--undo", "a:2")
     assert "!!" not in stages.ok()
     assert stages.executed() == ["a:2", "b"]
     assert stages.ok("plan").endswith("; 2 more are ignored\n")
@@ -97,6 +97,18 @@ def test_ignoring_is_undone_and_the_outcome_stays(stages: Box) -> None:
     assert stages.ok("ignore", "--undo", "a", "b") == "nothing of that is ignored\n"
     assert stages.ok() == "all 4 runs are up to date\n"
     assert "name the runs" in stages("ignore", "--undo").refused()
+
+
+@pytest.mark.parametrize(
+    "words", ["forget a:1", "forget --status error", "forget --all", "clean --forget a:1"]
+)
+def test_what_is_forgotten_stays_ignored(stages: Box, words: str) -> None:
+    stages.edit("cat in", "exit 3")
+    stages("a")
+    stages.ok("ignore", "a:1")
+    stages.ok(*words.split())
+    assert not (stages.folder / "out/a/1/status_code").exists()
+    assert "1 more is ignored" in stages.ok("plan")
 
 
 def test_a_folder_that_is_moved(stages: Box) -> None:

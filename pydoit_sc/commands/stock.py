@@ -283,7 +283,7 @@ class ForgetCommand(_Leaving, DoitForget):  # type: ignore[misc]
     doc_usage = f"{SOME_NAMES[:-1]} | --all)"
     cmd_options = (*SELECTING, *DoitForget.cmd_options)
     doc_description = (
-        f"--all for the whole batch. {OR_OPTIONS}\n"
+        f"--all for the whole batch. {OR_OPTIONS} What is ignored stays ignored: `ignore --undo` takes that back.\n"
         "\n"
         "What lies in a run's place and is no run's output, or is closed to you, is left as it is; the exit code is then 2."
     )
@@ -326,7 +326,7 @@ class IgnoreCommand(Selecting, DoitIgnore):  # type: ignore[misc]
     doc_usage = SOME_NAMES
     cmd_options = (
         *SELECTING,
-        flag("undo", "ignore them no longer; their outcomes stay, which `forget` takes away"),
+        flag("undo", "ignore them no longer, and keep their outcomes; nothing else undoes `ignore`"),
         *DoitIgnore.cmd_options,
     )
     doc_description = (

@@ -92,7 +92,7 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         self.backend.remove(task.name)
 
     def remove(self, name: str) -> None:
-        """Forget a task: a run is no longer ignored, and its output goes to the history."""
+        """Forget a task: a run's output goes to the history. What `ignore` has said of it stays, unlike with doit."""
         self.backend.remove(name)
         if name in self._all:
             self._forgotten[name] = self._all[name]
@@ -108,8 +108,8 @@ class BatchDependency(Dependency):  # type: ignore[misc]
         if self._closed:
             return
         super().close()
-        more, fewer = (set(), self._ignored) if self._undoes else (self._ignored, set(self._forgotten))
-        if more or fewer:
+        if self._ignored:
+            more, fewer = (set(), self._ignored) if self._undoes else (self._ignored, set())
             change_ignored(self._project.batch, more, fewer)
         store, keys = self._project.store, {name: key for name, key in self._forgotten.items() if key}
         for name, found in change_each(store, store.forget, keys):

@@ -355,24 +355,15 @@ def test_many_outputs_on_an_object_store_are_changed_side_by_side_under_one_leas
     assert len(kept) == (12 if words[0] == "forget" else 0)
 
 
-def test_ignore_until_forget(stages: Box) -> None:
+def test_ignore_until_that_is_undone(stages: Box) -> None:
     stages.edit('after = ["a"]\n', "")
     assert stages.ok("ignore", "a:2") == "ignoring a:2\n"
     stages.ok()
     assert stages.executed() == ["a:1", "a:3", "b"]
     assert "I a:2" in stages.ok("list", "--all", "--status", program="doit")
-    stages.ok("forget", "a:2")
+    stages.ok("ignore", "--undo", "a:2")
     stages.ok()
     assert stages.executed() == ["a:2"]
-
-
-def test_clean_with_forget_ends_ignore(stages: Box) -> None:
-    stages.ok("ignore", "a:1", "a:2")
-    stages.ok("clean", "a:1", "--forget", "--dry-run")
-    stages.ok("clean", "a:2", "--forget")
-    assert "; 1 more is ignored\n" in stages.ok("plan")
-    stages.ok("clean", "--forget", "a:1", program="doit")
-    assert "ignored" not in stages.ok("plan")
 
 
 def test_ignore_is_honoured_and_shown_by_every_command(stages: Box) -> None:

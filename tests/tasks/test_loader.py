@@ -289,7 +289,10 @@ def test_ignore_and_forget_are_the_same_for_doit(bare: Box, programs: tuple[str,
     assert (bare.folder / "out/a/1").exists()
     assert not (bare.folder / "out/a/3").exists()
     bare.ok("a", program=one)
-    assert bare.executed() == ["a:2", "a:3"]
+    assert bare.executed() == ["a:3"]  # what is ignored stays so
+    assert bare.ok("ignore", "--undo", "a:2") == "no longer ignored: a:2\n"
+    bare.ok("a", program=one)
+    assert bare.executed() == ["a:2"]
     bare.ok("forget", "a", program="doit")
     assert bare.tree() == ["b/run.json", "b/status_code", "b/stderr", "b/stdout"]
 
