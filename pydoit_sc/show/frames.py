@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
+from io import BytesIO
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -63,7 +64,14 @@ def _as_str(value: Any) -> str | None:
 def write_parquet(path: str, table: Any) -> None:
     """Write a data frame as a Parquet file, whole or not at all; raises OSError."""
     with rewriting(path) as file:
-        table.write_parquet(file)
+        file.write(_parquet(table))
+
+
+def _parquet(table: Any) -> memoryview:
+    """Return a data frame as Parquet. Where polars writes a file, what is wrong with the disk is an error of its own."""
+    made = BytesIO()
+    table.write_parquet(made)
+    return made.getbuffer()
 
 
 def write_duckdb(path: str, table: Any) -> None:
@@ -72,7 +80,8 @@ def write_duckdb(path: str, table: Any) -> None:
 
     with TemporaryDirectory() as folder:
         aside = os.path.join(folder, "rows.parquet")
-        table.write_parquet(aside)
+        with open(aside, "wb") as file:
+            file.write(_parquet(table))
         try:
             with duckdb.connect(path) as database:
                 rows = database.read_parquet(aside)  # noqa: F841 - the statement means it by its name

@@ -406,6 +406,13 @@ def test_a_full_disk_is_told(three: Box, shown: Shown, monkeypatch: pytest.Monke
         shown()
 
 
+@pytest.mark.parametrize("end", ["csv", "jsonl", "parquet"])
+def test_a_full_disk_under_the_file_is_told(three: Box, shown: Shown, end: str) -> None:
+    (three.folder / f"full.{end}").symlink_to("/dev/full")
+    with pytest.raises(InvalidDodoFile, match=r"--to: .*No space left on device"):
+        shown("--to", str(three.folder / f"full.{end}"))
+
+
 def test_nothing_is_there(box: Box, shown: Shown) -> None:
     box.batchfile(RUNS)
     assert shown.rows() == []
