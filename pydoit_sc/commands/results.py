@@ -145,7 +145,8 @@ def _print_table(
         sort = split_columns(options["sort"].removeprefix("-"))
         first = {columns[0], *(results.column(name, "--sort") for name in sort)}
         places = fitting(columns, cells, first)
-    right = [column for column in columns if results.types(column) and str not in results.types(column)]
+    kinds = {column: set(results.types(column)) for column in columns}
+    right = [column for column in columns if kinds[column] and kinds[column] <= {int, float}]
     shown = ([row[place] for place in places] for row in cells)
     print(table([columns[place] for place in places], shown, right))
     if others := [column for place, column in enumerate(columns) if place not in places]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pydoit_sc.batchfile.values import DATE, NUMBER
+from pydoit_sc.batchfile.values import DATE, NUMBER, text
 from pydoit_sc.report.reported import Reported
 
 
@@ -22,7 +22,7 @@ def columns_of(runs: Sequence[Reported]) -> Mapping[str, Sequence[str]]:
     """Return the values of each axis of a stage's runs that differ between them, "" where there is none; a window's is its start."""
     axes = [one.stage.axes_of(one.run) for one in runs]
     names = dict.fromkeys(name for values in axes for name in values)
-    columns = {name.removesuffix(".start"): [str(values.get(name, "")) for values in axes] for name in names}
+    columns = {name.removesuffix(".start"): [text(values.get(name, "")) for values in axes] for name in names}
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 

@@ -154,7 +154,7 @@ def cut_middle(text: str, width: int) -> str:
 
 def one_line(cell: object) -> str:
     """Return a cell on one line, whatever is in it."""
-    text = "" if cell is None else str(cell)
+    text = "" if cell is None else str(cell).lower() if isinstance(cell, bool) else str(cell)
     if len(text) <= LONGEST and text.isprintable():  # as a rule
         return text
     shown = printable(text[:LONGEST]).replace("\n", "\\n")

@@ -413,6 +413,17 @@ def test_a_full_disk_under_the_file_is_told(three: Box, shown: Shown, end: str) 
         shown("--to", str(three.folder / f"full.{end}"))
 
 
+def test_a_table_has_booleans_as_conditions_have_them(box: Box, shown: Shown) -> None:
+    box.batchfile(HEAD + '[runs.a]\ncmd = "true {z}"\nmatrix = { z = [true, false] }\n')
+    for run in ("true", "false"):
+        put(box, run, {"m.json": f'{{"good": {run}}}'})
+    assert shown("--columns", "z,good", "--sort", "name").out.splitlines()[2:] == [
+        "false    false",
+        "true     true",
+    ]
+    assert [row["z"] for row in shown.rows("--where", "z=true")] == [True]
+
+
 def test_nothing_is_there(box: Box, shown: Shown) -> None:
     box.batchfile(RUNS)
     assert shown.rows() == []

@@ -87,15 +87,17 @@ def test_quantiles() -> None:
 
 def test_axes_are_those_that_differ_and_time_goes_across() -> None:
     values: list[Axes] = [
-        {"day.start": f"2022-01-{i % 30 + 1:02}", "model": "ab"[i % 2], "same": 1} for i in range(60)
+        {"day.start": f"2022-01-{i % 30 + 1:02}", "model": "ab"[i % 2], "same": 1, "big": i > 9}
+        for i in range(60)
     ]
     stage = Stage("fit", [], axes=values.__getitem__)
     runs = [
         one._replace(stage=stage, run=one.run._replace(position=i))
         for i, one in enumerate(reported(str(i)) for i in range(60))
     ]
-    columns = columns_of(runs)
-    assert list(columns) == ["day", "model"]
+    columns = dict(columns_of(runs))
+    assert list(columns) == ["day", "model", "big"]
+    assert set(columns.pop("big")) == {"false", "true"}  # as `--where` has them
     ((across, down),) = axes_of(columns, 60)
     assert (across.axis, down.axis) == ("day", "model")
     assert (len(across.labels), across.labels[0], down.labels) == (30, "2022-01-01", ["a", "b"])
