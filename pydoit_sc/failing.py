@@ -29,11 +29,17 @@ def failing(project: Project, selection: Selection, chosen: Chosen, *, scanned: 
     found = project.ledger.records if scanned else project.store.scan(run.key for _, run in chosen)
     failed = failed_among(chosen, found)
     heeded = [one for one in failed if project.ignored.isdisjoint((one.task.partition(":")[0], one.task))]
-    names = _narrowed(selection, heeded)
+    asked = [
+        (number, kind)
+        for number, kind in enumerate(kinds_of(read_failures(project.store, failed)), 1)
+        if selection.group in (None, number)
+    ]
+    alike = {task for _, kind in asked for task in kind.tasks}
+    names = _narrowed(selection, [one for one in heeded if one.task in alike])
     kinds = [
         (number, replace(kind, tasks=tasks))
-        for number, kind in enumerate(kinds_of(read_failures(project.store, failed)), 1)
-        if selection.group in (None, number) and (tasks := [task for task in kind.tasks if task in names])
+        for number, kind in asked
+        if (tasks := [task for task in kind.tasks if task in names])
     ]
     return Failing(kinds, len(heeded))
 

@@ -52,7 +52,8 @@ class FailuresCommand(Command):
         among = parse_selection(among_options(options), words)
         chosen = chosen_of(project, among) if among else list(project.batch.runs())
         found = failing(project, selection, chosen, scanned=among.of_outcomes)
-        print(f"{found.failed:,} of {len(chosen):,} runs have failed", file=sys.stderr)
+        nothing = "" if found.kinds or selection.group is None else f"no run matches {selection.said}: "
+        print(f"{nothing}{found.failed:,} of {len(chosen):,} runs have failed", file=sys.stderr)
         if found.failed > READ:
             print(
                 f"stderr was read of the first {READ:,}; the others are counted by their status codes",

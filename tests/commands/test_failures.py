@@ -79,6 +79,19 @@ def test_selected_and_as_json(triaged: Box) -> None:
     ]  # fmt: skip
 
 
+def test_a_group_that_is_not_there(triaged: Box) -> None:
+    done = triaged("failures", "--group", "9", "--where", "x<10")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "no run matches --group 9 --where 'x<10': 10 of 10 runs have failed\n"
+    done = triaged("failures", "--json", "--group", "9")
+    assert (done.out, done.err) == ("[]\n", "no run matches --group 9: 15 of 41 runs have failed\n")
+
+
+def test_the_first_of_a_group_are_of_that_group(triaged: Box) -> None:
+    (kind,) = json.loads(triaged("failures", "--json", "--group", "2", "--limit", "2").out)
+    assert (kind["group"], kind["runs"]) == (2, ["day:11", "day:12"])
+
+
 def test_nothing_has_failed(box: Box) -> None:
     box.batchfile(DAYS)
     assert box("failures", "end") == box("failures", "end", "--format", "table")
