@@ -49,7 +49,7 @@ class LogsCommand(Command):
         "\n"
         f"{OR_OPTIONS}\n"
         "\n"
-        "Exit code: 0, 3 where there is nothing to show."
+        "Exit code: 0, also where no run matches the options; 3 where the runs have no output."
     )
     cmd_options = (
         *BATCH_OPTIONS,
@@ -61,7 +61,7 @@ class LogsCommand(Command):
     )
 
     def call(self, options: dict[str, Any], words: list[str]) -> int:
-        """Copy the files; the exit code is 0, or 3 where there is nothing to show."""
+        """Copy the files; the exit code is 0, or 3 where the runs have no output."""
         number = parse_count(options["attempt"], "--attempt")
         project = open_project(options)
         chosen = selected(project, options, words)
