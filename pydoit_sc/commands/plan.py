@@ -78,7 +78,7 @@ class PlanCommand(Command):
             shown = _slowest_first(project.ledger, shown)[: None if whole else SHOWN]
         execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
         strange = moved(project.ledger, parts)
-        budget = failure_budget(batch.max_failures, batch.size)
+        budget = _budget(batch)
         if options["as_json"]:
             _print_json(verdicts, strange, budget, shown, _expected(estimate, batch))
             return int(options["check"] and bool(execute))
@@ -115,6 +115,12 @@ def _slowest_first(ledger: Ledger, shown: Sequence[Planned]) -> list[Planned]:
         return record.seconds if record else 0.0
 
     return sorted(shown, key=seconds, reverse=True)
+
+
+def _budget(batch: Batch) -> int | None:
+    """Return after how many failures no further run starts; None where they can never be so many with runs left."""
+    budget = failure_budget(batch.max_failures, batch.size)
+    return budget if budget is not None and budget < batch.size else None
 
 
 def _limit(batch: Batch) -> float | None:

@@ -99,6 +99,15 @@ def test_plan_and_submit_tell_the_expected_end_where_it_is_known(box: Box) -> No
     assert box.ok("plan") == "all 8 runs are up to date\n"
 
 
+def test_plan_tells_a_bound_that_can_stop_something(box: Box) -> None:
+    runs = '[runs.a]\ncmd = "false {x}"\nmatrix = { x = { range = [0, 10] } }\n'
+    for bound, budget in (('"50%"', 5), ("9", 9), ("10", None), ("11", None), ('"100%"', None)):
+        box.batchfile(HEAD.replace("nprocs", f"max_failures = {bound}\nnprocs") + runs)
+        told = [f"stops after {budget} failures (`max_failures`)"] if budget else []
+        assert [line for line in box.ok("plan").splitlines() if "max_failures" in line] == told
+        assert json.loads(box.ok("plan", "--json"))["max_failures"] == budget
+
+
 def test_moved_outputs_stay_current(box: Box) -> None:
     """Another machine may have the same folder mounted elsewhere; `{after.STAGE}` is a path."""
     matrix = "matrix = { x = [1, 2] }"
