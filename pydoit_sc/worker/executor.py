@@ -205,7 +205,6 @@ class Executor:
             self._supply.wait(work, str(error))
         except (OSError, StoreError) as error:
             self._give_up("cannot start a run", error)
-            return Result(work, None, executed=False, error=reason(error))
         return None
 
     def _too_late(self) -> bool:

@@ -39,7 +39,8 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _UNKILLABLE = 5.0  # seconds to wait for a killed process to go; one that hangs in the kernel is left
 _IMPRECISE = 2048  # KiB by which the kernel's count of a process's memory may be behind
 #: What the machine lacks for a further process; other errors of a spawn are of its files.
-_NO_PROCESS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_NO_PROCESS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_TOO_MANY = "no more processes (`ulimit -u`, or the limit of a control group)"
 
 
 class Exit(NamedTuple):
@@ -136,6 +137,8 @@ class Processes:
         """
         try:
             pid = self._starter.start(words, env, stdout, stderr)
+        except BlockingIOError as error:
+            raise BlockingIOError(error.errno, _TOO_MANY) from error
         except OSError as error:
             if error.errno not in _NO_PROCESS:
                 error.filename = stdout
@@ -321,18 +324,21 @@ class Processes:
 
     def _spawn_guardian(self) -> None:
         mark = f"{WORKER_VARIABLE}={self._worker}"
-        self._guardian = os.posix_spawn(
-            sys.executable,
-            (sys.executable, "-I", "-S", guardian.__file__, mark),
-            {},
-            file_actions=(
-                (os.POSIX_SPAWN_DUP2, self._guardian_pipe, 0),
-                (os.POSIX_SPAWN_DUP2, self._sessions.fd, guardian.TABLE),
-            ),
-            setsid=True,
-            setsigmask=(),
-            setsigdef=DEFAULTS,
-        )
+        try:
+            self._guardian = os.posix_spawn(
+                sys.executable,
+                (sys.executable, "-I", "-S", guardian.__file__, mark),
+                {},
+                file_actions=(
+                    (os.POSIX_SPAWN_DUP2, self._guardian_pipe, 0),
+                    (os.POSIX_SPAWN_DUP2, self._sessions.fd, guardian.TABLE),
+                ),
+                setsid=True,
+                setsigmask=(),
+                setsigdef=DEFAULTS,
+            )
+        except BlockingIOError as error:
+            raise BlockingIOError(error.errno, _TOO_MANY) from error
 
     def _replace_guardian(self, status: int) -> None:
         """Start another guardian if this one was killed; one that ended by itself would do so again."""

@@ -117,7 +117,7 @@ def test_a_process_that_cannot_be_started_is_no_failed_run(
     runs = dict.fromkeys("abcdef", COUNTED + "sleep 0.1")
     chunk = place.chunk(runs, Settings(retries=1))
     said = broken(chunk, "-e", f"trace={CLONE}", "-e", f"inject={CLONE}:error={error}:when={when}+")
-    expected = {"EAGAIN": "Resource temporarily unavailable", "ENOMEM": "Cannot allocate memory"}[error]
+    expected = {"EAGAIN": "no more processes (`ulimit -u`", "ENOMEM": "Cannot allocate memory"}[error]
     assert expected in said or "cannot start a thread" in said
     published = place.codes()
     assert set(published.values()) <= {0}
