@@ -49,7 +49,7 @@ _CORES_OF_ALL = frozenset({"SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"})
 #: Bytes, and files, of an output whose digests are made at once: 0.1 ms of the loop.
 _LITTLE, _FEW = 1 << 15, 16
 _RANK, _GPUS = "SATURN_RUN_LOCAL_RANK", "CUDA_VISIBLE_DEVICES"
-_RESULTS_DIR, _OUTPUT_PATH = "SATURN_RUN_LOCAL_RESULTS_DIR", "SATURN_RUN_REMOTE_OUTPUT_PATH"
+_RESULTS_DIR, OUTPUT_PATH = "SATURN_RUN_LOCAL_RESULTS_DIR", "SATURN_RUN_REMOTE_OUTPUT_PATH"
 _TAIL = 2000  # bytes of a failed run's stderr that are shown
 #: Of so many attempts of a run that a worker retries, so many last bytes of stdout and stderr are kept in the history.
 KEPT, KEPT_END = 10, 64 << 10
@@ -185,7 +185,7 @@ class Attempts:
         self._own = {
             _RANK,
             _RESULTS_DIR,
-            _OUTPUT_PATH,
+            OUTPUT_PATH,
             ATTEMPT_VARIABLE,
             *([_GPUS] if limits.gpus is not None else []),
         }
@@ -215,7 +215,7 @@ class Attempts:
         own = {
             _RANK: str(attempt.ranks[0]),
             _RESULTS_DIR: f"{attempt.results}/",  # as `sc` has it: commands may append a name
-            _OUTPUT_PATH: attempt.work.output,
+            OUTPUT_PATH: attempt.work.output,
             ATTEMPT_VARIABLE: attempt.id,
         }
         if self._gpus is not None:

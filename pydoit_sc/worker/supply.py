@@ -1,6 +1,7 @@
 """What a worker starts next: runs that it holds, so that no other worker executes them meanwhile.
 
 A run that another worker executes is looked at again, at growing intervals, until that one has published it or is gone.
+One whose command has started this worker does not end before it, so that is not waited for.
 Where to hold costs nothing, a run is held when it starts: so a hold that a dead worker has left is of a run that it was
 executing. Where it costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
 Where runs are short, it asks for the next ones when half of them have started, so that no rank waits for the answer.
@@ -10,6 +11,7 @@ Where they turn out to be long, all but as many as execute at once are given bac
 from __future__ import annotations
 
 import heapq
+import os
 import random
 import time
 from collections import deque
@@ -22,6 +24,7 @@ from pydoit_sc.errors import reason
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import HeldError, Publisher, Record, StoreError, stays
 from pydoit_sc.threads import aside
+from pydoit_sc.worker.attempts import OUTPUT_PATH
 
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
 _QUICK = 5.0  # seconds; of runs that all start within that, more are held at once the next time
@@ -176,7 +179,7 @@ class Supply:
         if self._asked is None or not self._asked.is_done:
             return False
         for work, pause in self._asked.works:
-            answer = self._asked.answers[work.run.key]
+            answer = _answer(self._asked.answers, work)
             if isinstance(answer, HeldError):
                 self._look_again(work, str(answer), pause)
             else:
@@ -191,7 +194,7 @@ class Supply:
         """
         answer, self._taken_at = self._next[0], time.monotonic()
         if self._store.window == 1:
-            answer = self._store.hold(self._worker, [work.run.key])[work.run.key]
+            answer = _answer(self._store.hold(self._worker, [work.run.key]), work)
         if isinstance(answer, StoreError):
             raise answer
         now = self.outcome(work)
@@ -227,3 +230,11 @@ class Supply:
         """Look again later at a run that has been executed here, and may not be held any more."""
         self._store.release(work.run.key)
         self._look_again(work, reason, _FIRST)
+
+
+def _answer(answers: Mapping[str, int | StoreError], work: Work) -> int | StoreError:
+    """Return what a store answers on a run; where it is held by what executes this program, that it cannot be waited for."""
+    answer = answers[work.run.key]
+    if isinstance(answer, HeldError) and work.output == os.environ.get(OUTPUT_PATH):
+        return StoreError(f"{work.task} executes this program, and would wait for itself without end")
+    return answer

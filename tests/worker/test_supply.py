@@ -12,7 +12,7 @@ import pytest
 
 from pydoit_sc.batch import Run, Settings
 from pydoit_sc.ledger import Work
-from pydoit_sc.store import Publisher
+from pydoit_sc.store import HeldError, Publisher, StoreError
 from pydoit_sc.worker import supply as supply_module
 from pydoit_sc.worker.supply import Supply
 from tests.worker.fake_processes import Clock
@@ -31,10 +31,12 @@ class Far:
         self.go = threading.Event()
         self.go.set()
 
-    def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int]:
+        self.held = ""  # the key of a run that another worker executes
+
+    def hold(self, worker: str, keys: Sequence[str]) -> Mapping[str, int | StoreError]:
         self.asked.append(len(keys))
         self.go.wait()
-        return dict.fromkeys(keys, 0)
+        return {key: HeldError("worker v on h executes it") if key == self.held else 0 for key in keys}
 
     def peek(self, key: str) -> None:
         pass
@@ -147,3 +149,15 @@ def test_all_runs_are_given_out_once() -> None:
     with pytest.raises(StopIteration):
         queue.supply.next()
     assert sum(queue.store.asked) == 100
+
+
+def test_a_run_that_executes_this_program_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(4)
+    queue.store.held = "2"
+    monkeypatch.setenv("SATURN_RUN_REMOTE_OUTPUT_PATH", "/o/2")
+    queue.start(2)
+    with pytest.raises(StoreError, match="r:2 executes this program, and would wait for itself"):
+        queue.start(1)
+    queue.start(1)
+    assert queue.started == ["0", "1", "3"]
+    assert not queue.supply.is_waiting

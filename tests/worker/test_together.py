@@ -14,6 +14,7 @@ from pydoit_sc.store import folders as module
 from pydoit_sc.store.holds import Holds
 from pydoit_sc.store.posix import PosixStore
 from tests.conftest import HEAD, Box, until
+from tests.starts import PROGRAMS
 from tests.worker.workplace import Workplace, finish
 
 RUNS = 60
@@ -41,6 +42,15 @@ matrix = {{ x = {{ range = [0, {RUNS}] }} }}
         said = [process.communicate(timeout=60)[0] for process in (one, two)]
     assert (one.returncode, two.returncode) == (1, int(other == "run")), said
     assert sorted(box.executed()) == sorted(map(str, range(RUNS)))
+
+
+def test_a_run_that_runs_its_own_batch(box: Box) -> None:
+    box.batchfile(HEAD + f'[runs.mine]\ncmd = "{PROGRAMS}/pydoit-sc run"\n')
+    assert box().code == 1
+    assert box.out("mine/stdout").splitlines()[1:] == [
+        "1 not executed, in 0:00",
+        "cannot start a run: mine executes this program, and would wait for itself without end",
+    ]
 
 
 def test_four_workers_at_one_chunk(place: Workplace) -> None:
