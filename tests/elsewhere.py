@@ -64,6 +64,7 @@ ELSEWHERE = {
     "test_doctests.py": "outcomes.counts plurals",
     "test_hooks.py": "submissions.finish",
     "test_plan.py": "batch ledger verdicts",
+    "worker/test_executor.py": "worker.results",
     "worker/test_health.py": "worker.heldback",
     "worker/test_misbehaving.py": "worker.salvage",
     "worker/test_runs.py": "worker.process",

@@ -143,7 +143,7 @@ def moved_words(moved: Sequence[str]) -> str:
     )
 
 
-def failure_line(task: str, why: str, stderr_tail: bytes = b"", cmd: str = "") -> str:
+def failure_line(task: str, why: str, stderr_tail: bytes | None = b"", cmd: str = "") -> str:
     """Return the line for a run that failed, with the end of its stderr; of a list, whose names say little, with its command.
 
     >>> print(failure_line("month:2012-01", "status code 2", b"no such file: 2012-01.csv", "python fit.py 2012-01"))
@@ -155,7 +155,7 @@ def failure_line(task: str, why: str, stderr_tail: bytes = b"", cmd: str = "") -
         no such file: 2012-01.csv
     """
     command = filter(None, [command_of(task, cmd)])
-    lines = stderr_tail.decode(errors="backslashreplace").strip().split("\n")
+    lines = (stderr_tail or b"").decode(errors="backslashreplace").strip().split("\n")
     shown = [last_state(line) for line in lines if line]
     return "\n    ".join((f"failed {task}: {why}", *command, *shown))
 

@@ -39,7 +39,7 @@ from pydoit_sc.worker.disks import DISK_ERRORS, Disks
 from pydoit_sc.worker.heldback import Ended, HeldBack
 from pydoit_sc.worker.memory import FREE_EVERY, MemoryWatch
 from pydoit_sc.worker.process import Exit, Processes
-from pydoit_sc.worker.results import Limits, Result
+from pydoit_sc.worker.results import Limits, Result, result_of_another
 from pydoit_sc.worker.slots import Ranks
 from pydoit_sc.worker.stager import Stager
 from pydoit_sc.worker.supply import Supply
@@ -199,7 +199,7 @@ class Executor:
             now, deaths = self._supply.take(work)
             if now:
                 self.failures.see_other(now)
-                return Result(work, now, executed=False)
+                return result_of_another(self.store, work, now)
             self._start(work, self._ranks.take(work.run.settings.slots), (), deaths)
         except HeldError as error:
             self._supply.wait(work, str(error))
@@ -362,7 +362,7 @@ class Executor:
             return
         if succeeded and attempt.spoilt and self.failures.add():
             self.stop()
-        if result.record and self.failures.see(result.work.task, result.record, result.stderr_tail):
+        if result.record and self.failures.see(result.work.task, result.record, result.stderr_tail or b""):
             self.stop()
         self._stager.put(finished, (attempt, exit_, result))
 
@@ -392,7 +392,7 @@ class Executor:
             yield Result(work, None, error=str(error))
             return
         if there is not None and is_current(there, work.fingerprint):
-            yield Result(work, there, executed=False)
+            yield result_of_another(self.store, work, there)
             return
         lost = StoreError(f"{work.output}: another worker has published another command's outcome")
         self._give_up("cannot publish a run", lost)

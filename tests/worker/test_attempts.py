@@ -95,6 +95,7 @@ def test_of_what_a_link_leads_to_nothing_is_kept(tmp_path: Path) -> None:
 def test_the_tail_of_stderr_is_short(tmp_path: Path) -> None:
     _, result = conclude(attempt_in(tmp_path), Exit(1, 3, 0.0, 0, 51.0))
     tail = result.stderr_tail
+    assert tail
     assert tail.endswith(b"the end")
     assert len(tail) == 2000
 

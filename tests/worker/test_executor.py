@@ -391,6 +391,19 @@ def test_a_run_that_another_worker_has_completed_is_not_started(loop: Loop) -> N
     assert len(loop.processes.spawned) == 1
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_run_that_another_worker_has_seen_fail_comes_with_what_it_said(loop: Loop, readable: bool) -> None:
+    loop.run(loop.executor(), "1 3")
+    if not readable:
+        stderr = loop.folder / "0" / "stderr"
+        stderr.unlink()
+        stderr.symlink_to("/etc/passwd")
+    executor = loop.executor()
+    (result,) = loop.run(executor, "1 3")
+    assert (result.executed, result.record and result.record.code, executor.error) == (False, 3, "")
+    assert result.stderr_tail == (b"stderr of 1 3" if readable else None)
+
+
 @pytest.mark.parametrize(("dead", "code"), [(2, 0), (3, 125)])
 def test_a_run_that_kills_its_workers_is_given_up(loop: Loop, dead: int, code: int) -> None:
     """With its reason, and without a retry."""

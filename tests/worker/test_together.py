@@ -28,7 +28,7 @@ def test_run_and_another_one_at_one_batch(box: Box, other: str) -> None:
         + f"""batch_size = {RUNS}
 
 [runs.a]
-cmd = "echo {{x}} >> log; case {{x}} in 0|1) until [ -e go ]; do sleep 0.01; done;; *3) exit 1;; esac"
+cmd = "echo {{x}} >> log; case {{x}} in 0|1) until [ -e go ]; do sleep 0.01; done;; *3) echo no {{x}} >&2; exit 1;; esac"
 matrix = {{ x = {{ range = [0, {RUNS}] }} }}
 """
     )
@@ -42,6 +42,7 @@ matrix = {{ x = {{ range = [0, {RUNS}] }} }}
         said = [process.communicate(timeout=60)[0] for process in (one, two)]
     assert (one.returncode, two.returncode) == (1, int(other == "run")), said
     assert sorted(box.executed()) == sorted(map(str, range(RUNS)))
+    assert "6 × exit 1  no " in said[0]  # whoever has executed them
 
 
 def test_a_run_that_runs_its_own_batch(box: Box) -> None:

@@ -41,7 +41,7 @@ nprocs = 2
 batch_size = {RUNS}
 
 [runs.a]
-cmd = "echo {{x}} >> log; case {{x}} in 0|1) until [ -e go ]; do sleep 0.01; done;; *3) exit 1;; esac"
+cmd = "echo {{x}} >> log; case {{x}} in 0|1) until [ -e go ]; do sleep 0.01; done;; *3) echo no {{x}} >&2; exit 1;; esac"
 matrix = {{ x = {{ range = [0, {RUNS}] }} }}
 """)
     box.ok("run", "split")
@@ -52,6 +52,7 @@ matrix = {{ x = {{ range = [0, {RUNS}] }} }}
         said = [process.communicate(timeout=120)[0] for process in (one, two)]
     assert (one.returncode, two.returncode) == (1, int(other == "run")), said
     assert sorted(box.executed()) == sorted(map(str, range(RUNS)))
+    assert "6 × exit 1  no " in said[0]  # whoever has executed them
 
 
 def test_four_workers_at_one_chunk(place: Workplace, url: str) -> None:
