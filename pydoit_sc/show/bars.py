@@ -110,9 +110,8 @@ def bar_lines(progress: Progress, columns: int, *, graphic: bool) -> Iterator[st
     times = f"{share}  {progress.times(running.count)}"
     width = min(_WIDEST, columns - cells(times) - 2)
     yield f"{_picture(progress, width, graphic=graphic)}  {times}" if width > 2 else fit(times, columns)
-    for line in textwrap.wrap(
-        progress.figures(running.count).replace(" ", "\xa0").replace(",\xa0", ", "), columns
-    ):
+    figures = progress.figures(running.count).replace(" ", "\xa0").replace(",\xa0", ", ")
+    for line in textwrap.wrap(figures, max(1, columns)):
         yield line.replace("\xa0", " ")  # broken between the figures alone
     if names := name_longest([item for item in running.longest if item[1] >= _LONG], columns):
         yield names

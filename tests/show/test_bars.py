@@ -43,7 +43,7 @@ def test_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (picture.count("━"), picture.count("x"), picture.count("─")) == (7, 1, 32)
 
 
-@pytest.mark.parametrize("columns", [5, 20, 39, 79, 199])
+@pytest.mark.parametrize("columns", [0, 1, 5, 20, 39, 79, 199])
 @pytest.mark.parametrize("done", [0, 1, 750, 1493])
 def test_no_line_is_wider_than_the_terminal(columns: int, done: int) -> None:
     for line in bar_lines(progress(done), columns, graphic=False):

@@ -30,7 +30,7 @@ HOSTILE = View(
 )
 
 
-@pytest.mark.parametrize("columns", [10, 40, 80, 200])
+@pytest.mark.parametrize("columns", [0, 1, 10, 40, 80, 200])
 @pytest.mark.parametrize("rows", [4, 9, 11, 50])
 @pytest.mark.parametrize("graphic", [True, False])
 def test_it_fits_whatever_is_in_it(columns: int, rows: int, graphic: bool) -> None:
