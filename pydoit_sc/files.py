@@ -119,6 +119,17 @@ def regular(fd: int, path: str) -> BinaryIO:
 
 
 @contextmanager
+def naming(path: str, aside: str | None = None) -> Iterator[None]:
+    """Have errors name `path` that name no file, as those of writing do, or that name what is written in its place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename in (None, aside):
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
+
+
+@contextmanager
 def replacing(path: str) -> Iterator[str]:
     """Give the name of a new file beside `path`, which replaces `path` in one step at the end.
 
@@ -129,12 +140,9 @@ def replacing(path: str) -> Iterator[str]:
     """
     aside = f"{path}.{secrets.token_hex(4)}.part"
     try:
-        yield aside
-        os.replace(aside, path)
-    except OSError as error:
-        if error.filename == aside:
-            raise OSError(error.errno, error.strerror, path) from None
-        raise
+        with naming(path, aside):
+            yield aside
+            os.replace(aside, path)
     finally:
         with suppress(OSError):
             os.unlink(aside)
@@ -160,7 +168,7 @@ def rewriting(path: str) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         there = None
     if there is not None and not stat.S_ISREG(there.st_mode):
-        with open(path, "wb") as file:
+        with naming(path), open(path, "wb") as file:
             yield file
         return
     whole = os.path.realpath(path) if os.path.islink(path) else path

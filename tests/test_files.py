@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -60,6 +61,19 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
         with pytest.raises(OSError) as error:
             write_whole(str(path), b"new")
         assert (error.value.filename, error.value.filename2) == (str(path), None)
+
+
+def test_an_error_of_writing_names_the_file_too(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as error, rewriting("/dev/full") as file:
+        file.write(b"new")
+    assert error.value.filename == "/dev/full"
+    path = str(tmp_path / "file")
+    with pytest.raises(OSError) as error, replacing(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert error.value.filename == path
+    with pytest.raises(OSError) as error, replacing(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "another")
+    assert error.value.filename == "another"
 
 
 def test_what_is_made_is_not_writable_by_everybody(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from pydoit_sc.ignored import FILE
 from tests.conftest import Box
 
 
@@ -21,6 +22,11 @@ def jobs(box: Box) -> Box:
     box.write("j1.json", job(1, "a0", "a1", "a2"))
     box.write("j2.json", job(2, "b0", "b1"))
     return box
+
+
+def test_a_full_disk_is_told_with_the_file(jobs: Box) -> None:
+    done = jobs.shell("ulimit -f 0; pydoit-sc ignore j1.json runs:0")
+    assert done.refused() == f"ERROR: {jobs.folder / FILE}: File too large\n"
 
 
 def test_other_batches_in_the_folder_have_marks_of_their_own(jobs: Box) -> None:

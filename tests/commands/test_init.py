@@ -22,3 +22,11 @@ def test_init_is_a_project_that_runs(box: Box) -> None:
     box.write("file", "")
     assert "file" in box("init", "file").refused()
     assert "file" in box("init", "file/below").refused()
+
+
+def test_init_on_a_full_disk_leaves_nothing(box: Box) -> None:
+    """`ulimit` lets a file have 1 KB, which the schema exceeds."""
+    done = box.shell("ulimit -f 1; pydoit-sc init project")
+    assert done.refused() == "ERROR: init: project/batchfile.schema.json: File too large\n"
+    assert list((box.folder / "project").iterdir()) == []
+    box.ok("init", "project")

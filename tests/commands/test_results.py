@@ -407,10 +407,11 @@ def test_a_full_disk_is_told(three: Box, shown: Shown, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("end", ["csv", "jsonl", "parquet"])
-def test_a_full_disk_under_the_file_is_told(three: Box, shown: Shown, end: str) -> None:
-    (three.folder / f"full.{end}").symlink_to("/dev/full")
-    with pytest.raises(InvalidDodoFile, match=r"--to: .*No space left on device"):
-        shown("--to", str(three.folder / f"full.{end}"))
+def test_a_disk_that_is_full_for_the_file_is_told_with_its_name(three: Box, shown: Shown, end: str) -> None:
+    path = three.folder / f"m.{end}"
+    path.symlink_to("/dev/full")
+    with pytest.raises(InvalidDodoFile, match=rf"m\.{end}: .*No space left on device"):
+        shown("--to", str(path))
 
 
 def test_a_table_has_booleans_as_conditions_have_them(box: Box, shown: Shown) -> None:
