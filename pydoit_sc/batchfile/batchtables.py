@@ -20,6 +20,7 @@ from pydoit_sc.batchfile.fields import (
     Text,
     Texts,
     absolute,
+    not_a_file,
 )  # fmt: skip
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 
@@ -47,9 +48,10 @@ class BatchTable(AttemptTable):
         description='failures after which no further run starts: a number, or a share such as `"5 %"`; left out: '
         "20 that are alike, while no run is completed",
     )
-    scratch: Annotated[Place, AfterValidator(absolute)] | None = Field(
+    scratch: Annotated[Place, AfterValidator(absolute), AfterValidator(not_a_file)] | None = Field(
         default=None,
-        description="folder on a local disk, as an absolute path, where runs write before they are published; `$NAME` as above",
+        description="folder on a local disk, as an absolute path, where runs write before they are published, made if it is "
+        "missing; `$NAME` as above",
     )
     durable: Bool = Field(
         default=True, description="`false`: outputs survive killed processes, but not a power cut"

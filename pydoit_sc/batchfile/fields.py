@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
@@ -283,6 +284,19 @@ def absolute(path: str) -> str:
     """Return an absolute path; raises the fault of another one."""
     if not os.path.isabs(path):
         raise expected("an absolute path")
+    return path
+
+
+def not_a_file(path: str) -> str:
+    """Return the path of a folder, which may have to be made; raises the fault of a file's, or of one below a file."""
+    try:
+        found = os.stat(path)
+    except NotADirectoryError as error:
+        raise expected("a folder, not one below a file") from error
+    except OSError:
+        return path
+    if not stat.S_ISDIR(found.st_mode):
+        raise expected("a folder, not a file")
     return path
 
 

@@ -127,6 +127,8 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('max_failures = "0 %"', 'max_failures: expected an integer of at least 1 or a share such as "5 %", found "0 %"'),
         ('max_failures = "101%"', 'max_failures: expected an integer of at least 1 or a share such as "5 %", found "101%"'),
         ('scratch = "here"', 'scratch: expected an absolute path, found "here"'),
+        ('scratch = "/etc/passwd"', 'scratch: expected a folder, not a file, found "/etc/passwd"'),
+        ('scratch = "/etc/passwd/x/y"', 'scratch: expected a folder, not one below a file, found "/etc/passwd/x/y"'),
         ('durable = "no"', 'durable: expected true or false, found "no"'),
         ("storage_options = 1", "storage_options: expected a table, found a number (not shown: it may be a secret)"),
         ("memory = 4", 'memory: expected a size such as "4 GB" or "512 MiB", of at least 1 MB, found 4'),
