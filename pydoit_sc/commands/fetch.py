@@ -12,7 +12,7 @@ from pydoit_sc.batch import OURS
 from pydoit_sc.commands.base import OPT_QUIET, Command
 from pydoit_sc.commands.parsing import option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
-from pydoit_sc.errors import on_a_line
+from pydoit_sc.errors import UserError, on_a_line
 from pydoit_sc.files import is_below
 from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.show.bars import make_bar
@@ -75,15 +75,23 @@ class FetchCommand(Command):
         progress.failed += len(unread)
         for key, why in unread.items():
             bar.line(on_a_line(f"{names[key]}: {why}"))
-        by_size = 0
-        for one in fetcher.fetch(documents, store.stagers, lambda: bar.update(progress)):
-            progress.done += not one.wrong
-            progress.failed += bool(one.wrong)
-            progress.skipped += not (one.files or one.wrong)
-            by_size += one.by_size
-            for what in (*one.wrong, *one.left_out):
-                bar.line(on_a_line(f"{names[one.key]}: {what}"))
+        by_size, why = 0, ""
+        try:
+            for one in fetcher.fetch(documents, store.stagers, lambda: bar.update(progress)):
+                progress.done += not one.wrong
+                progress.failed += bool(one.wrong)
+                progress.skipped += not (one.files or one.wrong)
+                by_size += one.by_size
+                for what in (*one.wrong, *one.left_out):
+                    bar.line(on_a_line(f"{names[one.key]}: {what}"))
+        except UserError as error:  # the disk is full, or the store is gone
+            if not fetcher.bytes:
+                raise
+            why = str(error)
         bar.close(progress)
+        if why:
+            print(f"ERROR: {why}", file=sys.stderr)
+            return _SOME_LEFT
         if by_size:
             print(f"{by_size:,} files have no digest, and were compared by size alone", file=sys.stderr)
         if missing := len(names) - len(documents) - len(unread):

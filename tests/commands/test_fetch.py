@@ -17,6 +17,7 @@ import pytest
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from pydoit_sc.commands.fetch import FetchCommand
+from pydoit_sc.files import replacing
 from pydoit_sc.outcomes import fetching, files
 from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.store import StoreError
@@ -310,6 +311,21 @@ def test_a_full_disk_ends_it(two: Box, fetch: Fetch, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(fetching, "replacing", full)
     with pytest.raises(InvalidDodoFile, match=r"--to: .*got/a/.*: No space left on device"):
         fetch()
+
+
+def test_a_disk_that_becomes_full_leaves_some(
+    two: Box, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def filling(path: str) -> Any:
+        if path.endswith("data.bin"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        return replacing(path)
+
+    monkeypatch.setattr(fetching, "replacing", filling)
+    code, lines = fetch()
+    assert (code, lines[-1]) == (
+        2, f"ERROR: --to: {two.folder}/got/a/1/results/sub/data.bin: No space left on device"
+    )  # fmt: skip
 
 
 def test_where_nothing_is_fetched_to(two: Box, fetch: Fetch) -> None:
