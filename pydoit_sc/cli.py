@@ -13,7 +13,7 @@ from pydoit_sc.catalogue import COMMANDS, HEADINGS, SHOWING
 from pydoit_sc.later import later
 from pydoit_sc.show.screen import end_with_the_reader, lost_output, open_screens
 
-NOT_SHOWN = 2  # the exit code where the output of a command that only shows something is lost
+NOT_SHOWN = 2  # the exit code where what a command shows is lost, if it only shows something or that is JSON
 
 USAGE = f"""\
 pydoit-sc {__version__}
@@ -47,7 +47,7 @@ def main(args: list[str] | None = None) -> int:
     if shows:
         end_with_the_reader()
     code = _run(words)
-    return NOT_SHOWN if lost_output() and shows and not code else code
+    return NOT_SHOWN if lost_output() and (shows or "--json" in words) and not code else code
 
 
 def _run(words: list[str]) -> int:
