@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getopt
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
@@ -203,6 +203,18 @@ def parse_choice(value: str, choices: Sequence[str], option: str) -> str:
     if value not in choices:
         raise InvalidCommand(f"{option}: expected one of {', '.join(choices)}, found `{value}`")
     return value
+
+
+def one_of(name: str, *numbers: int) -> Callable[[str], int]:
+    """Return what reads an option that takes these numbers, as the `type` of an option; it raises CmdParseError."""
+    words = [str(number) for number in numbers]
+
+    def parse(word: str) -> int:
+        if word not in words:
+            raise CmdParseError(f"--{name}: expected one of {', '.join(words)}, found `{word}`")
+        return int(word)
+
+    return parse
 
 
 def split_columns(text: str) -> list[str]:

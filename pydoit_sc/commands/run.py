@@ -24,7 +24,7 @@ from pydoit_sc.commands.base import (
     OPT_RETRIES,
     OPT_TIMEOUT,
 )
-from pydoit_sc.commands.parsing import flag, option, parse_nprocs
+from pydoit_sc.commands.parsing import flag, one_of, option, parse_nprocs
 from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
 from pydoit_sc.hooks import tell_end
@@ -57,7 +57,8 @@ OPT_CONTINUE = option(
 OPT_FAILURES = option(
     "failure_verbosity",
     "1 repeats the stderr of failed tasks at the end, 2 also their stdout",
-    type=int,
+    type=one_of("failure-verbosity", 0, 1, 2),
+    metavar="N",
     default=0,
 )
 
@@ -109,7 +110,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             "default": None,  # doit has that of the moment when it was imported
         },
         {**opt_reporter, "help": "how it is shown [default: %(default)s]", "default": "batch"},
-        {**opt_verbosity, **_OF_TASKS},
+        {**opt_verbosity, "type": one_of("verbosity", 0, 1, 2), "metavar": "N", **_OF_TASKS},
         {**OPT_FAILURES, **_OF_TASKS},
         {**opt_pdb, **_OF_TASKS},
     )

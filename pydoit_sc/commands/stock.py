@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from io import StringIO
+from string import Formatter
 from typing import Any
 
 from doit.cmd_clean import Clean as DoitClean
@@ -155,12 +156,19 @@ class ListCommand(Selecting, DoitList):  # type: ignore[misc]
 
 def _check_template(line: str, fields: Sequence[str]) -> None:
     """Raise InvalidCommand for a template that these fields do not fill."""
-    try:
-        line.format(**dict.fromkeys(fields, "text"))
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+    if not _is_filled(line, fields):
         known = ", ".join(f"{{{field}}}" for field in fields)
         more = "" if "status" in fields else ", and with -s {status}"
-        raise InvalidCommand(f"--template: expected {known}{more}, found `{line}`") from error
+        raise InvalidCommand(f"--template: expected {known}{more}, found `{line}`")
+
+
+def _is_filled(line: str, fields: Sequence[str]) -> bool:
+    """Return whether these fields fill a template; it has none of their attributes, which are Python's own."""
+    try:
+        line.format(**dict.fromkeys(fields, "text"))
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+        return False
+    return all(field is None or field in fields for _, field, _, _ in Formatter().parse(line))
 
 
 class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
@@ -239,7 +247,9 @@ class CleanCommand(_Leaving, DoitClean):  # type: ignore[misc]
 
     def _clean_orphans(self, project: Project, *, all_: bool, dryrun: bool) -> int:
         orphans = project.orphans()
-        if orphans and not (all_ or dryrun):
+        if not orphans:
+            self.outstream.write("no output matches --status orphaned: each has its run in the batch\n")
+        elif not (all_ or dryrun):
             what = f"{counted(len(orphans), 'output')} that no run of the batch has"
             if not is_answered():
                 raise InvalidCommand(f"clean: {what}: --all removes them, --dry-run shows them")

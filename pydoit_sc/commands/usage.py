@@ -89,7 +89,7 @@ def metavar(option: CmdOption) -> str:
     """Return the word for the value of an option."""
     if option.metavar != "ARG":
         return str(option.metavar)
-    return "N" if option.type is int else str(option.long or option.name).rpartition("-")[2].upper()
+    return str(option.long or option.name).rpartition("-")[2].upper()
 
 
 def _command(line: str, columns: int) -> list[str]:

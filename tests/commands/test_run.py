@@ -349,3 +349,13 @@ def test_figures_are_all_that_is_on_standard_output(failing: Box) -> None:
     done = failing("run", "--json", "-v", "2", program="doit")
     assert json.loads(done.out)["completed"] == 0
     assert "noise\n" in done.err
+
+
+@pytest.mark.parametrize("option", ["--verbosity", "--failure-verbosity"])
+@pytest.mark.parametrize("value", ["x", "3", "-1"])
+def test_how_much_is_shown_is_one_of_three_numbers(stages: Box, option: str, value: str) -> None:
+    assert (
+        f"ERROR: {option}: expected one of 0, 1, 2, found `{value}`\n"
+        in stages("run", f"{option}={value}").refused()
+    )
+    stages.ok("run", f"{option}=2")

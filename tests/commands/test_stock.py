@@ -41,7 +41,10 @@ def test_list(stages: Box) -> None:
     assert stages.ok("list", "a:*", "-q").split() == ["a:1", "a:2", "a:3"]
 
 
-@pytest.mark.parametrize("template", ["{nme}", "{name", "{}", "{name:d}", "{name.x}", "{status}", "{name!z}"])
+@pytest.mark.parametrize(
+    "template",
+    ["{nme}", "{name", "{}", "{name:d}", "{name.x}", "{status}", "{name!z}", "{name.__class__}", "{doc[0]}"],
+)
 def test_a_template_of_list_that_cannot_be_filled(stages: Box, template: str) -> None:
     said = stages("list", "--template", template).refused()
     assert f"--template: expected {{name}}, {{doc}}, and with -s {{status}}, found `{template}`\n" in said
@@ -483,7 +486,7 @@ def test_clean_of_what_no_run_has_any_more(stages: Box) -> None:
     assert sorted(os.listdir(stages.folder / "out/a")) == ["1", "2", "3"]
     assert stages.ok("clean", "--status", "orphaned", "--all") == said
     assert os.listdir(stages.folder / "out/a") == ["1"]
-    assert stages.ok("clean", "--status", "orphaned", "--all") == ""
+    assert stages.ok("clean", "--status", "orphaned", "--all").startswith("no output matches")
     assert (stages.folder / "out/mine/notes").exists()
 
 
