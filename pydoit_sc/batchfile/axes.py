@@ -300,7 +300,7 @@ class MatrixTable(Table):
 
 
 def read_axis(axis: Any, source: Source) -> Sequence[Value]:
-    """Return an axis' values, at least one; raises InvalidError, or BatchfileError about another file."""
+    """Return an axis' values, at least one; raises InvalidError, or BatchfileError about a CSV file."""
     if isinstance(axis, tuple):
         return read_tables(axis) if any(isinstance(value, dict) for value in axis) else axis
     found: Sequence[Value] = axis.values(source)

@@ -183,11 +183,7 @@ def _runs_from(
         reader = RunReader(ListedRun, batch.over(Settings()), Notes(listed, document), where, remote)
         stage = reader.read(items, os.path.dirname(path), batch.nprocs)
     except BatchfileError as error:
-        problem = error.problems[0]
-        if problem.line is None:  # it is about the whole file: who asks for it should know
-            notes.add(("batch", "runs_from"), f"{show(file, 300)}: {problem.message}")
-        else:
-            notes.report.take(error)
+        notes.file(("batch", "runs_from"), error)
         return ()
     notes.report.join(listed)
     return (stage,)

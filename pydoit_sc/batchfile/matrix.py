@@ -207,7 +207,7 @@ def _axes(table: MatrixTable, source: Source, notes: Notes, where: Where) -> dic
         except InvalidError as error:
             notes.invalid((*where, key), error)
         except BatchfileError as error:
-            notes.report.take(error)
+            notes.file((*where, key, "csv"), error)
     return axes
 
 

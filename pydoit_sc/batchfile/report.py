@@ -20,6 +20,7 @@ from pydoit_sc.batchfile.errors import (
 from pydoit_sc.batchfile.places import find, source_text
 
 _BARE = re.compile(r"[\w-]+")
+_FILE = 300  # characters of the name of a file in a message
 
 
 class Found(NamedTuple):
@@ -101,6 +102,14 @@ class Notes(NamedTuple):
         """Note every fault of the value at `where`."""
         for below, message in error.faults:
             self.add((*where, *below), message)
+
+    def file(self, where: Where, error: BatchfileError) -> None:
+        """Note what is wrong with a file that the value at `where` names: there, if it is about the file as a whole."""
+        first = error.problems[0]
+        if first.line is None:
+            self.add(where, f"{show(first.file, _FILE)}: {first.message}")
+        else:
+            self.report.take(error)
 
     def unknown(self, where: Where, what: str, word: str, known: Iterable[str]) -> None:
         """Note a word that is none of the known ones, and which was perhaps meant, where anybody will read it."""

@@ -332,9 +332,16 @@ def test_bad_axes(problems: Problems, axis: str, message: str, tmp_path: Path) -
 
 
 def test_files_of_axes_that_are_bad(problems: Problems, tmp_path: Path) -> None:
-    assert problems(stage('a = { csv = "no.csv" }')) == ["no.csv: no such file"]
+    """What is wrong with a file as a whole is told where its axis stands, what is wrong inside of it in the file."""
+    here = "batchfile.toml:6:7: runs.s.matrix.a.csv: "
+    assert problems(stage('a = { csv = "no.csv" }')) == [f'{here}"no.csv": no such file']
+    assert problems(stage('a = { csv = "." }')) == [f'{here}".": is a folder, expected a file']
     (tmp_path / "p.csv").write_text("a,b\n")
-    assert problems(stage('a = { csv = "p.csv" }')) == ["p.csv: no rows below the header"]
+    assert problems(stage('a = { csv = "p.csv" }')) == [f'{here}"p.csv": no rows below the header']
+    (tmp_path / "p.csv").write_text("a,b\n1,2\n3\n")
+    assert problems(stage('a = { csv = "p.csv" }')) == [
+        "p.csv:3: expected 2 cells as in the header, found 1"
+    ]
 
 
 def test_exclude_may_name_what_is_not_there_on_another_day(make: Make) -> None:

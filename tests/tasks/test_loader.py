@@ -365,7 +365,7 @@ def test_the_task_that_makes_the_csv_fails(makes_runs: Box) -> None:
     box.write("bad", "")
     done = box(program="doit")
     assert (done.code, box.executed()) == (1, ["names"])
-    assert "names.csv: no such file" in done.out
+    assert 'names.csv": no such file' in done.out
     assert "Traceback" not in done.out + done.err
     box.write("names.csv", "x\n1\n")  # an older one: its runs do not start either
     assert "`a` was not started: `names` has not been completed" in box(program="doit").out
