@@ -8,12 +8,15 @@ from typing import Any
 
 import tomli
 
-from pydoit_sc.batchfile.document import Frame, failure
-from pydoit_sc.batchfile.errors import Where
+from pydoit_sc.batchfile.document import Frame, failure, place
+from pydoit_sc.batchfile.errors import BatchfileError, Where
 
 #: For texts in which something is wrong: compiled only then.
 _UNQUOTED = r"""\s*[\w.-]+\s*=\s*([^\s"'\[{#=][^#']*?)\s*(?:#.*)?$"""
 _WORD = r"""([A-Za-z_./~$][^\s,\]}#"'=]*)\s*(?:[,\]}#]|$)"""
+
+#: How tomli's messages begin where a key or a table is given that is there.
+_TWICE = ("Cannot ", "Duplicate ")
 
 _TOKEN = (
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
@@ -31,6 +34,8 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
     try:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
+        if error.msg.startswith(_TWICE):
+            raise _twice(text.replace("\r\n", "\n"), file, error.pos) from None
         unread = error.msg.startswith(("Invalid value", "Expected newline"))
         hint = _quotes(text.split("\n")[error.lineno - 1], error.colno - 1) if unread else ""
         if hint and "storage_options" in text:  # it may be a secret
@@ -40,23 +45,45 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
         raise failure(file, f"not TOML: {error}") from None
 
 
+def _twice(text: str, file: str, end: int) -> BatchfileError:
+    """Return the error of a text that gives a key or a table, right before the offset `end`, which is there already."""
+    scanner = _Toml()
+    places = list(scanner.read(text[:end]))
+    is_table = scanner.header is not None
+    if is_table:
+        places += scanner.take("]", end)
+    where = scanner.frames[-1].here
+    if scanner.is_array and is_table:
+        where = where[:-1]
+    first, last = dict(reversed(places)), dict(places)
+    parts = range(len(where), 0, -1)
+    known = next((where[:n] for n in parts if first[where[:n]] < last[where[:n]]), where)
+    line, _ = place(text, first[known])
+    if known != where:
+        added = ".".join(map(str, where[len(known) :]))
+        said = f"`{'.'.join(map(str, known))}` is given in line {line:,}; write `{added}` there"
+    else:
+        name = text[last[where] : end].strip("[ \t")
+        what = f"table [{name}]" if is_table else f"key `{where[-1]}`"
+        said = f"the {what} is given twice; the first is in line {line:,}"
+    return failure(file, said, *place(text, last[where]))
+
+
 def _quotes(line: str, column: int) -> str:
-    """Return the advice to a text that stands without quotes at a column of a line, or behind the line's key."""
+    """Return the advice to a word that is no value, at a column of a line or behind the line's key."""
     match = re.match(_UNQUOTED, line) or re.compile(_WORD).match(line, column)
     if match is None:
         return ""
     value = match[1]
+    if value.lower() in ("true", "false"):
+        return f"; write `{value.lower()}`"
     quoted = f"'{value}'" if '"' in value or "\\" in value else f'"{value}"'
     return f"; a text stands in quotes, {quoted}"
 
 
 def toml_keys(text: str) -> Iterator[tuple[Where, int]]:
-    """Yield the path and the offset of every table, key and list item of a TOML text."""
-    scanner = _Toml()
-    for match in re.finditer(_TOKEN, text, re.DOTALL):
-        token = match.group()
-        if token[0] != "#":
-            yield from scanner.take(token, match.start())
+    """Return the path and the offset of every table, key and list item of a TOML text, in their order."""
+    return _Toml().read(text)
 
 
 class _Toml:
@@ -68,6 +95,13 @@ class _Toml:
         self.is_array = False
         self.start = 0  # of the header
         self.lengths: dict[Where, int] = {}  # of arrays of tables
+
+    def read(self, text: str) -> Iterator[tuple[Where, int]]:
+        """Yield the paths that a text gives, with their offsets."""
+        for match in re.finditer(_TOKEN, text, re.DOTALL):
+            token = match.group()
+            if token[0] != "#":
+                yield from self.take(token, match.start())
 
     def take(self, token: str, offset: int) -> list[tuple[Where, int]]:
         frame = self.frames[-1]

@@ -339,9 +339,7 @@ def test_files_of_axes_that_are_bad(problems: Problems, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("a,b\n")
     assert problems(stage('a = { csv = "p.csv" }')) == [f'{here}"p.csv": no rows below the header']
     (tmp_path / "p.csv").write_text("a,b\n1,2\n3\n")
-    assert problems(stage('a = { csv = "p.csv" }')) == [
-        "p.csv:3: expected 2 cells as in the header, found 1"
-    ]
+    assert problems(stage('a = { csv = "p.csv" }')) == ["p.csv:3: expected 2 cells as in the header, found 1"]
 
 
 def test_exclude_may_name_what_is_not_there_on_another_day(make: Make) -> None:
