@@ -169,8 +169,8 @@ p.csv:5: expected 6 cells as in the header, found 2"""
         ("a,b\n# x\n1,2\n\n3\n", "p.csv:5: expected 2 cells as in the header, found 1"),
         ("a,b,,a,b,\n1,2,3,4,5,6\n1\n1,2,3,4,5,6\n1,2\n", SEVERAL),
         ('a,b\n# x\n1,2\n"3\n\n4"x,5\n', "p.csv:4: not CSV: ',' expected after '\"'"),
-        ("# a,b\n", "p.csv: no header row"),
-        ("a,b\n#1,2\n,\n", "p.csv: no rows below the header"),
+        ("# a,b\n", 'batchfile.toml:6:9: runs.s.matrix.row.csv: "p.csv": no header row'),
+        ("a,b\n#1,2\n,\n", 'batchfile.toml:6:9: runs.s.matrix.row.csv: "p.csv": no rows below the header'),
     ],
 )
 def test_csv_that_is_none(problems: Problems, tmp_path: Path, text: str, said: str) -> None:
