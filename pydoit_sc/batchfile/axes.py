@@ -235,7 +235,7 @@ class _AnyAxis:
         return core_schema.tagged_union_schema(
             choices,
             _variant,
-            custom_error_type="expected",
+            custom_error_type="no_axis",
             custom_error_message="expected a list of values, or a table with `from`, `range`, `csv` or `glob`",
         )
 

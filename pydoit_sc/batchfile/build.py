@@ -15,7 +15,7 @@ from pydoit_sc.batch import Batch, Settings, Stage
 from pydoit_sc.batchfile.batchtables import BatchTable, SyncTable
 from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.document import STDIN, STDIN_NAME, Source, failure
-from pydoit_sc.batchfile.errors import BatchfileError, show
+from pydoit_sc.batchfile.errors import BatchfileError, Where, show
 from pydoit_sc.batchfile.read import read
 from pydoit_sc.batchfile.remote import absolute_url
 from pydoit_sc.batchfile.report import Notes, Report
@@ -55,6 +55,8 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
         )
     plain = given == STDIN or document.format == "lines"
     notes = Notes(Report(), document)
+    if document.format == "toml":
+        notes = notes._replace(home=_home)
     source = Source(os.path.dirname(os.path.abspath(file)), file, datetime.now(timezone.utc), {})
     if given != STDIN:
         source.has_read(given, document.raw)
@@ -69,6 +71,12 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
     return Batch(
         name=name, path=path, is_list=is_list, workdir=workdir, words=words, files=source.files, **made
     )
+
+
+def _home(where: Where) -> str:
+    from pydoit_sc.batchfile.homes import home  # noqa: PLC0415 - needed only when something is wrong
+
+    return home(where)
 
 
 def _from_toml(source: Source, notes: Notes, override: str | None) -> dict[str, Any]:
@@ -117,8 +125,7 @@ def engine_tables() -> Mapping[str, type[Table]]:
 def _engine_table(engine: str, notes: Notes) -> type[Table] | None:
     """Return the model of an engine's table, or None after noting why there is none."""
     if engine not in engine_names():
-        known = ("batch", "runs", "sync", *engine_names())
-        notes.unknown((engine,), "unknown table", engine, known)
+        notes.unknown_key((engine,), "unknown table", ("batch", "runs", "sync", *engine_names()))
         return None
     try:
         table: type[Table] = engine_class(engine).table

@@ -31,8 +31,10 @@ def check(model: type[M], data: object, notes: Notes, where: Where = ()) -> M | 
         notes.report.add_more(max(error.error_count() - shown, 0))
         for fault in _faults(error, model, shown, where):
             place = (*where, *fault.where)
-            if fault.known:
-                notes.unknown(place, "unknown key", fault.word, fault.known)
+            if fault.known is not None:
+                notes.unknown_key(place, "unknown key", fault.known)
+            elif fault.is_no_axis and (home := notes.home(place)):
+                notes.add(place, home)
             elif fault.unquoted is not None:
                 notes.unquoted(place, fault.message, fault.unquoted)
             else:
@@ -63,8 +65,8 @@ class _Fault(NamedTuple):
 
     where: Where
     message: str
-    word: str = ""
-    known: Any = ()
+    known: Any = None
+    is_no_axis: bool = False
     found: str = ""  # ends the message
     unquoted: object = None  # a value that is no text, where a text is expected
 
@@ -90,6 +92,8 @@ def _faults(
             yield _Fault(where, f"expected {what}, found {shown}")
         elif kind in ("fault", "union_tag_invalid", "union_tag_not_found"):
             yield _Fault(where, found["msg"])
+        elif kind == "no_axis":
+            yield _Fault(where, found["msg"], found=f", found {shown}", is_no_axis=True)
         elif kind == "less_than_equal":
             yield _Fault(where, f"expected an integer of at most {found['ctx']['le']:,}, found {shown}")
         else:
@@ -111,7 +115,7 @@ def _unknown(table: type[BaseModel], where: Where) -> _Fault:
     misplaced = table.misplaced if issubclass(table, Table) else {}
     if word in misplaced:
         return _Fault(where, misplaced[word])
-    return _Fault(where, "unknown key", word, tuple(_fields(table)))
+    return _Fault(where, "unknown key", tuple(_fields(table)))
 
 
 def _fields(table: type[BaseModel]) -> Mapping[str, Any]:

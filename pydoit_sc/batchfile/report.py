@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pydoit_sc.batchfile.document import Document, Place
@@ -84,11 +84,17 @@ class Report:
         return problems
 
 
+def _nowhere(_: Where) -> str:
+    return ""
+
+
 class Notes(NamedTuple):
     """A report on one document."""
 
     report: Report
     document: Document
+    #: Says of a key that its table does not have which one it belongs in, "" where there is none.
+    home: Callable[[Where], str] = _nowhere
 
     def add(self, where: Where, message: str, also: Where | None = None) -> None:
         """Note a problem with the value at `where`; `also` is a second place to quote."""
@@ -110,6 +116,14 @@ class Notes(NamedTuple):
             self.add(where, f"{show(first.file, _FILE)}: {first.message}")
         else:
             self.report.take(error)
+
+    def unknown_key(self, where: Where, what: str, known: Iterable[str]) -> None:
+        """Note a key that is none of the known ones: where it belongs, or which one was perhaps meant."""
+        home = self.home(where) if self.report.count < SHOWN else ""
+        if home:
+            self.add(where, home)
+        else:
+            self.unknown(where, what, str(where[-1]), known)
 
     def unknown(self, where: Where, what: str, word: str, known: Iterable[str]) -> None:
         """Note a word that is none of the known ones, and which was perhaps meant, where anybody will read it."""

@@ -97,7 +97,8 @@ def _table(name: str, content: object, notes: Notes) -> StageTable | None:
     if not isinstance(content, dict):
         known = name in StageTable.model_fields
         hint = "; a plain list of runs is written [[runs]]" if known else ""
-        notes.add(where, f"expected a stage (a table), found {show(content)}{hint}")
+        home = "" if known else notes.home(where)
+        notes.add(where, home or f"expected a stage (a table), found {show(content)}{hint}")
         return None
     return check(StageTable, content, notes, where)
 

@@ -137,7 +137,8 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ('memory = "4G"', 'memory: expected a size such as "4 GB" or "512 MiB", found "4G"'),
         ("memory = 4e9", 'memory: expected a size such as "4 GB" or "512 MiB", found 4000000000.0'),
         ("nproc = 1", "nproc: unknown key; did you mean `nprocs`?"),
-        ('file_dep = ["x"]', "file_dep: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `memory`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `min_free_memory`, `storage_options`, `on_failure`, `on_finish`, `runs_from`"),
+        ('file_dep = ["x"]', "file_dep: belongs in [runs.NAME] or [[runs]]"),
+        ('x = 1', "x: unknown key; known are `env`, `timeout`, `grace`, `retries`, `retry_on`, `shell`, `slots`, `memory`, `remote_output_path`, `name`, `nprocs`, `scale`, `batch_size`, `max_failures`, `scratch`, `durable`, `patience`, `min_free_memory`, `storage_options`, `on_failure`, `on_finish`, `runs_from`"),
     ],
 )  # fmt: skip
 def test_keys_of_the_batch(problems: Problems, key: str, message: str) -> None:
@@ -276,7 +277,7 @@ def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.M
         (STAGE + 'after = ["moth"]\n[runs.month]\ncmd = "x"\n', ["batchfile.toml:5:10: runs.a.after[0]: no stage `moth`; did you mean `month`?"]),
         (HEAD + '[[runs]]\ncmd = "a"\nafter = ["x"]\n', ["batchfile.toml:5:1: runs[0].after: makes no sense in a plain list of runs; write stages, [runs.NAME]"]),
         (HEAD + '[[runs]]\ncmd = "a"\n[[runs]]\ncmd = "b"\n[runs.env]\nA = 1\n', ['batchfile.toml:8:1: runs[1].env.A: expected a string, found 1; write "1"']),
-        (HEAD + '[[runs]]\ncmd = "a"\nremote_output_path = "x"\n', ["batchfile.toml:5:1: runs[0].remote_output_path: unknown key"]),
+        (HEAD + '[[runs]]\ncmd = "a"\nremote_output_path = "x"\n', ["batchfile.toml:5:1: runs[0].remote_output_path: belongs in [batch]"]),
         (HEAD + 'runs_from = "no.csv"\n', ["batchfile.toml:3:1: batch.runs_from: \"no.csv\": no such file"]),
         (HEAD + 'runs_from = "."\n', ["batchfile.toml:3:1: batch.runs_from: \".\": is a folder, expected a file"]),
         (HEAD + f'runs_from = "{"x" * 3000}"\n', [f"batchfile.toml:3:1: batch.runs_from: \"{'x' * 100}"]),
