@@ -8,12 +8,12 @@ import string
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest
+from pydoit_sc.batchfile.errors import Where, did_you_mean, nearest, show
 from pydoit_sc.batchfile.fields import told
 from pydoit_sc.batchfile.matrix import AFTER, NONE, Combinations
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.shell import Reading
-from pydoit_sc.batchfile.values import attribute, attributes, text
+from pydoit_sc.batchfile.values import Scalar, attribute, attributes, text
 from pydoit_sc.made import Part, Texts
 from pydoit_sc.shells import LIKE_SH
 
@@ -23,6 +23,8 @@ Escape = Callable[[str], str]
 
 #: The output of an earlier run where other braces are literal, with its `!s` and its format.
 _OUTPUT = re.compile(r"(?<!\{)\{" + AFTER + r"\.([^{}!:]+)(!s)?(?::([^{}]*))?\}(?!\})")
+
+_INTEGERS = "bcdoxX"  # how the formats end that take no other number
 
 _BRACES = "write `{{` and `}}` for braces"
 
@@ -155,11 +157,11 @@ class Writer(NamedTuple):
 
     def texts(self, template: str, where: Where, escape: Escape = str) -> Texts | None:
         """Write a text; `escape` is applied to each value, not to what stands around it, and not to `{value!s}`."""
-        return self._noted(where, lambda: render(self.parse(template), self.combinations, escape))
+        return self._noted(template, where, lambda pieces: render(pieces, self.combinations, escape))
 
     def commands(self, template: str, where: Where) -> Texts | None:
         """Write a command, values quoted for the shell."""
-        return self._noted(where, lambda: render_command(self.parse(template), self.combinations))
+        return self._noted(template, where, lambda pieces: render_command(pieces, self.combinations))
 
     def unquotable(self, template: str, shell: Sequence[str]) -> str | None:
         """Return why the placeholders of a command cannot be quoted for a shell that is not like sh; None without any."""
@@ -184,12 +186,27 @@ class Writer(NamedTuple):
                 return None
         return None if written is None else list(map(values.__getitem__, written))
 
-    def _noted(self, where: Where, write: Callable[[], Texts]) -> Texts | None:
+    def _noted(self, template: str, where: Where, write: Callable[[list[Piece]], Texts]) -> Texts | None:
+        pieces: list[Piece] = []
         try:
-            return write()
+            pieces = self.parse(template)
+            return write(pieces)
         except ValueError as error:
-            self.notes.add(where, str(error))
+            for said in _faults(pieces, self.combinations) or [str(error)]:
+                self.notes.add(where, said)
             return None
+
+
+def _faults(pieces: Iterable[Piece], combinations: Combinations) -> list[str]:
+    """Return what is wrong with the placeholders of a text, each thing once."""
+    faults: dict[str, None] = {}
+    for piece in pieces:
+        if isinstance(piece, Field):
+            try:
+                _written(piece, combinations)
+            except ValueError as error:
+                faults[str(error)] = None
+    return list(faults)
 
 
 def _left(room: int, size: int) -> int:
@@ -217,21 +234,49 @@ def _texts(field: Field, combinations: Combinations) -> list[str]:
         lacking = combinations.describe(column.index(NONE))
         raise ValueError(f"`{{{field}}}` has no value in the combination {lacking}")
     texts, room = [], MOST_TEXT
-    for value in combinations.values[field.axis]:
+    for i, value in enumerate(combinations.values[field.axis]):
         try:
             found = attribute(value, field.attribute)
         except LookupError:
-            raise ValueError(
-                _unknown(str(field), {_join(field.axis, a) for a in attributes(value)})
-            ) from None
+            of_value = {_join(field.axis, a) for a in attributes(value)}
+            if field.axis == AFTER and not of_value:
+                raise ValueError(
+                    f"`{{{field}}}` is the output of a run of `{field.attribute}`, and `after` names none"
+                ) from None
+            raise ValueError(_unknown(str(field), of_value)) from None
         try:
             texts.append(text(found, field.spec))
             room -= len(texts[-1])
         except (ValueError, TypeError, OverflowError, MemoryError) as error:
-            spec = field.spec[:40]
-            raise ValueError(f"`{{{field}:{spec}}}` cannot write {text(found)!r}: {error}") from None
+            raise ValueError(
+                _unwritten(field, found, error) + _combination(i, column, combinations)
+            ) from None
         _left(room, 0)
     return texts
+
+
+def _unwritten(field: Field, value: Scalar, error: Exception) -> str:
+    """Return why a format does not write a value."""
+    spec, shown = field.spec[:40], show(value, 40)
+    if isinstance(value, str) and _is_of_numbers(field.spec):
+        what = "an integer" if spec[-1] in _INTEGERS else "a number"
+        return f"`{{{field}:{spec}}}`: expected {what} for `:{spec}`, found {shown}"
+    return f"`{{{field}:{spec}}}` cannot write {shown}: {error}"
+
+
+def _is_of_numbers(spec: str) -> bool:
+    try:
+        return bool(text(0, spec))
+    except ValueError:
+        return False
+
+
+def _combination(i: int, column: Sequence[int], combinations: Combinations) -> str:
+    """Return the end of a message about a value: a combination that has it, where there are several."""
+    row = next((row for row, position in enumerate(column) if position == i), None)
+    if row is None or combinations.count == 1:
+        return ""
+    return f" (in the combination {combinations.describe(row)})"
 
 
 def _join(key: str, attr: str) -> str:

@@ -143,7 +143,11 @@ def test_a_stage_without_a_matrix_knows_it_too(make: Make, cmd: str, written: st
             '["first"]',
             "`{after.first}` stands after `$`, where a value cannot be quoted; ",
         ),
-        ("x {after.first:d}", '["first"]', "`{after.first:d}` cannot write '/o/first': "),
+        (
+            "x {after.first:d}",
+            '["first"]',
+            '`{after.first:d}`: expected an integer for `:d`, found "/o/first"',
+        ),
         (
             "print({after.first})",
             '["first"]\nshell = ["python", "-c"]',

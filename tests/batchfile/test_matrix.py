@@ -219,7 +219,7 @@ def test_formats_and_braces(make: Make) -> None:
 @pytest.mark.parametrize("width", ["999999999", "٩٩٩٩٩٩٩٩٩"])
 def test_a_format_fills_no_memory(problems: Problems, width: str) -> None:
     (said,) = problems(stage("a = [1]", f"echo {{a:>{width}}}"))
-    assert said.endswith("cannot write '1': a width of five digits")
+    assert said.endswith("cannot write 1: a width of five digits")
 
 
 def test_names_are_not_quoted(make: Make) -> None:
@@ -241,8 +241,8 @@ def test_names_are_not_quoted(make: Make) -> None:
         ("{}", "`{}` names no axis; write `{{` and `}}` for braces"),
         ("{n!r}", "`{n!r}`: the only conversion is `!s`, which leaves out the quoting"),
         ("{n:{n}}", "`{n:{n}}`: a format has no placeholders in it"),
-        ("{n:%Y}", "`{n:%Y}` cannot write '1': "),
-        ("{n:99999999999d}", "`{n:99999999999d}` cannot write '1': a width of five digits"),
+        ("{n:%Y}", "`{n:%Y}` cannot write 1: "),
+        ("{n:99999999999d}", "`{n:99999999999d}` cannot write 1: a width of five digits"),
         ("a } b", "single '}' encountered in format string; write `{{` and `}}` for braces"),
         ("a { b", "expected '}' before end of string; write `{{` and `}}` for braces"),
     ],

@@ -134,3 +134,18 @@ matrix = { y = ["p*"] }
     assert any("no run of `a` matches `p[*]`" in line for line in problems(text))
     (run,) = make(text.replace("a:{y}", "a:{y!s}")).stages[1].runs
     assert isinstance(run.after[0], RunSet) and len(run.after[0].members) == 2
+
+
+def test_all_bad_placeholders_are_told(problems: Problems, tmp_path: Path) -> None:
+    """Each of a text once, and a value that a format does not take with a combination that has it."""
+    (tmp_path / "p.csv").write_text("id\n7\nx\n")
+    text = HEAD.replace("x {a}", "{r.id:5.1f} {r.idd} {a:d} {zzz} {after.s} {r.idd} {b:%Y}")
+    axes = "[runs.s.matrix]\nr = { csv = 'p.csv' }\na = [1, 'p']\nb = [2012-01-01]\n"
+    known = "`{a}`, `{b}`, `{r.id}`; write `{{` and `}}` for braces"
+    assert [line.removeprefix("batchfile.toml:5:1: runs.s.cmd: ") for line in problems(text + axes)] == [
+        '`{r.id:5.1f}`: expected a number for `:5.1f`, found "x" (in the combination r.id="x", a=1, b=2012-01-01)',
+        "unknown placeholder `{r.idd}`; did you mean `{r.id}`?",
+        '`{a:d}`: expected an integer for `:d`, found "p" (in the combination r.id="7", a="p", b=2012-01-01)',
+        f"unknown placeholder `{{zzz}}`; known are {known}",
+        "`{after.s}` is the output of a run of `s`, and `after` names none",
+    ]

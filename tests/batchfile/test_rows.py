@@ -138,7 +138,8 @@ def test_a_cell_that_is_no_number(problems: Problems, tmp_path: Path) -> None:
     for cell in ("x", "1_0", "0x10", "nan", "٣", "1.5"):
         (tmp_path / "p.csv").write_text(f"a\n1\n{cell}\n")
         (said,) = problems(stage('row = { csv = "p.csv" }', "{row.a:03d}"))
-        assert f"runs.s.cmd: `{{row.a:03d}}` cannot write '{cell}': " in said
+        found = f'`{{row.a:03d}}`: expected an integer for `:03d`, found "{cell}" (in the combination row.a="{cell}")'
+        assert said == f"batchfile.toml:4:1: runs.s.cmd: {found}"
 
 
 def test_entries_mean_cells_as_they_are_written_or_as_numbers(make: Make, tmp_path: Path) -> None:
