@@ -25,21 +25,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
 from pydoit_sc.batch import Batch
-from pydoit_sc.batchfile.errors import show
-from pydoit_sc.batchfile.fields import Address, Anything, Positive, Text, table_of
-from pydoit_sc.batchfile.tables import Table
 from pydoit_sc.engines import dask_task
 from pydoit_sc.engines.backlog import Backlog
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission, check_reached
 from pydoit_sc.engines.dask_access import FILE as ACCESS
 from pydoit_sc.engines.dask_access import PROCESS, Access, read_access
 from pydoit_sc.engines.dask_jobs import OURS, at_others, keys_at, out_of_reach
+from pydoit_sc.engines.dask_table import EITHER, DaskTable
 from pydoit_sc.engines.detach import detach
 
 if TYPE_CHECKING:
@@ -48,8 +44,6 @@ if TYPE_CHECKING:
 FILE = "dask.json"  # what is to be submitted, and where to
 LOG = "dask.log"
 
-_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
-_SHORT = {"local": "distributed.LocalCluster", "ssh": "distributed.SSHCluster"}
 _PATIENCE = 30.0  # seconds until a scheduler that does nothing is given up
 _SLICE = 200  # keys that are cancelled at once: Dask walks from a task to those that wait for it by recursion
 _STATES = {
@@ -90,19 +84,6 @@ class TaskGraph:
         return cls(**{**data, "tasks": [DaskTask(**task) for task in data["tasks"]]})
 
 
-class DaskTable(Table):
-    """`[dask]`: either the `address` of a cluster that is there, or a `cluster` to start."""
-
-    address: Address | None = Field(default=None, description='of a scheduler, such as `"tcp://HOST:8786"`')
-    cluster: Text | None = Field(
-        default=None, description='cluster to start: `"local"`, `"ssh"` or the dotted name of a class'
-    )
-    options: Anything = Field(default_factory=dict, description="arguments of the `cluster`'s class")
-    resources: Annotated[dict[str, Positive], table_of("a table")] = Field(
-        default_factory=dict, description="resources that a Dask worker must have free for a chunk"
-    )
-
-
 class Dask:
     """Chunks as tasks of a Dask cluster."""
 
@@ -115,7 +96,7 @@ class Dask:
         return batch.nprocs if isinstance(batch.nprocs, int) else None
 
     def prepare(self, submission: Submission) -> Mapping[str, str]:
-        """Return the graph; raises EngineError where the table [dask] is not as it should be."""
+        """Return the graph; raises EngineError where the table [dask] names no cluster."""
         return {FILE: json.dumps(asdict(make_graph(submission)), indent=1)}
 
     def submit(self, submission: Submission) -> Sequence[str]:
@@ -158,39 +139,19 @@ class Dask:
 
 
 def make_graph(submission: Submission) -> TaskGraph:
-    """Return what is submitted; raises EngineError where the table [dask] is not as it should be."""
+    """Return what is submitted; raises EngineError where the table [dask] names no cluster."""
     table = submission.batch.table("dask", DaskTable)
-    cluster = _SHORT.get(table.cluster or "", table.cluster or "")
-    _check(table, cluster, f"{submission.batch.path}: [dask]")
+    if not (table.address or table.cluster):
+        raise EngineError(f"{submission.batch.path}: [dask]: {EITHER}, found neither")
     lanes = (submission.scale or 0) if table.address else 0
     return TaskGraph(
         make_tasks(submission, lanes),
         submission.scale or 1,
         address=table.address or "",
-        cluster=cluster,
+        cluster=table.cluster or "",
         options=table.options,
         resources=table.resources,
     )
-
-
-def _check(table: DaskTable, cluster: str, where: str) -> None:
-    if (table.address is None) == (table.cluster is None):
-        raise EngineError(
-            f'{where}: expected either `address = "tcp://HOST:PORT"`, of a cluster that is there, or '
-            '`cluster`, one to start ("local", "ssh" or the dotted name of a class), '
-            f"found {'both' if table.address else 'neither'}"
-        )
-    if "options" in table.model_fields_set and table.address:
-        raise EngineError(f"{where} options: these are arguments of a `cluster`; an `address` takes none")
-    if cluster and not _CLASS.fullmatch(cluster):
-        raise EngineError(
-            f'{where} cluster: expected "local", "ssh" or the dotted name of a class, such as '
-            f"dask_jobqueue.PBSCluster, found {show(cluster)}"
-        )
-    try:
-        json.dumps(table.options)
-    except TypeError as error:
-        raise EngineError(f"{where} options: expected strings, numbers, lists and tables; {error}") from error
 
 
 def make_tasks(submission: Submission, lanes: int) -> list[DaskTask]:

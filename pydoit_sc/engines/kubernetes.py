@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.fields import (
@@ -104,6 +104,9 @@ Memory = Annotated[
 ]
 
 
+_NO_IMAGE = "no `image`, one that has pydoit-sc and what the runs need"
+
+
 class KubernetesTable(Table):
     """`[kubernetes]`: the pods of the job."""
 
@@ -124,6 +127,12 @@ class KubernetesTable(Table):
     volumes: Volumes = Field(
         default_factory=dict, description="persistent volume claims, each by the path where a pod sees it"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> KubernetesTable:
+        if self.model_fields_set and self.image is None:  # an empty table says nothing yet
+            raise fault(_NO_IMAGE)
+        return self
 
 
 class Kubernetes:
@@ -216,7 +225,7 @@ def _check(batch: Batch, table: KubernetesTable, count: int) -> None:
     """Raise EngineError if the batchfile does not say enough for a job of `count` chunks."""
     where = f"{batch.path}: [kubernetes]"
     if table.image is None:
-        raise EngineError(f"{where}: no `image`, one that has pydoit-sc and what the runs need")
+        raise EngineError(f"{where}: {_NO_IMAGE}")
     if batch.nprocs == "gpus" and table.gpus is None:
         raise EngineError(f'{where}: nprocs = "gpus", but there is no `gpus` here: how many a pod has')
     _check_store(batch, table, where)

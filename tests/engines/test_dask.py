@@ -11,13 +11,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pydoit_sc.batchfile import BatchfileError, load
 from pydoit_sc.engines import dask_cluster, dask_task
 from pydoit_sc.engines.base import EngineError, State
 from pydoit_sc.engines.dask import LOG, Dask, TaskGraph, connected, make_graph, make_tasks
@@ -414,36 +411,11 @@ def test_an_argument_that_the_class_does_not_take(yard: Yard) -> None:
         yard.hand_in(submission)
 
 
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ({}, "found neither"),
-        ({"address": "tcp://x:1", "cluster": "local"}, "found both"),
-        ({"cluster": "slurm"}, 'cluster: expected "local", "ssh" or the dotted name of a class'),
-        ({"cluster": "os.system('x').y"}, "cluster: expected"),
-        ({"address": "tcp://x:1", "options": {}}, "options: these are arguments of a `cluster`"),
-        ({"cluster": "local", "options": {"day": date(2024, 1, 1)}}, "options: expected strings, numbers"),
-    ],
-)
-def test_what_the_table_may_not_be(yard: Yard, table: dict[str, Any], message: str) -> None:
-    with pytest.raises(EngineError, match=message):
-        yard.engine.prepare(yard.submission(MONTHS, "dask", table))
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ("adress = 'tcp://x:1'", ":12:1: dask.adress: unknown key; did you mean `address`?"),
-        ("address = 8786", ':12:1: dask.address: expected a string, found 8786; write "8786"'),
-        ("options = [1]", ":12:1: dask.options: expected a table, found a list"),
-        ("resources = { GPU = '1' }", ':12:15: dask.resources.GPU: expected a number above 0, found "1"'),
-    ],
-)
-def test_what_the_keys_may_not_be(tmp_path: Path, lines: str, message: str) -> None:
-    (tmp_path / "batchfile.toml").write_text(f"{MONTHS}[dask]\n{lines}\n")
-    with pytest.raises(BatchfileError) as error:
-        load(tmp_path / "batchfile.toml")
-    assert str(error.value).endswith(message)
+def test_an_empty_table_names_no_cluster(yard: Yard) -> None:
+    with pytest.raises(
+        EngineError, match=r"batchfile\.toml: \[dask\]: expected either `address = .*, found neither"
+    ):
+        yard.engine.prepare(yard.submission(MONTHS, "dask", {}))
 
 
 def test_distributed_is_not_installed(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

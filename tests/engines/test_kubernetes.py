@@ -334,7 +334,7 @@ def test_there_is_no_kubectl(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('image = "registry.example.com/weather:1"\n', "", r"\[kubernetes\]: no `image`"),
+        (TABLE, "[kubernetes]\n", r"\[kubernetes\]: no `image`"),
         ("s3://bucket/weather", "file:///home/me/out", "the outputs go to /home/me/out, which no pod sees"),
         ("s3://bucket/weather", "file:///data2/out", "which no pod sees"),
         ("scale = 2", 'nprocs = "gpus"', None),
@@ -373,7 +373,7 @@ def test_how_many_runs_a_pod_executes_at_once(yard: Yard, nprocs: str, expected:
     assert yard.engine.nprocs(batch) == expected
     if expected == 4:
         for cpu, cores in (("500m", 1), ("2500m", 2), ("3.7", 3)):
-            tables = {"kubernetes": KubernetesTable(cpu=cpu)}
+            tables = {"kubernetes": KubernetesTable(image="x", cpu=cpu)}
             assert yard.engine.nprocs(batch._replace(tables=tables)) == cores
 
 
@@ -408,3 +408,11 @@ def test_what_the_keys_may_not_be(tmp_path: Path, line: str, message: str) -> No
         load(tmp_path / "batchfile.toml")
     assert message in str(error.value)
     assert ":13:" in str(error.value)
+
+
+def test_a_table_without_an_image(tmp_path: Path) -> None:
+    (tmp_path / "batchfile.toml").write_text(f"{BATCH}[kubernetes]\ncpu = 4\n")
+    with pytest.raises(
+        BatchfileError, match=r"batchfile.toml:11:1: kubernetes: no `image`, one that has pydoit-sc"
+    ):
+        load(tmp_path / "batchfile.toml")
