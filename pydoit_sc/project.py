@@ -16,7 +16,7 @@ from pydoit_sc.batchfile import load, nearest
 from pydoit_sc.batchfile.document import STDIN
 from pydoit_sc.batchfile.fields import max_failures, natural, read_nprocs, read_timeout
 from pydoit_sc.batchfile.read import has_format, own_root, stage_names
-from pydoit_sc.batchfile.remote import absolute_url, local_below
+from pydoit_sc.batchfile.remote import absolute_url, expanded, local_below
 from pydoit_sc.catalogue import BATCHFILES
 from pydoit_sc.errors import UserError, shortened
 from pydoit_sc.files import check_here
@@ -107,7 +107,7 @@ def _root_here(file: str, to: str) -> str | None:
     """Return where the outputs of that batch go, as a URL; None where that cannot be told."""
     try:
         if to:
-            return absolute_url(to, os.getcwd())
+            return absolute_url(expanded(to), os.getcwd())
         return own_root(find_batchfile(file)) if file != STDIN else None
     except (UserError, ValueError):
         return None

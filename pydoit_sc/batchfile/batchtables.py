@@ -13,6 +13,7 @@ from pydoit_sc.batchfile.fields import (
     Command,
     Count,
     Duration,
+    HomePaths,
     MaxFailures,
     Nprocs,
     Place,
@@ -88,7 +89,7 @@ class BatchTable(AttemptTable):
 class SyncTable(Table):
     """`[sync]`: the folders that are sent to the workers."""
 
-    dirs: Texts = Field(default=(), description="folders to send, as `SRC` or `SRC:DEST`")
+    dirs: HomePaths = Field(default=(), description="folders to send, as `SRC` or `SRC:DEST`")
     exclude: Texts = Field(default=(), description="what is left out, as in a .gitignore")
     to: Place | None = Field(
         default=None,

@@ -17,7 +17,7 @@ from pydoit_sc.batchfile.check import check, check_slots
 from pydoit_sc.batchfile.document import STDIN, STDIN_NAME, Source, failure
 from pydoit_sc.batchfile.errors import BatchfileError, Where, show
 from pydoit_sc.batchfile.read import read
-from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.batchfile.remote import absolute_url, expanded, literal
 from pydoit_sc.batchfile.report import Notes, Report
 from pydoit_sc.batchfile.stages import read_stages
 from pydoit_sc.batchfile.tables import Table
@@ -64,7 +64,8 @@ def build(path: str | os.PathLike[str], override: str | None, names: str | None)
     made = _from_run_list(source, notes, override, names) if is_list else _from_toml(source, notes, override)
     notes.report.check()
     name = made.pop("name", None) or escaped(os.path.basename(source.folder)) or "batch"
-    options = {"-f": given, "--to": override and made["remote_output_path"], "--names": names}
+    to = literal(made["remote_output_path"]) if override else None
+    options = {"-f": given, "--to": to, "--names": names}
     words = tuple(word for option, value in options.items() if value for word in (option, value))
     path = Path(STDIN_NAME if given == STDIN else given)
     workdir = Path.cwd() if plain else None
@@ -174,6 +175,7 @@ def _runs_from(
     from pydoit_sc.batchfile.runlist import RunReader, listed_items  # noqa: PLC0415 - stages need no lists
     from pydoit_sc.batchfile.runtables import ListedRun  # noqa: PLC0415
 
+    name = os.path.expanduser(name)
     path = os.path.join(source.folder, name)
     file = os.path.join(os.path.dirname(source.file), name)
     listed = Report()  # of its own: a list may turn out to be none after faults of its runs have been noted
@@ -227,11 +229,10 @@ def _remote(
     value: str | None, where: tuple[str, ...], source: Source, notes: Notes, override: str | None
 ) -> str | None:
     """Return where outputs go; a path from the command line counts from the current folder."""
-    path, folder = (override, os.getcwd()) if override is not None else (value, source.folder)
-    if path is None:
-        return None  # which has been noted
     try:
-        return absolute_url(path, folder)
+        if override is not None:
+            return absolute_url(expanded(override), os.getcwd())
+        return None if value is None else absolute_url(value, source.folder)  # None has been noted
     except ValueError as error:
         if override is None:
             notes.add((*where, "remote_output_path"), str(error))

@@ -21,6 +21,7 @@ from pydoit_sc.batch import MOST_AT_ONCE, Share
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import check_name
+from pydoit_sc.batchfile.remote import expanded
 from pydoit_sc.sizes import SMALLEST, parse_size
 from pydoit_sc.utf8 import is_text, to_bytes
 
@@ -30,7 +31,6 @@ MAX_ENVIRONMENT = 500_000  # characters: Linux takes 2 MiB of variables and word
 LARGEST = 1_000_000_000
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\{)", re.ASCII)
 _SHARE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%\s*")
 
 
@@ -254,18 +254,13 @@ def natural(value: object) -> int:
     raise expected("an integer of at least 0")
 
 
-def _expand(text: str) -> str:
-    """Put the values of environment variables, `$NAME` or `${NAME}`, into a place."""
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        if name is None:
-            raise fault(f"expected `$NAME` or `${{NAME}}`, found {show(text[match.start() :])}")
-        if not os.environ.get(name):
-            raise fault(f"the environment variable `{name}` is not set, or empty")
-        return os.environ[name]
-
-    return without_password(check_text(_VARIABLE.sub(value, text)))
+def _place(text: str) -> str:
+    """Return a place that somebody has written, as `remote.expanded` does."""
+    try:
+        place = expanded(text)
+    except ValueError as error:
+        raise fault(str(error)) from None
+    return without_password(check_text(place))
 
 
 def without_password(url: str) -> str:
@@ -337,7 +332,9 @@ Natural = Annotated[int, Field(ge=0), Expected("an integer of at least 0"), Fiel
 Count = Annotated[int, Field(ge=1), Expected("an integer of at least 1"), Field(le=LARGEST)]
 Text = Annotated[str, Expected("a string"), AfterValidator(check_text)]
 Texts = Annotated[tuple[Text, ...], list_of("a list of strings")]
-Place = Annotated[str, Expected("a string"), AfterValidator(_expand)]  # a URL or a path
+HomePath = Annotated[Text, AfterValidator(os.path.expanduser)]  # in which `~` is a user's home
+HomePaths = Annotated[tuple[HomePath, ...], list_of("a list of strings")]
+Place = Annotated[str, Expected("a string"), AfterValidator(_place)]  # a URL or a path
 Path = Annotated[str, Expected("a string"), AfterValidator(check_text), AfterValidator(absolute)]
 Address = Annotated[Text, AfterValidator(without_password)]
 Anything = Annotated[dict[str, Any], table_of("a table")]

@@ -11,7 +11,7 @@ from pydoit_sc.batchfile.csvfile import csv_table, first_line
 from pydoit_sc.batchfile.document import STDIN, Document, failure, lines_of, read_bytes
 from pydoit_sc.batchfile.jsonfile import parse_json_list, parse_jsonl
 from pydoit_sc.batchfile.plainlist import command_lines
-from pydoit_sc.batchfile.remote import absolute_url
+from pydoit_sc.batchfile.remote import absolute_url, expanded
 
 _FORMATS = {
     ".toml": "toml",
@@ -75,7 +75,7 @@ def own_root(path: str) -> str | None:
     said = batch.get("remote_output_path") if isinstance(batch, dict) else None
     try:
         folder = os.path.dirname(os.path.abspath(path))
-        return absolute_url(os.path.expandvars(said), folder) if isinstance(said, str) else None
+        return absolute_url(expanded(said), folder) if isinstance(said, str) else None
     except ValueError:
         return None
 

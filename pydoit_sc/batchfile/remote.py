@@ -6,9 +6,11 @@ import os
 import re
 
 from pydoit_sc import passwords
+from pydoit_sc.batchfile.errors import show
 from pydoit_sc.batchfile.names import SEGMENT_BYTES
 from pydoit_sc.urls import SCHEMES
 
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\{|(\$))", re.ASCII)
 _LONGEST = 4096 - 512  # bytes: PATH_MAX of Linux, less what lies below
 _LOCAL = re.compile(r"(?:file|local):(?://)?", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -17,6 +19,37 @@ _HOSTLESS = re.compile(r"(?:hdfs|memory|dbfs|webhdfs):///", re.IGNORECASE)
 #: What somebody writes who means a URL: a scheme with another number of slashes, or one that is known without its colon.
 _NAMED = "|".join(scheme for scheme in SCHEMES if scheme != "local")  # which is a name for a folder
 _MEANT = re.compile(rf"\s*(?:([A-Z][A-Z0-9+.-]*):/+|({_NAMED})(?:://?|//:?/?|:))", re.IGNORECASE)
+
+
+def expanded(text: str) -> str:
+    """Return a place that somebody has written: with the values of `$NAME` and `${NAME}`, and with a home for `~`.
+
+    Raises ValueError for a variable that is not set.
+
+    >>> expanded("/a/$$x")
+    '/a/$x'
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if match[3]:
+            return "$"
+        if name is None:
+            raise ValueError(f"expected `$NAME` or `${{NAME}}`, found {show(text[match.start() :])}")
+        if not os.environ.get(name):
+            raise ValueError(f"the environment variable `{name}` is not set, or empty")
+        return os.environ[name]
+
+    return os.path.expanduser(_VARIABLE.sub(value, text))
+
+
+def literal(place: str) -> str:
+    """Return what `expanded` makes this place of.
+
+    >>> literal("file:///a/$x")
+    'file:///a/$$x'
+    """
+    return place.replace("$", "$$")
 
 
 def below(path: str, root: str, folder: str) -> str:

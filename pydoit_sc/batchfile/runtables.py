@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from pydoit_sc.batchfile.fields import Command, MaxFailures, Nprocs, Place, RunName, Text, Texts
+from pydoit_sc.batchfile.fields import Command, HomePaths, MaxFailures, Nprocs, Place, RunName, Text
 from pydoit_sc.batchfile.tables import AttemptTable, Table
 
 
@@ -22,7 +22,7 @@ class RunTable(AttemptTable):
     name: RunName | None = Field(
         default=None, description="name of the run; left out: its position in the list"
     )
-    file_dep: Texts = Field(
+    file_dep: HomePaths = Field(
         default=(), description="files, folders and patterns; an edit makes completed runs stale"
     )
 

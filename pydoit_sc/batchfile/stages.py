@@ -18,7 +18,7 @@ from pydoit_sc.batchfile.check import check
 from pydoit_sc.batchfile.document import Source
 from pydoit_sc.batchfile.durations import EXPECTED
 from pydoit_sc.batchfile.errors import Where, show
-from pydoit_sc.batchfile.fields import Command, StageTimeout, Text, Texts, are_sound, command_fault
+from pydoit_sc.batchfile.fields import Command, HomePaths, StageTimeout, Text, Texts, are_sound, command_fault
 from pydoit_sc.batchfile.matrix import AFTER, Combinations, expand
 from pydoit_sc.batchfile.names import are_ordinary, check_name, check_stage_name, nested, repeated
 from pydoit_sc.batchfile.report import Notes
@@ -46,7 +46,7 @@ class StageTable(AttemptTable):
         default=None,
         description="names of the runs, unique in the stage; left out: made from the values of the axes",
     )
-    file_dep: Texts = pydantic.Field(
+    file_dep: HomePaths = pydantic.Field(
         default=(),
         description="files, folders and patterns, from the batchfile's folder; an edit makes completed runs stale",
     )

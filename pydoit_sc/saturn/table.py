@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pydoit_sc.batchfile.fields import Bool, Expected, Script, Text, Texts
+from pydoit_sc.batchfile.fields import Bool, Expected, HomePath, HomePaths, Script, Text, Texts
 from pydoit_sc.batchfile.tables import Table
 
 
 class SaturnTable(Table):
     """`[saturn]`: the job in Saturn Cloud."""
 
-    recipe: Text | None = Field(
+    recipe: HomePath | None = Field(
         default=None, description="recipe of the job, a file as `pydoit-sc get job NAME` prints it; required"
     )
     name: Text | None = Field(default=None, description="name of the job; left out: the recipe's")
@@ -24,7 +24,7 @@ class SaturnTable(Table):
         default=None,
         description="machines of the job, as `pydoit-sc options` lists them; left out: the recipe's",
     )
-    sync: Texts = Field(
+    sync: HomePaths = Field(
         default=(),
         description="folders to send, as `SRC` or `SRC:DEST`, after those of [sync]; SRC counts from the batchfile's folder, DEST "
         "from the recipe's `working_directory`, where runs are executed",
@@ -38,7 +38,7 @@ class SaturnTable(Table):
         description="URL below which archives are staged, or a path that counts from the batchfile's folder; left out: "
         "`sfs://ORG/USER/NAME/`",
     )
-    commands_directory: Text | None = Field(
+    commands_directory: HomePath | None = Field(
         default=None, description="local folder of chunks and recipe; left out: `.pydoit_sc/commands`"
     )
     worker: Annotated[Literal["pydoit-sc", "sc"], Expected('"pydoit-sc" or "sc"')] = Field(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile import BatchfileError, Problem, load
+from pydoit_sc.batchfile.batchtables import SyncTable
 
 Problems = Callable[..., list[str]]
 HEAD = '[batch]\nremote_output_path = "out"\n'
@@ -245,6 +246,35 @@ def test_variables_in_places(make: Callable[[str], Batch], monkeypatch: pytest.M
     )
     assert (batch.remote_output_path, batch.scratch) == ("s3://b/b-x", "/disk/s")
     assert batch.stages[0].runs[0].cmd == "echo $BUCKET"
+
+
+def test_variables_in_what_takes_the_place_of_the_files_own(
+    make: Callable[..., Batch], problems: Problems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`$$` is a `$`, also in the words that name the batch again: a folder may be called so."""
+    monkeypatch.setenv("DISK", "/disk")
+    assert make(STAGE, remote_output_path="$DISK/${DISK}").remote_output_path == "file:///disk/disk"
+    batch = make(STAGE, remote_output_path="/a/$$DISK")
+    assert batch.remote_output_path == "file:///a/$DISK"
+    assert batch.words[2:] == ("--to", "file:///a/$$DISK")
+    assert make(STAGE, remote_output_path=batch.words[3]).remote_output_path == batch.remote_output_path
+    assert problems(STAGE, remote_output_path="$NOPE/x") == [
+        "batchfile.toml: --to: the environment variable `NOPE` is not set, or empty"
+    ]
+
+
+def test_a_home_in_paths(make: Callable[..., Batch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "jobs.csv").write_text("cmd\ntrue\n")
+    batch = make(
+        '[batch]\nremote_output_path = "~/o"\nscratch = "~/s"\nruns_from = "~/jobs.csv"\n[sync]\ndirs = ["~/x:y"]\n'
+    )
+    assert (batch.remote_output_path, batch.scratch) == (f"file://{tmp_path}/o", f"{tmp_path}/s")
+    assert batch.table("sync", SyncTable).dirs == (f"{tmp_path}/x:y",)
+    assert len(batch.stages[0].runs) == 1
+    batch = make(STAGE + 'file_dep = ["~/jobs.csv", "a~"]\n', remote_output_path="~/p")
+    assert batch.remote_output_path == f"file://{tmp_path}/p"
+    assert batch.stages[0].runs[0].settings.file_dep == (f"{tmp_path}/jobs.csv", "a~")
 
 
 @pytest.mark.parametrize(
