@@ -152,9 +152,12 @@ def stage_order(declared: Mapping[str, Sequence[str]], notes: Notes) -> list[str
     graph: dict[str, list[str]] = {name: [] for name in declared}
     for name, words in declared.items():
         for i, word in enumerate(words):
-            other = word.partition(":")[0]
+            other, colon, run = word.partition(":")
             if fault := _fault(name, other, declared, notes):
                 notes.add(("runs", name, "after", i), fault)
+            elif colon and not run:
+                said = f"no name behind the `:`; the whole stage is `{other}`"
+                notes.add(("runs", name, "after", i), said)
             else:
                 graph[name].append(other)
     try:

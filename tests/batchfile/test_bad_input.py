@@ -303,6 +303,7 @@ def test_a_home_in_paths(make: Callable[..., Batch], tmp_path: Path, monkeypatch
         (HEAD + '[runs._a]\ncmd = "a"\n', ["batchfile.toml:3:1: runs._a: the name of a stage does not start with `-` or `_`"]),
         (HEAD + '[runs.".."]\ncmd = "a"\n', ["batchfile.toml:3:1: runs.'..': not the name of a stage: a name has no segment `..`"]),
         (STAGE + 'after = ["b"]\n', ["batchfile.toml:5:10: runs.a.after[0]: no stage `b`"]),
+        (STAGE + 'after = ["b:"]\n[runs.b]\ncmd = "x"\n', ["batchfile.toml:5:10: runs.a.after[0]: no name behind the `:`; the whole stage is `b`"]),
         (STAGE + 'after = ["a"]\n', ["batchfile.toml:5:10: runs.a.after[0]: `a` cannot come after itself"]),
         (STAGE + 'after = ["moth"]\n[runs.month]\ncmd = "x"\n', ["batchfile.toml:5:10: runs.a.after[0]: no stage `moth`; did you mean `month`?"]),
         (HEAD + '[[runs]]\ncmd = "a"\nafter = ["x"]\n', ["batchfile.toml:5:1: runs[0].after: makes no sense in a plain list of runs; write stages, [runs.NAME]"]),
