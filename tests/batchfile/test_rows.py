@@ -167,6 +167,10 @@ p.csv:5: expected 6 cells as in the header, found 2"""
     [
         ("a,b,,c\n1,2,3,4\n", "p.csv:1: column 3 has no name"),
         ("# x\n\na,b,a\n1,2,3\n", "p.csv:3: the column `a` is there twice"),
+        (
+            "# x\na;b\n1;2,5\n",
+            'p.csv:2: expected commas between the columns, found `;`; an axis takes `delimiter = ";"`',
+        ),
         ("a,b\n# x\n1,2\n\n3\n", "p.csv:5: expected 2 cells as in the header, found 1"),
         ("a,b,,a,b,\n1,2,3,4,5,6\n1\n1,2,3,4,5,6\n1,2\n", SEVERAL),
         ('a,b\n# x\n1,2\n"3\n\n4"x,5\n', "p.csv:4: not CSV: ',' expected after '\"'"),

@@ -91,6 +91,7 @@ def test_names_with_the_same_hash_are_told_apart(
     [
         ('{"cmd": ""}\n{"cmd": "true"\n', "a.jsonl", "a.jsonl:2:15: not JSON: Expecting ',' delimiter"),
         ("cmd,name\n,a\ntrue,b,c\n", "a.csv", "a.csv:3: expected 2 cells as in the header, found 3"),
+        ("name;cmd\na;true\n", "a.csv", 'a.csv:1: expected commas between the columns, found `;`; an axis takes `delimiter = ";"`'),
         ('cmd,name\n,a\n"true,b\n', "a.csv", "a.csv:3: not CSV: unexpected end of data"),
         (f"{'a' * 200_000}\ntrue \\\n", "a.txt", "a.txt:2: a command is one line, and this one ends in a backslash"),
     ],
