@@ -17,7 +17,6 @@ import gc
 import json
 import logging
 import os
-import re
 import shlex
 import signal
 import socket
