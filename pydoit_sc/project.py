@@ -31,11 +31,14 @@ from pydoit_sc.store.layout import STATUS_CODE
 from pydoit_sc.store.places import FILES
 from pydoit_sc.survey import open_ledger
 
-#: What a command line says in place of a batchfile, of the batch and of all its runs: the key, and how its value is read.
-_OF_BATCH = {"max_failures": max_failures}
-_NPROCS = {"nprocs": read_nprocs}
-_OF_RUNS = {"timeout": read_timeout, "retries": natural}
-
+#: What a command line says in place of a batchfile: the key, and how its value is read.
+_INSTEAD: Mapping[str, Callable[[object], Any]] = {
+    "max_failures": max_failures,
+    "nprocs": read_nprocs,
+    "timeout": read_timeout,
+    "retries": natural,
+}
+_OF_RUNS = ("timeout", "retries")  # which it says of all of them
 
 _SIGN = re.compile(r"[=!<>]")  # of a condition
 
@@ -144,9 +147,15 @@ class Project:
 
     def execute_as(self, options: Mapping[str, Any]) -> None:
         """Let the options of a command line take the place of what the batchfile says; raises UserError."""
-        self.batch = self.batch._replace(instead=_read(options, _OF_RUNS), **_read(options, _OF_BATCH))
-        for nprocs in _read(options, _NPROCS).values():
-            self.batch = self.batch.with_nprocs(nprocs)
+        said = read_instead(options)
+        self.batch = self.batch._replace(
+            instead={name: said[name] for name in _OF_RUNS if name in said},
+            max_failures=said.get("max_failures", self.batch.max_failures),
+        )
+        if "nprocs" in said:
+            self.batch = self.batch.with_nprocs(said["nprocs"])
+        if self._ledger is not None:
+            self._ledger.batch = self.batch
 
     @property
     def store(self) -> Store:
@@ -313,10 +322,10 @@ def _behind(prefix: str, text: str) -> str:
     return text[len(prefix) :] if text.startswith(prefix) else ""
 
 
-def _read(options: Mapping[str, Any], readers: Mapping[str, Callable[[object], object]]) -> dict[str, Any]:
-    """Return the values of those options that are given; raises UserError."""
+def read_instead(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what options say in place of a batchfile, by their names; raises UserError."""
     given = {}
-    for name, read in readers.items():
+    for name, read in _INSTEAD.items():
         if (text := options.get(name)) is None:
             continue
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from typing import Any
@@ -30,6 +31,7 @@ from pydoit_sc.commands.usage import OF_TASKS
 from pydoit_sc.hooks import tell_end
 from pydoit_sc.origins import check_written
 from pydoit_sc.outcomes.counts import Counts
+from pydoit_sc.project import read_instead
 from pydoit_sc.selection import parse_selection
 from pydoit_sc.show.progress import Progress
 from pydoit_sc.show.screen import screen
@@ -90,6 +92,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
     )
     streams_stages = True  # for the loader: the runs of a stage need no tasks yet
     _is_named = False  # what is to be executed
+    _options: Mapping[str, Any]  # also what a dodo.py says of them, when its tasks are loaded
     cmd_options = (
         *SELECTING,
         OPT_NPROCS,
@@ -125,13 +128,9 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the command; a relative --output-file counts from here, not from the batchfile's folder."""
-        with user_errors():
-            said = parse_selection(params).said
-        if said and not isinstance(self.loader, BatchfileLoader):
-            raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
         if isinstance(params["outfile"], str):
             params["outfile"] = os.path.abspath(params["outfile"])
-        self._is_named = bool(args)
+        self._is_named, self._options = bool(args), params
         return super().execute(params, args)
 
     def answer(self, params: Any, text: str) -> int:
@@ -166,6 +165,11 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         failure_verbosity: int,
     ) -> int:
         nprocs = parse_nprocs(num_process)
+        with user_errors():  # before a task of a dodo.py is executed
+            read_instead(self._options)
+            said = parse_selection(self._options).said
+        if said and not isinstance(self.loader, BatchfileLoader):
+            raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
         self.control = TaskControl(self.task_list)
         self.control.process(self.sel_tasks)
         if single:
@@ -188,7 +192,12 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             told = make(shown, options)
             new_runner: Any = BatchRunner
             passes = self._is_named and not quiet
-            how: dict[str, Any] = {"nprocs": nprocs, "moved": moved, "passes": passes}
+            how: dict[str, Any] = {
+                "nprocs": nprocs,
+                "moved": moved,
+                "passes": passes,
+                "instead": self._options,
+            }
             if _are_chunks(self.control):
                 from pydoit_sc.tasks.chunk import ChunkRunner  # noqa: PLC0415 - few execute chunks so
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -61,13 +61,14 @@ class BatchRunner(Runner):  # type: ignore[misc]
     """
 
     def __init__(
-        self, *args: object, nprocs: int | None = None, moved: bool = False, passes: bool = False
+        self, *args: object, nprocs: int | None, moved: bool, passes: bool, instead: Mapping[str, Any]
     ) -> None:
         super().__init__(*args)
         self.final_result: int
         self._nprocs = nprocs
         self._moved = moved  # runs in the places of others are executed
         self._passes = passes  # what a run writes is shown, where it is the only one
+        self._instead = instead  # of a command line, in place of the batchfile
         self._limits: Limits
         self._executor: Executor | None = None  # when the first run is to be executed
         self._executing: dict[str, tuple[Node, _Open | None]] = {}  # by the name of the run's task
@@ -115,6 +116,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """
         project = project_of(dispatcher.tasks.values())
         assert project is not None
+        project.execute_as(self._instead)
         self._project, batch = project, project.batch
         self._awaited = {name for stage in batch.stages for name in stage.after}
         nprocs, gpus = slots(batch.nprocs, wanted=self._nprocs)

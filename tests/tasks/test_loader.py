@@ -221,6 +221,29 @@ def test_batches_of_two_batchfiles_in_a_dodo(dodo: Box) -> None:
     assert "one batchfile" in done.refused()
 
 
+@pytest.mark.parametrize("delayed", [False, True])
+def test_options_in_place_of_the_batchfile_in_a_dodo(box: Box, delayed: bool) -> None:
+    box.batchfile(STAGES.replace("cat in", "exit 3").replace("nprocs = 2", "nprocs = 1"))
+    box.write("raw", "1")
+    before = '@create_after(executed="before", creates=["a", "b"])\ndef task_batch'
+    box.write(
+        "dodo.py",
+        "from doit import create_after\n"
+        + DODO.replace("def task_batch", before if delayed else "def task_batch"),
+    )
+    box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
+    assert box("-c", "--retries", "2", "--max-failures", "1", "a", program="doit").code == 1
+    assert box.executed() == ["a:1", "a:1", "a:1", "before"]
+    box.edit('"backend": "json"', '"backend": "json", "retries": "1"', "dodo.py")
+    assert box("a:2", program="doit").code == 1
+    assert box.executed() == ["a:2", "a:2"]
+    box.write("raw", "2")
+    assert "--timeout: expected a duration" in box("--timeout", "soon", program="doit").refused()
+    box.edit('"retries": "1"', '"limit": "1"', "dodo.py")
+    assert "--limit 1: runs of a batchfile are selected so" in box(program="doit").refused()
+    assert box.executed() == []
+
+
 @pytest.mark.parametrize("run", ["ours", pytest.param("stock", marks=pytest.mark.slow)])
 def test_the_example(box: Box, run: str) -> None:
     project = box.folder / "example"
