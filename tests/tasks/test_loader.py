@@ -233,7 +233,8 @@ def test_options_in_place_of_the_batchfile_in_a_dodo(box: Box, delayed: bool) ->
     )
     box.write("doit.cfg", "[COMMAND]\nrun = pydoit_sc.cli:Run\n")
     assert box("-c", "--retries", "2", "--max-failures", "1", "a", program="doit").code == 1
-    assert box.executed() == ["a:1", "a:1", "a:1", "before"]
+    first, *others, last = box.executed()  # of the runs of a group any may be the first
+    assert (others, last) == ([first, first], "before")
     box.edit('"backend": "json"', '"backend": "json", "retries": "1"', "dodo.py")
     assert box("a:2", program="doit").code == 1
     assert box.executed() == ["a:2", "a:2"]
