@@ -62,7 +62,7 @@ ELSEWHERE = {
     "tasks/test_loader.py": "tasks.dependency tasks.tasks",
     "tasks/test_runner.py": "tasks.executing",
     "test_doctests.py": "outcomes.counts plurals",
-    "test_hooks.py": "submissions.finish",
+    "test_hooks.py": "submissions.finish tasks.reckoning",
     "test_plan.py": "batch ledger verdicts",
     "worker/test_executor.py": "worker.results",
     "worker/test_health.py": "worker.heldback",

@@ -59,6 +59,20 @@ def test_each_is_run_once_where_it_is_due(hooked: Box, monkeypatch: pytest.Monke
     assert told(hooked) == ["finish 1 2"]
 
 
+@pytest.mark.parametrize("reporter", ["console", "executed-only", "zero", "error-only", "json"])
+def test_whatever_shows_it(hooked: Box, reporter: str) -> None:
+    assert hooked("-r", reporter).code == 1
+    assert told(hooked) == ["failure 2 1 0 1", "finish 2 0"]
+
+
+def test_why_with_another_reporter(hooked: Box) -> None:
+    hooked.edit("matrix", 'file_dep = ["nope"]\nmatrix')
+    hooked.edit("finish $PYDOIT_SC_COMPLETED", "$PYDOIT_SC_WHY $PYDOIT_SC_COMPLETED")
+    assert hooked("-r", "console", "--max-failures", "1").code == 2
+    _, why = told(hooked)
+    assert why.startswith("3 runs were not started: file_dep `nope`")
+
+
 def test_what_could_not_be_executed_is_a_failure(hooked: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     hooked.edit("matrix", 'file_dep = ["nope"]\nmatrix')
     assert run(hooked, monkeypatch) == 2

@@ -214,8 +214,8 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
                 code = int(runner.run_all(self.control.task_dispatcher()))
             finally:
                 shown.flush()
-        if isinstance(told, BatchReporter):
-            counts = told.progress.counts(told.why())
+        if isinstance(runner, BatchRunner):
+            counts = runner.reckoning.counts()
             if as_json:
                 _print_json(counts)
             if not no_hooks and (project := project_of(self.control.tasks.values())):

@@ -26,7 +26,7 @@ def make_executor(store: Store, limits: Limits, reporter: Any, *, has_completed:
         executor.failures.has_completed()
     if isinstance(reporter, BatchReporter):
         executor.tell, executor.show = reporter.tell, reporter.show
-        reporter.progress.running = lambda: executor.running
+        reporter.reckoning.progress.running = lambda: executor.running
     return executor
 
 

@@ -5,8 +5,7 @@ doit's reporters see tasks; this one sees the batch as well: how many runs there
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail, TaskFailed
@@ -15,10 +14,11 @@ from doit.task import Task
 
 from pydoit_sc.outcomes.kinds import Failure, Tally
 from pydoit_sc.show.bars import Bar, PlainBar, make_bar
-from pydoit_sc.show.kinds import ending, without_outcome
-from pydoit_sc.show.progress import Progress, failure_line, summary, verdict_lines
+from pydoit_sc.show.kinds import ending
+from pydoit_sc.show.progress import failure_line, summary
 from pydoit_sc.tasks.dependency import BatchTask
 from pydoit_sc.tasks.errors import NoOutcomeError
+from pydoit_sc.tasks.reckoning import Reckoning
 from pydoit_sc.verdicts import Verdict
 from pydoit_sc.worker.results import Result
 
@@ -34,19 +34,15 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
 
     def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
-        self.progress = Progress()
-        self._without_outcome = defaultdict[str, Tally](Tally)  # by what they were not
+        self.reckoning = Reckoning()
         self._quiet: bool = options.get("quiet", False)
         self._bar: Bar = make_bar(outstream, quiet=self._quiet)
-        self._held: list[Verdict] = []
         self._failed = Tally()
         self._command: Callable[..., str] = str  # of the batch that has failed runs
         self._passing: Passing | None = None
 
     def planned(self, counts: Mapping[Verdict, int]) -> None:
         """Show what is going to be executed, and why."""
-        skipped = sum(number for verdict, number in counts.items() if not verdict.execute)
-        self.progress.begin(sum(counts.values()) - skipped, skipped)
         if not self._quiet:
             self._bar.line(summary(counts))
 
@@ -66,21 +62,16 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         if self._passing:
             self._passing.look(live)
         else:
-            self._bar.update(self.progress)
-
-    def held_back(self, verdict: Verdict) -> None:
-        """A run is not executed, since it waits for one that has failed."""
-        self._held.append(verdict)
+            self._bar.update(self.reckoning.progress)
 
     def left_behind(self, task: str, count: int) -> None:
         """A run's shell has ended before so many of its processes, or none."""
-        self.progress.tell_left_behind(self._bar.line, task, count)
+        self.reckoning.progress.tell_left_behind(self._bar.line, task, count)
 
     def completed(self) -> None:
         """A run has been completed."""
         if self._passing:
             self._passing.end(published=True)
-        self.progress.done += 1
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         """A run has failed, of which the first of its kind is told in full and the others are counted, or has got no outcome."""
@@ -89,10 +80,7 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
             return
         if self._passing:
             self._passing.end(published=isinstance(fail, RunFailed))
-        if isinstance(fail, NoOutcomeError):
-            self._without_outcome[fail.what].add(Failure(task.name, None, fail.reason, None))
-        elif isinstance(fail, RunFailed):
-            self.progress.failed += 1
+        if isinstance(fail, RunFailed):
             self._command = task.project.command
             if self._failed.add(fail.failure):
                 self._bar.line(fail.brief if self._passing else fail.message)
@@ -113,21 +101,18 @@ class BatchReporter(ConsoleReporter):  # type: ignore[misc]
         if not self._quiet:
             super().execute_task(task)
 
-    def why(self) -> Iterator[str]:
-        """Yield what is told of the end beside figures: which runs have got no outcome, and why it ended early."""
-        for what, tally in self._without_outcome.items():
-            yield from without_outcome(tally, what)
-        yield from verdict_lines(self._held)
-        yield from self.runtime_errors
+    def runtime_error(self, msg: str) -> None:
+        """The execution ends early, which is told at its end."""
+        self.reckoning.errors.append(msg)
 
     def complete_run(self) -> None:
         """Show the last figures, then why the batch stopped early."""
         if self._passing:
             self._passing.end(published=False)
-        self._bar.close(self.progress)
+        self._bar.close(self.reckoning.progress)
         for line in ending(self._failed, self._command):
             self._bar.line(line)
-        for line in self.why():
+        for line in self.reckoning.why():
             self._bar.line(line)
 
 

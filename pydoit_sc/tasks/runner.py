@@ -31,8 +31,9 @@ from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.dependency import BatchTask
 from pydoit_sc.tasks.errors import NoOutcomeError
-from pydoit_sc.tasks.reporter import BatchReporter, fail_of
-from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of
+from pydoit_sc.tasks.reckoning import Reckoning
+from pydoit_sc.tasks.reporter import BatchReporter, fail_of, is_run
+from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of, stages_of
 from pydoit_sc.verdicts import Verdict, count, waiting
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
@@ -65,6 +66,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
     ) -> None:
         super().__init__(*args)
         self.final_result: int
+        self.reckoning = self.reporter.reckoning if isinstance(self.reporter, BatchReporter) else Reckoning()
         self._nprocs = nprocs
         self._moved = moved  # runs in the places of others are executed
         self._passes = passes  # what a run writes is shown, where it is the only one
@@ -106,7 +108,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         bound = "`max_failures`" if self.continue_ else "--no-continue"
         why, code = why_it_ended(executor, self._to_execute, bound)
         if why:
-            self.reporter.runtime_error(why)
+            self._tell(why)
         self.final_result = code or self.final_result
 
     def _prepare(self, dispatcher: TaskDispatcher) -> None:
@@ -130,15 +132,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._planned = True
         tasks = [dispatcher.tasks[name] for name in closure(dispatcher)]
         parts = {task.stage.name: task.stage for task in tasks if isinstance(task, StageTask)}
-        singles: dict[str, list[Run]] = {}
-        for task in tasks:
-            if isinstance(task, RunTask) and task.stage.name not in parts:
-                singles.setdefault(task.stage.name, []).append(task.run)
-        chosen = [
-            stage._replace(runs=singles[stage.name]) if stage.name in singles else parts[stage.name]
-            for stage in self._project.batch.stages
-            if stage.name in parts or stage.name in singles
-        ]
+        chosen = stages_of(self._project, tasks)
         if (strange := moved(self._project.ledger, chosen)) and not self._moved:
             raise UserError(f"{moved_words(strange)}, or execute them with --moved")
         todo: dict[str, array[int]] = {}
@@ -156,6 +150,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
                 pattern, runs = RunTask(self._project, stage, stage.runs[0]), picked.get(stage.name, ())
                 pattern.overwrite_verbosity(self.stream)
                 self._open[stage.name] = _Open(stage, pattern, runs, len(runs) + 1)
+        self.reckoning.planned(verdicts)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(verdicts)
             if self._passes and self._to_execute == 1:
@@ -216,7 +211,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         except InvalidDodoFile as error:
             if not self.final_result:
                 raise
-            self.reporter.runtime_error(str(error))  # the task has failed that makes what the batchfile reads
+            self._tell(str(error))  # the task has failed that makes what the batchfile reads
             return None
 
     def _own_task(self, node: ExecNode, dispatcher: TaskDispatcher) -> Iterator[None]:
@@ -299,10 +294,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
         opened = self._open[stage_of(run.key)]
         opened.failed = True
         self.final_result = self.final_result or FAILURE
-        if isinstance(self.reporter, BatchReporter):
-            verdict = self._project.ledger.verdict(opened.stage, run)
-            self.reporter.held_back(waiting(verdict, cause.key, state))
-        else:
+        verdict = self._project.ledger.verdict(opened.stage, run)
+        self.reckoning.held_back(waiting(verdict, cause.key, state))
+        if not isinstance(self.reporter, BatchReporter):
             error = f"`{task_of(run.key)}` was not started: `{task_of(cause.key)}` has not been completed"
             self.reporter.runtime_error(error)
         self._close(opened)
@@ -352,12 +346,25 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Record a result; the store remembers a run's success, not doit's database."""
         if base_fail is None and (isinstance(node, RunNode) or isinstance(node.task, RunTask)):
             node.run_status = "successful"
+            self.reckoning.completed()
             if isinstance(self.reporter, BatchReporter):
                 self.reporter.completed()
             else:
                 self.reporter.add_success(node.task)
         else:
             super().process_task_result(node, base_fail)
+
+    def _handle_task_error(self, node: Node, base_fail: BaseFail) -> None:
+        """Record that a task has failed."""
+        if is_run(node.task):
+            self.reckoning.failed(node.task.name, base_fail)
+        super()._handle_task_error(node, base_fail)
+
+    def _tell(self, why: str) -> None:
+        """Tell why the execution ends early."""
+        self.reporter.runtime_error(why)
+        if not isinstance(self.reporter, BatchReporter):  # which keeps it itself
+            self.reckoning.errors.append(why)
 
     def _close(self, opened: _Open) -> None:
         opened.left -= 1
@@ -375,7 +382,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         bad = [task for task in (dep.task for dep in node.bad_deps) if task.subtask_of != own or not own]
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(task.name for task in bad))
         if names:
-            self.reporter.runtime_error(f"`{node.task.name}` was not started: {names} has not been completed")
+            self._tell(f"`{node.task.name}` was not started: {names} has not been completed")
         self.final_result = self.final_result or FAILURE
         self._processed.append(node)
         return True

@@ -226,6 +226,22 @@ def runs_of(task: Task) -> Sequence[Run]:
     return task.stage.runs if isinstance(task, StageTask) else []
 
 
+def stages_of(project: Project, tasks: Iterable[Task]) -> list[Stage]:
+    """Return what the tasks of a batch are of, as stages that have only their runs, in the order of the batch."""
+    parts: dict[str, Stage] = {}
+    singles: dict[str, list[Run]] = {}
+    for task in tasks:
+        if isinstance(task, StageTask):
+            parts[task.stage.name] = task.stage
+        elif isinstance(task, RunTask):
+            singles.setdefault(task.stage.name, []).append(task.run)
+    return [
+        parts[stage.name] if stage.name in parts else stage._replace(runs=singles[stage.name])
+        for stage in project.batch.stages
+        if stage.name in parts or stage.name in singles
+    ]
+
+
 def closure(dispatcher: TaskDispatcher) -> list[str]:
     """Return the names of the selected tasks and of all that they depend on."""
     names: dict[str, None] = {}

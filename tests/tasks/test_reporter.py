@@ -19,7 +19,9 @@ def test_the_bar_makes_room_for_a_task_of_a_dodo(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TERM", "xterm")
     with Window() as window:
         reporter = BatchReporter(window.stream(), {})
-        reporter.planned({Verdict(Status.INCOMPLETE, "no outcome yet"): 2})
+        counts = {Verdict(Status.INCOMPLETE, "no outcome yet"): 2}
+        reporter.reckoning.planned(counts)
+        reporter.planned(counts)
         reporter.show(())
         assert window.shown()[1:] == ["─" * 40 + "  0 %  0:00", "0/2 done, 0 failed, 0 skipped, 0 running"]
         reporter.execute_task(Task("_private", ["true"]))
