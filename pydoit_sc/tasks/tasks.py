@@ -111,6 +111,8 @@ class RunTask(BatchTask):
             "run",
             "--quiet",
             "--no-hooks",
+            "--single",  # doit has seen to the others, and has decided that this one is to be executed
+            "--always-execute",
             *project.batch.words,
             name,
         ]

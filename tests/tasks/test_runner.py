@@ -245,6 +245,19 @@ def test_doits_own_runner_knows_the_order_of_runs(samples: Box) -> None:
     assert samples.executed() == ["align:s0", "call:s0", "even"]
 
 
+def test_doits_own_runner_executes_what_it_says(samples: Box) -> None:
+    samples.write("doit.cfg", "[GLOBAL]\nloader = batchfile\n")
+    samples.ok("call:s2")
+    samples.ok("forget", "call:s2")
+    samples.write("in-s2", "two")
+    samples.executed()
+    assert samples("-s", "call:s2", program="doit").code == 0
+    assert samples.executed() == ["call:s2"]
+    for _ in range(2):
+        assert samples("-a", "call:s2", program="doit").out == ".  align:s2\n.  call:s2\n"
+        assert samples.executed() == ["align:s2", "call:s2"]
+
+
 def test_runs_that_waited_are_executed_once(box: Box) -> None:
     """More runs than ranks: the first are released while the dispatcher has not reached their stage, others while it is there."""
     number = "matrix = { n = { range = [0, 60] } }\n"
