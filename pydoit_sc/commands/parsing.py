@@ -5,6 +5,7 @@ from __future__ import annotations
 import getopt
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, time
 from typing import Any
 
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
@@ -12,6 +13,7 @@ from doit.exceptions import InvalidCommand
 
 from pydoit_sc.batch import MOST_AT_ONCE
 from pydoit_sc.batchfile import nearest
+from pydoit_sc.batchfile.errors import show
 from pydoit_sc.catalogue import COMMANDS
 from pydoit_sc.numbers import whole_number
 from pydoit_sc.tasks.errors import user_errors
@@ -74,6 +76,7 @@ class OptionsAnywhere:
     """A doit command that reads its options so; the catalogue has its purpose."""
 
     doc_purpose = ""
+    _misconfigured: CmdParseError | None = None
     first_is_batch = True  # in place of `-f FILE`, where the command has that option
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -88,7 +91,10 @@ class OptionsAnywhere:
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parse the words and run the command; called by doit."""
         command: Any = self
-        options, words = self.cmdparser.parse(in_args)
+        parser = self.cmdparser
+        if self._misconfigured:
+            raise self._misconfigured
+        options, words = parser.parse(in_args)
         command.pdb = options.get("pdb", False)
         options.update(command.opt_vals)
         if self.first_is_batch and "batchfile" in options:
@@ -123,7 +129,11 @@ class OptionsAnywhere:
         """The parser of this command's options, with the defaults that the project's configuration sets."""
         if self._cmdparser is None:
             self._cmdparser = self.make_parser()
-            self._cmdparser.overwrite_defaults(self.config_vals)  # type: ignore[attr-defined]
+            configured: Mapping[str, Any] = self.config_vals  # type: ignore[attr-defined]
+            try:
+                self._cmdparser.overwrite_defaults(as_words(self._cmdparser.options, configured))
+            except CmdParseError as error:
+                self._misconfigured = error  # doit expects it when it calls `parse_execute`
         return self._cmdparser
 
     def shown_options(self) -> list[CmdOption]:
@@ -146,6 +156,37 @@ class OptionsAnywhere:
         """Return a parser of this command's options."""
         command: Any = self
         return Parser(command.get_options(), f"{command.bin_name} help {command.name}")
+
+
+def as_words(options: Iterable[CmdOption], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a configuration says of options as a command line would: a number as its text; raises CmdParseError.
+
+    >>> as_words([CmdOption(option("retries", "")), CmdOption(flag("quiet", ""))], {"retries": 1, "quiet": True})
+    {'retries': '1', 'quiet': True}
+    """
+    found = dict(values)
+    for one in options:
+        if one.name not in found:
+            continue
+        value = found[one.name]
+        if one.type is str:
+            found[one.name] = _word(one.name, value)
+        elif one.type is list and not isinstance(value, str):
+            if not isinstance(value, (list, tuple)):
+                raise CmdParseError(_unexpected(one.name, "a list", value))
+            found[one.name] = [_word(one.name, item) for item in value]
+    return found
+
+
+def _word(name: str, value: Any) -> Any:
+    """Return a value as a word; what a dodo.py may give in place of one, such as a class, as it is."""
+    if isinstance(value, (bool, list, tuple, dict, date, time)):
+        raise CmdParseError(_unexpected(name, "a text or a number", value))
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def _unexpected(name: str, what: str, value: object) -> str:
+    return f"the configuration of doit: `{name}`: expected {what}, found {show(value)}"
 
 
 def parse_nprocs(value: str | int | None) -> int | None:

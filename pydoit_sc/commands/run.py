@@ -25,7 +25,7 @@ from pydoit_sc.commands.base import (
     OPT_RETRIES,
     OPT_TIMEOUT,
 )
-from pydoit_sc.commands.parsing import flag, one_of, option, parse_nprocs
+from pydoit_sc.commands.parsing import as_words, flag, one_of, option, parse_choice, parse_nprocs
 from pydoit_sc.commands.selecting import SELECTING, Selecting
 from pydoit_sc.commands.usage import OF_TASKS
 from pydoit_sc.hooks import tell_end
@@ -165,9 +165,10 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         failure_verbosity: int,
     ) -> int:
         nprocs = parse_nprocs(num_process)
+        options = as_words(self.cmdparser.options, self._options)
         with user_errors():  # before a task of a dodo.py is executed
-            read_instead(self._options)
-            said = parse_selection(self._options).said
+            read_instead(options)
+            said = parse_selection(options).said
         if said and not isinstance(self.loader, BatchfileLoader):
             raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
         self.control = TaskControl(self.task_list)
@@ -175,8 +176,9 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         if single:
             for name in self.control.selected_tasks:
                 _leave_dependencies(self.control.tasks, name)
-        options = {"failure_verbosity": failure_verbosity, "quiet": quiet}
-        make = self.reporters[reporter] if isinstance(reporter, str) else reporter
+        make = reporter
+        if isinstance(reporter, str):
+            make = self.reporters[parse_choice(reporter, list(self.reporters), "--reporter")]
         if as_json:
             _check_json(make, self.control)
         if isinstance(outfile, str) and (project := project_of(self.control.tasks.values())):
@@ -189,14 +191,14 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             user_errors(),
         ):
             shown = screen(outstream)
-            told = make(shown, options)
+            told = make(shown, {"failure_verbosity": failure_verbosity, "quiet": quiet})
             new_runner: Any = BatchRunner
             passes = self._is_named and not quiet
             how: dict[str, Any] = {
                 "nprocs": nprocs,
                 "moved": moved,
                 "passes": passes,
-                "instead": self._options,
+                "instead": options,
             }
             if _are_chunks(self.control):
                 from pydoit_sc.tasks.chunk import ChunkRunner  # noqa: PLC0415 - few execute chunks so

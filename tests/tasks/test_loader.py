@@ -53,6 +53,43 @@ def test_options_of_run_in_the_configuration(stages: Box) -> None:
 
 
 @pytest.mark.parametrize("program", ["doit", "pydoit-sc"])
+def test_numbers_in_the_configuration(stages: Box, program: str) -> None:
+    stages.edit("cat in", "exit 3")
+    said = (
+        "retries = 1\ntimeout = 60.5\nmax_failures = 1\nnum_process = 1\nwhere = ['x<3', 'x>1']\nlimit = 1\n"
+    )
+    stages.write("doit.cfg", "")
+    stages.write("pyproject.toml", f"{PYPROJECT}\n[tool.doit.commands.run]\n{said}")
+    assert stages(program=program).code == 1
+    assert stages.executed() == ["a:2", "a:2"]
+
+
+@pytest.mark.parametrize("command", ["plan", "list", "summarize-batch"])
+def test_numbers_in_the_configuration_of(stages: Box, command: str) -> None:
+    stages.write("doit.cfg", "")
+    stages.write("pyproject.toml", f"[tool.doit.commands.{command}]\nlimit = 1\nsince = 60\n")
+    done = stages(command)
+    assert (done.code, "no run matches --since 60 --limit 1: " in done.out + done.err) == (0, True)
+
+
+@pytest.mark.parametrize("program", ["doit", "pydoit-sc"])
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("retries = true", "`retries`: expected a text or a number, found true"),
+        ("limit = [1]", "`limit`: expected a text or a number, found a list"),
+        ("where = 3", "`where`: expected a list, found 3"),
+        ("retries = 1.5", "--retries: expected an integer of at least 0, found `1.5`"),
+        ("reporter = 'nope'", "--reporter: expected console or"),
+    ],
+)
+def test_what_the_configuration_may_say(stages: Box, program: str, said: str, answer: str) -> None:
+    stages.write("doit.cfg", "")
+    stages.write("pyproject.toml", f"{PYPROJECT}\n[tool.doit.commands.run]\n{said}\n")
+    assert answer in stages(program=program).refused()
+
+
+@pytest.mark.parametrize("program", ["doit", "pydoit-sc"])
 @pytest.mark.parametrize(
     ("file", "text"),
     [
@@ -235,12 +272,12 @@ def test_options_in_place_of_the_batchfile_in_a_dodo(box: Box, delayed: bool) ->
     assert box("-c", "--retries", "2", "--max-failures", "1", "a", program="doit").code == 1
     first, *others, last = box.executed()  # of the runs of a group any may be the first
     assert (others, last) == ([first, first], "before")
-    box.edit('"backend": "json"', '"backend": "json", "retries": "1"', "dodo.py")
+    box.edit('"backend": "json"', '"backend": "json", "retries": 1', "dodo.py")
     assert box("a:2", program="doit").code == 1
     assert box.executed() == ["a:2", "a:2"]
     box.write("raw", "2")
     assert "--timeout: expected a duration" in box("--timeout", "soon", program="doit").refused()
-    box.edit('"retries": "1"', '"limit": "1"', "dodo.py")
+    box.edit('"retries": 1', '"limit": "1"', "dodo.py")
     assert "--limit 1: runs of a batchfile are selected so" in box(program="doit").refused()
     assert box.executed() == []
 
