@@ -20,6 +20,8 @@ from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
 
+_RESULT = "result:"  # as doit calls it
+
 #: Is told of a run that is left, since something else has its place; without one that is an error.
 Leave = Callable[[str, Exception], None]
 
@@ -46,11 +48,16 @@ class BatchDependency(Dependency):  # type: ignore[misc]
     _forgotten: dict[str, str]  # names of tasks, with the keys of runs
     _keys: dict[str, str] | None
     _leave: Leave | None
+    _get: Callable[
+        [str, str], Any
+    ]  # of a task by its name, as `_get_saved`, which is that of the database itself
+    _get_saved: Callable[[str, str], Any]
 
     def take(self, project: Project, leave: Leave | None) -> None:
         """Know the tasks of this batch."""
         self._project, self._leave = project, leave
         self._undoes, self._ignored, self._forgotten, self._keys = False, set(), {}, None
+        self._get_saved, self._get = self._get, self._get_known
 
     @property
     def _all(self) -> dict[str, str]:
@@ -70,6 +77,14 @@ class BatchDependency(Dependency):  # type: ignore[misc]
             if not check():
                 found.add_reason("uptodate_false", (check, args, options))
         return found
+
+    @user_errors()
+    def _get_known(self, name: str, what: str) -> Any:
+        """Return what is known of a task; the result of a run, for `result_dep`, is which attempt the store has of it."""
+        if what != _RESULT or not (key := self._all.get(name)):
+            return self._get_saved(name, what)
+        record = self._project.ledger.records.get(key)
+        return record and record.attempt
 
     def status_is_ignore(self, task: Task) -> bool:
         """Return whether `ignore` excludes a task."""

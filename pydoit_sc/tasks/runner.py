@@ -330,7 +330,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """Record the result of a run."""
         node, opened = self._executing.pop(result.work.task)
         record = result.record
-        if record is not None and stage_of(result.work.run.key) in self._awaited:
+        # Of what has a task of its own a `result_dep` may ask for the outcome.
+        if record is not None and (opened is None or stage_of(result.work.run.key) in self._awaited):
             self._project.ledger.publish(result.work.run, record)
         fail = fail_of(result)
         self.process_task_result(node, fail)

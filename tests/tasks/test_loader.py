@@ -358,6 +358,28 @@ def test_ignore_and_forget_are_the_same_for_doit(bare: Box, programs: tuple[str,
     assert bare.tree() == ["b/run.json", "b/status_code", "b/stderr", "b/stdout"]
 
 
+def test_a_task_executes_where_runs_have_been_published_anew(bare: Box) -> None:
+    bare.edit("from pydoit", "from doit.tools import result_dep\nfrom pydoit", "dodo.py")
+    with (bare.folder / "dodo.py").open("a") as file:
+        for name in ("a", "b"):
+            said = f'{{"actions": ["echo of-{name} >> log"], "uptodate": [result_dep("{name}")]}}'
+            file.write(f"\n\ndef task_of_{name}():\n    return {said}\n")
+    everything = ["a:1", "a:2", "a:3", "b", "mine", "of-a", "of-b"]
+    bare.ok(program="doit")
+    assert bare.executed() == everything
+    bare.ok(program="doit")
+    assert bare.executed() == []
+    bare.write("in", "2")
+    bare.ok("of_a", program="doit")
+    assert bare.executed() == ["a:1", "a:2", "a:3", "of-a"]
+    bare.ok(program="doit")
+    assert bare.executed() == ["b", "mine", "of-b"]
+    bare.ok("-a", "a:2")
+    bare.executed()
+    bare.ok("of_a", program="doit")
+    assert bare.executed() == ["of-a"]
+
+
 @pytest.mark.parametrize("bare", ["ours"], indirect=True)
 def test_a_failure_is_not_forgotten(bare: Box) -> None:
     bare.edit("cat in", "exit 3")
