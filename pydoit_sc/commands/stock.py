@@ -30,7 +30,7 @@ from pydoit_sc.tasks.dependency import BatchDependency
 from pydoit_sc.tasks.errors import user_errors
 from pydoit_sc.tasks.listing import Part, in_turn
 from pydoit_sc.tasks.loader import open_project
-from pydoit_sc.tasks.tasks import RunIsPlanned, RunTask, StageIsPlanned, StageTask
+from pydoit_sc.tasks.tasks import RunTask
 
 _SOME_LEFT, _NOTHING_DONE = 2, 3  # exit codes
 
@@ -184,13 +184,7 @@ class InfoCommand(OptionsAnywhere, DoitInfo):  # type: ignore[misc]
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         """Print what is known of the task, whose status is that of the plan."""
         task = next((task for task in self.task_list if [task.name] == pos_args), None)
-        if isinstance(task, StageTask):
-            task.uptodate = [(StageIsPlanned(task.project, task.stage), [], {})]
-        if not isinstance(task, RunTask):
-            return int(super()._execute(pos_args, hide_status))
-        planned = RunIsPlanned(task.project, task.stage, task.run)
-        task.uptodate = [(planned, [], {})]
-        if hide_status or not planned.verdict().ignored:
+        if hide_status or not isinstance(task, RunTask) or not task.planned.verdict.ignored:
             return int(super()._execute(pos_args, hide_status))
         known = self.dep_manager.get_status
 

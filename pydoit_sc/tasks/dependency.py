@@ -5,16 +5,18 @@ So it is the same whoever asks: `doit`, with doit's own commands or with ours, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from typing import Any
+from collections.abc import Callable, Sequence, Set
+from functools import cached_property
+from typing import Any, TypeAlias
 
 from doit.dependency import Dependency, DependencyStatus
 from doit.exceptions import InvalidDodoFile
 from doit.globals import Globals
-from doit.task import Task
+from doit.task import Stream, Task
 
-from pydoit_sc.batch import Stage
+from pydoit_sc.batch import Run, Stage
 from pydoit_sc.ignored import change_ignored
+from pydoit_sc.plan import plan
 from pydoit_sc.project import Project
 from pydoit_sc.store import TakenError
 from pydoit_sc.tasks.changing import change_each
@@ -24,6 +26,8 @@ _RESULT = "result:"  # as doit calls it
 
 #: Is told of a run that is left, since something else has its place; without one that is an error.
 Leave = Callable[[str, Exception], None]
+#: Tells whether a task is up to date, in the form that doit calls; its text is the reason.
+Check: TypeAlias = Callable[[], bool]
 
 
 class BatchTask(Task):  # type: ignore[misc]
@@ -31,6 +35,22 @@ class BatchTask(Task):  # type: ignore[misc]
 
     project: Project
     stage: Stage
+    is_selected = False  # by one of doit's runners, which executes it if it is not up to date
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """Its runs."""
+        raise NotImplementedError
+
+    @cached_property
+    def planned(self) -> Check:
+        """Whether it is up to date where nothing is executed, with the reason as its text."""
+        raise NotImplementedError
+
+    def overwrite_verbosity(self, stream: Stream) -> None:
+        """Set how much is shown. Runners call this before they ask for the status, and doit's other commands do not."""
+        super().overwrite_verbosity(stream)
+        self.is_selected = True
 
     @property
     @user_errors()
@@ -68,14 +88,25 @@ class BatchDependency(Dependency):  # type: ignore[misc]
             self._keys |= {stage.task_name(run): run.key for stage, run in batch.runs()}
         return self._keys
 
+    @cached_property
+    @user_errors()
+    def _to_execute(self) -> Set[str]:
+        """The keys of the runs that an execution of the whole batch would execute."""
+        project = self._project
+        return {item.run.key for item in plan(project.ledger, project.batch.stages) if item.verdict.execute}
+
     def get_status(self, task: Task, tasks_dict: Any, get_log: bool = False) -> DependencyStatus:
-        """Return whether a task is up to date; a run or a stage tells it itself, also that its target is there."""
+        """Return whether a task is up to date; of a run or a stage the plan says it, or while runs are executed its verdict."""
         if not isinstance(task, BatchTask):
             return super().get_status(task, tasks_dict, get_log)
         found = DependencyStatus(get_log)
-        for check, args, options in task.uptodate:
-            if not check():
-                found.add_reason("uptodate_false", (check, args, options))
+        if not task.is_selected and not get_log:  # for `list`: of many tasks
+            if any(run.key in self._to_execute for run in task.runs):
+                found.status = "run"
+            return found
+        check = task.uptodate[0][0] if task.is_selected else task.planned
+        if not check():
+            found.add_reason("uptodate_false", (check, [], {}))
         return found
 
     @user_errors()

@@ -28,72 +28,70 @@ CHUNK = "chunk"
 
 
 class RunIsCurrent:
-    """The up-to-date check of a run, in the form that doit calls; `doit info` shows its text as the reason."""
+    """The up-to-date check of a run for doit's own runners: what it comes after has just been executed."""
 
     def __init__(self, project: Project, stage: Stage, run: Run) -> None:
         self._project, self._stage, self._run = project, stage, run
 
     @user_errors()
-    def verdict(self) -> Verdict:
-        """Return the run's status and its reason."""
-        return self._project.ledger.verdict(self._stage, self._run)
-
     def __call__(self) -> bool:
-        return self.verdict().status is Status.COMPLETED
-
-    def __repr__(self) -> str:
-        project = self._project
-        if self.verdict().execute:
-            project.ledger.look_beside([self._run])
-        verdict = self.verdict()
-        more = details(project.ledger, project.store, self._run) if verdict.status is Status.STALE else ()
-        return "\n   ".join((f"{verdict.status}: {verdict.words}", *more))
+        return self._project.ledger.verdict(self._stage, self._run).status is Status.COMPLETED
 
 
-class RunIsPlanned(RunIsCurrent):
-    """The up-to-date check of a run for `info`, where nothing is executed: as `plan` says, also of those that it comes after."""
+class RunIsPlanned:
+    """The up-to-date check of a run where nothing is executed: as `plan` says; its text is the reason."""
 
-    def verdict(self) -> Verdict:
-        """Return the run's status and its reason; taken once."""
-        return self._verdict
+    def __init__(self, project: Project, stage: Stage, run: Run) -> None:
+        self._project, self._stage, self._run = project, stage, run
 
     @cached_property
     @user_errors()
-    def _verdict(self) -> Verdict:
+    def verdict(self) -> Verdict:
+        """The run's status and its reason."""
         parts = self._project.narrow([(self._stage, self._run)])
         planned = plan(self._project.ledger, parts)
         return next(item.verdict for item in planned if item.run.key == self._run.key)
 
     def __call__(self) -> bool:
-        return super().__call__() and not self._verdict.ignored  # which is a reason to be told, too
+        # That it is ignored is a reason to be told, too.
+        return self.verdict.status is Status.COMPLETED and not self.verdict.ignored
+
+    def __repr__(self) -> str:
+        project, verdict = self._project, self.verdict
+        more = details(project.ledger, project.store, self._run) if verdict.status is Status.STALE else ()
+        return "\n   ".join((f"{verdict.status}: {verdict.words}", *more))
 
 
 class StageIsCurrent:
-    """The up-to-date check of a stage, for `list --status`: that of all its runs."""
+    """The up-to-date check of a stage for doit's own runners: that of all its runs."""
 
     def __init__(self, project: Project, stage: Stage) -> None:
         self._project, self._stage = project, stage
 
     @user_errors()
-    def _to_execute(self) -> int:
-        ledger = self._project.ledger
-        return sum(ledger.verdict(self._stage, run).execute for run in self._stage.runs)
-
     def __call__(self) -> bool:
-        return not self._to_execute()
-
-    def __repr__(self) -> str:
-        return f"{self._to_execute():,} of {len(self._stage.runs):,} runs to execute"
+        ledger = self._project.ledger
+        return not any(ledger.verdict(self._stage, run).execute for run in self._stage.runs)
 
 
-class StageIsPlanned(StageIsCurrent):
-    """The up-to-date check of a stage for `info`."""
+class StageIsPlanned:
+    """The up-to-date check of a stage where nothing is executed; its text is the reason."""
 
+    def __init__(self, project: Project, stage: Stage) -> None:
+        self._project, self._stage = project, stage
+
+    @cached_property
     @user_errors()
     def _to_execute(self) -> int:
         parts = self._project.narrow([(self._stage, run) for run in self._stage.runs])
         planned = plan(self._project.ledger, parts)
         return sum(item.verdict.execute for item in planned if item.stage.name == self._stage.name)
+
+    def __call__(self) -> bool:
+        return not self._to_execute
+
+    def __repr__(self) -> str:
+        return f"{self._to_execute:,} of {len(self._stage.runs):,} runs to execute"
 
 
 class RunTask(BatchTask):
@@ -128,6 +126,16 @@ class RunTask(BatchTask):
         self.value_savers.append(self._read_outcome)
         self.project, self.stage, self.run = project, stage, run
         self.options: dict[str, Any] = {}
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """The run."""
+        return [self.run]
+
+    @cached_property
+    def planned(self) -> RunIsPlanned:
+        """Whether it is up to date where nothing is executed."""
+        return RunIsPlanned(self.project, self.stage, self.run)
 
     @user_errors()
     def _read_outcome(self) -> dict[str, Any]:
@@ -215,6 +223,16 @@ class StageTask(BatchTask):
         )
         self.project, self.stage = project, stage
 
+    @property
+    def runs(self) -> Sequence[Run]:
+        """Its runs, or those of them that it is made for."""
+        return self.stage.runs
+
+    @cached_property
+    def planned(self) -> StageIsPlanned:
+        """Whether all of them are up to date where nothing is executed."""
+        return StageIsPlanned(self.project, self.stage)
+
 
 def part_tasks(project: Project, parts: Iterable[Stage]) -> list[StageTask]:
     """Return a task for each stage, or part of one, each behind those that it comes after: for our runner."""
@@ -223,9 +241,7 @@ def part_tasks(project: Project, parts: Iterable[Stage]) -> list[StageTask]:
 
 def runs_of(task: Task) -> Sequence[Run]:
     """Return the runs of a task: its own, those of its stage, or none."""
-    if isinstance(task, RunTask):
-        return [task.run]
-    return task.stage.runs if isinstance(task, StageTask) else []
+    return task.runs if isinstance(task, BatchTask) else []
 
 
 def stages_of(project: Project, tasks: Iterable[Task]) -> list[Stage]:

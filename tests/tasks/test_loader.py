@@ -358,6 +358,23 @@ def test_ignore_and_forget_are_the_same_for_doit(bare: Box, programs: tuple[str,
     assert bare.tree() == ["b/run.json", "b/status_code", "b/stderr", "b/stdout"]
 
 
+@pytest.mark.parametrize("program", ["doit", "pydoit-sc"])
+def test_info_and_list_say_what_the_plan_says(bare: Box, program: str) -> None:
+    bare.ok(program="doit")
+    bare.write("in", "2")
+    bare.ok("ignore", "a:2", "a:3")
+    done = bare("info", "b", program=program)
+    assert done.code == 1
+    assert "stale: an earlier run is to be executed: a:1" in done.out
+    shown = ["R a", "R a:1", "I a:2", "I a:3", "R b", *(["R mine"] if program == "doit" else [])]
+    lines = bare.ok("list", "--all", "-s", program=program).splitlines()
+    assert [" ".join(line.split()[:2]) for line in lines] == shown
+    assert bare.ok("list", "-s", "b", program=program).startswith("R b")
+    bare.ok("ignore", "a:1")
+    assert bare.ok("info", "b", program=program)
+    assert bare.ok("list", "-s", "b", program=program).startswith("U b")
+
+
 def test_a_task_executes_where_runs_have_been_published_anew(bare: Box) -> None:
     bare.edit("from pydoit", "from doit.tools import result_dep\nfrom pydoit", "dodo.py")
     with (bare.folder / "dodo.py").open("a") as file:
