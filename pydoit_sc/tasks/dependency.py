@@ -5,12 +5,13 @@ So it is the same whoever asks: `doit`, with doit's own commands or with ours, a
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence, Set
 from functools import cached_property
 from typing import Any, TypeAlias
 
 from doit.dependency import Dependency, DependencyStatus
-from doit.exceptions import InvalidDodoFile
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 from doit.globals import Globals
 from doit.task import Stream, Task
 
@@ -51,6 +52,14 @@ class BatchTask(Task):  # type: ignore[misc]
         """Set how much is shown. Runners call this before they ask for the status, and doit's other commands do not."""
         super().overwrite_verbosity(stream)
         self.is_selected = True
+
+    def _extend_uptodate(self, uptodate: Sequence[object]) -> None:
+        """Take the check; raise InvalidCommand for the value that doit's `strace` adds, which traces what doit starts."""
+        if any(isinstance(one, bool) for one in uptodate):
+            raise InvalidCommand(
+                f"strace: expected a task of a dodo.py, found the batch's `{self.name}`, whose runs a worker starts"
+            )
+        super()._extend_uptodate(uptodate)
 
     @property
     @user_errors()
@@ -132,6 +141,16 @@ class BatchDependency(Dependency):  # type: ignore[misc]
             self._ignored.add(task.name)
         else:
             self._set(task.name, "ignore:", "" if self._undoes else "1")
+
+    def save_success(self, task: Task, result_hash: object = None) -> None:
+        """Save what is known of a task; raises InvalidCommand where doit's `reset-dep` would do so for what is not up to date."""
+        if isinstance(task, BatchTask) and not task.is_selected:
+            accept = self._project.command("accept", shlex.quote(task.name))
+            raise InvalidCommand(
+                f"reset-dep: expected tasks of a dodo.py by name, found the batch's `{task.name}`; "
+                f"`{accept}` takes outcomes as current"
+            )
+        super().save_success(task, result_hash)
 
     def remove_success(self, task: Task) -> None:
         """Forget the success of a task that has failed: a run's outcome stays."""

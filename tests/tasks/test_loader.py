@@ -375,6 +375,18 @@ def test_info_and_list_say_what_the_plan_says(bare: Box, program: str) -> None:
     assert bare.ok("list", "-s", "b", program=program).startswith("U b")
 
 
+@pytest.mark.parametrize("name", ["a", "a:1", "b"])
+def test_commands_of_doit_that_mean_nothing_for_runs(bare: Box, name: str) -> None:
+    assert (
+        f"strace: expected a task of a dodo.py, found the batch's `{name}`"
+        in bare("strace", name, program="doit").refused()
+    )
+    answer = bare("reset-dep", name, program="doit").refused()
+    assert f"`pydoit-sc accept -f batchfile.toml {name}` takes outcomes as current" in answer
+    assert bare.executed() == []
+    assert bare.ok("reset-dep", "mine", program="doit") == "processed mine\n"
+
+
 def test_a_task_executes_where_runs_have_been_published_anew(bare: Box) -> None:
     bare.edit("from pydoit", "from doit.tools import result_dep\nfrom pydoit", "dodo.py")
     with (bare.folder / "dodo.py").open("a") as file:
