@@ -60,7 +60,7 @@ ELSEWHERE = {
     "submissions/test_handover.py": "engines.base submissions.draft",
     "sync/test_code.py": "sync.fetch",
     "tasks/test_loader.py": "tasks.dependency tasks.tasks",
-    "tasks/test_runner.py": "tasks.executing",
+    "tasks/test_runner.py": "tasks.executing tasks.nodes",
     "test_doctests.py": "outcomes.counts plurals",
     "test_hooks.py": "submissions.finish tasks.reckoning",
     "test_plan.py": "batch ledger verdicts",

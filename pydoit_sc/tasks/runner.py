@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -31,28 +30,16 @@ from pydoit_sc.show.progress import moved_words
 from pydoit_sc.store import StoreError
 from pydoit_sc.tasks.dependency import BatchTask
 from pydoit_sc.tasks.errors import NoOutcomeError
+from pydoit_sc.tasks.nodes import Node, OpenStage, RunNode
 from pydoit_sc.tasks.reckoning import Reckoning
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of, is_run
-from pydoit_sc.tasks.tasks import Node, RunNode, RunTask, StageTask, closure, project_of, runs_of, stages_of
+from pydoit_sc.tasks.tasks import RunTask, StageTask, closure, project_of, runs_of, stages_of
 from pydoit_sc.verdicts import Verdict, count, waiting
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
 
 if TYPE_CHECKING:
     from pydoit_sc.worker.executor import Executor
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class _Open:
-    """A stage whose runs are executed."""
-
-    stage: Stage
-    pattern: RunTask  # a task that those of the runs are made from
-    todo: Sequence[Run]
-    #: Runs without a result, and one for the stage itself until it has started those that do not wait.
-    left: int
-    node: ExecNode | None = None  # of the stage, when doit has come to it
-    failed: bool = False
 
 
 class BatchRunner(Runner):  # type: ignore[misc]
@@ -73,9 +60,9 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._instead = instead  # of a command line, in place of the batchfile
         self._limits: Limits
         self._executor: Executor | None = None  # when the first run is to be executed
-        self._executing: dict[str, tuple[Node, _Open | None]] = {}  # by the name of the run's task
+        self._executing: dict[str, tuple[Node, OpenStage | None]] = {}  # by the name of the run's task
         self._project: Project
-        self._open: dict[str, _Open] = {}  # by the stage's name
+        self._open: dict[str, OpenStage] = {}  # by the stage's name
         self._order = Order([])
         self._released: deque[Run] = deque()  # runs that have waited, and may start
         self._processed: deque[ExecNode] = deque()
@@ -85,6 +72,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         #: Stages that others come after: nobody asks for the outcomes of the rest.
         self._awaited: set[str] = set()
         self._alone: set[str] = set()  # keys of runs that have a task of their own
+        self._causes: dict[str, str] = {}  # which task has failed that one waits for, and how, by name
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
@@ -149,7 +137,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             if stage.runs:
                 pattern, runs = RunTask(self._project, stage, stage.runs[0]), picked.get(stage.name, ())
                 pattern.overwrite_verbosity(self.stream)
-                self._open[stage.name] = _Open(stage, pattern, runs, len(runs) + 1)
+                self._open[stage.name] = OpenStage(stage, pattern, runs, len(runs) + 1)
         self.reckoning.planned(verdicts)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.planned(verdicts)
@@ -264,7 +252,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         opened.todo = ()
         self._close(opened)
 
-    def _begin(self, opened: _Open, run: Run) -> Work | None:
+    def _begin(self, opened: OpenStage, run: Run) -> Work | None:
         """Return the work of a run that the plan has selected; None, with its end recorded, if it is not executed after all."""
         fingerprint, verdict = self._project.ledger.decide(opened.stage, run, always=self.always_execute)
         if fingerprint is not None and not (verdict.execute or self.always_execute):
@@ -279,7 +267,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self._end(opened, run, state="not started")
         return None
 
-    def _end(self, opened: _Open, run: Run, state: str = "") -> None:
+    def _end(self, opened: OpenStage, run: Run, state: str = "") -> None:
         """Record the end of a run of a stage, `state` if it is not completed, and what it means for those that wait for it."""
         if not state:
             self._released += self._order.succeeded(run)
@@ -295,20 +283,25 @@ class BatchRunner(Runner):  # type: ignore[misc]
         opened.failed = True
         self.final_result = self.final_result or FAILURE
         verdict = self._project.ledger.verdict(opened.stage, run)
-        self.reckoning.held_back(waiting(verdict, cause.key, state))
-        if not isinstance(self.reporter, BatchReporter):
-            error = f"`{task_of(run.key)}` was not started: `{task_of(cause.key)}` has not been completed"
-            self.reporter.runtime_error(error)
+        self._tell_held(task_of(run.key), verdict, f"{task_of(cause.key)} ({state})")
         self._close(opened)
+
+    def _tell_held(self, task: str, verdict: Verdict, cause: str) -> None:
+        """Tell that a run is not executed, since it waits for a task, with the state of that."""
+        self.reckoning.held_back(waiting(verdict, "")._replace(detail=cause))
+        if not isinstance(self.reporter, BatchReporter):
+            self.reporter.runtime_error(f"`{task}` was not started: it waits for {cause}")
 
     def _run_works(self, node: ExecNode) -> Iterator[Work]:
         """Yield a run that has a task of its own, if it is not up to date; doit sees to its order."""
         task: RunTask = node.task
-        if self._blocked(node):
-            return
         self._project.ledger.reread_files_of(task.stage, task.run)
         fingerprint, verdict = self._project.ledger.decide(task.stage, task.run, always=self.always_execute)
         is_current = fingerprint is not None and not (verdict.execute or self.always_execute)
+        if self._blocked(node):
+            if not (task.is_ignored or is_current):
+                self._tell_held(task.name, verdict, self._causes[task.name])
+            return
         if task.is_ignored or is_current:
             self._skip(node)
             return
@@ -318,9 +311,10 @@ class BatchRunner(Runner):  # type: ignore[misc]
             yield self._selected(node, None, self._project.ledger.work(task.stage, task.run, fingerprint))
             return
         self._handle_task_error(node, NoOutcomeError(task.name, verdict.words))
+        self._causes[task.name] = f"{task.name} (not started)"
         self._processed.append(node)
 
-    def _selected(self, node: Node, opened: _Open | None, work: Work) -> Work:
+    def _selected(self, node: Node, opened: OpenStage | None, work: Work) -> Work:
         if not isinstance(self.reporter, BatchReporter):
             self.reporter.execute_task(node.task)
         self._executing[work.task] = node, opened
@@ -337,10 +331,12 @@ class BatchRunner(Runner):  # type: ignore[misc]
         self.process_task_result(node, fail)
         if isinstance(self.reporter, BatchReporter):
             self.reporter.left_behind(result.work.task, result.left_behind)
+        state = fail.what if isinstance(fail, NoOutcomeError) else "failed" if fail else ""
         if opened is None:
+            if state:
+                self._causes[result.work.task] = f"{result.work.task} ({state})"
             self._processed.append(node)
         else:
-            state = fail.what if isinstance(fail, NoOutcomeError) else "failed" if fail else ""
             self._end(opened, result.work.run, state)
 
     def process_task_result(self, node: Node, base_fail: BaseFail | None) -> None:
@@ -367,23 +363,19 @@ class BatchRunner(Runner):  # type: ignore[misc]
         if not isinstance(self.reporter, BatchReporter):  # which keeps it itself
             self.reckoning.errors.append(why)
 
-    def _close(self, opened: _Open) -> None:
+    def _close(self, opened: OpenStage) -> None:
         opened.left -= 1
         if opened.left == 0 and opened.node is not None:
             opened.node.run_status = "failure" if opened.failed else "successful"
             self._processed.append(opened.node)
 
     def _blocked(self, node: ExecNode) -> bool:
-        """Return whether a stage that this one comes after has failed; its runs then stay as they are."""
+        """Return whether a task that this one comes after has failed; its runs then stay as they are."""
         if not node.bad_deps:
             return False
         node.run_status = "failure"
-        # A stage's runs have told of themselves.
-        own = node.task.name if isinstance(node.task, StageTask) else None
-        bad = [task for task in (dep.task for dep in node.bad_deps) if task.subtask_of != own or not own]
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(task.name for task in bad))
-        if names:
-            self._tell(f"`{node.task.name}` was not started: {names} has not been completed")
+        bad = node.bad_deps[0].task.name
+        self._causes[node.task.name] = self._causes.get(bad, f"{bad} (failed)")
         self.final_result = self.final_result or FAILURE
         self._processed.append(node)
         return True

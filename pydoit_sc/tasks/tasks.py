@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TextIO
 
-from doit.control import ExecNode, TaskDispatcher
+from doit.control import TaskDispatcher
 from doit.task import Task
 
 from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
@@ -178,23 +177,6 @@ class RunTask(BatchTask):
     def removing(self) -> str:
         """What `clean` says of the run."""
         return f"{self.name} - removing {self.project.output(self.run)}\n"
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class RunNode:
-    """What doit's ExecNode says of a run that is selected; its task is made when it is asked for."""
-
-    pattern: RunTask  # a task of the same stage
-    run: Run
-    run_status: str | None = None
-
-    @property
-    def task(self) -> RunTask:
-        """The task of the run."""
-        return self.pattern.sibling(self.run)
-
-
-Node: TypeAlias = ExecNode | RunNode
 
 
 def _names(after: Iterable[Run | RunSet]) -> Iterator[str]:

@@ -218,6 +218,27 @@ def test_a_failure_in_the_middle(dodo: Box) -> None:
     assert dodo.executed() == ["a:1", "a:2", "b", "behind:p", "behind:q"]
 
 
+@pytest.mark.parametrize("dodo", ["ours"], indirect=True)
+def test_what_waits_for_a_task_that_has_failed_is_told_once(dodo: Box) -> None:
+    dodo.edit('cat in"', 'cat in; test {x} != 2"')
+    done = dodo("-c", "b", program="doit")
+    assert (done.code, done.out.splitlines()[-1]) == (1, "1 incomplete: waits for a:2 (failed)")
+    dodo.edit("test {x} != 2", "true")
+    dodo.ok("a", program="doit")
+    dodo.executed()
+    dodo.edit("cp raw in", "exit 1", "dodo.py")
+    dodo.write("raw", "2")
+    done = dodo("-c", "b", program="doit")
+    assert (done.code, dodo.executed()) == (1, ["before"])
+    assert (
+        done.out.splitlines()[-1] == "1 incomplete: waits for before (failed)"
+    )  # b; a:1 and a:2 are up to date
+    done = dodo("-c", "-r", "console", "b", program="doit")
+    assert [line for line in done.out.splitlines() if "not started" in line] == [
+        "`b` was not started: it waits for before (failed)"
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dodo", ["stock"], indirect=True)
 def test_doits_processes(dodo: Box) -> None:
@@ -480,7 +501,7 @@ def test_the_task_that_makes_the_csv_fails(makes_runs: Box) -> None:
     assert 'names.csv": no such file' in done.out
     assert "Traceback" not in done.out + done.err
     box.write("names.csv", "x\n1\n")  # an older one: its runs do not start either
-    assert "`a` was not started: `names` has not been completed" in box(program="doit").out
+    assert "\n2 incomplete: waits for names (failed)\n" in box(program="doit").out  # a:1 and b
     assert box.executed() == ["names"]
 
 
