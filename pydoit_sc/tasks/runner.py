@@ -33,7 +33,7 @@ from pydoit_sc.tasks.errors import NoOutcomeError
 from pydoit_sc.tasks.nodes import Node, OpenStage, RunNode
 from pydoit_sc.tasks.reckoning import Reckoning
 from pydoit_sc.tasks.reporter import BatchReporter, fail_of, is_run
-from pydoit_sc.tasks.tasks import RunTask, StageTask, closure, project_of, runs_of, stages_of
+from pydoit_sc.tasks.tasks import RunTask, StageTask, check_selected, closure, project_of, runs_of, stages_of
 from pydoit_sc.verdicts import Verdict, count, waiting
 from pydoit_sc.worker.results import Limits, Result
 from pydoit_sc.worker.slots import check_needs, slots
@@ -106,6 +106,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         """
         project = project_of(dispatcher.tasks.values())
         assert project is not None
+        check_selected(dispatcher)
         project.execute_as(self._instead)
         self._project, batch = project, project.batch
         self._awaited = {name for stage in batch.stages for name in stage.after}
@@ -204,6 +205,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
 
     def _own_task(self, node: ExecNode, dispatcher: TaskDispatcher) -> Iterator[None]:
         """Execute a task that is no run, when no run is executing."""
+        if node.task.loader is not None:  # it has come with others, which are known now
+            check_selected(dispatcher)
         while self._executor and self._executor.running.count:
             yield None
         if self.select_task(node, dispatcher.tasks):

@@ -13,6 +13,7 @@ from doit.task import Task
 from pydoit_sc.batch import Run, RunSet, Stage, Status, task_of
 from pydoit_sc.batchfile.read import stage_names
 from pydoit_sc.changes import details
+from pydoit_sc.errors import UserError
 from pydoit_sc.parts import in_order
 from pydoit_sc.plan import plan
 from pydoit_sc.plurals import counted
@@ -252,6 +253,19 @@ def closure(dispatcher: TaskDispatcher) -> list[str]:
             names[name] = None
             new.extend(dispatcher.tasks[name].task_dep)
     return list(names)
+
+
+def check_selected(dispatcher: TaskDispatcher) -> None:
+    """Raise UserError for a selected name that means a run, where the batch has none of that name.
+
+    Of a batch behind `create_after` doit takes any name of a run, and executes nothing for one that there is not.
+    """
+    tasks = dispatcher.tasks
+    if project := project_of(tasks.values()):
+        stages = {stage.name for stage in project.batch.stages}
+        for name in dispatcher.selected_tasks:
+            if name.partition(":")[0] in stages and not isinstance(tasks[name], BatchTask):
+                raise UserError(project.unknown(name))
 
 
 def project_of(tasks: Iterable[Task]) -> Project | None:

@@ -230,9 +230,9 @@ def test_what_waits_for_a_task_that_has_failed_is_told_once(dodo: Box) -> None:
     dodo.write("raw", "2")
     done = dodo("-c", "b", program="doit")
     assert (done.code, dodo.executed()) == (1, ["before"])
-    assert (
-        done.out.splitlines()[-1] == "1 incomplete: waits for before (failed)"
-    )  # b; a:1 and a:2 are up to date
+    *_, figures, why = done.out.splitlines()  # a:1 and a:2 are up to date
+    assert figures.startswith("1 not executed, 2 skipped, in ")
+    assert why == "1 incomplete: waits for before (failed)"
     done = dodo("-c", "-r", "console", "b", program="doit")
     assert [line for line in done.out.splitlines() if "not started" in line] == [
         "`b` was not started: it waits for before (failed)"
@@ -298,7 +298,7 @@ def test_options_in_place_of_the_batchfile_in_a_dodo(box: Box, delayed: bool) ->
     assert box.executed() == ["a:2", "a:2"]
     box.write("raw", "2")
     assert "--timeout: expected a duration" in box("--timeout", "soon", program="doit").refused()
-    box.edit('"retries": 1', '"limit": "1"', "dodo.py")
+    box.edit('"retries": 1', '"limit": 1', "dodo.py")
     assert "--limit 1: runs of a batchfile are selected so" in box(program="doit").refused()
     assert box.executed() == []
 
@@ -490,6 +490,14 @@ def test_a_task_makes_the_csv_of_an_axis(makes_runs: Box) -> None:
     assert box.executed() == ["a:3", "b", "names"]
     box.ok(program="doit")
     assert box.executed() == []
+
+
+@pytest.mark.parametrize("makes_runs", ["ours"], indirect=True)
+@pytest.mark.parametrize("words", [["a:12"], ["a:1", "a:12"], ["names", "b:x"]], ids=" ".join)
+def test_names_of_runs_that_there_are_not(makes_runs: Box, words: list[str]) -> None:
+    answer = makes_runs(*words, program="doit").refused()
+    assert f"batchfile.toml: no run or stage is named `{words[-1]}`; " in answer
+    assert makes_runs.executed() == ["names"]
 
 
 @pytest.mark.parametrize("makes_runs", ["ours"], indirect=True)
