@@ -231,7 +231,7 @@ def test_what_waits_for_a_task_that_has_failed_is_told_once(dodo: Box) -> None:
     done = dodo("-c", "b", program="doit")
     assert (done.code, dodo.executed()) == (1, ["before"])
     *_, figures, why = done.out.splitlines()  # a:1 and a:2 are up to date
-    assert figures.startswith("1 not executed, 2 skipped, in ")
+    assert figures.startswith("2 skipped, 1 not executed, in ")
     assert why == "1 incomplete: waits for before (failed)"
     done = dodo("-c", "-r", "console", "b", program="doit")
     assert [line for line in done.out.splitlines() if "not started" in line] == [
