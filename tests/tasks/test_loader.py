@@ -80,7 +80,7 @@ def test_numbers_in_the_configuration_of(stages: Box, command: str) -> None:
         ("limit = [1]", "`limit`: expected a text or a number, found a list"),
         ("where = 3", "`where`: expected a list, found 3"),
         ("retries = 1.5", "--retries: expected an integer of at least 0, found `1.5`"),
-        ("reporter = 'nope'", "--reporter: expected console or"),
+        ("reporter = 'nope'", "--reporter: expected one of console,"),
     ],
 )
 def test_what_the_configuration_may_say(stages: Box, program: str, said: str, answer: str) -> None:
