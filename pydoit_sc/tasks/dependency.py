@@ -77,9 +77,8 @@ class BatchDependency(Dependency):  # type: ignore[misc]
     _forgotten: dict[str, str]  # names of tasks, with the keys of runs
     _keys: dict[str, str] | None
     _leave: Leave | None
-    _get: Callable[
-        [str, str], Any
-    ]  # of a task by its name, as `_get_saved`, which is that of the database itself
+    #: What is known of a task, by its name, and what the database itself knows.
+    _get: Callable[[str, str], Any]
     _get_saved: Callable[[str, str], Any]
 
     def take(self, project: Project, leave: Leave | None) -> None:
