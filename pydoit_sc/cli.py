@@ -47,7 +47,12 @@ def main(args: list[str] | None = None) -> int:
     if shows:
         end_with_the_reader()
     code = _run(words)
-    return NOT_SHOWN if lost_output() and (shows or "--json" in words) and not code else code
+    return NOT_SHOWN if lost_output() and (shows or any(map(_is_json, words))) and not code else code
+
+
+def _is_json(word: str) -> bool:
+    """Return whether a word is `--json`, which may be cut short."""
+    return len(word) > len("--") and "--json".startswith(word)
 
 
 def _run(words: list[str]) -> int:

@@ -7,6 +7,9 @@ import signal
 from pydoit_sc.errors import printable
 from pydoit_sc.sizes import show_size
 
+#: How the reasons begin whose numbers are settings; those of others are measured.
+OF_SETTINGS = _TIMED_OUT, _USED = "timed out after ", "used more than "
+
 _LONGEST = 300  # characters of a reason that are shown: `run.json` may have been written by anybody
 _SHELLS = {126: "command cannot be executed", 127: "command not found"}  # what a shell means with its codes
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -32,9 +35,9 @@ def reason(
     ('used more than 4 GB of memory', 'killed by SIGKILL (peak 15.9 GB of 16 GB of memory)')
     """
     if memory is not None:
-        return f"used more than {show_size(memory)} of memory"
+        return f"{_USED}{show_size(memory)} of memory"
     if timeout is not None:
-        return f"timed out after {_length(timeout)}"
+        return f"{_TIMED_OUT}{_length(timeout)}"
     want = (", out of memory" if for_memory else "") + peak
     if killed_by:
         return f"killed by {signal_name(killed_by)}{want}"

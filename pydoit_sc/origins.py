@@ -53,13 +53,24 @@ def _are_same(one: Batch, other: Batch) -> bool:
     return all((a.key, a.cmd, a.settings) == (b.key, b.cmd, b.settings) for (_, a), (_, b) in pairs)
 
 
-def _is_output(path: str, batch: Batch) -> bool:
+def is_among_outputs(path: str, batch: Batch) -> bool:
+    """Return whether a path leads to where a batch has its outputs, or below that, by whatever links."""
+    return any(is_below(path, folder) for folder in _folders(batch).values())
+
+
+def _folders(batch: Batch) -> dict[str, str]:
+    """Return the folders of outputs on this machine, by the beginnings of keys: a user's link may be in the place of a stage's."""
     root = local_path(batch.remote_output_path)
-    if not root or not is_below(path, root):
-        return False
-    parts = os.path.relpath(os.path.realpath(path), os.path.realpath(root)).split("/")
-    above = {"/".join(parts[:count]) for count in range(len(parts))}
-    return any(run.key in above for _, run in batch.runs())
+    return {"": root, **{stage.name: f"{root}/{stage.name}" for stage in batch.stages}} if root else {}
+
+
+def _is_output(path: str, batch: Batch) -> bool:
+    above: set[str] = set()
+    for begin, folder in _folders(batch).items():
+        if is_below(path, folder):
+            parts = os.path.relpath(os.path.realpath(path), os.path.realpath(folder)).split("/")
+            above.update("/".join(filter(None, (begin, *parts[:count]))) for count in range(len(parts)))
+    return bool(above) and any(run.key in above for _, run in batch.runs())
 
 
 def _is_input(there: os.stat_result, batch: Batch) -> bool:

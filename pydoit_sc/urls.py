@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -61,17 +62,25 @@ def local_path(url: str) -> str | None:
 
 
 def is_endpoint(url: str) -> bool:
-    """Return whether this is the URL of a server: obstore panics at another one.
+    """Return whether this is the URL of a server, as obstore takes it: at another one that panics.
 
-    >>> [is_endpoint(url) for url in ("http://h:9000", "h:9000", "https:///x", "http://h:99999", "http://[::1", "http://a b")]
-    [True, False, False, False, False, False]
+    >>> [is_endpoint(url) for url in ("http://h:9000", "https://[::1]:1/x", "http://10.0.0.1")]
+    [True, True, True]
+    >>> [is_endpoint(url) for url in ("h:9000", "https:///x", "http://h:99999", "http://[::1", "http://<h>", "http://h?x", "http://300.1.1.1")]
+    [False, False, False, False, False, False, False]
     """
+    from ipaddress import ip_address  # noqa: PLC0415 - only a store with an endpoint needs it
+
     try:
         parts = urlsplit(url)
-        has_server = bool(parts.hostname) and parts.port != 0
+        host, is_port = parts.hostname or "", parts.port != 0
+        is_address = ":" in host or re.fullmatch(r"[0-9.]+", host)
+        if is_address:
+            ip_address(host)
     except ValueError:
         return False
-    return has_server and parts.scheme in ("http", "https") and not any(map(str.isspace, url))
+    is_host = is_address or re.fullmatch(r"[A-Za-z0-9._-]+", host)
+    return bool(is_host and is_port and re.fullmatch(r"https?://[^\s?#]+", url))
 
 
 def to_install(url: str, error: Exception) -> str:

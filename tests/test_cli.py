@@ -173,7 +173,7 @@ def test_a_command_that_shows_something_fails_where_nobody_gets_it(stages: Box) 
     assert (done.code, done.err) == (2, "the output cannot be written: No space left on device\n")
 
 
-@pytest.mark.parametrize(("command", "code"), [("run", 0), ("run --json", 2), ("verify --json", 2)])
+@pytest.mark.parametrize(("command", "code"), [("run", 0), ("run --json", 2), ("verify --js", 2)])
 def test_json_that_nobody_gets_is_no_answer(stages: Box, command: str, code: int) -> None:
     done = stages.shell(f"pydoit-sc {command} > /dev/full")
     assert (done.code, "the output cannot be written: No space left on device\n" in done.err) == (code, True)

@@ -76,6 +76,18 @@ def test_nor_is_an_output_of_a_run(inputs: Box, name: str) -> None:
     assert inputs("results", "--to", "link/a/new.csv").code == 0
 
 
+def test_nor_is_one_whose_stage_is_a_link(inputs: Box) -> None:
+    inputs.edit("matrix = {", 'name = "{row.x}/{f.name}"\nmatrix = {')
+    inputs.ok("run", "--quiet")
+    (inputs.folder / "out/a").rename(inputs.folder / "else")
+    (inputs.folder / "out/a").symlink_to("../else")
+    for top in ("out/a", "else"):
+        said = f"`{top}/1/one/n.csv` is in the output of one of the batch's runs"
+        assert said in inputs("results", "--to", f"{top}/1/one/n.csv").refused()
+        assert "is where the batch has its outputs" in inputs("fetch", "--to", top).refused()
+    assert inputs("verify").code == 0
+
+
 def test_what_is_no_input_is_written(inputs: Box) -> None:
     inputs.ok("run", "--quiet")
     for name in ("new.csv", "new.csv", "data.csv"):

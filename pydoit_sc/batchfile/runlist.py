@@ -13,7 +13,7 @@ from pydoit_sc.batchfile.errors import Where, show
 from pydoit_sc.batchfile.fields import command_fault
 from pydoit_sc.batchfile.names import check_name, nested, repeated
 from pydoit_sc.batchfile.plainlist import short_name, told_apart
-from pydoit_sc.batchfile.remote import below
+from pydoit_sc.batchfile.remote import below, expanded
 from pydoit_sc.batchfile.report import Notes
 from pydoit_sc.batchfile.runtables import ListedRun, RunTable
 from pydoit_sc.made import Befores, MadeRuns, Packing, Picked
@@ -206,6 +206,7 @@ class RunReader:
     def _name_of_path(self, i: int, path: str, name: str | None) -> str:
         """Return the name that a run has by its own output path, which lies below the batch's; "" where it does not."""
         try:
+            path = expanded(path) if "$" in path else path
             own = (
                 path.strip("/").rpartition("/")[2]
                 if self._remote is None

@@ -13,12 +13,11 @@ from pydoit_sc.commands.base import OPT_QUIET, Command
 from pydoit_sc.commands.parsing import option
 from pydoit_sc.commands.selecting import NAMES, SELECTING, selected
 from pydoit_sc.errors import UserError, on_a_line
-from pydoit_sc.files import is_below
+from pydoit_sc.origins import is_among_outputs
 from pydoit_sc.outcomes.fetching import Fetcher
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.fetching import FetchProgress
 from pydoit_sc.tasks.loader import BATCH_OPTIONS_BESIDE_TO, open_project
-from pydoit_sc.urls import local_path
 
 _SOME_LEFT = 2  # the exit code
 
@@ -59,7 +58,7 @@ class FetchCommand(Command):
         """Fetch the outputs, and return the exit code."""
         folder = _folder(options["into"])
         project = open_project(options)
-        if (root := local_path(project.store.url)) and is_below(folder, root):
+        if is_among_outputs(folder, project.batch):
             raise InvalidCommand(f"--to: `{folder}` is where the batch has its outputs; name another folder")
         chosen = selected(project, options, words)
         if chosen == []:

@@ -175,6 +175,8 @@ def as_words(options: Iterable[CmdOption], values: Mapping[str, Any]) -> dict[st
             if not isinstance(value, (list, tuple)):
                 raise CmdParseError(_unexpected(one.name, "a list", value))
             found[one.name] = [_word(one.name, item) for item in value]
+        elif value is not None and one.type not in (list, bool):
+            found[one.name] = one.str2type(str(value))
     return found
 
 

@@ -78,7 +78,7 @@ class PlanCommand(Command):
             shown = _slowest_first(project.ledger, shown)[: None if whole else SHOWN]
         execute = sum(number for verdict, number in verdicts.items() if verdict.execute)
         strange = moved(project.ledger, parts)
-        budget = _budget(batch)
+        budget = _budget(batch, execute)
         if options["as_json"]:
             _print_json(verdicts, strange, budget, shown, _expected(estimate, batch))
             return int(options["check"] and bool(execute))
@@ -91,7 +91,7 @@ class PlanCommand(Command):
         expected = _expected(estimate, batch)
         for line in expected.lines if expected else ():
             print(line)
-        if budget is not None and execute:
+        if budget is not None:
             print(f"stops after {counted(budget, 'failure')} (`max_failures`)")
         return int(options["check"] and bool(execute))
 
@@ -117,10 +117,10 @@ def _slowest_first(ledger: Ledger, shown: Sequence[Planned]) -> list[Planned]:
     return sorted(shown, key=seconds, reverse=True)
 
 
-def _budget(batch: Batch) -> int | None:
-    """Return after how many failures no further run starts; None where they can never be so many with runs left."""
+def _budget(batch: Batch, execute: int) -> int | None:
+    """Return after how many failures no further run starts; None where of so many runs to execute none would be left then."""
     budget = failure_budget(batch.max_failures, batch.size)
-    return budget if budget is not None and budget < batch.size else None
+    return budget if budget is not None and budget < execute else None
 
 
 def _limit(batch: Batch) -> float | None:

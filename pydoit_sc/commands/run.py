@@ -242,8 +242,13 @@ def _are_chunks(control: TaskControl) -> bool:
 
 
 def _leave_dependencies(tasks: dict[str, Any], name: str) -> None:
-    """Remove the dependencies of a task, or of the tasks in a group that a dodo.py defines."""
+    """Remove the dependencies of a task, or of the tasks in a group that a dodo.py defines; raises InvalidCommand."""
     task = tasks[name]
+    if task.loader:
+        raise InvalidCommand(
+            f"--single: expected tasks that are known, found `{name}` behind `create_after`: what that comes after is known only "
+            "when it is executed"
+        )
     if task.has_subtask and not isinstance(task, StageTask):
         for sub in task.task_dep:
             tasks[sub].task_dep = []

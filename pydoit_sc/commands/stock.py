@@ -166,7 +166,7 @@ def _is_filled(line: str, fields: Sequence[str]) -> bool:
     """Return whether these fields fill a template; it has none of their attributes, which are Python's own."""
     try:
         line.format(**dict.fromkeys(fields, "text"))
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError, MemoryError):
         return False
     return all(field is None or field in fields for _, field, _, _ in Formatter().parse(line))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from pydoit_sc.ends import briefly
+from pydoit_sc.ends import OF_SETTINGS, briefly
 from pydoit_sc.errors import printable
 
 TAIL = 4096  # bytes of the end of a stderr that are read
@@ -117,15 +117,21 @@ Key: TypeAlias = "tuple[int | None, str, str | None]"
 def key_of(failure: Failure) -> Key:
     """Return what failures of one kind have in common: the status code, the reason and the line, as masked.
 
-    Of a run with an outcome the reason counts as it stands, since its numbers are settings: `timed out after 1 s`.
+    A reason whose numbers are settings counts as it stands: `timed out after 1 s`.
 
     >>> key_of(Failure("a:1", 7, "", b"no 1\\n")) == key_of(Failure("a:2", 7, "", b"no 2\\n"))
     True
+    >>> oom = [Failure("a", 137, f"killed by SIGKILL (peak 15.{n} GB of 16 GB of memory)", b"") for n in range(2)]
+    >>> slow = [Failure("a", 143, f"timed out after {n} s", b"") for n in range(2)]
+    >>> len(set(map(key_of, oom))), len(set(map(key_of, slow)))
+    (1, 2)
     >>> key_of(Failure("a:1", None, "file_dep `x.csv` matches no file", None))
     (None, 'file_dep … matches no file', None)
     """
     line = None if failure.tail is None else mask(telling_line(failure.tail))
-    reason = mask(_QUOTED.sub("…", failure.reason[:_LONGEST])) if failure.code is None else failure.reason
+    reason = failure.reason[:_LONGEST]
+    if not reason.startswith(OF_SETTINGS):
+        reason = mask(_QUOTED.sub("…", reason))
     return failure.code, reason, line
 
 

@@ -153,9 +153,10 @@ class ResultTable:
         if not self._starts:
             self._places[name] = name
             return name
-        if several := sorted(_in_full(field) for field in self._fields if name == _in_short(field)):
+        named = zip(self._fields, self.columns[len(self.columns) - len(self._fields) :], strict=True)
+        if several := sorted(column for field, column in named if name == _in_short(field)):
             raise UserError(
-                f"{option}: `{name}` is in several files: {', '.join(map(shortened, several))}; name one of them"
+                f"{option}: `{name}` means several columns: {', '.join(map(shortened, several))}; name one of them"
             )
         near = nearest(name, list(self.columns))
         more = f" and {len(self.columns) - _SHOWN:,} more" if len(self.columns) > _SHOWN else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
 from tempfile import TemporaryDirectory
@@ -78,6 +79,7 @@ def write_duckdb(path: str, table: Any) -> None:
     """Write a data frame as the table TABLE of a database, in place of one that is there; raises OSError, UserError."""
     import duckdb  # noqa: PLC0415 - an extra, and slow to import
 
+    is_new = not os.path.lexists(path)
     with TemporaryDirectory() as folder:
         aside = os.path.join(folder, "rows.parquet")
         with open(aside, "wb") as file:
@@ -87,4 +89,7 @@ def write_duckdb(path: str, table: Any) -> None:
                 rows = database.read_parquet(aside)  # noqa: F841 - the statement means it by its name
                 database.execute(f"CREATE OR REPLACE TABLE {TABLE} AS SELECT * FROM rows")
         except duckdb.Error as error:
+            if is_new:
+                with suppress(OSError):
+                    os.unlink(path)
             raise UserError(f"{path}: {str(error).partition(chr(10))[0]}") from error

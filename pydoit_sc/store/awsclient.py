@@ -32,7 +32,7 @@ class AwsClient:
                 path = item["Key"][len(self._root) :]
                 if is_path(path):
                     yield Blob(path, item["Size"], item["ETag"], item["LastModified"].timestamp())
-                else:  # `a//b`, or `a/`
+                elif path:  # `a//b`, or `a/`
                     leave_alone(f"s3://{self._config.bucket}/{self._config.prefix}", path)
 
     def abort(self, path: str) -> None:

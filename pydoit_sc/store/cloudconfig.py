@@ -108,6 +108,9 @@ def said(name: str, config: Mapping[str, Any]) -> dict[str, str]:
 
 def _check(config: Mapping[str, Any]) -> None:
     """Raise StoreError for an endpoint that has a password or is no URL, or a region that is no name: obstore panics there."""
+    for variable in _SAID["endpoint"][1]:
+        if os.environ.get(variable) == "":
+            raise StoreError(f"`{variable}`: expected a URL, found nothing; unset it")
     for where, value in said("endpoint", config).items():
         if why := passwords.in_url(value):
             raise StoreError(f"{where}: {why}")

@@ -24,6 +24,7 @@ from pydoit_sc.tasks.changing import change_each
 from pydoit_sc.tasks.errors import user_errors
 
 _RESULT = "result:"  # as doit calls it
+_OF_BATCH = ("project", "stage", "run", "planned")
 
 #: Is told of a run that is left, since something else has its place; without one that is an error.
 Leave = Callable[[str, Exception], None]
@@ -53,6 +54,14 @@ class BatchTask(Task):  # type: ignore[misc]
         super().overwrite_verbosity(stream)
         self.is_selected = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what doit sends to its processes of a task that they do not have, since it has come with others."""
+        return _without_batch(super().__getstate__())
+
+    def pickle_safe_dict(self) -> dict[str, Any]:
+        """Return what doit sends to its processes of a task that they have."""
+        return _without_batch(super().pickle_safe_dict())
+
     def _extend_uptodate(self, uptodate: Sequence[object]) -> None:
         """Take the check; raise InvalidCommand for the value that doit's `strace` adds, which traces what doit starts."""
         if any(isinstance(one, bool) for one in uptodate):
@@ -66,6 +75,11 @@ class BatchTask(Task):  # type: ignore[misc]
     def is_ignored(self) -> bool:
         """Whether the user has said that it, or its stage, is to be left as it is."""
         return not self.project.ignored.isdisjoint((self.stage.name, self.name))
+
+
+def _without_batch(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a task without the batch, which cannot be sent: a run's action is a program that reads it."""
+    return {name: value for name, value in state.items() if name not in _OF_BATCH}
 
 
 class BatchDependency(Dependency):  # type: ignore[misc]

@@ -145,11 +145,6 @@ class RunTask(BatchTask):
             self.project.ledger.publish(self.run, record)
         return {}
 
-    def pickle_safe_dict(self) -> dict[str, Any]:
-        """Return what doit sends to its processes: all but the batch, which they have."""
-        ours = ("project", "stage", "run")
-        return {name: value for name, value in super().pickle_safe_dict().items() if name not in ours}
-
     def init_options(self, args: Any = None) -> Any:
         """Leave the words behind the run's name on a command line alone: a run has no options."""
         return args

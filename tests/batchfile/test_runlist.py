@@ -69,6 +69,16 @@ def test_settings_that_repeat_are_shared(make: Write) -> None:
     assert len({id(run.settings) for run in stage.runs}) == 2
 
 
+def test_the_place_of_a_run_has_variables_as_that_of_its_list(
+    make: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "/out")
+    runs = [{"cmd": "true", "remote_output_path": f"$PLACE/a$$b/{name}"} for name in "xy"]
+    text = json.dumps({"runs": runs, "remote_output_path": "$PLACE/a$$b"})
+    (stage,) = make(text, "a.json").stages
+    assert [run.name for run in stage.runs] == ["x", "y"]
+
+
 @pytest.mark.parametrize("alike", [len, lambda _: 0, hash], ids=["by length", "all", "none"])
 def test_names_with_the_same_hash_are_told_apart(
     problems: Problems, make: Write, monkeypatch: pytest.MonkeyPatch, alike: Callable[[str], int]
@@ -91,7 +101,7 @@ def test_names_with_the_same_hash_are_told_apart(
     [
         ('{"cmd": ""}\n{"cmd": "true"\n', "a.jsonl", "a.jsonl:2:15: not JSON: Expecting ',' delimiter"),
         ("cmd,name\n,a\ntrue,b,c\n", "a.csv", "a.csv:3: expected 2 cells as in the header, found 3"),
-        ("name;cmd\na;true\n", "a.csv", 'a.csv:1: expected commas between the columns, found `;`; an axis takes `delimiter = ";"`'),
+        ("name;cmd\na;true\n", "a.csv", 'a.csv:1: expected commas between the columns, found `;`'),
         ('cmd,name\n,a\n"true,b\n', "a.csv", "a.csv:3: not CSV: unexpected end of data"),
         (f"{'a' * 200_000}\ntrue \\\n", "a.txt", "a.txt:2: a command is one line, and this one ends in a backslash"),
     ],

@@ -106,6 +106,7 @@ def test_plan_tells_a_bound_that_can_stop_something(box: Box) -> None:
         told = [f"stops after {budget} failures (`max_failures`)"] if budget else []
         assert [line for line in box.ok("plan").splitlines() if "max_failures" in line] == told
         assert json.loads(box.ok("plan", "--json"))["max_failures"] == budget
+        assert json.loads(box.ok("plan", "--json", "a:1", "a:2"))["max_failures"] is None
 
 
 def test_moved_outputs_stay_current(box: Box) -> None:

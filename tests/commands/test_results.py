@@ -174,7 +174,7 @@ def test_a_name_in_several_files_is_asked_for(box: Box, shown: Shown) -> None:
     put(box, "1", {"train.json": '{"loss": 1, "n": 5}', "test.json": '{"loss": 2}'})
     assert list(shown.rows()[0])[3:] == ["seconds", "memory", "test.json:loss", "train.json:loss", "n"]
     with pytest.raises(
-        InvalidDodoFile, match=r"--sort: `loss` is in several files: test\.json:loss, train\.json:loss;"
+        InvalidDodoFile, match=r"--sort: `loss` means several columns: test\.json:loss, train\.json:loss;"
     ):
         shown("--sort", "loss")
     with pytest.raises(

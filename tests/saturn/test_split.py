@@ -293,7 +293,7 @@ ERRORS: list[Error] = [
     (("apply", "recipe.yaml"), {}, Trick("recipes", 403), r"may not do this"),
     (("get", "job", "x"), {}, None, r"there is no job `x`"),
     (("get", "jbo", "x"), {}, None, r"unknown resource type `jbo`; did you mean `job`"),
-    (("get", "job", "x", "-o", "toml"), {}, None, r"expected yaml or json or table, found `toml`"),
+    (("get", "job", "x", "-o", "toml"), {}, None, r"expected one of yaml, json, table, found `toml`"),
     (("clone", "workspace", "x", "job"), {}, None, r"expected TYPE NAME NEWTYPE NEWNAME"),
     (("clone", "workspace", "x", "job", "y"), {}, None, r"there is no workspace `x`"),
     (("options", "--option-type", "size"), {}, None, r"unknown option `size`; did you mean `sizes`"),

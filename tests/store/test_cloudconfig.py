@@ -137,7 +137,18 @@ def test_a_password_in_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.mark.parametrize(
     "value",
-    ["127.0.0.1:9000", "host", "http://", "ftp://host", "http://h:99999", "http://[::1", "http://h:0"],
+    [
+        "127.0.0.1:9000",
+        "host",
+        "http://",
+        "ftp://host",
+        "http://h:99999",
+        "http://[::1",
+        "http://h:0",
+        "http://<host>:9000",
+        "http://h:9000?x=1",
+        "http://300.1.1.1",
+    ],
 )
 def test_an_endpoint_that_is_none_is_one_line(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = "expected a URL, http://… or https://…, found another text"
@@ -147,3 +158,10 @@ def test_an_endpoint_that_is_none_is_one_line(value: str, monkeypatch: pytest.Mo
     with pytest.raises(StoreError, match=f"^`AWS_ENDPOINT_URL`: {found}$"):
         open_store("s3://b/p", {})
     assert read_config("gs://b/p", {"anon": True})  # that variable is of AWS alone
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
+def test_an_endpoint_that_is_empty_is_none(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(StoreError, match=f"^`{variable}`: expected a URL, found nothing; unset it$"):
+        open_store("s3://b/p", {})

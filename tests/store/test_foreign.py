@@ -114,13 +114,14 @@ def test_foreign_objects_stop_nothing(
 
 
 def test_a_batch_beside_foreign_objects(foreign: Callable[..., str], box: Box) -> None:
-    url = foreign("a/1/", "a/1/results/", "a//2", "/x", "a/1//x", "a/2/", "a/2//x")
+    url = foreign("", "a/1/", "a/1/results/", "a//2", "/x", "a/1//x", "a/2/", "a/2//x")
     box.batchfile(
         f'[batch]\nremote_output_path = "{url}"\n[runs.a]\ncmd = "echo {{x}}"\nmatrix = {{ x = [1, 2] }}\n'
     )
     done = box("run")
     assert done.code == 0, done
     assert done.err.count("are left alone") == 2, done.err  # names that are no paths, and marks of folders
+    assert "``" not in done.err, done.err  # the mark of the store's own folder
     for words in (["plan"], ["verify"], ["summarize-batch"], ["clean", "a"]):
         done = box(*words)
         assert done.code == 0, done

@@ -81,6 +81,8 @@ def test_numbers_in_the_configuration_of(stages: Box, command: str) -> None:
         ("where = 3", "`where`: expected a list, found 3"),
         ("retries = 1.5", "--retries: expected an integer of at least 0, found `1.5`"),
         ("reporter = 'nope'", "--reporter: expected one of console,"),
+        ("verbosity = 7", "--verbosity: expected one of 0, 1, 2, found `7`"),
+        ("failure_verbosity = true", "--failure-verbosity: expected one of 0, 1, 2, found `True`"),
     ],
 )
 def test_what_the_configuration_may_say(stages: Box, program: str, said: str, answer: str) -> None:
@@ -247,6 +249,29 @@ def test_doits_processes(dodo: Box) -> None:
     dodo.write("raw", "2")
     dodo.ok("-n", "2", program="doit")
     assert dodo.executed() == EVERYTHING
+    dodo.ok("-n", "2", "-a", program="doit")
+    assert dodo.executed() == EVERYTHING
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dodo", ["stock"], indirect=True)
+def test_doits_processes_where_a_task_makes_the_batch(dodo: Box) -> None:
+    dodo.edit(
+        "def task_batch", '@create_after(executed="before", creates=["a", "b"])\ndef task_batch', "dodo.py"
+    )
+    dodo.edit("from pydoit_sc", "from doit import create_after\nfrom pydoit_sc", "dodo.py")
+    dodo.ok("-n", "2", program="doit")
+    assert dodo.executed() == EVERYTHING
+
+
+@pytest.mark.parametrize("dodo", ["ours"], indirect=True)
+def test_what_comes_before_a_delayed_task_is_not_known(dodo: Box) -> None:
+    dodo.edit(
+        "def task_batch", '@create_after(executed="before", creates=["a", "b"])\ndef task_batch', "dodo.py"
+    )
+    dodo.edit("from pydoit_sc", "from doit import create_after\nfrom pydoit_sc", "dodo.py")
+    assert "--single: expected tasks that are known, found `b`" in dodo("-s", "b", program="doit").refused()
+    assert dodo.executed() == []
 
 
 def test_single_in_a_group(box: Box) -> None:
