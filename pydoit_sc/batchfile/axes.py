@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
@@ -18,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from pydoit_sc.batchfile.csvfile import parse_csv
+from pydoit_sc.batchfile.csvfile import first_line, parse_csv
 from pydoit_sc.batchfile.document import Source, failure, read_bytes
 from pydoit_sc.batchfile.errors import InvalidError, show
 from pydoit_sc.batchfile.fields import Parsed, Text, expected, fault, list_of
@@ -137,7 +138,11 @@ class CsvAxis(Table):
         path = os.path.join(source.folder, name)
         raw = read_bytes(path, file)
         source.has_read(path, raw)
-        rows = parse_csv(raw.decode(), file, self.delimiter)
+        text = raw.decode()
+        header = set(first_line(io.StringIO(text)))
+        if self.delimiter is None and ";" in header and header.isdisjoint(',\t"'):
+            raise failure(file, 'expected commas between the columns, found `;`; give `delimiter = ";"`')
+        rows = parse_csv(text, file, self.delimiter)
         if not rows:
             raise failure(file, "no rows below the header")
         return [Row({column: Cell(cell) for column, cell in cells.items()}) for cells in rows]

@@ -30,7 +30,7 @@ def csv_table(
     header_line, header = next(rows, (None, []))
     if header_line is None:
         raise failure(file, "no header row")
-    if len(header) == 1 and "cmd" in header[0].split(";"):  # a run list
+    if len(header) == 1 and "cmd" in (names := header[0].split(";")) and len(names) > 1:  # a run list
         raise failure(file, "expected commas between the columns, found `;`", header_line)
     named = [i for i, column in enumerate(header) if column]
     nameless = [i for i, column in enumerate(header) if not column and i]

@@ -200,18 +200,24 @@ class Writer(NamedTuple):
 def _faults(pieces: Iterable[Piece], combinations: Combinations) -> list[str]:
     """Return what is wrong with the placeholders of a text, each thing once."""
     faults: dict[str, None] = {}
-    for piece in pieces:
+    for piece in dict.fromkeys(pieces):
         if isinstance(piece, Field):
             try:
                 _written(piece, combinations)
+            except _TooMuchError:
+                break  # to write others may take as long
             except ValueError as error:
                 faults[str(error)] = None
     return list(faults)
 
 
+class _TooMuchError(ValueError):
+    """What a template gives is more than a batch may have."""
+
+
 def _left(room: int, size: int) -> int:
     if size > room:
-        raise ValueError(f"all combinations together have more than {MOST_TEXT:,} characters")
+        raise _TooMuchError(f"all combinations together have more than {MOST_TEXT:,} characters")
     return room - size
 
 

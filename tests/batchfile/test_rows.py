@@ -169,7 +169,10 @@ p.csv:5: expected 6 cells as in the header, found 2"""
         ("# x\n\na,b,a\n1,2,3\n", "p.csv:3: the column `a` is there twice"),
         (
             "# x\na;b\n1;2,5\n",
-            'p.csv:2: expected commas between the columns, found `;`; an axis takes `delimiter = ";"`',
+            (
+                'batchfile.toml:6:9: runs.s.matrix.row.csv: "p.csv": expected commas between the columns, found `;`; '
+                'give `delimiter = ";"`'
+            ),
         ),
         ("a,b\n# x\n1,2\n\n3\n", "p.csv:5: expected 2 cells as in the header, found 1"),
         ("a,b,,a,b,\n1,2,3,4,5,6\n1\n1,2,3,4,5,6\n1,2\n", SEVERAL),
