@@ -13,12 +13,17 @@ class ProgramError(UserError):
 
 
 def call(
-    *words: str, timeout: float | None = None, missing: str = "", env: Mapping[str, str] | None = None
+    *words: str,
+    timeout: float | None = None,
+    missing: str = "",
+    env: Mapping[str, str] | None = None,
+    apart: bool = False,
 ) -> str:
     """Return what a program writes to its standard output; raises ProgramError.
 
     Bytes that are no text are kept, as in Python's paths. `timeout` is in seconds. `missing` is the end of the message for
-    a program that is not installed. `env` is the whole environment, if it is another than this program's.
+    a program that is not installed. `env` is the whole environment, if it is another than this program's. One that is
+    `apart` does not hear the terminal's Ctrl-C.
     """
     program = words[0]
     try:
@@ -30,6 +35,7 @@ def call(
             errors="surrogateescape",
             timeout=timeout,
             env=env,
+            start_new_session=apart,
             check=False,
         )
     except FileNotFoundError as error:

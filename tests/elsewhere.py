@@ -57,7 +57,7 @@ ELSEWHERE = {
     "store/test_leases.py": "store.workers worker.announcer",
     "store/test_objects_interleavings.py": "store.claims store.objects store.publication",
     "store/test_posix.py": "linux store.disk store.looking store.places store.reading store.replacing store.ways",
-    "submissions/test_handover.py": "engines.base submissions.draft",
+    "submissions/test_handover.py": "engines.base engines.stops submissions.draft",
     "sync/test_code.py": "sync.fetch",
     "tasks/test_loader.py": "tasks.dependency tasks.tasks",
     "tasks/test_runner.py": "tasks.executing tasks.nodes",

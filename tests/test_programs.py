@@ -32,6 +32,11 @@ def test_failures(words: tuple[str, ...], message: str) -> None:
         call(*words, missing="install it")
 
 
+def test_a_program_apart_is_not_in_the_group_that_ctrl_c_is_for() -> None:
+    group = "cut -d ' ' -f 5 /proc/$$/stat"
+    assert int(call("sh", "-c", group)) == os.getpgrp() != int(call("sh", "-c", group, apart=True))
+
+
 def test_a_program_that_does_not_answer() -> None:
     with pytest.raises(ProgramError, match=r"^sleep: .*timed out"):
         call("sleep", "60", timeout=0.1)

@@ -32,9 +32,11 @@ def call_program(*words: str, missing: str) -> str:
     """Return what an engine's program writes; raises EngineError, which ends with `missing` if there is no program.
 
     call_program("squeue", "-h", missing="the engine slurm works where Slurm's commands are installed")
+
+    Ctrl-C is for this program alone: another one that it ended might have started a job, and not said which.
     """
     try:
-        return call(*words, timeout=_ANSWER, missing=missing)
+        return call(*words, timeout=_ANSWER, missing=missing, apart=True)
     except ProgramError as error:
         raise EngineError(str(error)) from error
 

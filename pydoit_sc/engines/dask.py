@@ -36,6 +36,7 @@ from pydoit_sc.engines.dask_access import PROCESS, Access, read_access
 from pydoit_sc.engines.dask_jobs import OURS, at_others, keys_at, out_of_reach
 from pydoit_sc.engines.dask_table import EITHER, DaskTable
 from pydoit_sc.engines.detach import detach
+from pydoit_sc.engines.stops import heed_stops
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -339,6 +340,7 @@ def _start(folder: str) -> None:
     ended, status = 0, 0
     try:
         while not ended and not os.path.exists(ready):
+            heed_stops()
             ended, status = os.waitpid(pid, os.WNOHANG)
             time.sleep(0.05)
     except BaseException:

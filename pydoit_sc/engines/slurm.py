@@ -143,15 +143,12 @@ class Slurm:
         try:
             for array in arrays(submission, _longest_array()):
                 ids.append(_job_id(_call(*sbatch_words(submission, array, ids))))
+            if _tells(submission):
+                ids += _end_job(submission, ids)
         except BaseException:
             with suppress(EngineError):
                 _call("scancel", "--", *ids)
             raise
-        if _tells(submission):
-            try:
-                ids.append(_job_id(_call(*end_words(submission, ids))))
-            except EngineError as error:  # the runs are what counts
-                warn_once(f"nobody will tell of the end of {submission.id}: {error}")
         return ids
 
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
@@ -225,6 +222,15 @@ def end_words(submission: Submission, ids: Sequence[str]) -> list[str]:
     """Return the command that submits that job; `ids` are all others."""
     words = ["sbatch", "--parsable", f"--dependency=afterany:{':'.join(ids)}"]
     return [*words, f"{submission.folder}/{END}", "0"]
+
+
+def _end_job(submission: Submission, ids: Sequence[str]) -> list[str]:
+    """Submit that job and return its id, or nothing where it is refused: the runs are what counts."""
+    try:
+        return [_job_id(_call(*end_words(submission, ids)))]
+    except EngineError as error:
+        warn_once(f"nobody will tell of the end of {submission.id}: {error}")
+        return []
 
 
 def directives(submission: Submission) -> Iterator[str]:

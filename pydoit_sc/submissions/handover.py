@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from pydoit_sc.engines.base import Engine, EngineError
+from pydoit_sc.engines.stops import stopped_later
 from pydoit_sc.errors import UserError
 from pydoit_sc.files import only_mine, write_whole
 from pydoit_sc.store import NoteStore
@@ -19,9 +17,6 @@ from pydoit_sc.submissions.folder import chunk_name
 from pydoit_sc.submissions.notes import Note, claim, write_note
 from pydoit_sc.utf8 import to_bytes
 from pydoit_sc.worker.earlier import note_name
-
-#: Ctrl-C raises an exception, which takes back what has been handed over.
-_STOPS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class UnderWayError(UserError):
@@ -40,7 +35,7 @@ def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = F
         raise UnderWayError(_refusal(ready, others))
     try:
         put(store, ready)
-        with _stopped_later():
+        with stopped_later():  # jobs that are in no note are known to nobody
             note = note.but(jobs=tuple(engine.submit(ready.submission)))
             write_note(store, note)
     except BaseException:
@@ -52,24 +47,6 @@ def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = F
             write_note(store, note)
         raise
     return note
-
-
-@contextmanager
-def _stopped_later() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end this process only after the body: jobs that are in no note are known to nobody."""
-    heard: list[int] = []
-    numbers = [number for number in _STOPS if signal.getsignal(number) is signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []  # only that one may set handlers
-    for number in numbers:
-        signal.signal(number, lambda stop, _: heard.append(stop))
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-        if heard:
-            os.kill(os.getpid(), heard[0])
 
 
 def _refusal(ready: Ready, others: list[Note]) -> str:

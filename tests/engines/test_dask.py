@@ -411,6 +411,30 @@ def test_an_argument_that_the_class_does_not_take(yard: Yard) -> None:
         yard.hand_in(submission)
 
 
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+def test_submit_is_told_to_end_while_the_cluster_does_not_come_up(yard: Yard, stop: int, code: int) -> None:
+    (yard.folder / "hang.py").write_text(
+        "import pathlib, time\nfrom distributed import LocalCluster\n"
+        "class Hang(LocalCluster):\n    def __init__(self, **_):\n"
+        "        pathlib.Path('hangs').touch()\n        time.sleep(600)\n"
+    )
+    (yard.folder / "batchfile.toml").write_text(f'{MONTHS}[dask]\ncluster = "hang.Hang"\n')
+    env = {**os.environ, "PYTHONPATH": str(yard.folder)}
+    with subprocess.Popen([sys.executable, "-m", "pydoit_sc", "submit"], cwd=yard.folder, env=env) as process:
+        try:
+            yard.await_((yard.folder / "hangs").exists)
+            process.send_signal(stop)
+            assert process.wait(30) == code
+        finally:
+            process.kill()
+    (folder,) = (yard.folder / "out/.pydoit_sc/submissions").iterdir()
+    yard.await_(lambda: not processes_with(str(folder)))
+    assert "nothing has been submitted" in program(yard, "submissions").stdout
+
+
 def test_an_empty_table_names_no_cluster(yard: Yard) -> None:
     with pytest.raises(
         EngineError, match=r"batchfile\.toml: \[dask\]: expected either `address = .*, found neither"

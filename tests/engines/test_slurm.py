@@ -235,21 +235,46 @@ def test_the_words_for_sbatch(submission: Callable[..., Submission]) -> None:
     assert words[3] == "--dependency=aftercorr:18?afterany:18"
 
 
+@pytest.fixture
+def stopped(folder: Path) -> Callable[[str], Folder]:
+    """Return a project with programs in place of Slurm's: `sbatch` takes an array, and then `submit` gets a signal."""
+
+    def stopped(name: str) -> Folder:
+        programs = folder.parent / "programs"
+        programs.mkdir()
+        for program, text in {
+            "scontrol": "echo MaxArraySize = 2",
+            "sbatch": (
+                'for word; do case $word in */job.sh) echo "$word" > script; esac; done\n'
+                f"echo . >> calls; kill -{name} $PPID; wc -l < calls"
+            ),
+            "squeue": 'for job in $(seq $(wc -l < calls)); do echo "$job|$(cat script) 0"; done',
+            "scancel": "echo $* > cancelled",
+        }.items():
+            (programs / program).write_text(f"#!/bin/sh\ncd {programs} || exit\n{text}\n")
+            (programs / program).chmod(0o755)
+        place = Folder(folder, "slurm", env={"PATH": f"{programs}:{os.environ['PATH']}"})
+        place.batchfile(
+            '[batch]\nremote_output_path = "out"\nbatch_size = 1\n'
+            '[runs.a]\ncmd = "true"\nmatrix = { x = [1, 2, 3, 4, 5] }\n'
+        )
+        return place
+
+    return stopped
+
+
 @pytest.mark.parametrize("name", ["HUP", "TERM"])
-def test_a_stop_signal_between_two_arrays_leaves_none_that_nobody_knows(folder: Path, name: str) -> None:
-    """Programs in place of Slurm's: `sbatch` takes an array, and then `submit` is told to end."""
-    programs = folder.parent / "programs"
-    programs.mkdir()
-    for program, text in {
-        "scontrol": "echo MaxArraySize = 2",
-        "sbatch": f"echo . >> {programs}/calls; kill -{name} $PPID; wc -l < {programs}/calls",
-    }.items():
-        (programs / program).write_text(f"#!/bin/sh\n{text}\n")
-        (programs / program).chmod(0o755)
-    place = Folder(folder, "slurm", env={"PATH": f"{programs}:{os.environ['PATH']}"})
-    place.batchfile(
-        '[batch]\nremote_output_path = "out"\nbatch_size = 1\n'
-        '[runs.a]\ncmd = "true"\nmatrix = { x = [1, 2, 3, 4, 5] }\n'
-    )
+def test_a_stop_signal_between_two_arrays_leaves_none_that_nobody_knows(
+    stopped: Callable[[str], Folder], name: str
+) -> None:
+    place = stopped(name)
     place("submit", code=-getattr(signal, f"SIG{name}"))
     assert place.jobs() == ["1", "2", "3"]
+
+
+def test_ctrl_c_between_two_arrays_ends_all(stopped: Callable[[str], Folder]) -> None:
+    place = stopped("INT")
+    place("submit", code=130)
+    assert (place.folder.parent / "programs/cancelled").read_text() == "-- 1 2 3\n"
+    assert "nothing has been submitted" not in place("submissions")
+    assert "ended" in place("submissions")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from pydoit_sc.batchfile import load
 from pydoit_sc.engines import registry
 from pydoit_sc.engines.base import EngineError, Handed, JobState, State, Submission
 from pydoit_sc.engines.local import Local
+from pydoit_sc.engines.stops import heed_stops
 from pydoit_sc.errors import UserError
 from pydoit_sc.ledger import Ledger
 from pydoit_sc.store import Store, StoreError, open_store
@@ -98,6 +101,31 @@ def test_what_the_engine_refuses_has_ended(tmp_path: Path, engine: Fake) -> None
     with pytest.raises(EngineError, match="no"):
         hand_over(engine.store, engine, ready(tmp_path, engine))
     assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [((), True)]
+
+
+class Stopped(Fake):
+    """An engine during whose start the program gets a signal; what waits without a limit looks for that."""
+
+    waits = False
+
+    def submit(self, submission: Submission) -> Sequence[str]:
+        os.kill(os.getpid(), signal.SIGINT)
+        if self.waits:
+            heed_stops()
+        return ["job"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_ctrl_c_while_the_engine_starts_ends_what_it_has_started(tmp_path: Path, *, waits: bool) -> None:
+    engine = Stopped(open_store(str(tmp_path / "out"), {}))
+    engine.waits = waits
+    jobs = [] if waits else ["job"]
+    with pytest.raises(KeyboardInterrupt):
+        hand_over(engine.store, engine, ready(tmp_path, engine), force=True)
+    assert engine.cancelled == jobs
+    assert [(note.jobs, note.ended) for note in read_notes(engine.store)] == [(tuple(jobs), True)]
+    heed_stops()  # nothing is left of it
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class Breaking(Fake):
