@@ -56,7 +56,8 @@ class SubmittedBatch:
     @property
     def is_under_way(self) -> bool:
         """Whether its jobs have not ended, as far as the engine says now."""
-        return is_under_way(self._submitted.note, self._submitted.project.batch)
+        project = self._submitted.project
+        return is_under_way(project.store, self._submitted.note, project.batch)
 
     def wait(self, *, progress: bool = False) -> Counts:
         """Wait until all its runs have ended, and return how many have ended how; with `progress` that is printed meanwhile.

@@ -11,7 +11,7 @@ from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag, json_option
 from pydoit_sc.show.tables import table
 from pydoit_sc.store import NoteStore
-from pydoit_sc.submissions.notes import JobStates, Note, ask, mark_ended, outcomes, read_notes
+from pydoit_sc.submissions.notes import JobStates, Note, ask, has_ended, mark_ended, outcomes, read_notes
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.times import utc
 from pydoit_sc.worker.control import is_paused
@@ -48,11 +48,12 @@ class SubmissionsCommand(Command):
             print("[]" if options["as_json"] else "nothing has been submitted")
             return 0
         states = ask([note for note in notes if note.jobs and not note.ended], project.batch)
+        done = outcomes(notes, project.ledger.records.values())
         for note in notes:
-            if note.id in states and not states[note.id].under_way:
+            if note.id in states and has_ended(note, states[note.id], done[note.id]):
+                del states[note.id]
                 mark_ended(store, note)
         shown = notes if options["all"] or options["as_json"] else notes[-_SHOWN:]
-        done = outcomes(shown, project.ledger.records.values())
         if options["as_json"]:
             found = [_as_json(store, note, states.get(note.id), done[note.id]) for note in shown]
             print(json.dumps(found, indent=1))

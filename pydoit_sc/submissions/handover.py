@@ -11,7 +11,7 @@ from pydoit_sc.engines.base import Engine, EngineError
 from pydoit_sc.engines.stops import stopped_later
 from pydoit_sc.errors import UserError
 from pydoit_sc.files import only_mine, write_whole
-from pydoit_sc.store import NoteStore
+from pydoit_sc.store import NoteStore, Store
 from pydoit_sc.submissions.draft import Ready
 from pydoit_sc.submissions.folder import chunk_name
 from pydoit_sc.submissions.notes import Note, claim, write_note
@@ -23,7 +23,7 @@ class UnderWayError(UserError):
     """Another submission of the batch is under way."""
 
 
-def hand_over(store: NoteStore, engine: Engine, ready: Ready, *, force: bool = False) -> Note:
+def hand_over(store: Store, engine: Engine, ready: Ready, *, force: bool = False) -> Note:
     """Hand a submission to its engine and return its note; with `force` also beside another one.
 
     Raises UnderWayError, StoreError, EngineError; then nothing of it goes on.

@@ -30,7 +30,7 @@ from pydoit_sc.errors import UserError
 from pydoit_sc.models import build
 from pydoit_sc.proc import started_at
 from pydoit_sc.retries import pauses
-from pydoit_sc.store import NoteStore, Record
+from pydoit_sc.store import NoteStore, Record, Store
 from pydoit_sc.store.stamps import Host, StoredDocument, read
 from pydoit_sc.submissions.folder import folder_of
 
@@ -146,6 +146,11 @@ class JobStates:
         """Whether the engine says of a job that it has not ended."""
         return any(job.state not in (State.ENDED, State.UNKNOWN) for job in self.jobs.values())
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody says that a job has not ended, and not that all have."""
+        return self.under_way and not self.known_under_way
+
     def count(self) -> str:
         """Return the number of jobs in each state: `2 queued, 1 running`."""
         states = [job.state for job in self.jobs.values() if job.state is not State.ENDED]
@@ -189,20 +194,37 @@ def note_of(store: NoteStore, submission: str) -> Note | None:
     return next((note for note in read_notes(store) if note.id == submission), None)
 
 
-def is_under_way(note: Note, batch: Batch) -> bool:
-    """Return whether a submission has not ended, as far as its engine can tell."""
+def has_ended(note: Note, states: JobStates, done: tuple[int, int]) -> bool:
+    """Return whether a submission has ended: all its jobs have, or what they do is in doubt and all its runs have.
+
+    `done` is how many runs are completed and how many have failed by it.
+    """
+    return not states.under_way or (states.in_doubt and sum(done) >= note.runs)
+
+
+def is_under_way(store: Store, note: Note, batch: Batch) -> bool:
+    """Return whether a submission has not ended, as far as can be told; raises StoreError."""
     if note.ended or not note.jobs:
         return note.being_made
-    return ask([note], batch)[note.id].under_way
+    return bool(_going([note], store, batch))
 
 
-def under_way(store: NoteStore, batch: Batch) -> list[Note]:
+def _going(notes: Sequence[Note], store: Store, batch: Batch) -> set[str]:
+    """Return the ids of those that have not ended; outcomes are looked for where their jobs are in doubt."""
+    states = ask(notes, batch)
+    doubtful = [note for note in notes if states[note.id].in_doubt]
+    records = store.scan(run.key for _, run in batch.runs()) if doubtful else {}
+    done = outcomes(doubtful, records.values())
+    return {note.id for note in notes if not has_ended(note, states[note.id], done.get(note.id, (0, 0)))}
+
+
+def under_way(store: Store, batch: Batch) -> list[Note]:
     """Return the submissions that have not ended, and mark the user's others as ended; raises StoreError."""
     found = [note for note in read_notes(store) if not note.ended]
-    states = ask([note for note in found if note.jobs], batch)
+    going = _going([note for note in found if note.jobs], store, batch)
     left = []
     for note in found:
-        if (note.jobs and states[note.id].under_way) or note.being_made:
+        if note.id in going or note.being_made:
             left.append(note)
         else:
             mark_ended(store, note)
@@ -215,7 +237,7 @@ def mark_ended(store: NoteStore, note: Note) -> None:
         write_note(store, note.but(ended=True))
 
 
-def claim(store: NoteStore, note: Note, batch: Batch) -> list[Note]:
+def claim(store: Store, note: Note, batch: Batch) -> list[Note]:
     """Take a submission's place in the store, and return []; or return those that are under way, which have it.
 
     Raises StoreError.

@@ -97,7 +97,7 @@ class _Steps:
     def _is_over(self, submission: str) -> bool:
         """Return whether a submission was handed over and has ended: what it has left is for another one."""
         note = note_of(self.project.store, submission)
-        return note is not None and not is_under_way(note, self.project.batch)
+        return note is not None and not is_under_way(self.project.store, note, self.project.batch)
 
     def folder_step(self, number: int) -> tuple[Callable[[Values], bool], Callable[[], None]]:
         """Return the two halves of sending one folder."""
@@ -154,7 +154,7 @@ class _Steps:
         if isinstance(self.engine, Hosted) and not self.engine.starts(self.project.batch):
             return bool(values.get("applied") == self._digest())
         note = note_of(self.project.store, self.draft.id)
-        return note is not None and is_under_way(note, self.project.batch)
+        return note is not None and is_under_way(self.project.store, note, self.project.batch)
 
     def hand_over(self) -> dict[str, str] | None:
         if self.nothing:

@@ -109,6 +109,28 @@ def test_other_machines_see_that_it_has_ended(box: Box) -> None:
     assert said.rstrip().endswith("ended"), said
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a process another host name")
+def test_a_submission_whose_runs_have_all_ended_hinders_none_wherever_its_supervisor_is(box: Box) -> None:
+    """Also where nobody can know what became of that: it was killed, and its machine has another name now."""
+
+    def there(*words: str) -> Done:
+        return box.shell(f"unshare --uts sh -c 'hostname other && exec pydoit-sc {' '.join(words)}'")
+
+    def lost(text: str) -> None:
+        box.batchfile(HEAD + text)
+        id_ = box.ok("submit", "--engine", "local").split()[1]
+        ended = box.folder / f"out/.pydoit_sc/submissions/{id_}/local.ended"
+        until(ended.exists)
+        ended.unlink()
+
+    lost('[[runs]]\nname = "a"\ncmd = "true"\n[[runs]]\nname = "b"\ncmd = "false"\n')
+    said = there("submissions").out
+    assert "unknown" not in said and said.rstrip().endswith("ended")
+    lost('[[runs]]\nname = "a"\ncmd = "echo"\n')
+    box.batchfile(HEAD + '[[runs]]\nname = "a"\ncmd = "echo again"\n')
+    assert "submitted" in there("submit", "--engine", "local", "--wait").out
+
+
 STOPPED = """
 import os, signal, sys
 from pydoit_sc.engines.supervisor import Orders, Supervisor

@@ -20,6 +20,7 @@ from pydoit_sc.submissions.notes import (
     JobStates,
     ask,
     claim,
+    has_ended,
     new_note,
     outcomes,
     read_notes,
@@ -181,6 +182,22 @@ def test_what_is_said_of_jobs() -> None:
     assert states.doubts() == ["far"]
     assert not JobStates({"b": jobs["b"]}).known_under_way
     assert JobStates({}, "no answer").doubts() == ["no answer"]
+
+
+@pytest.mark.parametrize(
+    ("states", "done", "ended"),
+    [
+        ([State.ENDED, State.ENDED], (0, 0), True),
+        ([State.ENDED, State.UNKNOWN], (1, 1), True),
+        ([State.ENDED, State.UNKNOWN], (1, 0), False),
+        ([State.RUNNING, State.UNKNOWN], (1, 1), False),
+    ],
+)
+def test_what_has_ended(states: list[State], done: tuple[int, int], *, ended: bool) -> None:
+    note = new_note(id="a", engine="x", batch="b", chunks=2, runs=2, nprocs=1, scale=None, jobs=("0", "1"))
+    jobs = {str(n): JobState(state) for n, state in enumerate(states)}
+    assert has_ended(note, JobStates(jobs), done) == ended
+    assert has_ended(note, JobStates({}, "no answer"), (2, 0))
 
 
 def test_only_an_engine_of_the_batchfile_is_asked() -> None:
