@@ -12,11 +12,12 @@ from pydoit_sc.batchfile.errors import did_you_mean
 from pydoit_sc.commands.base import Command
 from pydoit_sc.commands.parsing import flag
 from pydoit_sc.commands.selecting import SELECTING
+from pydoit_sc.engines.base import EngineError
 from pydoit_sc.engines.registry import engine_for
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection, select
-from pydoit_sc.submissions.notes import Note, ask, mark_ended, read_notes, under_way
+from pydoit_sc.submissions.notes import Note, ask, gone_words, mark_ended, read_notes, under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.worker.control import EVERY, EVERY_REQUEST, cancel_runs
 
@@ -64,10 +65,15 @@ class CancelCommand(Command):
             return _mark_gone(project, note, selection)
         if selection:
             return _cancel_runs(project, note, selection)
-        going = ask([note], project.batch)[note.id].under_way
-        # Of a submission that has ended, too: an engine may keep something of it.
-        engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
-        if going:
+        states = ask([note], project.batch)[note.id]
+        try:
+            # Of a submission that has ended, too: an engine may keep something of it.
+            engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
+        except EngineError as error:
+            if not states.doubts():
+                raise
+            raise EngineError(f"{error}; {gone_words(note, project.batch)}") from error
+        if states.under_way:
             print(f"cancelled {note.id} ({note.engine}): what is executing ends within its grace")
         else:
             print(f"{note.id} ({note.engine}) has ended already")

@@ -132,9 +132,7 @@ def check_reached(states: Mapping[str, JobState]) -> None:
     """Raise EngineError if one of these jobs cannot be asked about, and so not be ended, from here."""
     why = next((state.detail for state in states.values() if state.state is State.UNKNOWN), "")
     if why:
-        raise EngineError(
-            f"it cannot be ended from here: {why}; where that is gone for good, `pydoit-sc cancel --gone` marks it as ended"
-        )
+        raise EngineError(f"it cannot be ended from here: {why}")
 
 
 class Engine(Protocol):

@@ -14,7 +14,7 @@ from pydoit_sc.files import only_mine, write_whole
 from pydoit_sc.store import NoteStore, Store
 from pydoit_sc.submissions.draft import Ready
 from pydoit_sc.submissions.folder import chunk_name
-from pydoit_sc.submissions.notes import Note, claim, write_note
+from pydoit_sc.submissions.notes import Note, ask, claim, gone_words, write_note
 from pydoit_sc.utf8 import to_bytes
 from pydoit_sc.worker.earlier import note_name
 
@@ -51,10 +51,16 @@ def hand_over(store: Store, engine: Engine, ready: Ready, *, force: bool = False
 
 def _refusal(ready: Ready, others: list[Note]) -> str:
     which = ", ".join(f"{other.id} ({other.engine})" for other in others)
-    batch = shlex.join(ready.submission.batch.words)
+    batch = ready.submission.batch
+    answers = ask([other for other in others if other.jobs], batch)
+    doubtful = [other for other in others if other.id in answers and answers[other.id].in_doubt]
+    doubts = "; ".join(dict.fromkeys(why for other in doubtful for why in answers[other.id].doubts()))
+    told = f", as far as can be told ({doubts})" if doubts else ""
+    words = shlex.join(batch.words)
+    gone = "".join(f"; {gone_words(other, batch)}" for other in doubtful if other.mine)
     return (
-        f"submission {which} is under way: wait for its end (`pydoit-sc submissions {batch}`), end it by "
-        f"`pydoit-sc cancel {batch}`, or submit beside it with `pydoit-sc submit --force`"
+        f"submission {which} is under way{told}: wait for its end (`pydoit-sc submissions {words}`), end it by "
+        f"`pydoit-sc cancel {words}`, or submit beside it with `pydoit-sc submit --force`{gone}"
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -229,6 +230,12 @@ def under_way(store: Store, batch: Batch) -> list[Note]:
         else:
             mark_ended(store, note)
     return left
+
+
+def gone_words(note: Note, batch: Batch) -> str:
+    """Return what helps where nobody will ever be able to say how the jobs of a submission are."""
+    words = shlex.join([*batch.words, note.id])
+    return f"where that is gone for good, `pydoit-sc cancel --gone {words}` marks it as ended"
 
 
 def mark_ended(store: NoteStore, note: Note) -> None:

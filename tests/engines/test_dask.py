@@ -369,6 +369,22 @@ def test_nobody_listens(yard: Yard) -> None:
     assert yard.states(submission, [f"own#pydoit-sc-{submission.id}-0"]) == [State.ENDED]
 
 
+def test_a_submission_to_a_scheduler_that_is_gone_can_be_called_ended(yard: Yard, address: str) -> None:
+    (yard.folder / "batchfile.toml").write_text(f'{HELD}[dask]\naddress = "{address}"\n')
+    id_ = program(yard, "submit").stdout.split()[1]
+    yard.await_lines(2)
+    for table, why in {
+        '[dask]\naddress = "tcp://127.0.0.1:9"\n': f'it is at "{address}", which [dask] does not name',
+        "": "batchfile.toml has no table [dask], ",
+    }.items():
+        (yard.folder / "batchfile.toml").write_text(f"{HELD}{table}")
+        refused = [program(yard, *words).stderr for words in (["submit", "--engine", "local"], ["cancel"])]
+        assert all(why in text and f" {id_}` marks it as ended" in text for text in refused)
+    assert program(yard, "cancel", "--gone", id_).stdout == f"{id_} (dask) counts as ended\n"
+    (yard.folder / "go").touch()
+    yard.await_(lambda: len(yard.codes()) == 6)
+
+
 def test_what_cannot_be_asked_about_from_here_is_not_called_ended(yard: Yard) -> None:
     """Its machine is another one, or the batchfile has named another scheduler then."""
     submission = yard.submission(MONTHS, "dask", {"cluster": "local"})

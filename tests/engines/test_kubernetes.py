@@ -265,7 +265,7 @@ def test_a_job_is_created_watched_and_deleted(yard: Yard, kubectl: StandIn) -> N
     states = yard.states(submission, said)
     ended, unknown = State.ENDED, State.UNKNOWN
     assert states == [State.RUNNING, ended, unknown, ended, ended, State.RUNNING]
-    with pytest.raises(EngineError, match=r"namespace other, .*`pydoit-sc cancel --gone`"):
+    with pytest.raises(EngineError, match=r"cannot be ended from here: .*namespace other, "):
         yard.cancel(submission, said)
     path = f"{submission.folder}/{FILE}"
     listed = ["--selector", "app.kubernetes.io/name=pydoit-sc", "--output", "json"]

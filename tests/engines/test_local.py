@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -88,10 +89,12 @@ def test_a_look_from_another_machine_ends_nothing(box: Box) -> None:
     said = there("submissions").out
     assert "1 unknown" in said and f"{id_}: the state of its jobs is not known: {why}\n" in said
     refused = there("cancel")
-    assert (
-        refused.code == 3 and f"{why}; where that is gone for good, `pydoit-sc cancel --gone`" in refused.err
-    )
-    assert "is under way" in there("submit", "--engine", "local").err
+    batch = shlex.join(["-f", str(box.folder / "batchfile.toml")])
+    gone = f"; where that is gone for good, `pydoit-sc cancel --gone {batch} {id_}` marks it as ended"
+    assert refused.code == 3 and f"{why}{gone}" in refused.err
+    refused = there("submit", "--engine", "local")
+    assert f"submission {id_} (local) is under way, as far as can be told ({why}): wait" in refused.err
+    assert f"--force`{gone}" in refused.err
     assert "1 running" in box.ok("submissions")
     assert f"cancel: {id_} is not gone: local says of its jobs 1 running" in box("cancel", "--gone").refused()
     assert "takes no runs" in box("cancel", "--gone", id_, "runs:0").refused()
