@@ -25,8 +25,8 @@ from pydoit_sc.batch import Batch
 from pydoit_sc.batchfile.durations import parse_duration
 from pydoit_sc.batchfile.fields import Count, Parsed, Script, Text, Texts, matching
 from pydoit_sc.batchfile.tables import Table
-from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, Submission, call_program
-from pydoit_sc.engines.squeue import read_squeue
+from pydoit_sc.engines.base import EngineError, Group, Handed, JobState, State, Submission, call_program
+from pydoit_sc.engines.squeue import COLUMNS, read_commands, read_squeue
 from pydoit_sc.errors import warn_once
 from pydoit_sc.templates import read_template
 
@@ -153,13 +153,21 @@ class Slurm:
 
     def poll(self, handed: Sequence[Handed]) -> Mapping[str, JobState]:
         """Ask for all jobs at once; a job that Slurm does not know any more has ended."""
-        jobs = [job for one in handed for job in _ids(one)]
-        return read_squeue(_squeue("%i|%T|%r", jobs), jobs)
+        ids = [(job, one.folder) for one in handed for job in _ids(one)]
+        jobs = [job for job, _ in ids]
+        text = _squeue(jobs)
+        commands = read_commands(text)
+        ours = {job for job, folder in ids if _is_script(commands.get(job, ""), folder)}
+        strange = {
+            job: JobState(State.UNKNOWN, f"the script of Slurm's job {job} does not lie in {folder}")
+            for job, folder in ids
+            if job in commands and job not in ours
+        }
+        return read_squeue(text, jobs) | strange
 
     def cancel(self, handed: Handed) -> None:
         """End all tasks of the arrays whose script is the submission's; raises EngineError if there are others."""
-        lines = (line.partition("|") for line in _squeue("%F|%o", _ids(handed)).splitlines())
-        commands = {job: command for job, _, command in lines}
+        commands = read_commands(_squeue(_ids(handed)))
         ours = [job for job, command in commands.items() if _is_script(command, handed.folder)]
         if ours:
             _call("scancel", "--", *ours)
@@ -353,12 +361,12 @@ def _ids(handed: Handed) -> list[str]:
     return [job for job in handed.jobs if _ID.fullmatch(job)]
 
 
-def _squeue(what: str, jobs: Sequence[str]) -> str:
+def _squeue(jobs: Sequence[str]) -> str:
     """Return what squeue says of these jobs; "" if it knows none of them."""
     if not jobs:
         return ""
     try:
-        return _call("squeue", "-h", "-a", "-o", what, "-j", ",".join(jobs))
+        return _call("squeue", "-h", "-a", "-o", COLUMNS, "-j", ",".join(jobs))
     except EngineError as error:
         if "Invalid job id" not in str(error):  # its answer to a single id that it has forgotten
             raise

@@ -15,13 +15,28 @@ _HELD = re.compile(
 )
 
 
+#: What squeue is asked for. A reason may have a `|`, and no path of ours has a tab.
+COLUMNS = "%i|%T|%r\t%o"
+
+
 def read_squeue(text: str, jobs: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of arrays from the lines `id|state|reason` of squeue; what is not in them has ended."""
+    """Return the states of arrays from lines of squeue; what is not in them has ended."""
     tasks: dict[str, list[tuple[str, str]]] = {}
-    for line in text.splitlines():
-        task, state, reason = line.split("|", 2)
+    for line in _lines(text):
+        task, state, reason = line.partition("\t")[0].split("|", 2)
         tasks.setdefault(task.partition("_")[0], []).append((state, reason))
     return {job: _state(tasks.get(job, [])) for job in jobs}
+
+
+def read_commands(text: str) -> dict[str, str]:
+    """Return the script of each array, with its arguments, from lines of squeue."""
+    pairs = (line.partition("\t") for line in _lines(text))
+    return {told.partition("|")[0].partition("_")[0]: command for told, _, command in pairs}
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines that begin a job: a script of others may have a newline in its name."""
+    return [line for line in text.splitlines() if line.partition("\t")[0].count("|") >= 2]
 
 
 def _state(tasks: Sequence[tuple[str, str]]) -> JobState:

@@ -248,7 +248,7 @@ def stopped(folder: Path) -> Callable[[str], Folder]:
                 'for word; do case $word in */job.sh) echo "$word" > script; esac; done\n'
                 f"echo . >> calls; kill -{name} $PPID; wc -l < calls"
             ),
-            "squeue": 'for job in $(seq $(wc -l < calls)); do echo "$job|$(cat script) 0"; done',
+            "squeue": 'for job in $(seq $(wc -l < calls)); do printf "$job|RUNNING|None\\t%s 0\\n" "$(cat script)"; done',
             "scancel": "echo $* > cancelled",
         }.items():
             (programs / program).write_text(f"#!/bin/sh\ncd {programs} || exit\n{text}\n")

@@ -187,11 +187,16 @@ def test_what_cannot_be_told_to_be_of_the_submission_is_not_called_cancelled(
     said = moved("cancel", code=3)
     assert f"Slurm's jobs {job} go on, since their script does not lie in {moved.folder}/out/" in said
     assert f"end them by `scancel {job}`" in said
+    assert f"`pydoit-sc cancel --gone -f {moved.folder}" in said
+    said = moved("submissions")
+    assert "1 unknown" in said
+    assert f"the script of Slurm's job {job} does not lie in {moved.folder}/out/" in said
+    assert moved("cancel", "--gone").endswith(" (slurm) counts as ended\n")
     assert slurm.running()
     moved.folder.rename(project.folder)
     (submission,) = (project.folder / "out/.pydoit_sc/submissions").iterdir()
     shutil.rmtree(submission)
-    assert project("cancel").startswith(f"cancelled {submission.name} (slurm)")
+    assert project("cancel", submission.name).startswith(f"cancelled {submission.name} (slurm)")
     project.until(lambda: not slurm.queue())
     assert project("cancel", submission.name) == f"{submission.name} (slurm) has ended already\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pydoit_sc.engines.base import JobState, State
-from pydoit_sc.engines.squeue import read_squeue
+from pydoit_sc.engines.squeue import read_commands, read_squeue
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,12 @@ from pydoit_sc.engines.squeue import read_squeue
     ],
 )  # fmt: skip
 def test_what_squeue_says(lines: str, state: JobState) -> None:
-    assert read_squeue(lines, ["7"]) == {"7": state}
+    text = "".join(f"{line}\t/a|b/job.sh 0\n" for line in lines.splitlines())
+    assert read_squeue(text, ["7"]) == {"7": state}
+
+
+def test_the_scripts() -> None:
+    """One of others may have tabs and newlines in its name."""
+    text = "7_[1-3]|PENDING|a | b\t/a|b/job.sh 0\n8|RUNNING|None\t/x\ty\n9\tz 0\n"
+    assert read_commands(text) == {"7": "/a|b/job.sh 0", "8": "/x\ty"}
+    assert read_squeue(text, ["8", "9"]) == {"8": JobState(State.RUNNING), "9": JobState(State.ENDED)}
