@@ -33,6 +33,7 @@ ELSEWHERE = {
     "commands/test_results.py": "chosenresults outcomes.results outcomes.resulttable show.rows",
     "commands/test_selecting.py": "commands.submit",
     "commands/test_status.py": "commands.watch show.standings standing",
+    "commands/test_steer.py": "submissions.cancel submissions.ended",
     "commands/test_stock.py": "tasks.changing tasks.listing tasks.program",
     "commands/test_tabcompletion.py": "commands.completion commands.gather commands.offers",
     "engines/test_conformance.py": "commands.cancel commands.submissions engines.supervisor submissions.submit",

@@ -9,6 +9,7 @@ from pydoit_sc.api.execution import ExecutionError
 from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.show.progress import Progress
+from pydoit_sc.submissions.cancel import cancel
 from pydoit_sc.submissions.notes import is_under_way
 from pydoit_sc.submissions.submit import Submitted, wait
 
@@ -63,7 +64,7 @@ class SubmittedBatch:
         """Wait until all its runs have ended, and return how many have ended how; with `progress` that is printed meanwhile.
 
         It is cancelled where too many runs fail. An interrupt ends the waiting, not the job. Raises ExecutionError where the
-        job has ended before its runs.
+        job has ended before its runs, and was not cancelled.
         """
         ended = wait(self._submitted, make_bar(sys.stdout, quiet=False) if progress else _NoShow())
         if ended.lost:
@@ -72,8 +73,11 @@ class SubmittedBatch:
 
     def cancel(self) -> None:
         """End its jobs; what has ended already is ignored."""
-        submitted = self._submitted
-        submitted.engine.cancel(submitted.note.handed(submitted.project.batch))
+        submitted, batch = self._submitted, self._submitted.project.batch
+        if self.is_under_way:
+            cancel(submitted.project.store, submitted.engine, submitted.note, batch)
+        else:
+            submitted.engine.cancel(submitted.note.handed(batch))  # it may keep something
 
     def __repr__(self) -> str:
         return f"<submission {self.id} to {self.engine}: {self.runs:,} runs in {self.chunks:,} chunks>"

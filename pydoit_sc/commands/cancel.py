@@ -17,6 +17,7 @@ from pydoit_sc.engines.registry import engine_for
 from pydoit_sc.plurals import counted
 from pydoit_sc.project import Project
 from pydoit_sc.selection import Selection, parse_selection, select
+from pydoit_sc.submissions.cancel import cancel
 from pydoit_sc.submissions.notes import Note, ask, gone_words, mark_ended, read_notes, under_way
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 from pydoit_sc.worker.control import EVERY, EVERY_REQUEST, cancel_runs
@@ -65,10 +66,12 @@ class CancelCommand(Command):
             return _mark_gone(project, note, selection)
         if selection:
             return _cancel_runs(project, note, selection)
-        states = ask([note], project.batch)[note.id]
+        states, engine = ask([note], project.batch)[note.id], engine_for(project.batch, note.engine)
         try:
-            # Of a submission that has ended, too: an engine may keep something of it.
-            engine_for(project.batch, note.engine).cancel(note.handed(project.batch))
+            if states.under_way:
+                cancel(project.store, engine, note, project.batch)
+            else:
+                engine.cancel(note.handed(project.batch))  # it may keep something
         except EngineError as error:
             if not states.doubts():
                 raise

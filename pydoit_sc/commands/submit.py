@@ -27,7 +27,8 @@ from pydoit_sc.project import Project
 from pydoit_sc.selection import parse_selection, select_to_execute
 from pydoit_sc.show.bars import make_bar
 from pydoit_sc.submissions.choose import Wanted
-from pydoit_sc.submissions.submit import Ended, Submitted, submit, wait
+from pydoit_sc.submissions.ended import Ended
+from pydoit_sc.submissions.submit import Submitted, submit, wait
 from pydoit_sc.tasks.loader import BATCH_OPTIONS, open_project
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pydoit_sc.batch import Stage, Status, failure_budget
 from pydoit_sc.engines.base import Engine
 from pydoit_sc.errors import UserError
-from pydoit_sc.outcomes.counts import Counts
 from pydoit_sc.outcomes.failures import OPTION, Failures
 from pydoit_sc.plurals import counted
 from pydoit_sc.positions import moved
@@ -18,11 +17,11 @@ from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.progress import moved_words, verdict_lines
 from pydoit_sc.submissions.choose import Wanted, choose, left_words
 from pydoit_sc.submissions.draft import make_draft, shape_of
+from pydoit_sc.submissions.ended import Ended, why_left
 from pydoit_sc.submissions.finish import end_line
 from pydoit_sc.submissions.handover import hand_over
 from pydoit_sc.submissions.notes import Note
 from pydoit_sc.submissions.watch import Jobs, Runs, Watch
-from pydoit_sc.worker.control import read_cancelled
 
 #: Seconds for which `wait` waits for jobs whose runs have all ended: an engine may take longer to tidy up.
 LEAVING = 10.0
@@ -38,20 +37,6 @@ class Submitted:
     runs: Runs
     waiting: tuple[str, ...]  # the stages that have runs left for a later submission
     some_completed: bool  # runs that were asked for were completed before
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How the runs of a submission have ended."""
-
-    counts: Counts
-    cancelled: str = ""  # what was cancelled of it, or why all of it was
-    lost: str = ""  # what is wrong, where its job has ended before its runs
-
-    @property
-    def code(self) -> int:
-        """The exit code that says so."""
-        return 2 if self.lost else int(bool(self.cancelled or self.counts.failed))
 
 
 def submit(  # noqa: PLR0913 - what a submission is made of
@@ -117,13 +102,13 @@ def wait(submitted: Submitted, bar: Bar) -> Ended:
             return Ended(watch.progress.counts([why]), cancelled=why)
     finally:
         watch.close(project.command)
-    taken_out = watch.left.keys() & read_cancelled(project.store, note.id) if watch.left else set()
-    held = list(verdict_lines(watch.held(taken_out)))
+    left = why_left(project.store, note.id, [work.run for work in watch.left.values()], watch.failed)
+    held = list(verdict_lines(watch.held(left)))
     for line in held:
         bar.line(line)
     lost = ""
     if watch.left:
         how = f" ({jobs.how_ended})" if jobs.how_ended else ""
         lost = f"the job has ended{how}, and {len(watch.left):,} of its runs have not"
-    cancelled = f"{counted(len(taken_out), 'run')} cancelled" if taken_out else ""
+    cancelled = f"{counted(len(left.cancelled), 'run')} cancelled" if left.cancelled else ""
     return Ended(watch.progress.counts([*held, *filter(None, [lost])]), cancelled, lost)

@@ -9,7 +9,6 @@ from heapq import nsmallest
 
 from pydoit_sc.engines.base import Engine, EngineError, Handed
 from pydoit_sc.ledger import Work
-from pydoit_sc.order import Causes
 from pydoit_sc.outcomes.failed import READ, Failed, read_failures
 from pydoit_sc.outcomes.failures import Failures
 from pydoit_sc.outcomes.kinds import Failure, Tally
@@ -17,6 +16,7 @@ from pydoit_sc.show.bars import Bar
 from pydoit_sc.show.kinds import ending
 from pydoit_sc.show.progress import NAMED, Progress, Running, failure_line, label
 from pydoit_sc.store import Live, Record, Store
+from pydoit_sc.submissions.ended import Leftover
 from pydoit_sc.submissions.notes import JobStates
 from pydoit_sc.verdicts import Verdict, cancelled, is_current, judge, waiting
 
@@ -86,12 +86,12 @@ class Watch:
         self._store, self._runs, self._jobs, self._bar = store, runs, jobs, bar
         self.failures = failures
         self.left = {work.run.key: work for work in runs.works}
+        self.failed: set[str] = set()  # the keys of those that have
         self.progress = Progress()
         self.progress.to_execute = len(runs.works)
         self.progress.running = self._running
         self._live: Sequence[tuple[Work, Live]] = ()  # as the last look has seen them
         self._told: set[str] = set()
-        self._failed: set[str] = set()  # the keys of those that have
         self._tally = Tally()
 
     def until_ended(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -118,21 +118,15 @@ class Watch:
             waited += delay
             delay = min(1.3 * delay, _LONGEST)
 
-    def held(self, taken_out: Set[str] = frozenset()) -> list[Verdict]:
-        """Return the verdicts of the runs that are left because they wait for a failed one; the others stay in `left`.
-
-        So it is with those that were taken out of the submission, and with what waits for them.
-        """
-        causes = Causes(self._failed | taken_out)
+    def held(self, why: Leftover) -> list[Verdict]:
+        """Return the verdicts of the runs that are left for a reason; those that are lost stay in `left`."""
         verdicts = []
         for key, work in list(self.left.items()):
             before = judge(work.fingerprint, work.known)
-            if key in taken_out:
+            if key in why.cancelled:
                 verdicts.append(cancelled(before))
-            elif cause := causes.of(work.run):
-                verdicts.append(
-                    waiting(before, cause.key, "cancelled" if cause.key in taken_out else "failed")
-                )
+            elif cause := why.waiting.get(key):
+                verdicts.append(waiting(before, cause, "cancelled" if cause in why.cancelled else "failed"))
             else:
                 continue
             del self.left[key]
@@ -211,6 +205,6 @@ class Watch:
             return
         self.progress.failed += 1
         self.failures.add()
-        self._failed.add(work.run.key)
+        self.failed.add(work.run.key)
         if self._tally.add(failure):
             self._bar.line(failure_line(work.task, record.failure, tail, work.run.cmd))

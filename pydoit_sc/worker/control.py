@@ -15,7 +15,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from pydantic import Field
@@ -66,6 +66,9 @@ class SteeringNote(StoredDocument):
     paused: bool = Field(default=False, description="no further run starts")
     pausing: float = Field(default=0.0, description="when that was ordered, or its end")
     cancelling: float = Field(default=0.0, description="when runs were cancelled")
+    cancelled: bool = Field(
+        default=False, description="the submission was cancelled as a whole, which its engine does"
+    )
 
     def since(self, first: SteeringNote) -> Steering:
         """Return what was ordered after another note."""
@@ -114,6 +117,14 @@ def read_cancelled(store: NoteStore, submission: str) -> frozenset[str]:
     return frozenset(key for key in found if isinstance(key, str)) if sound else frozenset()
 
 
+def cancelled_among(store: NoteStore, submission: str, keys: Set[str]) -> Set[str]:
+    """Return those of a submission's runs that this user has cancelled: all where he cancelled it as a whole.
+
+    Raises StoreError.
+    """
+    return keys if _read(store, submission)[0].cancelled else keys & read_cancelled(store, submission)
+
+
 def _cancelled_name(submission: str) -> str:
     return f"submissions/{submission}/cancelled.json"
 
@@ -127,26 +138,29 @@ def cancel_runs(store: NoteStore, submission: str, keys: Iterable[str]) -> None:
             f"{len(cancelled):,} cancelled runs are too many for a note: cancel the submission as a whole"
         )
     store.write_note(_cancelled_name(submission), data)
-    give_order(store, submission, cancelled=True)
+    _change_order(store, submission, {"cancelling": time.time()})
+
+
+def cancel_all(store: NoteStore, submission: str, *, withdrawn: bool = False) -> None:
+    """Note that a submission is cancelled as a whole, or with `withdrawn` that it is not. Raises StoreError."""
+    _change_order(store, submission, {"cancelled": not withdrawn})
 
 
 def give_order(
-    store: NoteStore,
-    submission: str,
-    *,
-    nprocs: int | None = None,
-    paused: bool | None = None,
-    cancelled: bool = False,
+    store: NoteStore, submission: str, *, nprocs: int | None = None, paused: bool | None = None
 ) -> None:
     """Steer the workers of a submission, or with "" those of `run`; what is not given stays. Raises StoreError."""
-    known, now = _read(store, submission)[0], time.time()
+    now = time.time()
     changes: dict[str, object] = {}
     if nprocs is not None:
         changes |= {"nprocs": nprocs, "scaled": now}
     if paused is not None:
         changes |= {"paused": paused, "pausing": now}
-    if cancelled:
-        changes["cancelling"] = now
+    _change_order(store, submission, changes)
+
+
+def _change_order(store: NoteStore, submission: str, changes: Mapping[str, object]) -> None:
+    known = _read(store, submission)[0]
     store.write_note(_note_name(submission), known.model_copy(update=changes).to_json())
 
 

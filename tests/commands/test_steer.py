@@ -70,6 +70,57 @@ def test_cancelled_runs_are_not_called_lost(box: Box, *, wait: bool) -> None:
     assert (box.folder / "told").read_text() == "0\n"
 
 
+def test_a_submission_that_is_cancelled_as_a_whole_is_not_called_lost(box: Box) -> None:
+    box.batchfile(
+        HEAD
+        + 'on_failure = "echo $PYDOIT_SC_EXIT_CODE > told"\n'
+        + '[runs.a]\ncmd = "touch began; while :; do sleep 0.1; done"\nmatrix = { x = [1, 2, 3] }\n'
+        + '[runs.b]\ncmd = "true"\nafter = ["a"]\n'
+    )
+    with box.start("submit", "--engine", "local", "--wait") as submitting:
+        until((box.folder / "began").exists)
+        box.ok("pause")  # another order, which stays
+        assert "cancelled " in box.ok("cancel")
+        out, err = submitting.communicate(timeout=60)
+    assert (submitting.returncode, err) == (1, ""), out
+    assert "4 incomplete: cancelled\n" in out
+    assert (box.folder / "told").read_text() == "1\n"
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize(
+    ("lost", "more", "cancelled", "expected"),
+    [
+        ("kill -9 $PPID", "", ["a:1"], 2),
+        ("kill -9 $PPID", "", [], 2),
+        ("exit 1", '[runs.b]\ncmd = "true"\nafter = ["a:2"]\n', [], 1),
+        ("exit 1", "--max-failures=1", [], 1),
+    ],
+)
+def test_who_waits_and_who_is_told_hear_of_one_end(
+    box: Box, lost: str, more: str, cancelled: list[str], expected: int, *, wait: bool
+) -> None:
+    """Of runs that are lost, whatever else has failed or was cancelled."""
+    options = [more] * more.startswith("--") + ["--wait"] * wait
+    box.batchfile(
+        HEAD.replace("nprocs = 2", "nprocs = 1\nbatch_size = 3\nscale = 1")
+        + 'on_finish = "echo $PYDOIT_SC_EXIT_CODE > told"\n'
+        + """[runs.a]
+cmd = "touch began.{x}; until [ -e go ]; do sleep 0.01; done; case {x} in 2) LOST;; 4) exit 1;; esac"
+matrix = { x = [0, 1, 2, 3, 4, 5] }
+""".replace("LOST", lost)
+        + more * (not more.startswith("--"))
+    )
+    with box.start("submit", "--engine", "local", *options) as submitting:
+        until((box.folder / "began.0").exists)
+        if cancelled:
+            box.ok("cancel", *cancelled)
+        box.write("go", "")
+        submitting.communicate(timeout=60)
+    until(lambda: (box.folder / "told").exists() and (box.folder / "told").read_text() == f"{expected}\n")
+    assert submitting.returncode == (expected if wait else 0)
+
+
 def test_a_pause_of_nothing_says_so(box: Box) -> None:
     box.batchfile(MEETING)
     done = box("pause")
