@@ -42,7 +42,7 @@ from pydoit_sc.worker.process import Exit, Processes
 from pydoit_sc.worker.results import Limits, Result, result_of_another
 from pydoit_sc.worker.slots import Ranks
 from pydoit_sc.worker.stager import Stager
-from pydoit_sc.worker.supply import Supply
+from pydoit_sc.worker.supply import OuterRunError, Supply
 
 COMMITS = 8  # in a row, before the loop looks for runs that have ended
 LOOK_EVERY = 0.2  # seconds between two looks at the disks while runs are executing
@@ -203,6 +203,8 @@ class Executor:
             self._start(work, self._ranks.take(work.run.settings.slots), (), deaths)
         except HeldError as error:
             self._supply.wait(work, str(error))
+        except OuterRunError as error:
+            return Result(work, None, executed=False, error=str(error))
         except (OSError, StoreError) as error:
             self._give_up("cannot start a run", error)
         return None
@@ -211,8 +213,7 @@ class Executor:
         """Return whether the machine's time may not suffice for another attempt; if so, stop."""
         if (ends_at := self.limits.ends_at) is None or time.time() + self._longest < ends_at:
             return False
-        self.out_of_time = True
-        self.stop()
+        self.out_of_time = self._stopping = True
         return True
 
     def _start(self, work: Work, ranks: Sequence[int], retry_codes: tuple[int, ...], deaths: int = 0) -> None:

@@ -1,7 +1,7 @@
 """What a worker starts next: runs that it holds, so that no other worker executes them meanwhile.
 
 A run that another worker executes is looked at again, at growing intervals, until that one has published it or is gone.
-One whose command has started this worker does not end before it, so that is not waited for.
+One whose command has started this worker, or submitted it, may not end before it, so that is left out.
 Where to hold costs nothing, a run is held when it starts: so a hold that a dead worker has left is of a run that it was
 executing. Where it costs requests, many runs are held at once, ahead of their start, and a thread asks: the loop must not wait.
 Where runs are short, it asks for the next ones when half of them have started, so that no rank waits for the answer.
@@ -29,6 +29,10 @@ from pydoit_sc.worker.attempts import OUTPUT_PATH
 _FIRST, _LONGEST = 0.1, 2.0  # seconds between two looks at a run that another worker executes
 _QUICK = 5.0  # seconds; of runs that all start within that, more are held at once the next time
 _LONG = 10.0  # seconds in which no run has started: those that execute are long
+
+
+class OuterRunError(StoreError):
+    """A run is being executed, and its command has led to this worker: it concerns this run alone."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -190,7 +194,8 @@ class Supply:
     def take(self, work: Work) -> tuple[Record | None, int]:
         """Take the run that is next; return its outcome if another worker has published it meanwhile.
 
-        The second value is the number of workers that have died while they executed it. Raises HeldError, StoreError.
+        The second value is the number of workers that have died while they executed it. Raises HeldError, OuterRunError,
+        StoreError.
         """
         answer, self._taken_at = self._next[0], time.monotonic()
         if self._store.window == 1:
@@ -233,8 +238,8 @@ class Supply:
 
 
 def _answer(answers: Mapping[str, int | StoreError], work: Work) -> int | StoreError:
-    """Return what a store answers on a run; where it is held by what executes this program, that it cannot be waited for."""
+    """Return what a store answers on a run; where it is held by what has led to this worker, that it is not waited for."""
     answer = answers[work.run.key]
     if isinstance(answer, HeldError) and work.output == os.environ.get(OUTPUT_PATH):
-        return StoreError(f"{work.task} executes this program, and would wait for itself without end")
+        return OuterRunError("it has started or submitted this worker itself, and is not waited for")
     return answer

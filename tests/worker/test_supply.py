@@ -14,7 +14,7 @@ from pydoit_sc.batch import Run, Settings
 from pydoit_sc.ledger import Work
 from pydoit_sc.store import HeldError, Publisher, StoreError
 from pydoit_sc.worker import supply as supply_module
-from pydoit_sc.worker.supply import Supply
+from pydoit_sc.worker.supply import OuterRunError, Supply
 from tests.worker.fake_processes import Clock
 
 RANKS = 4
@@ -156,7 +156,7 @@ def test_a_run_that_executes_this_program_is_not_waited_for(monkeypatch: pytest.
     queue.store.held = "2"
     monkeypatch.setenv("SATURN_RUN_REMOTE_OUTPUT_PATH", "/o/2")
     queue.start(2)
-    with pytest.raises(StoreError, match="r:2 executes this program, and would wait for itself"):
+    with pytest.raises(OuterRunError, match="it has started or submitted this worker itself"):
         queue.start(1)
     queue.start(1)
     assert queue.started == ["0", "1", "3"]

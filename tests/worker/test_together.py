@@ -45,13 +45,36 @@ matrix = {{ x = {{ range = [0, {RUNS}] }} }}
     assert "6 × exit 1  no " in said[0]  # whoever has executed them
 
 
-def test_a_run_that_runs_its_own_batch(box: Box) -> None:
-    box.batchfile(HEAD + f'[runs.mine]\ncmd = "{PROGRAMS}/pydoit-sc run"\n')
-    assert box().code == 1
-    assert box.out("mine/stdout").splitlines()[1:] == [
-        "1 not executed, in 0:00",
-        "cannot start a run: mine executes this program, and would wait for itself without end",
+@pytest.mark.parametrize("order", ["boot a", "a boot"])
+def test_a_run_that_runs_its_own_batch(box: Box, order: str) -> None:
+    """It is left out, and what comes after it; all others are executed."""
+    stages = {
+        "boot": f'[runs.boot]\ncmd = "{PROGRAMS}/pydoit-sc run; echo $?"\n[runs.b]\ncmd = "true"\nafter = ["boot"]\n',
+        "a": '[runs.a]\ncmd = "echo {x} >> log"\nmatrix = { x = [1, 2, 3] }\n',
+    }
+    box.batchfile(HEAD.replace("nprocs = 2", "nprocs = 1") + "".join(stages[name] for name in order.split()))
+    assert box("run", "boot").code == 0
+    assert box.executed() == ["1", "2", "3"]
+    assert box.out("boot/stdout").splitlines()[1:] == [
+        "3 completed, 2 not executed, in 0:00",
+        "1 run was not started: it has started or submitted this worker itself, and is not waited for (boot)",
+        "1 incomplete: waits for boot (not started)",
+        "2",
     ]
+
+
+def test_a_run_that_submits_its_own_batch(box: Box) -> None:
+    submit = f"{PROGRAMS}/pydoit-sc submit --force --engine local boot a --wait"
+    box.batchfile(
+        HEAD
+        + f'[runs.boot]\ncmd = "{submit}; echo $?"\n'
+        + '[runs.a]\ncmd = "echo {x} >> log"\nmatrix = { x = [1, 2, 3] }\n'
+    )
+    assert box("run", "boot").code == 0
+    assert box.executed() == ["1", "2", "3"]
+    assert box.out("boot/stdout").splitlines()[-1] == "2"
+    (log,) = (box.folder / "out/.pydoit_sc/submissions").glob("*/logs/*.log")
+    assert log.read_text().count("it has started or submitted this worker itself, and is not waited for") == 1
 
 
 def test_four_workers_at_one_chunk(place: Workplace) -> None:
