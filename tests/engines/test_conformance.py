@@ -107,6 +107,16 @@ def test_ctrl_c_ends_the_waiting_only(place: Place) -> None:
     place.published_once()
 
 
+def test_who_waits_for_what_is_cancelled(place: Place) -> None:
+    place.batchfile(WAITING)
+    with place.start("submit", "--wait") as waiting:
+        place.until(lambda: len(place.log()) == 3)
+        place("cancel")
+        out, err = waiting.communicate(timeout=60)
+    assert (waiting.returncode, err) == (1, ""), out
+    assert "3 incomplete: cancelled\n" in out
+
+
 def test_too_many_failures_end_it(place: Place) -> None:
     place.batchfile(
         WAITING.replace("echo a >> log;", "echo a >> log; exit 7;"), durable="max_failures = 1\ndurable"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engines.cluster import MAX_ARRAY, Cluster
 from tests.engines.place import Place
+from tests.starts import PROGRAMS
 
 pytestmark = pytest.mark.slow
 
@@ -359,3 +360,20 @@ def test_the_end_is_told_once_and_not_of_what_was_cancelled(project: Place) -> N
     project("cancel")
     project.until(lambda: project("submissions", "--all").count(" ended") == 2)
     assert told.read_text().splitlines() == [line]
+
+
+def test_what_a_run_has_submitted_outlives_it(project: Place) -> None:
+    """Its own batch, too: the run itself is left out while it executes."""
+    submit = f"{PROGRAMS}/pydoit-sc submit --force --engine slurm boot a"
+    project.batchfile(
+        CHUNK.replace(
+            "[runs.a]", f'[runs.boot]\ncmd = "{submit}; until [ -e worker ]; do sleep 0.05; done"\n\n[runs.a]'
+        )
+    )
+    project("run", "boot")
+    project.until(lambda: len(project.log()) == 3)
+    project.write("go", "")
+    project.until_ended()
+    assert project.codes() == {**STATUSES, "boot": 0}, project.logs()
+    assert project.executed() == {**ONCE, "2": 1}
+    assert project.logs().count("it has started or submitted this worker itself") == 1
