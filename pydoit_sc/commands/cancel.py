@@ -66,8 +66,9 @@ class CancelCommand(Command):
             return _mark_gone(project, note, selection)
         if selection:
             return _cancel_runs(project, note, selection)
-        states, engine = ask([note], project.batch)[note.id], engine_for(project.batch, note.engine)
+        states = ask([note], project.batch)[note.id]
         try:
+            engine = engine_for(project.batch, note.engine)
             if states.under_way:
                 cancel(project.store, engine, note, project.batch)
             else:
