@@ -7,8 +7,9 @@ import signal
 from pydoit_sc.errors import printable
 from pydoit_sc.sizes import show_size
 
+_TIMED_OUT, _USED = "timed out after ", "used more than "
 #: How the reasons begin whose numbers are settings; those of others are measured.
-OF_SETTINGS = _TIMED_OUT, _USED = "timed out after ", "used more than "
+OF_SETTINGS = (_TIMED_OUT, _USED)
 
 _LONGEST = 300  # characters of a reason that are shown: `run.json` may have been written by anybody
 _SHELLS = {126: "command cannot be executed", 127: "command not found"}  # what a shell means with its codes

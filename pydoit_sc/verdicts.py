@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pydoit_sc.batch import Status, task_of
+from pydoit_sc.batch import Status
 from pydoit_sc.errors import on_a_line
 from pydoit_sc.fingerprint import changed_parts
 from pydoit_sc.store import Live, Record
@@ -78,9 +78,9 @@ def judge(fingerprint: str, record: Record | None) -> Verdict:
     return Verdict(Status.STALE, ", ".join(CHANGED[part] for part in parts))
 
 
-def waiting(verdict: Verdict, cause: str, state: str = "failed") -> Verdict:
-    """Return a run's verdict, given the key of a run that it comes after and that is not completed."""
-    return Verdict(_left(verdict), "waits for", f"{task_of(cause)} ({state})")
+def waiting(verdict: Verdict, task: str, state: str) -> Verdict:
+    """Return a run's verdict, given a task that it comes after, and why that is not completed: `failed`."""
+    return Verdict(_left(verdict), "waits for", f"{task} ({state})")
 
 
 def cancelled(verdict: Verdict) -> Verdict:

@@ -68,7 +68,7 @@ def test_judge(record: Record | None, verdict: Verdict) -> None:
     ],
 )
 def test_waiting(verdict: Verdict, status: Status) -> None:
-    assert waiting(verdict, "x/2") == Verdict(status, "waits for", "x:2 (failed)")
+    assert waiting(verdict, "x:2", "failed") == Verdict(status, "waits for", "x:2 (failed)")
 
 
 def test_new_then_up_to_date() -> None:

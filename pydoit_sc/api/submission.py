@@ -74,10 +74,8 @@ class SubmittedBatch:
     def cancel(self) -> None:
         """End its jobs; what has ended already is ignored."""
         submitted, batch = self._submitted, self._submitted.project.batch
-        if self.is_under_way:
-            cancel(submitted.project.store, submitted.engine, submitted.note, batch)
-        else:
-            submitted.engine.cancel(submitted.note.handed(batch))  # it may keep something
+        store, under_way = submitted.project.store, self.is_under_way
+        cancel(store, submitted.engine, submitted.note, batch, is_under_way=under_way)
 
     def __repr__(self) -> str:
         return f"<submission {self.id} to {self.engine}: {self.runs:,} runs in {self.chunks:,} chunks>"

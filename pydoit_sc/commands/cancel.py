@@ -69,10 +69,7 @@ class CancelCommand(Command):
         states = ask([note], project.batch)[note.id]
         try:
             engine = engine_for(project.batch, note.engine)
-            if states.under_way:
-                cancel(project.store, engine, note, project.batch)
-            else:
-                engine.cancel(note.handed(project.batch))  # it may keep something
+            cancel(project.store, engine, note, project.batch, is_under_way=states.under_way)
         except EngineError as error:
             if not states.doubts():
                 raise

@@ -164,13 +164,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
         force_verbosity: bool,
         failure_verbosity: int,
     ) -> int:
-        nprocs = parse_nprocs(num_process)
-        options = as_words(self.cmdparser.options, self._options)
-        with user_errors():  # before a task of a dodo.py is executed
-            read_instead(options)
-            said = parse_selection(options).said
-        if said and not isinstance(self.loader, BatchfileLoader):
-            raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
+        nprocs, options = parse_nprocs(num_process), self._checked()
         self.control = TaskControl(self.task_list)
         self.control.process(self.sel_tasks)
         if single:
@@ -194,12 +188,7 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             told = make(shown, {"failure_verbosity": failure_verbosity, "quiet": quiet})
             new_runner: Any = BatchRunner
             passes = self._is_named and not quiet
-            how: dict[str, Any] = {
-                "nprocs": nprocs,
-                "moved": moved,
-                "passes": passes,
-                "instead": options,
-            }
+            how: dict[str, Any] = {"nprocs": nprocs, "moved": moved, "passes": passes, "instead": options}
             if _are_chunks(self.control):
                 from pydoit_sc.tasks.chunk import ChunkRunner  # noqa: PLC0415 - few execute chunks so
 
@@ -223,6 +212,16 @@ class RunCommand(Selecting, DoitRun):  # type: ignore[misc]
             if not no_hooks and (project := project_of(self.control.tasks.values())):
                 tell_end(project.batch, counts, code)
         return code
+
+    def _checked(self) -> Mapping[str, Any]:
+        """Return what is said of runs, also in a dodo.py; raises before a task of that is executed."""
+        options = as_words(self.cmdparser.options, self._options)
+        with user_errors():
+            read_instead(options)
+            said = parse_selection(options).said
+        if said and not isinstance(self.loader, BatchfileLoader):
+            raise InvalidCommand(f"{said}: runs of a batchfile are selected so, not the tasks of a dodo.py")
+        return options
 
 
 def _check_json(reporter: object, control: TaskControl) -> None:

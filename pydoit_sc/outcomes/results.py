@@ -21,6 +21,7 @@ from pydoit_sc.store.layout import RESULTS
 from pydoit_sc.store.stamps import parse_record
 
 LARGEST_RESULT = 4 << 20  # bytes of a file; larger ones are no figures, and are told
+_THREADS = 32  # more bring little, and each outcome that waits for its turn takes memory
 
 Document = tuple[str, bytes, "bytes | None"]
 
@@ -74,7 +75,8 @@ def read_results(
         stage, run = runs[key]
         tell(f"{stage.task_name(run)}: {why}")
 
-    answers = side_by_side(partial(_read, store, takes), store.documents(runs, unread), store.stagers)
+    threads = min(store.stagers, _THREADS)
+    answers = side_by_side(partial(_read, store, takes), store.documents(runs, unread), threads)
     for key, outcome in answers:
         if outcome is None:
             continue

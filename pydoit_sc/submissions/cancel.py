@@ -12,11 +12,14 @@ from pydoit_sc.submissions.notes import Note
 from pydoit_sc.worker.control import cancel_all
 
 
-def cancel(store: NoteStore, engine: Engine, note: Note, batch: Batch) -> None:
-    """End the jobs of a submission that is under way. Raises EngineError.
+def cancel(store: NoteStore, engine: Engine, note: Note, batch: Batch, *, is_under_way: bool) -> None:
+    """End the jobs of a submission; of one that has ended an engine may keep something. Raises EngineError.
 
     The note comes first: who waits may see the end of the jobs before this does.
     """
+    if not is_under_way:
+        engine.cancel(note.handed(batch))
+        return
     try:
         cancel_all(store, note.id)
     except StoreError as error:  # the jobs are what counts

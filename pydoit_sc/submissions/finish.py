@@ -29,9 +29,8 @@ def end_line(batch: Batch, submission: str) -> str:
     if not batch.has_hooks:
         return ""
     words = [sys.executable, "-X", "utf8", "-m", "pydoit_sc.submissions.finish", submission, *batch.words]
-    if (
-        most := failure_budget(batch.max_failures, batch.size)
-    ) is not None:  # of `submit`, which may be another
+    most = failure_budget(batch.max_failures, batch.size)
+    if most is not None:  # of `submit`, which may be another
         words += [_MOST, str(most)]
     return f"exec {shlex.join(words)}"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
+from pydoit_sc.batch import task_of
 from pydoit_sc.engines.base import Engine, EngineError, Handed
 from pydoit_sc.ledger import Work
 from pydoit_sc.outcomes.failed import READ, Failed, read_failures
@@ -126,7 +127,9 @@ class Watch:
             if key in why.cancelled:
                 verdicts.append(cancelled(before))
             elif cause := why.waiting.get(key):
-                verdicts.append(waiting(before, cause, "cancelled" if cause in why.cancelled else "failed"))
+                verdicts.append(
+                    waiting(before, task_of(cause), "cancelled" if cause in why.cancelled else "failed")
+                )
             else:
                 continue
             del self.left[key]

@@ -72,7 +72,8 @@ class BatchRunner(Runner):  # type: ignore[misc]
         #: Stages that others come after: nobody asks for the outcomes of the rest.
         self._awaited: set[str] = set()
         self._alone: set[str] = set()  # keys of runs that have a task of their own
-        self._causes: dict[str, str] = {}  # which task has failed that one waits for, and how, by name
+        #: The task that is not completed that one waits for, and its state, by name.
+        self._causes: dict[str, tuple[str, str]] = {}
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         """Execute what the dispatcher gives, runs in parallel."""
@@ -286,14 +287,15 @@ class BatchRunner(Runner):  # type: ignore[misc]
         opened.failed = True
         self.final_result = self.final_result or FAILURE
         verdict = self._project.ledger.verdict(opened.stage, run)
-        self._tell_held(task_of(run.key), verdict, f"{task_of(cause.key)} ({state})")
+        self._tell_held(task_of(run.key), verdict, task_of(cause.key), state)
         self._close(opened)
 
-    def _tell_held(self, task: str, verdict: Verdict, cause: str) -> None:
-        """Tell that a run is not executed, since it waits for a task, with the state of that."""
-        self.reckoning.held_back(waiting(verdict, "")._replace(detail=cause))
+    def _tell_held(self, task: str, verdict: Verdict, cause: str, state: str) -> None:
+        """Tell that a run is not executed, since it waits for a task that is not completed."""
+        held = waiting(verdict, cause, state)
+        self.reckoning.held_back(held)
         if not isinstance(self.reporter, BatchReporter):
-            self.reporter.runtime_error(f"`{task}` was not started: it waits for {cause}")
+            self.reporter.runtime_error(f"`{task}` was not started: it waits for {held.detail}")
 
     def _run_works(self, node: ExecNode) -> Iterator[Work]:
         """Yield a run that has a task of its own, if it is not up to date; doit sees to its order."""
@@ -303,7 +305,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         is_current = fingerprint is not None and not (verdict.execute or self.always_execute)
         if self._blocked(node):
             if not (task.is_ignored or is_current):
-                self._tell_held(task.name, verdict, self._causes[task.name])
+                self._tell_held(task.name, verdict, *self._causes[task.name])
             return
         if task.is_ignored or is_current:
             self._skip(node)
@@ -314,7 +316,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             yield self._selected(node, None, self._project.ledger.work(task.stage, task.run, fingerprint))
             return
         self._handle_task_error(node, NoOutcomeError(task.name, verdict.words))
-        self._causes[task.name] = f"{task.name} (not started)"
+        self._causes[task.name] = task.name, "not started"
         self._processed.append(node)
 
     def _selected(self, node: Node, opened: OpenStage | None, work: Work) -> Work:
@@ -337,7 +339,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
         state = fail.what if isinstance(fail, NoOutcomeError) else "failed" if fail else ""
         if opened is None:
             if state:
-                self._causes[result.work.task] = f"{result.work.task} ({state})"
+                self._causes[result.work.task] = result.work.task, state
             self._processed.append(node)
         else:
             self._end(opened, result.work.run, state)
@@ -378,7 +380,7 @@ class BatchRunner(Runner):  # type: ignore[misc]
             return False
         node.run_status = "failure"
         bad = node.bad_deps[0].task.name
-        self._causes[node.task.name] = self._causes.get(bad, f"{bad} (failed)")
+        self._causes[node.task.name] = self._causes.get(bad, (bad, "failed"))
         self.final_result = self.final_result or FAILURE
         self._processed.append(node)
         return True

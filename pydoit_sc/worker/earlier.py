@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import ConfigDict
 
-from pydoit_sc.batch import Status
+from pydoit_sc.batch import Status, task_of
 from pydoit_sc.chunks.chunk import Before, Chunk
 from pydoit_sc.fingerprint import after_part, digest_attempt
 from pydoit_sc.ledger import Work
@@ -89,7 +89,7 @@ def checked(
         if hindrance:
             record = records.get(hindrance)
             state = "failed" if record and record.code else "not completed"
-            held.append(waiting(judge(work.fingerprint, there), hindrance, state))
+            held.append(waiting(judge(work.fingerprint, there), task_of(hindrance), state))
         else:
             works.append(_final(work, found) if found else work)
     return chunk._replace(works=works), held
